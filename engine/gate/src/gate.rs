@@ -1,0 +1,193 @@
+//! The gate of one stream: judge, commit, reject, release, in that order and by nobody else.
+
+use crate::house::House;
+use crate::permit::{Housed, Permit, Refusal, Release};
+use crate::ruling::{Allowed, Answer, Approved, Denied, Held, Judged, Ruling};
+use crate::seams::{
+    Catalog, Classify, Decide, Entry, EntryKind, Examine, History, HoldRequest, Mask, Outgoing,
+    Question, Record, Sequence, Tripwire,
+};
+use crate::treatment::{Treatment, treat};
+use bytes::{Bytes, BytesMut};
+use portcullis_model::facts::Parse;
+use portcullis_model::message::{Body, Context, Message, Stage, Statement, Transaction};
+use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
+use portcullis_model::verdict::{Denial, EntityRule, Obligations, RecordLevel, Verdict};
+use portcullis_model::{
+    Batch, BatchKind, Blame, Category, Cell, Class, ColumnMask, Edits, Effect, Facts, Fault,
+    Object, Predicate, RowShape, Session, SpanEdit, StatementFacts, Strategy, Timestamp, Verbs,
+    limits,
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+mod judge;
+
+mod record;
+mod release;
+
+pub use release::Unreleased;
+
+/// What a gate is made of. Built by the front desk after admission.
+pub struct Parts {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Host facts.
+    pub examine: Arc<dyn Examine>,
+    /// Classifiers of this stream.
+    pub classify: Box<dyn Classify>,
+    /// Policy.
+    pub decide: Arc<dyn Decide>,
+    /// Maskers of this stream.
+    pub mask: Box<dyn Mask>,
+    /// The session's record.
+    pub record: Box<dyn Record>,
+    /// Secrets that must never be shown.
+    pub tripwire: Arc<dyn Tripwire>,
+    /// The target's catalog.
+    pub catalog: Arc<dyn Catalog>,
+    /// Obligations of the connect decision: they hold for what no statement caused.
+    pub granted: Obligations,
+}
+
+/// The only maker of [`Permit`], [`Refusal`], [`Release`] and [`Housed`].
+pub struct Gate {
+    parts: Parts,
+    history: History,
+    classes: HashMap<Arc<str>, Cached>,
+    hasher: RandomState,
+    shape: Option<Treated>,
+    result_rows: u64,
+    tripped: u32,
+    wrote: bool,
+    upload_tail: Vec<u8>,
+    secrets_only: Obligations,
+    request_shape: Arc<RowShape>,
+}
+
+/// The class of a text, for the state it was classified in.
+struct Cached {
+    state: u64,
+    facts: Arc<Facts>,
+    class: Arc<Class>,
+    journal_text: Arc<str>,
+}
+
+/// The treatments of the shape that is being released.
+struct Treated {
+    shape: Arc<RowShape>,
+    treatments: Vec<Treatment>,
+    skip: Vec<bool>,
+    wanted: bool,
+}
+
+impl Gate {
+    /// Opens the gate: the admission is recorded first. `admit` is the JSON of the connect decision
+    /// with its whole input and of the plugins in use.
+    ///
+    /// # Errors
+    /// When the record cannot be written: then there is no session.
+    pub fn open(mut parts: Parts, admit: Bytes, now: Timestamp) -> Result<Self, Fault> {
+        parts.record.append(&[Entry {
+            kind: EntryKind::Admit,
+            at: now,
+            payload: admit,
+        }])?;
+        let mut secrets_only = Obligations::none();
+        secrets_only.entities.insert(EntityRule {
+            entity: "SECRET".to_owned(),
+            strategy: Strategy::Redact,
+        });
+        let text = Column {
+            name: String::new(),
+            type_oid: 25,
+            table_oid: 0,
+            attnum: 0,
+            binary: false,
+        };
+        Ok(Self {
+            parts,
+            history: History::default(),
+            classes: HashMap::new(),
+            hasher: RandomState::new(),
+            shape: None,
+            result_rows: 0,
+            tripped: 0,
+            wrote: false,
+            upload_tail: Vec::new(),
+            secrets_only,
+            request_shape: Arc::new(RowShape {
+                serial: u32::MAX,
+                columns: vec![text],
+            }),
+        })
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Arc<Session> {
+        &self.parts.session
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.history
+    }
+
+    /// Obligations of the admission.
+    #[must_use]
+    pub fn granted(&self) -> &Obligations {
+        &self.parts.granted
+    }
+
+    /// Records that the gateway is about to say something on its own.
+    ///
+    /// # Errors
+    /// When the record cannot be written: then it is not said.
+    pub fn house(&mut self, house: House, wire: Bytes, now: Timestamp) -> Result<Housed, Fault> {
+        let payload = Bytes::from(format!("{{\"house\":\"{}\"}}", house.name()));
+        let sequence = self.parts.record.append(&[Entry {
+            kind: EntryKind::House,
+            at: now,
+            payload,
+        }])?;
+        Ok(Housed { wire, sequence })
+    }
+
+    /// Records a security event: broken protocol, unexpected message, quarantine.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn security(&mut self, event: &str, detail: &str, now: Timestamp) -> Result<(), Fault> {
+        let payload = Bytes::from(json!({"event": event, "detail": detail}).to_string());
+        self.parts.record.append(&[Entry {
+            kind: EntryKind::Security,
+            at: now,
+            payload,
+        }])?;
+        Ok(())
+    }
+
+    /// Seals the session's record. Nothing moves afterwards.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the session then reads `interrupted`.
+    pub fn finish(mut self, reason: &str, now: Timestamp) -> Result<(), Fault> {
+        let history = self.history;
+        let payload = json!({
+            "reason": reason, "commands": history.commands, "denied": history.denied,
+            "rows": history.rows, "bytes": history.bytes,
+        });
+        let payload = Bytes::from(payload.to_string());
+        self.parts.record.append(&[Entry {
+            kind: EntryKind::End,
+            at: now,
+            payload,
+        }])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,608 @@
+//! Judging: facts, classes, policy. Failure becomes an answer in one place, and the answer is no.
+
+use super::*;
+
+/// What a request is judged on, before policy.
+struct Case {
+    facts: Arc<Facts>,
+    class: Arc<Class>,
+    journal_text: Arc<str>,
+}
+
+impl Gate {
+    /// Judges one message in the state it would run in. Never fails: a fault is a denial.
+    pub async fn judge(&mut self, message: Message, context: &Context, now: Timestamp) -> Ruling {
+        let statement = match &message.body {
+            Body::Control(_) => {
+                return Ruling::Allow(Allowed {
+                    message,
+                    judged: None,
+                });
+            }
+            Body::Upload(bytes) => {
+                let marked = marker_in_stream(&mut self.upload_tail, bytes);
+                return match marked {
+                    true => Ruling::Deny(Denied {
+                        message,
+                        denial: marker_denial(),
+                        judged: None,
+                    }),
+                    false => Ruling::Allow(Allowed {
+                        message,
+                        judged: None,
+                    }),
+                };
+            }
+            Body::Statement(statement) => statement.clone(),
+        };
+        self.history.commands += u64::from(statement.stage != Stage::Parse);
+        let ruling = match self.weigh(&statement, context, now).await {
+            Ok((judged, Verdict::Allow { .. })) => Ruling::Allow(Allowed {
+                message,
+                judged: Some(judged),
+            }),
+            Ok((judged, Verdict::Deny(denial))) => Ruling::Deny(Denied {
+                message,
+                denial,
+                judged: Some(judged),
+            }),
+            // Nothing of the user's runs at Parse: the hold stands before Bind.
+            Ok((judged, Verdict::Hold(_))) if statement.stage == Stage::Parse => {
+                Ruling::Allow(Allowed {
+                    message,
+                    judged: Some(judged),
+                })
+            }
+            Ok((judged, Verdict::Hold(requirements))) => {
+                let binding = self.binding(&statement, &message.wire);
+                Ruling::Hold(Held {
+                    message,
+                    judged,
+                    requirements,
+                    binding,
+                    context: context.clone(),
+                })
+            }
+            Err(Stop::Deny(denial)) => Ruling::Deny(Denied {
+                message,
+                denial,
+                judged: None,
+            }),
+            Err(Stop::Fault(fault)) => Ruling::Deny(Denied {
+                message,
+                denial: fault_denial(&fault),
+                judged: None,
+            }),
+        };
+        if matches!(ruling, Ruling::Deny(_)) {
+            self.history.denied += 1;
+        }
+        ruling
+    }
+
+    async fn weigh(
+        &mut self,
+        statement: &Statement,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<(Judged, Verdict), Stop> {
+        if has_marker(statement.text.as_bytes())
+            || statement
+                .parameters
+                .iter()
+                .filter_map(|p| p.value.as_ref())
+                .any(|v| has_marker(v))
+        {
+            return Err(Stop::Deny(marker_denial()));
+        }
+        let case = self.case(statement, context).await?;
+        if let Parse::Failed { message, .. } = &case.facts.parse {
+            return Err(Stop::Deny(
+                Denial::new("portcullis/unparsed", message.clone())
+                    .hint("Only statements that PostgreSQL's own grammar accepts are forwarded."),
+            ));
+        }
+        let parameters = self.parameters_form(statement).await?;
+        let digest = hex(&Sha256::digest(statement.text.as_bytes()));
+        let decision = self.parts.decide.decide(&Question {
+            session: &self.parts.session,
+            stage: statement.stage,
+            text: &case.journal_text,
+            parameters: &parameters,
+            digest: &digest,
+            facts: &case.facts,
+            class: &case.class,
+            context,
+            history: self.history,
+            now,
+        })?;
+        let verdict = decision.verdict.clone();
+        let journal_form = match parameters.is_empty() {
+            true => case.journal_text,
+            false => Arc::from(with_parameters(&case.journal_text, &parameters)),
+        };
+        let judged = Judged {
+            facts: case.facts,
+            class: case.class,
+            decision: Arc::new(decision),
+            journal_form,
+            approval: None,
+        };
+        Ok((judged, verdict))
+    }
+
+    /// Facts and class, cached per text and state where nothing had to be resolved.
+    async fn case(&mut self, statement: &Statement, context: &Context) -> Result<Case, Fault> {
+        if statement.stage == Stage::Call {
+            return Ok(call_case(statement));
+        }
+        let state = self
+            .hasher
+            .hash_one((&context.role, &context.search_path, &context.settings));
+        if statement.resolved.is_empty()
+            && let Some(cached) = self.classes.get(&statement.text)
+            && cached.state == state
+        {
+            return Ok(Case {
+                facts: cached.facts.clone(),
+                class: cached.class.clone(),
+                journal_text: cached.journal_text.clone(),
+            });
+        }
+        let facts = match self.parts.examine.cached(&statement.text) {
+            Some(facts) => facts,
+            None => {
+                let who = &self.parts.session.identity.principal;
+                self.parts.examine.examine(who, &statement.text).await?
+            }
+        };
+        let (facts, floor) = resolve_names(facts, &statement.resolved);
+        let opinion = self
+            .parts
+            .classify
+            .classify(
+                &self.parts.session,
+                statement.stage,
+                &statement.text,
+                &facts,
+            )
+            .await?;
+        // A client's message that no classifier is interested in is `Unknown`.
+        let class = Arc::new(floor.join(opinion.unwrap_or_else(|| Class::unknown("unclassified"))));
+        let journal_text: Arc<str> = Arc::from(self.text_form(&statement.text, &facts).await?);
+        if statement.resolved.is_empty() && statement.text.len() <= 16 * 1024 {
+            if self.classes.len() >= limits::CLASS_CACHE_MAX {
+                self.classes.clear();
+            }
+            let cached = Cached {
+                state,
+                facts: facts.clone(),
+                class: class.clone(),
+                journal_text: journal_text.clone(),
+            };
+            self.classes.insert(statement.text.clone(), cached);
+        }
+        Ok(Case {
+            facts,
+            class,
+            journal_text,
+        })
+    }
+
+    /// Forgets cached classes: plugins have been replaced, or the catalog has changed.
+    pub fn forget_classes(&mut self) {
+        self.classes.clear();
+    }
+
+    /// The text with its secrets masked: literals that are secrets by grammar first, then whatever
+    /// the detectors find.
+    async fn text_form(&mut self, text: &str, facts: &Facts) -> Result<String, Fault> {
+        let mut masked = String::with_capacity(text.len());
+        let mut from = 0;
+        for span in &facts.secrets {
+            let (start, end) = (span.start as usize, span.end as usize);
+            let (Some(before), true) = (text.get(from..start), end <= text.len()) else {
+                return Err(Fault::bare(Blame::Gateway, "mask a secret literal"));
+            };
+            masked.push_str(before);
+            masked.push_str(&mask_text("secret", None));
+            from = end;
+        }
+        masked.push_str(text.get(from..).unwrap_or_default());
+        let mut texts = self.mask_request(&[masked.as_bytes()]).await?;
+        Ok(texts.pop().unwrap_or_default())
+    }
+
+    async fn parameters_form(
+        &mut self,
+        statement: &Statement,
+    ) -> Result<Vec<Option<String>>, Fault> {
+        let values: Vec<&[u8]> = statement
+            .parameters
+            .iter()
+            .map(|p| match (&p.value, p.opaque) {
+                (Some(value), false) => value.as_ref(),
+                _ => b"".as_slice(),
+            })
+            .collect();
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let masked = self.mask_request(&values).await?;
+        Ok(statement
+            .parameters
+            .iter()
+            .zip(masked)
+            .map(|(p, text)| match (&p.value, p.opaque) {
+                (None, _) => None,
+                (Some(raw), true) => Some(format!("<{} bytes>", raw.len())),
+                (Some(_), false) => Some(text),
+            })
+            .collect())
+    }
+
+    /// Masks secrets in texts of a request. Invalid UTF-8 is shown lossily: this is the record's form,
+    /// never what goes upstream.
+    pub(super) async fn mask_request(&mut self, texts: &[&[u8]]) -> Result<Vec<String>, Fault> {
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if !self
+            .parts
+            .mask
+            .wants(BatchKind::Request, &self.request_shape)
+        {
+            return Ok(texts.iter().map(|t| lossy(t)).collect());
+        }
+        let mut text = BytesMut::new();
+        let mut cells = Vec::with_capacity(texts.len());
+        for part in texts {
+            let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            text.extend_from_slice(part);
+            cells.push(Cell {
+                column: 0,
+                start,
+                end: u32::try_from(text.len()).unwrap_or(u32::MAX),
+            });
+        }
+        let batch = Batch {
+            kind: BatchKind::Request,
+            shape: self.request_shape.clone(),
+            text: text.freeze(),
+            cells,
+            rows: 0,
+            wire: Bytes::new(),
+        };
+        let edits = self
+            .parts
+            .mask
+            .mask(&batch, &[false], &self.secrets_only)
+            .await?;
+        let mut out = Vec::with_capacity(texts.len());
+        for (index, part) in texts.iter().enumerate() {
+            let edits = edits.spans.iter().filter(|e| e.cell as usize == index);
+            out.push(lossy(&apply(part, edits)?));
+        }
+        Ok(out)
+    }
+
+    /// What an approval is bound to: every field length-prefixed, so that no two requests can be
+    /// written alike.
+    fn binding(&self, statement: &Statement, wire: &[u8]) -> [u8; 32] {
+        let session = &self.parts.session;
+        let mut hash = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        field(b"portcullis/binding/v1");
+        let principals =
+            std::iter::once(&session.identity.principal).chain(&session.identity.actors);
+        for who in principals {
+            field(who.issuer.as_bytes());
+            field(who.subject.as_bytes());
+        }
+        field(session.target.name.as_bytes());
+        field(
+            session
+                .target
+                .database
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes(),
+        );
+        field(
+            session
+                .target
+                .role
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes(),
+        );
+        field(statement.text.as_bytes());
+        for parameter in &statement.parameters {
+            field(parameter.value.as_deref().unwrap_or_default());
+            field(&[u8::from(parameter.value.is_none())]);
+        }
+        // The frame of a Bind names a portal, which a rerun in defer mode may name otherwise; the text
+        // and the parameters are what runs. Everything else is bound byte for byte.
+        if statement.stage == Stage::Query || statement.stage == Stage::Call {
+            field(wire);
+        }
+        hash.finalize().into()
+    }
+
+    /// What approvers are shown, in the state probed just before (`context`), which from now on is
+    /// the state the vote is bound to.
+    pub fn hold_request(&self, held: &mut Held, context: &Context) -> HoldRequest {
+        held.context = context.clone();
+        HoldRequest {
+            session: self.parts.session.clone(),
+            binding: held.binding,
+            shown: held.judged.journal_form.to_string(),
+            class: (*held.judged.class).clone(),
+            context: held.context.clone(),
+            requirements: held.requirements.clone(),
+            access: false,
+        }
+    }
+
+    /// Ends a hold: judges again in the state as it is now. A change of role, search_path, settings,
+    /// shadowing objects or policy since the vote was asked for voids it. The outcome is recorded.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn resolve(
+        &mut self,
+        held: Held,
+        answer: Answer,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<Ruling, Fault> {
+        let Held {
+            message,
+            requirements,
+            context: then,
+            judged,
+            ..
+        } = held;
+        let (ruling, outcome, by) = match answer {
+            Answer::Refuse(denial) => {
+                self.history.denied += 1;
+                let outcome = denial.rule.clone();
+                (
+                    Ruling::Deny(Denied {
+                        message,
+                        denial,
+                        judged: Some(judged),
+                    }),
+                    outcome,
+                    Vec::new(),
+                )
+            }
+            Answer::Approve { .. } if then != *context => {
+                self.history.denied += 1;
+                let denial = Denial::new(
+                    "approval/void",
+                    "the session's role, search_path, settings or transaction changed after the approval was asked for",
+                )
+                .hint("Send the statement again to ask anew.");
+                (
+                    Ruling::Deny(Denied {
+                        message,
+                        denial,
+                        judged: Some(judged),
+                    }),
+                    "void".into(),
+                    Vec::new(),
+                )
+            }
+            Answer::Approve { id, by } => {
+                self.history.last_approval = Some(now);
+                let approved = Approved { id, by: by.clone() };
+                let ruling = self
+                    .release_held(message, &requirements, approved, context, now)
+                    .await;
+                (ruling, "approved".to_owned(), by)
+            }
+        };
+        let payload = Bytes::from(json!({"outcome": outcome, "by": by}).to_string());
+        self.parts.record.append(&[Entry {
+            kind: EntryKind::Resolve,
+            at: now,
+            payload,
+        }])?;
+        Ok(ruling)
+    }
+
+    /// Approved bytes are judged once more; only what was asked for before is covered by the votes.
+    async fn release_held(
+        &mut self,
+        message: Message,
+        met: &[portcullis_model::Requirement],
+        approved: Approved,
+        context: &Context,
+        now: Timestamp,
+    ) -> Ruling {
+        self.history.commands = self.history.commands.saturating_sub(1);
+        match self.judge(message, context, now).await {
+            Ruling::Hold(held) if held.requirements.iter().all(|r| met.contains(r)) => {
+                let judged = Judged {
+                    approval: Some(approved),
+                    ..held.judged
+                };
+                Ruling::Allow(Allowed {
+                    message: held.message,
+                    judged: Some(judged),
+                })
+            }
+            Ruling::Hold(held) => {
+                let denial =
+                    Denial::new("approval/void", "the policy now asks for another approval")
+                        .hint("Send the statement again to ask anew.");
+                Ruling::Deny(Denied {
+                    message: held.message,
+                    denial,
+                    judged: Some(held.judged),
+                })
+            }
+            other => other,
+        }
+    }
+}
+
+enum Stop {
+    Deny(Denial),
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// The one place where a failure becomes an answer. It says nothing of the inside.
+pub(super) fn fault_denial(fault: &Fault) -> Denial {
+    Denial::new(
+        format!("fault/{}", fault.blame.label()),
+        format!("the request could not be judged, so it was refused ({} failed)", fault.blame.label()),
+    )
+    .hint("Nothing was run. Try again; if it persists, give the session and sequence to the operator.")
+}
+
+fn marker_denial() -> Denial {
+    Denial::new(
+        "portcullis/mask-marker",
+        format!("the request contains a masked value ({MASK_MARKER}…])"),
+    )
+    .hint("Writing a masked value back would destroy the real one: leave masked columns out.")
+}
+
+fn has_marker(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, MASK_MARKER.as_bytes()).is_some()
+}
+
+/// A marker may be split over chunks of an upload.
+fn marker_in_stream(tail: &mut Vec<u8>, chunk: &[u8]) -> bool {
+    let keep = MASK_MARKER.len() - 1;
+    let head = chunk.get(..keep.min(chunk.len())).unwrap_or_default();
+    tail.extend_from_slice(head);
+    let found = has_marker(tail) || has_marker(chunk);
+    if chunk.len() >= keep {
+        tail.clear();
+        tail.extend_from_slice(chunk.get(chunk.len() - keep..).unwrap_or_default());
+    } else if tail.len() > keep {
+        let cut = tail.len() - keep;
+        tail.drain(..cut);
+    }
+    found
+}
+
+fn with_parameters(text: &str, parameters: &[Option<String>]) -> String {
+    let mut form = String::from(text);
+    for (index, value) in parameters.iter().enumerate() {
+        let value = value
+            .as_ref()
+            .map_or_else(|| "NULL".to_owned(), |v| json!(v).to_string());
+        form.push_str(&format!("\n-- ${} = {value}", index + 1));
+    }
+    form
+}
+
+/// Facts joined with what EXECUTE, FETCH and CALL resolve to.
+fn resolve_names(
+    facts: Arc<Facts>,
+    resolved: &[(String, Option<Arc<StatementFacts>>)],
+) -> (Arc<Facts>, Class) {
+    let mut floor = facts.floor();
+    if resolved.is_empty() {
+        return (facts, floor);
+    }
+    let mut facts = Arc::unwrap_or_clone(facts);
+    for (name, inner) in resolved {
+        match inner {
+            Some(inner) => {
+                floor = floor.join(inner.floor());
+                facts.statements.push((**inner).clone());
+            }
+            None => {
+                floor = floor.join(Class::unknown("unresolved-name"));
+                facts.parse = Parse::Partial;
+                facts
+                    .statements
+                    .push(opaque("EXECUTE", "prepared", name, "unresolved-name"));
+            }
+        }
+    }
+    (Arc::new(facts), floor)
+}
+
+/// A FunctionCall has no text: it is `Unknown` unless policy knows the OID.
+fn call_case(statement: &Statement) -> Case {
+    let name = statement.function.unwrap_or(0).to_string();
+    let facts = Facts {
+        parse: Parse::Partial,
+        statements: vec![opaque("FUNCTION CALL", "function", &name, "function-call")],
+        secrets: Vec::new(),
+    };
+    let class = Arc::new(facts.floor());
+    let journal_text = Arc::from(format!("FunctionCall {name}"));
+    Case {
+        facts: Arc::new(facts),
+        class,
+        journal_text,
+    }
+}
+
+fn opaque(verb: &str, kind: &str, name: &str, label: &str) -> StatementFacts {
+    let object = Object {
+        kind: kind.to_owned(),
+        schema: None,
+        name: name.to_owned(),
+        write: true,
+    };
+    StatementFacts {
+        verb: verb.to_owned(),
+        category: Category::Unknown,
+        effect: Effect::Unknown,
+        object_type: None,
+        objects: vec![object],
+        columns: Vec::new(),
+        predicate: Predicate::Inapplicable,
+        functions: Vec::new(),
+        transparent: false,
+        outputs: None,
+        labels: BTreeSet::from([label.to_owned()]),
+        span: 0..0,
+        copy: None,
+        changes: Vec::new(),
+        verbs: Verbs::EXEC,
+    }
+}
+
+/// Applies sorted, non-overlapping edits to one cell.
+pub(super) fn apply<'e>(
+    cell: &[u8],
+    edits: impl Iterator<Item = &'e SpanEdit>,
+) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::with_capacity(cell.len());
+    let mut from = 0;
+    for edit in edits {
+        let (start, end) = (edit.start as usize, edit.end as usize);
+        let (Some(before), true) = (cell.get(from..start), start <= end && end <= cell.len())
+        else {
+            return Err(Fault::bare(
+                Blame::Plugin,
+                "apply edits: out of order or out of range",
+            ));
+        };
+        out.extend_from_slice(before);
+        out.extend_from_slice(&edit.replacement);
+        from = end;
+    }
+    out.extend_from_slice(cell.get(from..).unwrap_or_default());
+    Ok(out)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,233 @@
+//! Record, then act: the only ways from a ruling to a permit or a refusal.
+
+use super::judge::hex;
+use super::*;
+use portcullis_model::facts::SessionChange;
+
+impl Gate {
+    /// Records a run of allowed messages in one append and only then returns the permit for them.
+    /// A command that writes waits until its entry is on stable storage; inside a transaction only the
+    /// COMMIT and effects that leave the transaction wait.
+    ///
+    /// # Errors
+    /// When the record cannot be written or synced: then nothing is forwarded.
+    pub async fn commit(
+        &mut self,
+        run: Vec<Allowed>,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<Permit, Fault> {
+        let mut entries = Vec::with_capacity(run.len() * 2);
+        let mut frames = Vec::with_capacity(run.len());
+        let mut wait = false;
+        for allowed in run {
+            wait |= self.must_wait(&allowed, context);
+            match &allowed.judged {
+                Some(judged) => {
+                    let Body::Statement(statement) = &allowed.message.body else {
+                        return Err(Fault::bare(Blame::Gateway, "record a judged message"));
+                    };
+                    entries.push(decision_entry(judged, statement.stage, None, now));
+                    entries.push(request_entry(judged, statement.stage, now));
+                }
+                None => entries.push(self.unjudged_entry(&allowed.message, now).await?),
+            }
+            frames.push(allowed.message.wire);
+        }
+        let sequence = self.parts.record.append(&entries)?;
+        if wait {
+            self.parts.record.durable(sequence).await?;
+        }
+        Ok(Permit { frames, sequence })
+    }
+
+    /// Records a denial, then has it rendered. `render` gets the denial and where it stands in the
+    /// record, which the client is told as a reference.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the session then ends with the one constant refusal.
+    pub fn reject(
+        &mut self,
+        denied: Denied,
+        now: Timestamp,
+        render: impl FnOnce(&Denial, Sequence) -> Vec<Bytes>,
+    ) -> Result<Refusal, Fault> {
+        let Denied {
+            message,
+            denial,
+            judged,
+        } = denied;
+        let mut entries = Vec::with_capacity(2);
+        if let (Some(judged), Body::Statement(statement)) = (&judged, &message.body) {
+            entries.push(decision_entry(judged, statement.stage, Some(&denial), now));
+        }
+        let mut payload = json!({"denial": denial});
+        match (&judged, &message.body) {
+            (Some(judged), _) => payload["request"] = json!(&*judged.journal_form),
+            // Never judged: its text may hold anything, so only its digest is kept.
+            (None, _) => {
+                payload["request_sha256"] = json!(hex(&Sha256::digest(&message.wire)));
+                payload["request_bytes"] = json!(message.wire.len());
+            }
+        }
+        entries.push(Entry {
+            kind: EntryKind::Refusal,
+            at: now,
+            payload: payload.to_string().into(),
+        });
+        let sequence = self.parts.record.append(&entries)?;
+        Ok(Refusal {
+            frames: render(&denial, sequence),
+            sequence,
+        })
+    }
+
+    /// Records a denial that no message caused (kill, expiry, drain, a budget), then has it rendered.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn reject_session(
+        &mut self,
+        denial: &Denial,
+        now: Timestamp,
+        render: impl FnOnce(&Denial, Sequence) -> Vec<Bytes>,
+    ) -> Result<Refusal, Fault> {
+        let payload = json!({"denial": denial}).to_string().into();
+        let sequence = self.parts.record.append(&[Entry {
+            kind: EntryKind::Refusal,
+            at: now,
+            payload,
+        }])?;
+        Ok(Refusal {
+            frames: render(denial, sequence),
+            sequence,
+        })
+    }
+
+    /// Records that a hold began.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the message is then refused.
+    pub fn note_hold(&mut self, held: &Held, id: &str, now: Timestamp) -> Result<(), Fault> {
+        let Body::Statement(statement) = &held.message.body else {
+            return Err(Fault::bare(
+                Blame::Gateway,
+                "hold a message without a statement",
+            ));
+        };
+        let rules: Vec<_> = held.requirements.iter().map(|r| &r.rule).collect();
+        let payload = json!({
+            "id": id, "rules": rules, "requirements": held.requirements,
+            "binding": hex(&held.binding), "request": &*held.judged.journal_form,
+            "context": held.context,
+        });
+        let entries = [
+            decision_entry(&held.judged, statement.stage, None, now),
+            Entry {
+                kind: EntryKind::Hold,
+                at: now,
+                payload: payload.to_string().into(),
+            },
+        ];
+        self.parts.record.append(&entries)?;
+        Ok(())
+    }
+
+    fn must_wait(&mut self, allowed: &Allowed, context: &Context) -> bool {
+        let Some(judged) = &allowed.judged else {
+            return false;
+        };
+        let Body::Statement(statement) = &allowed.message.body else {
+            return false;
+        };
+        if statement.stage == Stage::Parse {
+            return false;
+        }
+        if judged.approval.is_some() {
+            return true;
+        }
+        let commits = judged
+            .facts
+            .statements
+            .iter()
+            .any(|s| s.changes.iter().any(|c| matches!(c, SessionChange::Commit)));
+        let writes = judged.class.effect > Effect::Read;
+        let leaves = [Verbs::FILE, Verbs::NET, Verbs::EXEC, Verbs::ADMIN]
+            .iter()
+            .any(|verb| judged.class.verbs.contains(*verb));
+        let wait = match context.transaction {
+            Transaction::Idle => writes || (commits && self.wrote),
+            Transaction::Open | Transaction::Failed => leaves || (commits && self.wrote),
+        };
+        self.wrote = (self.wrote || writes) && !commits;
+        wait
+    }
+
+    async fn unjudged_entry(&mut self, message: &Message, now: Timestamp) -> Result<Entry, Fault> {
+        Ok(match &message.body {
+            Body::Control(name) => Entry {
+                kind: EntryKind::Request,
+                at: now,
+                payload: Bytes::from(format!("{{\"control\":\"{name}\"}}")),
+            },
+            Body::Upload(bytes) => {
+                let masked = self.mask_request(&[bytes]).await?.pop().unwrap_or_default();
+                Entry {
+                    kind: EntryKind::Upload,
+                    at: now,
+                    payload: masked.into(),
+                }
+            }
+            Body::Statement(_) => {
+                return Err(Fault::bare(
+                    Blame::Gateway,
+                    "forward a statement that was not judged",
+                ));
+            }
+        })
+    }
+}
+
+/// The decision with the whole input, so that it can be replayed. The input is spliced in as evaluated.
+fn decision_entry(judged: &Judged, stage: Stage, denial: Option<&Denial>, now: Timestamp) -> Entry {
+    let decision = &judged.decision;
+    let (verdict, rule) = match (&decision.verdict, denial) {
+        (_, Some(denial)) => ("deny", denial.rule.as_str()),
+        (Verdict::Allow { rule }, None) => ("allow", rule.as_str()),
+        (Verdict::Deny(denial), None) => ("deny", denial.rule.as_str()),
+        (Verdict::Hold(_), None) => ("hold", ""),
+    };
+    let mut head = json!({
+        "stage": stage, "verdict": verdict, "rule": rule, "reasons": decision.reasons,
+        "obligations": decision.obligations, "revision": decision.revision,
+        "class": &*judged.class,
+    });
+    if !decision.would.is_empty() {
+        head["would"] = json!(decision.would);
+    }
+    if let Some(approved) = &judged.approval {
+        head["approval"] = json!({"id": approved.id, "by": approved.by});
+    }
+    let mut payload = head.to_string().into_bytes();
+    payload.pop();
+    payload.extend_from_slice(b",\"input\":");
+    match decision.input.is_empty() {
+        true => payload.extend_from_slice(b"null"),
+        false => payload.extend_from_slice(&decision.input),
+    }
+    payload.push(b'}');
+    Entry {
+        kind: EntryKind::Decision,
+        at: now,
+        payload: payload.into(),
+    }
+}
+
+fn request_entry(judged: &Judged, stage: Stage, now: Timestamp) -> Entry {
+    let payload = json!({"stage": stage, "request": &*judged.journal_form}).to_string();
+    Entry {
+        kind: EntryKind::Request,
+        at: now,
+        payload: payload.into(),
+    }
+}

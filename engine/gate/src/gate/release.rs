@@ -1,0 +1,283 @@
+//! Back to the client: mask, rebuild, record what is released, and only then a release.
+
+use super::*;
+
+/// Why a response cannot be released.
+#[derive(Debug)]
+pub enum Unreleased {
+    /// A budget is used up: the client is told which.
+    Budget(Denial),
+    /// Something broke: the stream ends.
+    Fault(Fault),
+}
+
+impl From<Fault> for Unreleased {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Gate {
+    /// A new result begins: row limits count per result.
+    pub fn begin_result(&mut self) {
+        self.result_rows = 0;
+    }
+
+    /// Masks, rebuilds and records a part of a response, in one append.
+    ///
+    /// # Errors
+    /// [`Unreleased::Budget`] when a row or byte limit is reached; [`Unreleased::Fault`] when a plugin,
+    /// the journal or a rewrite fails, or a second secret of the gateway's own shows up: nothing of the
+    /// batch is released.
+    pub async fn release(
+        &mut self,
+        outgoing: Vec<Outgoing>,
+        now: Timestamp,
+    ) -> Result<Release, Unreleased> {
+        let mut frames = Vec::with_capacity(outgoing.len());
+        let mut entries = Vec::with_capacity(outgoing.len() + 1);
+        for part in outgoing {
+            let (wire, level) = match part {
+                Outgoing::Control(wire) => (wire, RecordLevel::Full),
+                Outgoing::Values {
+                    batch,
+                    rewrite,
+                    facts,
+                    obligations,
+                } => {
+                    let obligations = obligations
+                        .map_or_else(|| self.parts.granted.clone(), |d| d.obligations.clone());
+                    self.spend(&batch, &obligations)?;
+                    let edits = self
+                        .edits(&batch, facts.as_deref(), &obligations, now)
+                        .await?;
+                    if !edits.is_empty() {
+                        entries.push(masked_entry(&batch, &edits, now));
+                    }
+                    let wire = match edits.is_empty() {
+                        true => batch.wire,
+                        false => rewrite.rewrite(&batch, &edits)?,
+                    };
+                    (wire, obligations.record)
+                }
+            };
+            if level == RecordLevel::Full {
+                entries.push(Entry {
+                    kind: EntryKind::Release,
+                    at: now,
+                    payload: wire.clone(),
+                });
+            }
+            self.history.bytes += wire.len() as u64;
+            frames.push(wire);
+        }
+        let sequence = self.parts.record.append(&entries)?;
+        Ok(Release { frames, sequence })
+    }
+
+    fn spend(&mut self, batch: &Batch, obligations: &Obligations) -> Result<(), Unreleased> {
+        let rows = u64::from(batch.rows);
+        if let Some(limit) = obligations.row_limit
+            && self.result_rows + rows > limit
+        {
+            return Err(Unreleased::Budget(
+                Denial::new(
+                    "obligation/row-limit",
+                    format!("the result has more than {limit} rows"),
+                )
+                .hint(format!("Add LIMIT {limit} or a narrower WHERE clause.")),
+            ));
+        }
+        if let Some(limit) = obligations.byte_limit
+            && self.history.bytes + batch.wire.len() as u64 > limit
+        {
+            return Err(Unreleased::Budget(
+                Denial::new(
+                    "obligation/byte-limit",
+                    format!("the session has used its {limit} bytes of results"),
+                )
+                .hint("Ask for less, or open a new session if policy allows."),
+            ));
+        }
+        self.result_rows += rows;
+        self.history.rows += rows;
+        Ok(())
+    }
+
+    async fn edits(
+        &mut self,
+        batch: &Batch,
+        facts: Option<&Facts>,
+        obligations: &Obligations,
+        now: Timestamp,
+    ) -> Result<Edits, Fault> {
+        let tripped = self.tripwire(batch, now)?;
+        if !obligations.masks() {
+            return Ok(Edits {
+                spans: tripped,
+                columns: Vec::new(),
+            });
+        }
+        self.treat_shape(batch, facts, obligations).await?;
+        let Some(treated) = &self.shape else {
+            return Err(Fault::bare(Blame::Gateway, "treat a shape"));
+        };
+        let columns = column_masks(&treated.treatments);
+        let mut edits = match treated.wanted && !batch.cells.is_empty() {
+            true => {
+                self.parts
+                    .mask
+                    .mask(batch, &treated.skip, obligations)
+                    .await?
+            }
+            false => Edits::default(),
+        };
+        edits.columns = columns;
+        edits.spans = merge(edits.spans, tripped);
+        Ok(edits)
+    }
+
+    /// Treatments are worked out once per shape and statement; a relation that the catalog does not
+    /// know is looked up before the first row is released.
+    async fn treat_shape(
+        &mut self,
+        batch: &Batch,
+        facts: Option<&Facts>,
+        obligations: &Obligations,
+    ) -> Result<(), Fault> {
+        if self
+            .shape
+            .as_ref()
+            .is_some_and(|t| Arc::ptr_eq(&t.shape, &batch.shape))
+        {
+            return Ok(());
+        }
+        let relational = matches!(
+            batch.kind,
+            BatchKind::Rows | BatchKind::Copy | BatchKind::Call
+        );
+        let treatments = match relational {
+            // The strings of errors and notices belong to no column: detectors only.
+            false => vec![Treatment::Scan; batch.shape.columns.len()],
+            true => {
+                let catalog = self.parts.catalog.clone();
+                let (first, unknown) = treat(&batch.shape, facts, obligations, &*catalog);
+                if unknown.is_empty() {
+                    first
+                } else {
+                    catalog.refresh(&unknown).await?;
+                    treat(&batch.shape, facts, obligations, &*catalog).0
+                }
+            }
+        };
+        let skip = treatments
+            .iter()
+            .map(|t| matches!(t, Treatment::Whole { .. }))
+            .collect();
+        let wanted =
+            !obligations.entities.is_empty() && self.parts.mask.wants(batch.kind, &batch.shape);
+        self.shape = Some(Treated {
+            shape: batch.shape.clone(),
+            treatments,
+            skip,
+            wanted,
+        });
+        Ok(())
+    }
+
+    /// Our own secrets in a response: masked, recorded, and the second one ends the session.
+    fn tripwire(&mut self, batch: &Batch, now: Timestamp) -> Result<Vec<SpanEdit>, Fault> {
+        let hits = self.parts.tripwire.hits(&batch.text);
+        let mut spans: Vec<SpanEdit> = Vec::new();
+        for (start, end) in hits {
+            self.tripped += 1;
+            self.security(
+                "tripwire",
+                "a secret of the gateway stood in a response",
+                now,
+            )?;
+            if self.tripped > 1 {
+                return Err(Fault::bare(
+                    Blame::Upstream,
+                    "keep the gateway's secrets: a second one stood in a response",
+                ));
+            }
+            let (start, end) = (
+                u32::try_from(start).unwrap_or(u32::MAX),
+                u32::try_from(end).unwrap_or(u32::MAX),
+            );
+            let before = spans.len();
+            for (index, cell) in batch.cells.iter().enumerate() {
+                if cell.start < end && start < cell.end {
+                    spans.push(SpanEdit {
+                        cell: u32::try_from(index).unwrap_or(u32::MAX),
+                        start: start.max(cell.start) - cell.start,
+                        end: end.min(cell.end) - cell.start,
+                        replacement: mask_text("tripwire", None).into(),
+                        label: Arc::from("tripwire"),
+                    });
+                }
+            }
+            if spans.len() == before {
+                return Err(Fault::bare(
+                    Blame::Upstream,
+                    "mask a secret that stands in no cell",
+                ));
+            }
+        }
+        Ok(spans)
+    }
+}
+
+fn column_masks(treatments: &[Treatment]) -> Vec<ColumnMask> {
+    treatments
+        .iter()
+        .enumerate()
+        .filter_map(|(column, treatment)| match treatment {
+            Treatment::Scan => None,
+            Treatment::Whole { strategy, tag } => Some(ColumnMask {
+                column: u32::try_from(column).unwrap_or(u32::MAX),
+                strategy: *strategy,
+                label: tag.clone(),
+            }),
+        })
+        .collect()
+}
+
+/// Two sorted lists of edits into one; where they overlap the tripwire's stands and the other goes.
+fn merge(spans: Vec<SpanEdit>, tripped: Vec<SpanEdit>) -> Vec<SpanEdit> {
+    if tripped.is_empty() {
+        return spans;
+    }
+    let clear = |edit: &SpanEdit| {
+        !tripped
+            .iter()
+            .any(|t| t.cell == edit.cell && t.start < edit.end && edit.start < t.end)
+    };
+    let mut all: Vec<SpanEdit> = spans.into_iter().filter(clear).collect();
+    all.extend(tripped);
+    all.sort_by_key(|e| (e.cell, e.start));
+    all
+}
+
+/// What was edited: counts per label, never the values.
+fn masked_entry(batch: &Batch, edits: &Edits, now: Timestamp) -> Entry {
+    let mut labels: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
+    for span in &edits.spans {
+        *labels.entry(&span.label).or_default() += 1;
+    }
+    let columns: Vec<_> = edits
+        .columns
+        .iter()
+        .map(|mask| {
+            let name = batch.shape.columns.get(mask.column as usize).map(|c| c.name.as_str());
+            json!({"column": name, "strategy": mask.strategy, "tag": &*mask.label, "rows": batch.rows})
+        })
+        .collect();
+    let payload = json!({"kind": batch.kind, "edits": labels, "columns": columns}).to_string();
+    Entry {
+        kind: EntryKind::Masked,
+        at: now,
+        payload: payload.into(),
+    }
+}

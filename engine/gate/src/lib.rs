@@ -1,0 +1,30 @@
+//! The order of things, and the security argument in one place.
+//!
+//! Bytes reach the upstream only inside a [`Permit`], and the client only inside a [`Release`] or a
+//! [`Refusal`]. All three are made by [`Gate`], after the journal has answered, and nowhere else; `link`
+//! writes nothing else to a socket, but for the closed list of things the gateway says itself
+//! ([`House`]), which is journaled too. Skipping policy, masking or recording is therefore a compile
+//! error (`tests/compile_fail`).
+//!
+//! The gate knows no socket, file, environment or clock. It awaits the journal's fsync and a plugin's
+//! or a parser's own yield, and nothing else. A failure becomes an answer in one function
+//! ([`Gate::judge`]), and the answer is no.
+
+mod gate;
+mod house;
+mod permit;
+mod ruling;
+mod seams;
+mod treatment;
+
+pub use gate::{Gate, Parts, Unreleased};
+pub use house::House;
+pub use permit::{Housed, Permit, Refusal, Release};
+pub use ruling::{Allowed, Answer, Denied, Held, Ruling};
+pub use seams::{
+    Admission, ApprovalDesk, BoxFuture, Catalog, Challenge, Classify, Clock, Credential, Decide,
+    Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, Knock, Knocking, Mask, Outgoing,
+    Proof, Question, Record, Relation, Reply, Rewrite, Sequence, Stage, Tether, Tripwire, Upstream,
+    UpstreamTls, Waiting,
+};
+pub use treatment::{Treatment, treat};

@@ -1,0 +1,409 @@
+//! What the gate and the protocols ask of others. A trait lives with its caller and carries a narrow
+//! capability; `portcullis/assemble` is the only place where the implementations meet.
+
+use crate::gate::Gate;
+use crate::ruling::Answer;
+use bytes::Bytes;
+pub use portcullis_model::Stage;
+use portcullis_model::message::Context;
+use portcullis_model::{
+    Batch, Class, Client, Decision, Denial, Edits, Facts, Fault, Obligations, Principal, Protocol,
+    Requirement, RowShape, Session, SessionId, Target, Timestamp,
+};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A future that can stand behind `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A position in one session's record, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+/// Host facts about a text, from the server's own grammar. Implemented by `sql`.
+///
+/// Bounded: pool of threads with big stacks, byte cap, deadline, a limit per identity. A text that was
+/// seen before is answered from a cache without a thread.
+pub trait Examine: Send + Sync {
+    /// The facts, if they are cached.
+    fn cached(&self, text: &str) -> Option<Arc<Facts>>;
+    /// The facts. `who` is charged for the work. `Err` when it could not be done in bounds: the
+    /// message is then refused.
+    fn examine<'a>(
+        &'a self,
+        who: &'a Principal,
+        text: &'a Arc<str>,
+    ) -> BoxFuture<'a, Result<Arc<Facts>, Fault>>;
+}
+
+/// Classifier plugins of one stream. Implemented by `sandbox`.
+pub trait Classify: Send {
+    /// The joined opinion of all interested plugins, `None` when no plugin is interested. A trap, a
+    /// timeout or nonsense is a `Fault`: the message is then refused.
+    fn classify<'a>(
+        &'a mut self,
+        session: &'a Session,
+        stage: Stage,
+        text: &'a str,
+        facts: &'a Facts,
+    ) -> BoxFuture<'a, Result<Option<Class>, Fault>>;
+}
+
+/// Masking plugins of one stream. Implemented by `sandbox`.
+pub trait Mask: Send {
+    /// True when some plugin wants this kind of batch of this shape. Cheap: asked once per shape.
+    fn wants(&self, kind: portcullis_model::BatchKind, shape: &RowShape) -> bool;
+    /// Edits for a batch, checked: sorted, in range, not overlapping. `skip[column]` is true where the
+    /// column is masked as a whole anyway. `obligations.entities` selects what is masked and how.
+    fn mask<'a>(
+        &'a mut self,
+        batch: &'a Batch,
+        skip: &'a [bool],
+        obligations: &'a Obligations,
+    ) -> BoxFuture<'a, Result<Edits, Fault>>;
+}
+
+/// The counts of a session so far, for rate and exfiltration rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Statements judged.
+    pub commands: u64,
+    /// Of these, refused.
+    pub denied: u64,
+    /// Rows released.
+    pub rows: u64,
+    /// Bytes released.
+    pub bytes: u64,
+    /// When somebody last approved something here.
+    pub last_approval: Option<Timestamp>,
+}
+
+/// One question to policy about a command.
+pub struct Question<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// Where in its life the statement is.
+    pub stage: Stage,
+    /// The text as the record may hold it: secrets masked.
+    pub text: &'a str,
+    /// Parameters, secrets masked, in text; `None` for NULL or opaque ones.
+    pub parameters: &'a [Option<String>],
+    /// SHA-256 of the exact bytes, hex: binds approvals.
+    pub digest: &'a str,
+    /// Facts.
+    pub facts: &'a Facts,
+    /// Floor and plugins, joined.
+    pub class: &'a Class,
+    /// State it runs in.
+    pub context: &'a Context,
+    /// What came before.
+    pub history: History,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Policy, for commands. Implemented by `policy`. Sync: it is CPU, bounded by a timer.
+pub trait Decide: Send + Sync {
+    /// The decision. An error of any kind is a `Fault` and becomes a denial.
+    fn decide(&self, question: &Question<'_>) -> Result<Decision, Fault>;
+    /// Changes when another policy set is serving.
+    fn revision(&self) -> Arc<str>;
+}
+
+/// What kind of entry it is. The journal's format fixes the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// Session admitted: JSON of session, connect decision with whole input, plugin digests.
+    Admit = 1,
+    /// A command was decided: JSON with verdict, reasons, class, whole input.
+    Decision = 2,
+    /// The request as forwarded, secrets masked.
+    Request = 3,
+    /// A response as released: the exact masked frames.
+    Release = 4,
+    /// What the gateway said on its own: JSON with the name.
+    House = 5,
+    /// A refusal as rendered: JSON of the denial.
+    Refusal = 6,
+    /// A hold began: JSON with id, requirements, binding.
+    Hold = 7,
+    /// A hold ended: JSON with answer, voters.
+    Resolve = 8,
+    /// Edits made to a response: JSON with counts per label and keyed digests.
+    Masked = 9,
+    /// Tripwire, quarantine, broken protocol: JSON.
+    Security = 10,
+    /// The session ended: JSON with reason and counts. The last entry.
+    End = 11,
+    /// An upload chunk, secrets masked.
+    Upload = 12,
+    /// Something that belongs to the node, not to a session: reload, vote, admin action.
+    Node = 13,
+}
+
+/// One entry on its way into the record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Kind.
+    pub kind: EntryKind,
+    /// When.
+    pub at: Timestamp,
+    /// JSON or frames, as the kind says. Never a secret in clear.
+    pub payload: Bytes,
+}
+
+/// The record of one session. Implemented by `journal`.
+///
+/// `append` is one `write(2)` for the whole run, so that a killed process loses nothing of it.
+/// Dropping it without an `End` entry leaves the session `interrupted`, never sealed.
+pub trait Record: Send {
+    /// Appends the run and returns the sequence of its last entry. Fails when the record cannot be
+    /// written, lags too far behind or exceeds the identity's volume: then nothing may move.
+    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault>;
+    /// Resolves once everything up to `upto` is on stable storage.
+    fn durable(&self, upto: Sequence) -> BoxFuture<'static, Result<(), Fault>>;
+}
+
+/// Applies edits to one batch: whoever framed it implements this.
+pub trait Rewrite: Send {
+    /// The frames with the edits applied; lengths and formats are right again. Fails when an edit
+    /// cannot be expressed: the batch is then dropped.
+    fn rewrite(self: Box<Self>, batch: &Batch, edits: &Edits) -> Result<Bytes, Fault>;
+}
+
+/// A part of a response on its way to the client.
+pub enum Outgoing {
+    /// Frames that can hold no value: RowDescription, CommandComplete, ReadyForQuery.
+    Control(Bytes),
+    /// Values.
+    Values {
+        /// The batch.
+        batch: Batch,
+        /// How to rebuild it.
+        rewrite: Box<dyn Rewrite>,
+        /// Facts of the statement that caused it, for provenance; none for asynchronous messages.
+        facts: Option<Arc<Facts>>,
+        /// Obligations of the decision that allowed that statement; none means the session's own.
+        obligations: Option<Arc<Decision>>,
+    },
+}
+
+/// Matches every secret that the gateway holds or mints. Implemented by `stream`.
+pub trait Tripwire: Send + Sync {
+    /// Byte ranges in `text` where a secret stands, in any of its encodings; empty nearly always.
+    fn hits(&self, text: &[u8]) -> Vec<(usize, usize)>;
+    /// Length of the longest needle: how much of a stream's tail has to be seen again.
+    fn reach(&self) -> usize;
+}
+
+/// A relation of the target, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// OID.
+    pub oid: u32,
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Column names by attnum - 1; dropped ones are empty.
+    pub columns: Vec<String>,
+    /// OIDs of relations that it is derived from (view, materialised view, partition, parent),
+    /// transitively.
+    pub sources: Vec<u32>,
+    /// True for tables and partitions, whose sources hold the same columns by name.
+    pub table: bool,
+}
+
+/// The catalog of a target, over a side connection. Implemented by `vault`.
+pub trait Catalog: Send + Sync {
+    /// A relation by OID, if it is cached.
+    fn relation(&self, oid: u32) -> Option<Arc<Relation>>;
+    /// All cached relations of that name, in any schema.
+    fn named(&self, name: &str) -> Vec<Arc<Relation>>;
+    /// Looks up what is not cached. What cannot be found stays unknown, and unknown is masked.
+    fn refresh<'a>(&'a self, oids: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// What is shown to approvers about a held message.
+#[derive(Clone, Debug)]
+pub struct HoldRequest {
+    /// The session; for an access request the one that would be.
+    pub session: Arc<Session>,
+    /// Binds the approval to identity, actors, target and bytes.
+    pub binding: [u8; 32],
+    /// The request, secrets masked; to be escaped wherever it is shown.
+    pub shown: String,
+    /// Risk, labels, objects.
+    pub class: Class,
+    /// Role, search_path, shadowing objects, transaction state.
+    pub context: Context,
+    /// What is required.
+    pub requirements: Vec<Requirement>,
+    /// True for an access request at connect.
+    pub access: bool,
+}
+
+/// The desk where holds wait. Implemented by `approval`.
+pub trait ApprovalDesk: Send + Sync {
+    /// Opens (or joins) a request and returns its id, without waiting. In defer mode an approved,
+    /// unused one with the same binding is consumed and answered at once.
+    fn open<'a>(
+        &'a self,
+        request: HoldRequest,
+    ) -> BoxFuture<'a, Result<(String, Option<Answer>), Fault>>;
+    /// Waits for the answer. Dropping the future does not withdraw it: call `withdraw`.
+    fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Fault>>;
+    /// The client went away or cancelled.
+    fn withdraw(&self, id: &str);
+}
+
+/// What a client offers as proof.
+pub enum Proof {
+    /// A token in the place of a password. Wiped on drop by whoever made it.
+    Password(Box<dyn AsRef<str> + Send + Sync>),
+}
+
+/// What a protocol has collected when somebody knocks.
+pub struct Knock {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Proof.
+    pub proof: Proof,
+    /// Address, program, TLS.
+    pub client: Client,
+    /// The target that was asked for.
+    pub target: String,
+    /// The login name that was asked for: a wish, no identity.
+    pub login: String,
+    /// Settings the client asked for at startup (`application_name`, …), already on the allow-list.
+    pub settings: BTreeMap<String, String>,
+    /// It wants a replication connection.
+    pub replication: bool,
+}
+
+/// How the front desk talks to somebody who has to wait (an access request).
+pub trait Waiting: Send {
+    /// Tells the client why it waits and where to look. An error means that the client is gone.
+    fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Resolves when the client has gone away.
+    fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()>;
+}
+
+/// Who waits, as an object.
+pub type Knocking<'a> = &'a mut dyn Waiting;
+
+/// Identity, access policy, journal, vault: in that order and nowhere else. Implemented by
+/// `portcullis/front_desk`.
+pub trait FrontDesk: Send + Sync {
+    /// Admits, or says why not.
+    fn admit<'a>(
+        &'a self,
+        knock: Knock,
+        waiting: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Admission, Denial>>;
+}
+
+/// How to reach the upstream.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Host name, for TLS verification and messages.
+    pub host: String,
+    /// Resolved addresses, tried in order.
+    pub addresses: Vec<SocketAddr>,
+    /// TLS.
+    pub tls: UpstreamTls,
+}
+
+/// How the upstream connection is protected. The names are libpq's.
+#[derive(Clone, Debug)]
+pub enum UpstreamTls {
+    /// No TLS: loopback or a trusted network only; `portcullis check` says so.
+    Disable,
+    /// TLS with this configuration, already holding roots, client certificate and verification level.
+    Require(Arc<dyn std::any::Any + Send + Sync>),
+}
+
+/// What an upstream asks of a login.
+pub enum Challenge<'a> {
+    /// AuthenticationCleartextPassword.
+    Cleartext,
+    /// AuthenticationMD5Password with its salt.
+    Md5([u8; 4]),
+    /// AuthenticationSASL: the mechanisms offered, and the `tls-server-end-point` hash of the server's
+    /// certificate when the connection is TLS.
+    Sasl {
+        /// Mechanisms as offered.
+        mechanisms: &'a [&'a str],
+        /// Channel binding data.
+        binding: Option<&'a [u8]>,
+    },
+    /// AuthenticationSASLContinue.
+    SaslContinue(&'a [u8]),
+    /// AuthenticationSASLFinal: verifies the server's signature.
+    SaslFinal(&'a [u8]),
+}
+
+/// The answer to a challenge: goes into one `p` message and is wiped.
+pub enum Reply {
+    /// PasswordMessage: cleartext or md5, without the trailing NUL.
+    Password(Box<dyn AsRef<[u8]> + Send>),
+    /// SASLInitialResponse.
+    SaslInitial {
+        /// Chosen mechanism.
+        mechanism: &'static str,
+        /// Client-first message.
+        data: Vec<u8>,
+    },
+    /// SASLResponse.
+    Sasl(Vec<u8>),
+    /// Nothing to send: the server has proved itself.
+    Nothing,
+}
+
+/// A login that answers challenges. The secret's bytes stay in `vault`. Dropping it ends the
+/// credential: NOLOGIN, terminate, drop.
+pub trait Credential: Send {
+    /// The login name.
+    fn user(&self) -> &str;
+    /// Answers one challenge.
+    fn answer(&mut self, challenge: Challenge<'_>) -> Result<Reply, Fault>;
+    /// True once the server has proved that it knows the secret too, where the mechanism does that.
+    fn server_verified(&self) -> bool;
+}
+
+/// What ends an admission from outside: policy, identity, credential, kill, drain, time.
+pub trait Tether: Send + Sync {
+    /// Resolves with the reason when the admission has lost its ground.
+    fn severed<'a>(&'a self) -> BoxFuture<'a, Denial>;
+    /// A line about what the session does right now, for `portcullis sessions list`.
+    fn doing(&self, what: &str);
+}
+
+/// Proof that this identity may open this target, with the credential for it.
+pub struct Admission {
+    /// The gate of this stream; it holds the record and the session.
+    pub gate: Gate,
+    /// The credential.
+    pub credential: Box<dyn Credential>,
+    /// Where to dial.
+    pub upstream: Upstream,
+    /// The upstream database.
+    pub database: String,
+    /// Startup settings to send upstream, after policy.
+    pub settings: BTreeMap<String, String>,
+    /// What ends it.
+    pub tether: Arc<dyn Tether>,
+    /// The desk for holds.
+    pub approvals: Arc<dyn ApprovalDesk>,
+    /// The target, for messages.
+    pub target: Arc<Target>,
+    /// The session's id.
+    pub session: SessionId,
+}
+
+/// The time, for whoever may know it. Only `portcullis` reads the machine's clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,0 +1,29 @@
+//! The words of Portcullis: what a message is, what it may do, who sent it, what was answered.
+//!
+//! Everything else is written in these words, so that a policy author, a plugin author and a protocol
+//! author mean the same thing. This crate refuses to do anything: no I/O, no async, no clock, no
+//! environment. Time is always an argument.
+
+pub mod class;
+pub mod facts;
+pub mod fault;
+pub mod identity;
+pub mod limits;
+pub mod message;
+pub mod rows;
+pub mod session;
+pub mod time;
+pub mod verdict;
+
+pub use class::{Class, Effect, Finding, Risk, Verbs};
+pub use facts::{Category, Facts, Object, Parse, Predicate, StatementFacts};
+pub use fault::{Blame, Fault};
+pub use identity::{Identity, Kind, Principal};
+pub use message::{Context, Parameter, Protocol, Side, Stage, Statement, Transaction};
+pub use rows::{Batch, BatchKind, Cell, ColumnMask, Edits, RowShape, SpanEdit, Strategy};
+pub use session::{Client, Session, SessionId, Target};
+pub use time::Timestamp;
+pub use verdict::{
+    ColumnRule, Decision, Denial, EntityRule, Obligations, Reason, RecordLevel, Requirement,
+    Verdict,
+};

@@ -1,0 +1,141 @@
+//! One framed message, and what it means. `wire` is always the exact bytes: what is judged, recorded
+//! and forwarded is one and the same thing.
+
+use crate::facts::StatementFacts;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The client of the gateway.
+    Client,
+    /// The server behind it.
+    Upstream,
+}
+
+/// The protocols of the data path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Kubernetes API.
+    Kubernetes,
+    /// PostgreSQL v3.
+    Postgres,
+    /// SSH.
+    Ssh,
+}
+
+/// Where in its life a statement is when it is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Simple query: text, no parameters, runs at once.
+    Query,
+    /// Extended query, Parse: text, parameters still unknown. Nothing of the user's runs yet.
+    Parse,
+    /// Extended query, Bind: text and parameters. Planning runs immutable functions: hold before this.
+    Bind,
+    /// Extended query, Execute: judged again, because time has passed since Bind.
+    Execute,
+    /// FunctionCall: an OID and arguments, no text.
+    Call,
+}
+
+/// A bound parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Type OID, 0 when the server inferred it and we do not know.
+    pub type_oid: u32,
+    /// Text form if it could be decoded; the raw bytes otherwise.
+    pub value: Option<Bytes>,
+    /// True when `value` is binary that we could not decode.
+    pub opaque: bool,
+}
+
+/// Transaction status as of the last ReadyForQuery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transaction {
+    /// `I`.
+    Idle,
+    /// `T`.
+    Open,
+    /// `E`.
+    Failed,
+}
+
+/// The state a statement runs in, as far as the gateway knows it. A vote is void when it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// Transaction status.
+    pub transaction: Transaction,
+    /// `current_user`, when known.
+    pub role: Option<String>,
+    /// `search_path`, when known.
+    pub search_path: Option<String>,
+    /// Settings changed in this session, lower-case name to value (`None`: changed to something
+    /// that was no literal).
+    pub settings: BTreeMap<String, Option<String>>,
+    /// Temporary relations that shadow others, as probed before a hold.
+    pub shadows: Vec<String>,
+}
+
+impl Context {
+    /// A fresh session.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            transaction: Transaction::Idle,
+            role: None,
+            search_path: None,
+            settings: BTreeMap::new(),
+            shadows: Vec::new(),
+        }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A statement to be judged.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The text: valid UTF-8 without NUL, shared with the name maps.
+    pub text: Arc<str>,
+    /// Where in its life it is.
+    pub stage: Stage,
+    /// Bound parameters (stage Bind and Execute, or the arguments of a Call).
+    pub parameters: Vec<Parameter>,
+    /// What EXECUTE, FETCH or CALL resolve to, from the connection's own maps. A name that could not
+    /// be resolved is `None` and makes the message `Unknown`.
+    pub resolved: Vec<(String, Option<Arc<StatementFacts>>)>,
+    /// Stage Call: the function's OID.
+    pub function: Option<u32>,
+}
+
+/// One request of a client: exact bytes and meaning.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What it means.
+    pub body: Body,
+    /// The exact bytes.
+    pub wire: Bytes,
+}
+
+/// What a client's message means.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Carries no user content and changes nothing by itself: Sync, Flush, Describe, Close, Terminate.
+    Control(&'static str),
+    /// SQL.
+    Statement(Statement),
+    /// A chunk of a stream that was judged when it opened (COPY data). Recorded masked and counted.
+    Upload(Bytes),
+}

@@ -1,0 +1,195 @@
+//! What a policy answers. No `bool`, no `Default` for an answer: silence is never consent.
+
+use crate::Strategy;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What the person or agent at the keyboard reads, in the protocol's own error frame. A value, not an
+/// error: what, why, which rule, what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// Path of the rule: `sql/drop-database`, `fault/plugin`, `portcullis/mask-marker`.
+    pub rule: String,
+    /// What and why, one sentence, no trailing full stop.
+    pub reason: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// The approval to wait for, in defer mode.
+    pub approval: Option<String>,
+    /// Come back after this many seconds.
+    pub retry_after: Option<u32>,
+}
+
+impl Denial {
+    /// A denial with a rule and a reason.
+    pub fn new(rule: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            rule: rule.into(),
+            reason: reason.into(),
+            hint: None,
+            approval: None,
+            retry_after: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// One thing a rule said, for the record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reason {
+    /// The pack that said it.
+    pub pack: String,
+    /// Path of the rule.
+    pub rule: String,
+    /// Its message.
+    pub msg: String,
+    /// Its hint.
+    pub hint: Option<String>,
+}
+
+/// An approval that a rule asks for. Several requirements must each be met.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Requirement {
+    /// Path of the rule.
+    pub rule: String,
+    /// Shown to the approver.
+    pub msg: String,
+    /// Groups that may vote; empty means that policy decides alone.
+    pub approver_groups: Vec<String>,
+    /// Distinct people needed.
+    pub approvers: u32,
+    /// How long it may be pending.
+    pub ttl: Duration,
+    /// How long an approved, unused one stays good.
+    pub execution_ttl: Duration,
+    /// True: refuse with the id, and let a rerun of the same bytes pass once. False: hold the bytes.
+    pub defer: bool,
+    /// True when it may be held inside an open transaction (locks stay held).
+    pub in_transaction: bool,
+}
+
+/// Mask what a detector finds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EntityRule {
+    /// `EMAIL`, `CARD`, `SECRET`, … or `*` for all.
+    pub entity: String,
+    /// How.
+    pub strategy: Strategy,
+}
+
+/// Mask a column, wherever its provenance shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ColumnRule {
+    /// Schema.
+    pub schema: String,
+    /// Table.
+    pub table: String,
+    /// Column.
+    pub column: String,
+    /// How.
+    pub strategy: Strategy,
+    /// What stands in the marker: `email`, `ssn`.
+    pub tag: String,
+}
+
+/// How much is recorded, least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordLevel {
+    /// Decisions, statements and counts.
+    Metadata,
+    /// Everything that was released.
+    Full,
+}
+
+/// What comes with an allow. Merged over packs, the strictest wins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obligations {
+    /// Detectors.
+    pub entities: BTreeSet<EntityRule>,
+    /// Columns.
+    pub columns: BTreeSet<ColumnRule>,
+    /// Rows a single result may release.
+    pub row_limit: Option<u64>,
+    /// Bytes a session may release.
+    pub byte_limit: Option<u64>,
+    /// The minted role may only read.
+    pub read_only: bool,
+    /// How much is recorded.
+    pub record: RecordLevel,
+    /// Longest life of the session.
+    pub session_max: Option<Duration>,
+    /// Upstream role to mint under, instead of the target's default.
+    pub role: Option<String>,
+    /// FunctionCall and large objects may be used.
+    pub allow_function_call: bool,
+    /// Replication connections may be opened (opaque to masking).
+    pub allow_replication: bool,
+    /// Extra labels in the record.
+    pub labels: BTreeSet<String>,
+}
+
+impl Obligations {
+    /// No obligation at all: everything recorded, nothing masked, nothing extra permitted.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            entities: BTreeSet::new(),
+            columns: BTreeSet::new(),
+            row_limit: None,
+            byte_limit: None,
+            read_only: false,
+            record: RecordLevel::Full,
+            session_max: None,
+            role: None,
+            allow_function_call: false,
+            allow_replication: false,
+            labels: BTreeSet::new(),
+        }
+    }
+
+    /// True when anything has to be masked.
+    #[must_use]
+    pub fn masks(&self) -> bool {
+        !self.entities.is_empty() || !self.columns.is_empty()
+    }
+}
+
+/// The answer itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go, under these obligations.
+    Allow {
+        /// The rule that granted it.
+        rule: String,
+    },
+    /// No.
+    Deny(Denial),
+    /// Ask people.
+    Hold(Vec<Requirement>),
+}
+
+/// A verdict with everything the record needs to replay it.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The answer.
+    pub verdict: Verdict,
+    /// What comes with it.
+    pub obligations: Obligations,
+    /// Everything that was said.
+    pub reasons: Vec<Reason>,
+    /// What dry-run packs would have said.
+    pub would: Vec<Reason>,
+    /// Revision of the policy set.
+    pub revision: String,
+    /// The whole input document as evaluated (JSON, secrets masked).
+    pub input: Bytes,
+}
