@@ -45,3 +45,47 @@ pub const HELD_TAIL_MAX: usize = 4096;
 pub const TRIPWIRE_BITS_MIN: u32 = 80;
 /// SCRAM iterations accepted from an upstream (a malicious server can ask for 2^31).
 pub const SCRAM_ITERATIONS_MAX: u32 = 1_000_000;
+/// Groups one token may carry; Entra's own overage limit is 200.
+pub const TOKEN_GROUPS_MAX: usize = 1024;
+/// One group, subject, issuer or key id.
+pub const TOKEN_NAME_BYTES_MAX: usize = 1024;
+/// Nested `act` claims (RFC 8693 section 4.1): who acts for whom, that deep.
+pub const TOKEN_ACTORS_MAX: usize = 8;
+/// How deep the JSON of a token or a key set may nest.
+pub const TOKEN_JSON_DEPTH_MAX: usize = 16;
+/// A key set or a discovery document.
+pub const JWKS_BYTES_MAX: usize = 256 * 1024;
+/// Keys remembered per issuer.
+pub const JWKS_KEYS_MAX: usize = 64;
+/// One request to an identity provider, from connect to the last byte.
+pub const JWKS_FETCH_MAX: Duration = Duration::from_secs(5);
+/// Between two fetches that an unknown `kid` may cause, per issuer.
+pub const JWKS_COOL_DOWN: Duration = Duration::from_secs(30);
+/// How often keys are fetched anew when the provider does not ask for more often.
+pub const JWKS_REFRESH_EVERY: Duration = Duration::from_secs(3600);
+/// How long the last good keys serve while the provider is down.
+pub const JWKS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Revocations remembered at a time.
+pub const REVOCATIONS_MAX: usize = 100_000;
+/// Secrets that are matched in output at a time: live credentials and static ones.
+pub const TRIPWIRE_SECRETS_MAX: usize = 65_536;
+/// A secret longer than this is not matched whole (a file that is no password).
+pub const SECRET_BYTES_MAX: usize = 64 * 1024;
+/// Relations of one target that the catalog remembers; a bigger target is unknown, and masked.
+pub const CATALOG_RELATIONS_MAX: usize = 200_000;
+/// How old the catalog of a target may be.
+pub const CATALOG_AGE_MAX: Duration = Duration::from_secs(30);
+/// One statement on a side connection (role minting, catalog).
+pub const SIDE_STATEMENT_MAX: Duration = Duration::from_secs(10);
+/// One entry of the record; a release of the largest frame fits with room to spare.
+pub const RECORD_ENTRY_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+/// What one session may still write into the journal's reserve once the disk is full.
+pub const RESERVE_PER_SESSION_BYTES_MAX: u64 = 64 * 1024;
+/// Sessions that one checkpoint names with the head of their chain; the root covers all of them.
+pub const CHECKPOINT_HEADS_MAX: usize = 64;
+/// Requests the approval desk remembers, finished ones included; the oldest finished go first.
+pub const APPROVALS_MAX: usize = 10_000;
+/// How long a finished approval can still be shown.
+pub const APPROVAL_SHOWN_FOR: Duration = Duration::from_secs(24 * 3600);
+/// The reason given with a vote.
+pub const VOTE_REASON_BYTES_MAX: usize = 4096;
