@@ -1,0 +1,328 @@
+//! What the types cannot say: names that must be unique, keys that belong together, protections that
+//! may be missing on loopback only. All problems are reported at once. Nothing here opens a file: that
+//! is `portcullis check`, which also loads policies, plugins and secrets.
+
+use super::problem::Notes;
+use super::schema::*;
+use super::spans::Place;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Notes everything that is wrong.
+pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
+    let root = Place::root();
+    if config.node.is_empty() || config.node.contains(char::is_whitespace) {
+        notes.error(
+            &root.key("node"),
+            "is no node name",
+            "use letters, digits and dashes, for example `gw-1`",
+        );
+    }
+    listeners(&config.listeners, &root.key("listeners"), notes);
+    issuers(&config.issuers, &root.key("issuers"), notes);
+    connections(&config.connections, &root.key("connections"), notes);
+    packs(&config.policies, &root.key("policies"), notes);
+    plugins(&config.plugins, &root.key("plugins"), notes);
+    lives(&config.session, &root.key("session"), notes);
+    let metrics = root.key("admin").key("metrics");
+    if config.admin.metrics.is_some_and(|a| !a.ip().is_loopback()) {
+        notes.error(
+            &metrics,
+            "is no loopback address, and metrics are served without authentication",
+            "use 127.0.0.1:9464 and let the collector come to the node",
+        );
+    }
+    if config.recording.per_identity_mib_per_hour == 0 {
+        notes.error(
+            &root.key("recording").key("per_identity_mib_per_hour"),
+            "is 0: nothing could be recorded, so nothing would be allowed",
+            "leave the key out for 1024",
+        );
+    }
+}
+
+fn listeners(listeners: &[Listener], place: &Place, notes: &mut Notes<'_>) {
+    if listeners.is_empty() {
+        notes.error(place, "is empty: nobody could connect", "add a listener");
+    }
+    let mut taken = BTreeSet::new();
+    for (index, listener) in listeners.iter().enumerate() {
+        let place = place.index(index);
+        // Port 0 asks the kernel for a free one: two of them never meet.
+        if listener.address.port() != 0 && !taken.insert(listener.address) {
+            notes.error(
+                &place.key("address"),
+                format!("{} is taken by another listener", listener.address),
+                "give each listener its own port",
+            );
+        }
+        if listener.max_connections == 0 {
+            notes.error(
+                &place.key("max_connections"),
+                "is 0: nobody could connect",
+                "leave the key out for 5000",
+            );
+        }
+        listener_tls(listener, &place, notes);
+    }
+}
+
+fn listener_tls(listener: &Listener, place: &Place, notes: &mut Notes<'_>) {
+    let loopback = listener.address.ip().is_loopback();
+    if listener.allow_plaintext_on_loopback && !loopback {
+        notes.error(
+            &place.key("allow_plaintext_on_loopback"),
+            format!("{} is no loopback address", listener.address),
+            "remove the key: tokens must not travel in clear over a network",
+        );
+    }
+    let Some(tls) = &listener.tls else {
+        if !listener.allow_plaintext_on_loopback {
+            notes.error(
+                place,
+                "has no `tls`, so no client could send its token",
+                "add `tls: { certificate: FILE, key: FILE }`; on loopback `tls: { self_signed: true }` will do",
+            );
+        }
+        return;
+    };
+    let place = place.key("tls");
+    match (&tls.certificate, &tls.key, tls.self_signed) {
+        (Some(_), Some(_), false) => {}
+        (None, None, true) if loopback => {}
+        (None, None, true) => notes.error(
+            &place.key("self_signed"),
+            format!(
+                "{} is no loopback address, and nobody could verify the certificate",
+                listener.address
+            ),
+            "use `certificate` and `key` from your authority",
+        ),
+        (_, _, true) => notes.error(
+            &place.key("self_signed"),
+            "stands beside `certificate` or `key`",
+            "keep one of the two ways",
+        ),
+        (_, _, false) => notes.error(
+            &place,
+            "needs both `certificate` and `key`",
+            "name both files, or use `self_signed: true` on loopback",
+        ),
+    }
+}
+
+fn issuers(issuers: &[Issuer], place: &Place, notes: &mut Notes<'_>) {
+    if issuers.is_empty() {
+        notes.error(
+            place,
+            "is empty: nobody could prove who they are",
+            "add an issuer; `portcullis dev-issuer` starts one for trying things out",
+        );
+    }
+    unique(
+        issuers.iter().map(|i| i.name.as_str()),
+        "name",
+        place,
+        notes,
+    );
+    unique(
+        issuers.iter().map(|i| i.issuer.as_str()),
+        "issuer",
+        place,
+        notes,
+    );
+    for (index, issuer) in issuers.iter().enumerate() {
+        let place = place.index(index);
+        if !trustworthy(&issuer.issuer) {
+            notes.error(
+                &place.key("issuer"),
+                "is no https address, and keys fetched in clear could be anybody's",
+                "use https; plain http is accepted for 127.0.0.1 and localhost only",
+            );
+        }
+        if issuer.audiences.is_empty() {
+            notes.error(
+                &place.key("audiences"),
+                "is empty: a token that was meant for somebody else would be accepted",
+                "name the audience that your tokens carry for this gateway",
+            );
+        }
+        if issuer.algorithms.is_empty() {
+            notes.error(
+                &place.key("algorithms"),
+                "is empty",
+                "leave the key out for RS256 and ES256",
+            );
+        }
+        if issuer.kind.claim.is_some() == issuer.kind.fixed.is_some() {
+            notes.error(
+                &place.key("kind"),
+                "needs exactly one of `claim` and `fixed`",
+                "write `kind: { fixed: human }`, or `kind: { claim: kind }` when the token says it",
+            );
+        }
+    }
+}
+
+/// True for https, and for http on the machine itself.
+fn trustworthy(issuer: &str) -> bool {
+    if issuer.starts_with("https://") {
+        return true;
+    }
+    let Some(rest) = issuer.strip_prefix("http://") else {
+        return false;
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let bare = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    !host.contains('@')
+        && (bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()))
+}
+
+fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>) {
+    if connections.is_empty() {
+        notes.warning(
+            place,
+            "is empty: there is nothing to connect to",
+            "add a connection; the file is read again when it changes",
+        );
+    }
+    unique(
+        connections.iter().map(|c| c.name.as_str()),
+        "name",
+        place,
+        notes,
+    );
+    for (index, connection) in connections.iter().enumerate() {
+        let place = place.index(index);
+        if connection.name.is_empty() {
+            notes.error(
+                &place.key("name"),
+                "is empty",
+                "clients ask for a connection by its name",
+            );
+        }
+        if connection.credential.mint.is_some() == connection.credential.fixed.is_some() {
+            notes.error(
+                &place.key("credential"),
+                "needs exactly one of `mint` and `static`",
+                "prefer `mint`: a role of its own for every session",
+            );
+        }
+        connection_tls(connection, &place, notes);
+    }
+}
+
+fn connection_tls(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
+    if connection.client_certificate.is_some() != connection.client_key.is_some() {
+        notes.error(
+            place,
+            "needs both `client_certificate` and `client_key`, or neither",
+            "name both files",
+        );
+    }
+    let loopback = connection.host == "localhost"
+        || connection.host.starts_with('/')
+        || connection
+            .host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback());
+    let tls = place.key("tls");
+    match connection.tls {
+        TlsMode::Disable if !loopback => notes.warning(
+            &tls,
+            format!("everything to {} travels in clear", connection.host),
+            "use `verify-full`",
+        ),
+        TlsMode::Disable if connection.ca.is_some() => notes.error(
+            &place.key("ca"),
+            "has no meaning with `tls: disable`",
+            "use `tls: verify-full`, or remove it",
+        ),
+        TlsMode::Require => notes.warning(
+            &tls,
+            "`require` does not look at the server's certificate: anybody could be it",
+            "use `verify-full` with `ca`",
+        ),
+        _ => {}
+    }
+}
+
+fn packs(policies: &Policies, place: &Place, notes: &mut Notes<'_>) {
+    let place = place.key("packs");
+    if policies.packs.iter().all(|pack| pack.dry_run) {
+        notes.error(
+            &place,
+            "has no pack that is enforced: everything would be refused",
+            "add `- builtin: access` or a folder of your own",
+        );
+    }
+    for (index, pack) in policies.packs.iter().enumerate() {
+        if pack.builtin.is_some() == pack.path.is_some() {
+            notes.error(
+                &place.index(index),
+                "needs exactly one of `builtin` and `path`",
+                "write `builtin: access`, or `path: ./policies/mine`",
+            );
+        }
+    }
+}
+
+fn plugins(plugins: &[Plugin], place: &Place, notes: &mut Notes<'_>) {
+    for (index, plugin) in plugins.iter().enumerate() {
+        let place = place.index(index);
+        if plugin.builtin.is_some() == plugin.path.is_some() {
+            notes.error(
+                &place,
+                "needs exactly one of `builtin` and `path`",
+                "write `builtin: mask-pii`, or `path: ./mine.wasm` with its `sha256`",
+            );
+        }
+        let digest = plugin.sha256.as_deref();
+        if plugin.path.is_some() && digest.is_none() {
+            notes.error(
+                &place.key("sha256"),
+                "is missing: a plugin from a file is pinned",
+                "`portcullis plugin inspect FILE` prints it",
+            );
+        }
+        if digest.is_some_and(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
+            notes.error(
+                &place.key("sha256"),
+                "is no SHA-256",
+                "write its 64 hex digits",
+            );
+        }
+    }
+}
+
+fn lives(session: &SessionLife, place: &Place, notes: &mut Notes<'_>) {
+    if session.max.0.is_zero() {
+        notes.error(
+            &place.key("max"),
+            "is 0: every session would end at once",
+            "leave the key out for 8h",
+        );
+    }
+}
+
+/// Notes every name that an earlier item has too.
+fn unique<'a>(
+    names: impl Iterator<Item = &'a str>,
+    key: &str,
+    place: &Place,
+    notes: &mut Notes<'_>,
+) {
+    let mut seen = BTreeSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name) {
+            notes.error(
+                &place.index(index).key(key),
+                format!("`{name}` is taken"),
+                "give each its own",
+            );
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! The words of `portcullis.yaml`, as types. The JSON Schema of the file is generated from here, and the
+//! comments on the fields are what an editor shows. A key that is not here is an error: a misspelt
+//! `allow_weak` must not pass as "not set". Nothing here reads a file, an environment or a clock.
+
+use super::duration::Period;
+use super::secret::SecretRef;
+use portcullis_model::Kind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The configuration of one gateway node.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The node's name in records and metrics.
+    pub node: String,
+    /// Folder for the journal, keys, compiled plugins and the admin socket. Created with mode 0700.
+    pub state_dir: PathBuf,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// Whose tokens are accepted.
+    pub issuers: Vec<Issuer>,
+    /// What clients may ask for, by name.
+    #[serde(default)]
+    pub connections: Vec<Connection>,
+    /// Who may do what. Without a pack that grants, everything is refused.
+    pub policies: Policies,
+    /// Plugins that classify requests and mask responses, in no particular order.
+    #[serde(default)]
+    pub plugins: Vec<Plugin>,
+    /// How sessions are recorded.
+    #[serde(default)]
+    pub recording: Recording,
+    /// How long sessions live.
+    #[serde(default)]
+    pub session: SessionLife,
+    /// The admin socket, health and metrics.
+    #[serde(default)]
+    pub admin: Admin,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// A protocol of the data path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Wire {
+    /// PostgreSQL, protocol 3.
+    Postgres,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// What is spoken here.
+    pub protocol: Wire,
+    /// Address and port.
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
+    /// The certificate shown to clients. Tokens travel over this connection: it may be missing on
+    /// loopback only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
+    /// Accept clients without TLS, on a loopback address only.
+    #[serde(default)]
+    pub allow_plaintext_on_loopback: bool,
+    /// Connections at once; more wait in the kernel's queue.
+    #[serde(default = "connections_max")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_connections: usize,
+}
+
+fn connections_max() -> usize {
+    5000
+}
+
+/// The certificate of a listener: files, or one made at start for loopback.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTls {
+    /// PEM file with the certificate chain, the listener's own first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file with the private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Make a certificate at start. On a loopback address only: nobody could verify it elsewhere.
+    #[serde(default)]
+    pub self_signed: bool,
+}
+
+/// Whose tokens are accepted.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// A short name for records and policies.
+    pub name: String,
+    /// The exact value of `iss`; discovery starts here.
+    pub issuer: String,
+    /// A token must be meant for one of these (`aud`).
+    pub audiences: Vec<String>,
+    /// Signature algorithms accepted; `none` and shared-key ones never are.
+    #[serde(default = "algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// A file with the issuer's keys (JWK Set), for issuers that the gateway cannot reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+    /// PEM file with the authorities that the issuer's own certificate must come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// How human, agent, ci and service are told apart.
+    pub kind: KindRule,
+    /// The claim that lists groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups_claim: Option<String>,
+    /// The claim that names the person who answers for a machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_claim: Option<String>,
+    /// Further claims that policies may read.
+    #[serde(default)]
+    pub claims: Vec<String>,
+    /// Clocks may differ by this much.
+    #[serde(default = "clock_skew")]
+    pub clock_skew: Period,
+    /// Tokens older than this are refused, whatever their `exp` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Period>,
+}
+
+fn algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::RS256, Algorithm::ES256]
+}
+
+fn clock_skew() -> Period {
+    Period(Duration::from_secs(60))
+}
+
+/// Signature algorithms with a public key (RFC 7518).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are those of RFC 7518")]
+pub enum Algorithm {
+    ES256,
+    ES384,
+    EdDSA,
+    PS256,
+    PS384,
+    PS512,
+    RS256,
+    RS384,
+    RS512,
+}
+
+/// How the kind of an actor is found. Exactly one of the two.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindRule {
+    /// A claim that says `human`, `agent`, `ci` or `service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// Everybody from this issuer is of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<KindName>")]
+    pub fixed: Option<Kind>,
+}
+
+/// The kinds, for the schema only: the model knows no JSON Schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes `portcullis_model::Kind` to editors")]
+enum KindName {
+    Agent,
+    Ci,
+    Human,
+    Service,
+}
+
+/// Something clients may ask for by name.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    /// The name: what clients give as database name.
+    pub name: String,
+    /// What is spoken there.
+    pub protocol: Wire,
+    /// Labels for policies.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    #[serde(default = "postgres_port")]
+    pub port: u16,
+    /// The database there; the connection's name when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// How the way there is protected. The names are libpq's.
+    #[serde(default)]
+    pub tls: TlsMode,
+    /// PEM file with the authorities that the server's certificate must come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// PEM file with a certificate to show to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<PathBuf>,
+    /// PEM file with its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<PathBuf>,
+    /// How the gateway logs in. The client never sees it.
+    pub credential: Credential,
+}
+
+fn postgres_port() -> u16 {
+    5432
+}
+
+/// How the way to a server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// No TLS: loopback only.
+    Disable,
+    /// TLS without looking at the certificate: stops listeners, not impostors.
+    Require,
+    /// The certificate must come from a known authority.
+    VerifyCa,
+    /// The same, and it must be the host's own.
+    #[default]
+    VerifyFull,
+}
+
+/// How the gateway logs in to a target. Exactly one of the two.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// A role of its own for every session, dropped at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mint: Option<Mint>,
+    /// One login for all. Only where minting is not possible.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<StaticLogin>,
+}
+
+/// A role for each session.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mint {
+    /// A login that may create roles and grant the parent.
+    pub admin_user: String,
+    /// Its password.
+    pub admin_password: SecretRef,
+    /// The role that sessions run as.
+    pub parent: String,
+    /// After this time the server refuses the minted login, whatever happened to the gateway.
+    #[serde(default = "mint_ttl")]
+    pub ttl: Period,
+}
+
+fn mint_ttl() -> Period {
+    Period(Duration::from_secs(15 * 60))
+}
+
+/// One login for all sessions.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaticLogin {
+    /// The login.
+    pub user: String,
+    /// Its password.
+    pub password: SecretRef,
+    /// Accept a password that can be guessed. It is then not searched for in responses: a mask that
+    /// answers guesses would be an oracle.
+    #[serde(default)]
+    pub allow_weak: bool,
+}
+
+/// The policy packs that decide.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    /// The packs. They never see each other; a denial in one is final.
+    pub packs: Vec<Pack>,
+    /// A file of data for all packs (`data.yaml`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+}
+
+/// One policy pack: a shipped one by name, or a folder.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// A pack that ships with the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<String>,
+    /// A folder of `.rego` files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Evaluated and recorded, never enforced.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// One plugin: a shipped one by name, or a file pinned by its digest.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plugin {
+    /// A plugin that ships with the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<String>,
+    /// A WebAssembly component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// The file's SHA-256 in hex. `portcullis plugin inspect FILE` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Its configuration, checked against the schema in its manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
+}
+
+/// How sessions are recorded.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recording {
+    /// What happens to a session whose record cannot be written.
+    pub on_failure: OnRecordingFailure,
+    /// MiB that one identity may record in an hour: one client must not fill the disk for all.
+    pub per_identity_mib_per_hour: u64,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self {
+            on_failure: OnRecordingFailure::Block,
+            per_identity_mib_per_hour: 1024,
+        }
+    }
+}
+
+/// What happens to a session whose record cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRecordingFailure {
+    /// Nothing moves, and the session ends.
+    Block,
+}
+
+/// How long sessions live.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionLife {
+    /// What happens when the token that opened a session expires.
+    pub on_token_expiry: OnTokenExpiry,
+    /// How much longer a session may go on with `on_token_expiry: grace`.
+    pub grace: Period,
+    /// The longest life of any session.
+    pub max: Period,
+    /// At shutdown sessions may go on for this long before they are ended.
+    pub drain: Period,
+}
+
+impl Default for SessionLife {
+    fn default() -> Self {
+        Self {
+            on_token_expiry: OnTokenExpiry::Continue,
+            grace: Period(Duration::from_secs(5 * 60)),
+            max: Period(Duration::from_secs(8 * 3600)),
+            drain: Period(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// What happens when the token that opened a session expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTokenExpiry {
+    /// The session ends with the token.
+    Close,
+    /// The session goes on, up to its longest life.
+    Continue,
+    /// The session ends after `grace`.
+    Grace,
+}
+
+/// The admin socket, health and metrics.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Unix socket for `portcullis status` and the like; `admin.sock` in `state_dir` when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// Loopback address for `/metrics`, `/healthz` and `/readyz`; none when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// For people, or for machines.
+    pub format: LogFormat,
+    /// The least severity that is logged.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+/// The severities, most severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The JSON Schema of the file, as committed in `config.schema.json`.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Config).to_value();
+    schema["title"] = serde_json::json!("portcullis.yaml");
+    schema
+}

@@ -1,0 +1,268 @@
+//! Every way to get the file wrong that we know of, with the line and column that must be named.
+
+use super::*;
+
+const GOOD: &str = "\
+node: gw-1
+state_dir: /var/lib/portcullis
+listeners:
+  - protocol: postgres
+    address: 127.0.0.1:6432
+    tls: { self_signed: true }
+issuers:
+  - name: dev
+    issuer: http://127.0.0.1:9400
+    audiences: [portcullis]
+    algorithms: [ES256]
+    kind: { claim: kind }
+connections:
+  - name: orders
+    protocol: postgres
+    host: 127.0.0.1
+    tls: disable
+    credential:
+      static: { user: app, password: env:APP_PASSWORD }
+policies:
+  packs:
+    - builtin: access
+";
+
+fn problems(text: &str) -> Problems {
+    match parse(Path::new("p.yaml"), text.to_owned()) {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems,
+    }
+}
+
+#[test]
+fn a_good_file_has_nothing_to_complain_about() {
+    let loaded = parse(Path::new("/etc/p.yaml"), GOOD.to_owned()).expect("good");
+    assert!(loaded.warnings.0.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.listeners[0].max_connections, 5000);
+    assert_eq!(loaded.socket(), Path::new("/var/lib/portcullis/admin.sock"));
+    assert_eq!(loaded.path(Path::new("x.pem")), Path::new("/etc/x.pem"));
+}
+
+#[test]
+fn the_effective_file_reads_back_and_holds_no_secret() {
+    let loaded = parse(Path::new("p.yaml"), GOOD.to_owned()).expect("good");
+    let text = effective(&loaded.config);
+    assert!(text.contains("env:APP_PASSWORD"), "{text}");
+    let again = parse(Path::new("p.yaml"), text.clone()).expect("reads back");
+    assert_eq!(effective(&again.config), text);
+}
+
+/// What is replaced in the good file, by what, and where the complaint must point.
+struct Case {
+    from: &'static str,
+    to: &'static str,
+    line: usize,
+    column: usize,
+    says: &'static str,
+}
+
+const fn case(
+    from: &'static str,
+    to: &'static str,
+    line: usize,
+    column: usize,
+    says: &'static str,
+) -> Case {
+    Case {
+        from,
+        to,
+        line,
+        column,
+        says,
+    }
+}
+
+const CASES: [Case; 24] = [
+    case("node: gw-1", "nod: gw-1", 1, 1, "unknown field `nod`"),
+    case("node: gw-1", "node: gw 1", 1, 1, "no node name"),
+    case(
+        "protocol: postgres\n    address",
+        "protocol: telnet\n    address",
+        4,
+        15,
+        "unknown variant `telnet`",
+    ),
+    case("127.0.0.1:6432", "6432", 5, 14, "invalid"),
+    case("    tls: { self_signed: true }\n", "", 4, 5, "has no `tls`"),
+    case(
+        "{ self_signed: true }",
+        "{ self_sign: true }",
+        6,
+        12,
+        "unknown field `self_sign`",
+    ),
+    case(
+        "{ self_signed: true }",
+        "{ key: k.pem }",
+        6,
+        5,
+        "needs both `certificate` and `key`",
+    ),
+    case(
+        "127.0.0.1:6432",
+        "0.0.0.0:6432",
+        6,
+        12,
+        "no loopback address",
+    ),
+    case(
+        "tls: { self_signed: true }",
+        "max_connections: 0\n    tls: { self_signed: true }",
+        6,
+        5,
+        "nobody could connect",
+    ),
+    case(
+        "http://127.0.0.1:9400",
+        "http://idp.example",
+        9,
+        5,
+        "no https",
+    ),
+    case(
+        "http://127.0.0.1:9400",
+        "http://127.0.0.1@evil.example",
+        9,
+        5,
+        "no https",
+    ),
+    case("[portcullis]", "[]", 10, 5, "meant for somebody else"),
+    case("[ES256]", "[HS256]", 11, 18, "unknown variant `HS256`"),
+    case(
+        "{ claim: kind }",
+        "{}",
+        12,
+        5,
+        "exactly one of `claim` and `fixed`",
+    ),
+    case(
+        "tls: disable\n",
+        "port: 70000\n    tls: disable\n",
+        17,
+        11,
+        "70000",
+    ),
+    case(
+        "host: 127.0.0.1",
+        "host: db.example",
+        17,
+        5,
+        "travels in clear",
+    ),
+    case("env:APP_PASSWORD", "hunter2", 19, 38, "never written down"),
+    case(
+        "static: { user: app, password: env:APP_PASSWORD }",
+        "{}",
+        18,
+        5,
+        "exactly one of `mint` and `static`",
+    ),
+    case(
+        "- builtin: access",
+        "- { builtin: access, dry_run: true }",
+        21,
+        3,
+        "no pack that is enforced",
+    ),
+    case(
+        "- builtin: access",
+        "- { dry_run: false }",
+        22,
+        7,
+        "exactly one of `builtin` and `path`",
+    ),
+    case(
+        "policies:",
+        "plugins: [ { path: a.wasm } ]\npolicies:",
+        20,
+        12,
+        "is pinned",
+    ),
+    case(
+        "policies:",
+        "session: { max: 15 }\npolicies:",
+        20,
+        17,
+        "a duration with its unit",
+    ),
+    case(
+        "policies:",
+        "admin: { metrics: 0.0.0.0:9464 }\npolicies:",
+        20,
+        10,
+        "no loopback address",
+    ),
+    case("policies:", "node: again\npolicies:", 1, 1, "duplicate"),
+];
+
+#[test]
+fn every_complaint_names_line_column_and_remedy() {
+    let mut misplaced = Vec::new();
+    for case in &CASES {
+        let text = GOOD.replacen(case.from, case.to, 1);
+        assert_ne!(text, GOOD, "{} changes nothing", case.says);
+        let found = problems(&text);
+        let problem = found
+            .0
+            .iter()
+            .find(|problem| problem.message.contains(case.says))
+            .unwrap_or_else(|| panic!("`{}` is missing in: {found}", case.says));
+        let expected = (Some(case.line), Some(case.column));
+        if (problem.line, problem.column) != expected {
+            misplaced.push(format!("expected {expected:?}: {problem}"));
+        }
+        assert!(!problem.remedy.is_empty());
+    }
+    assert!(misplaced.is_empty(), "{}", misplaced.join("\n"));
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let text = GOOD
+        .replace("http://127.0.0.1:9400", "http://idp.example")
+        .replace("[portcullis]", "[]")
+        .replace("    tls: { self_signed: true }\n", "");
+    assert_eq!(problems(&text).0.len(), 3);
+}
+
+#[test]
+fn a_literal_secret_is_not_repeated() {
+    let text = GOOD.replace("env:APP_PASSWORD", "hunter2");
+    assert!(!problems(&text).to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_plain_listener_is_for_loopback_only() {
+    let plain = "allow_plaintext_on_loopback: true";
+    let text = GOOD.replace("tls: { self_signed: true }", plain);
+    assert!(problems(&text).0.is_empty());
+    let text = text.replace("127.0.0.1:6432", "10.0.0.1:6432");
+    assert!(problems(&text).stop());
+}
+
+#[test]
+fn the_committed_schema_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.schema.json");
+    let generated = serde_json::to_string_pretty(&json_schema()).expect("json") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &generated).expect("write");
+    }
+    let committed = std::fs::read_to_string(&path).expect("config.schema.json");
+    assert!(
+        committed == generated,
+        "config.schema.json is stale: run the test with UPDATE_GOLDEN=1 and commit the file"
+    );
+}
+
+#[test]
+fn the_example_is_right() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/portcullis.yaml");
+    if let Err(problems) = load(&path) {
+        panic!("{problems}");
+    }
+}
