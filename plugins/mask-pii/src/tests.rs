@@ -1,0 +1,93 @@
+//! Positives, negatives and near misses of each entity.
+
+use crate::MaskPii;
+use portcullis_sdk::testing::harness;
+use serde_json::Value;
+
+fn found(column: &str, text: &str) -> Vec<(String, String)> {
+    let row = harness::<MaskPii>(Value::Null)
+        .columns(&[column])
+        .row(&[text]);
+    row.found
+        .iter()
+        .map(|f| (f.entity.clone(), f.text.clone()))
+        .collect()
+}
+
+#[test]
+fn positives_are_found() {
+    let cases = [
+        (
+            "note",
+            "write to ada.lovelace+x@mail.example.co.uk, please",
+            "EMAIL",
+            "ada.lovelace+x@mail.example.co.uk",
+        ),
+        ("note", "<ada@example.com>", "EMAIL", "ada@example.com"),
+        ("note", "jürgen@müller.de", "EMAIL", "jürgen@müller.de"),
+        ("note", "4539578763621486", "CARD", "4539578763621486"),
+        (
+            "note",
+            "card 4539 5787 6362 1486 exp 12/29",
+            "CARD",
+            "4539 5787 6362 1486",
+        ),
+        ("note", "3782-822463-10005", "CARD", "3782-822463-10005"),
+        (
+            "note",
+            "DE89 3704 0044 0532 0130 00",
+            "IBAN",
+            "DE89 3704 0044 0532 0130 00",
+        ),
+        (
+            "note",
+            "GB82WEST12345698765432",
+            "IBAN",
+            "GB82WEST12345698765432",
+        ),
+        ("note", "ssn 123-45-6789.", "SSN", "123-45-6789"),
+        ("ssn", "123456789", "SSN", "123456789"),
+        ("note", "call +1 415 555 2671", "PHONE", "+1 415 555 2671"),
+        ("note", "(415) 555-2671", "PHONE", "(415) 555-2671"),
+        ("phone", "030 901820", "PHONE", "030 901820"),
+        ("note", "from 203.0.113.7", "IP", "203.0.113.7"),
+    ];
+    for (column, text, entity, value) in cases {
+        assert_eq!(
+            found(column, text),
+            [(entity.to_owned(), value.to_owned())],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn negatives_are_left_alone() {
+    let cases = [
+        "4539578763621487",
+        "1234567812345678",
+        "0000000000000000",
+        "2026-11-21 22:40:01.123456",
+        "1234567890",
+        "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        "user@host",
+        "a@b.c",
+        "@example.com",
+        "DE88370400440532013000",
+        "000-12-3456",
+        "666-12-3456",
+        "912-12-3456",
+        "12.50",
+        "1.2.3",
+        "127.0.0.1",
+        "v1.95.0",
+        "123456789",
+        "0.4539578763621486",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "10/12/2026",
+        "order 4711, 3 items",
+    ];
+    for text in cases {
+        assert_eq!(found("note", text), [], "{text}");
+    }
+}
