@@ -1,1 +1,22 @@
-//! stub
+//! The world: a real PostgreSQL, a real gateway, a development issuer and real clients, on loopback, in
+//! a folder that is thrown away. Scenarios, benches and the demo run in it.
+//!
+//! It refuses to pretend: what cannot be found or started is an error that names the remedy, never a
+//! test that passes by not running.
+
+pub mod cluster;
+pub mod gateway;
+pub mod install;
+pub mod issuer;
+pub mod process;
+pub mod psql;
+pub mod sample;
+pub mod scratch;
+pub mod world;
+
+pub use cluster::{Cluster, Version};
+pub use gateway::Gateway;
+pub use issuer::{Issuer, Person};
+pub use psql::Shown;
+pub use scratch::Scratch;
+pub use world::{World, WorldOptions};

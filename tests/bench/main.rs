@@ -1,0 +1,67 @@
+//! The figures: direct, PgBouncer and Portcullis in one run, interleaved, medians of rounds, as ratios.
+//! Processor time is what the kernel accounted to the proxy's own process. It refuses to print a ratio of
+//! figures that come from different runs.
+
+mod measure;
+mod peers;
+mod report;
+
+use anyhow::{Context, Result};
+use measure::{Load, Sample};
+use peers::Peers;
+
+const HELP: &str = "\
+portcullis-bench [--rounds N] [--seconds N] [--quick] [LOAD ...]
+
+Loads: s1 s8 (select-only, simple), p1 p8 (prepared), b8 (TPC-B), rows (1M rows), copy (500 MB COPY),
+idle (memory of idle sessions). Default: all.
+";
+
+fn main() -> Result<()> {
+    let mut rounds = 3;
+    let mut seconds = 5;
+    let mut loads = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || {
+            arguments
+                .next()
+                .context("a number is missing")?
+                .parse::<u32>()
+                .context("read a number")
+        };
+        match argument.as_str() {
+            "--rounds" => rounds = number()?,
+            "--seconds" => seconds = number()?,
+            "--quick" => (rounds, seconds) = (1, 2),
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return Ok(());
+            }
+            name => loads.push(
+                Load::named(name).with_context(|| format!("there is no load `{name}`\n{HELP}"))?,
+            ),
+        }
+    }
+    if loads.is_empty() {
+        loads = Load::ALL.to_vec();
+    }
+    let peers = Peers::start(&loads)?;
+    let mut samples: Vec<Sample> = Vec::new();
+    for round in 1..=rounds {
+        for load in &loads {
+            for peer in peers.all() {
+                eprintln!(
+                    "round {round}/{rounds}: {} through {}",
+                    load.name(),
+                    peer.name
+                );
+                samples.push(measure::run(*load, peer, seconds)?);
+            }
+        }
+    }
+    let text = report::table(&samples, rounds, seconds);
+    println!("{text}");
+    let file = portcullis_tests::world::workspace().join("tests/bench/results.md");
+    std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))
+}

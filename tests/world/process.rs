@@ -1,0 +1,189 @@
+//! Processes that end with whoever started them, and ports that nobody else has.
+
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A server that is stopped when dropped: politely first, then for good.
+#[derive(Debug)]
+pub struct Server {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    signal: &'static str,
+}
+
+impl Server {
+    /// Starts a server in a session of its own (a scheduler may give each session its own share of the
+    /// processor, and a measured server must not share the measurer's). Output goes to `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(
+        name: &str,
+        mut command: Command,
+        log: &Path,
+        signal: &'static str,
+    ) -> Result<Self> {
+        let out = File::create(log).with_context(|| format!("create {}", log.display()))?;
+        let err = out.try_clone().context("share the log")?;
+        let mut wrapped = Command::new("setsid");
+        wrapped.arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => wrapped.env(key, value),
+                None => wrapped.env_remove(key),
+            };
+        }
+        if let Some(dir) = command.get_current_dir() {
+            wrapped.current_dir(dir);
+        }
+        command = wrapped;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .with_context(|| format!("start {name}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+            signal,
+        })
+    }
+
+    /// The server's process id: `setsid` becomes the server.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it accepts connections on a loopback port.
+    ///
+    /// # Errors
+    /// When it ends or the time runs out first; the end of its log is in the error.
+    pub fn wait_for_port(&mut self, port: u16, within: Duration) -> Result<()> {
+        let until = Instant::now() + within;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if let Some(status) = self.child.try_wait().context("look after a server")? {
+                bail!(
+                    "{} ended ({status}) before it listened on {port}:\n{}",
+                    self.name,
+                    self.tail()
+                );
+            }
+            if Instant::now() > until {
+                bail!("{} does not listen on {port}:\n{}", self.name, self.tail());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// True while it runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal by name to the server itself.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let _ = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait(&mut self, within: Duration) -> Result<Option<i32>> {
+        let until = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().context("wait for a server")? {
+                return Ok(status.code());
+            }
+            if Instant::now() > until {
+                bail!("{} still runs after {within:?}", self.name);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(25)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.runs() {
+            self.signal(self.signal);
+            if self.wait(Duration::from_secs(8)).is_err() {
+                self.signal("KILL");
+                let _ = self.child.kill();
+            }
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// A port of loopback that was free a moment ago.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    Ok(listener.local_addr().context("read the port")?.port())
+}
+
+/// Runs a command to its end and returns what it wrote.
+///
+/// # Errors
+/// When it cannot be started, or fails: its output is in the error.
+pub fn run(command: &mut Command) -> Result<Output> {
+    let shown = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {shown}"))?;
+    if !output.status.success() {
+        bail!(
+            "{shown} failed ({}):\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(output)
+}
+
+/// Finds a program on the path.
+#[must_use]
+pub fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
+}
+
+/// True when we are root, and PostgreSQL therefore has to run as somebody else.
+#[must_use]
+pub fn root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|s| {
+        s.lines()
+            .any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"))
+    })
+}

@@ -1,0 +1,271 @@
+//! One whole world: server, issuer, gateway, and people with tokens.
+
+use crate::cluster::{self, Cluster, random_word};
+use crate::gateway::{Gateway, program};
+use crate::issuer::{Issuer, Person};
+use crate::process::{free_port, run};
+use crate::psql::Shown;
+use crate::sample;
+use crate::scratch::Scratch;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How a world is set up.
+#[derive(Clone, Debug)]
+pub struct WorldOptions {
+    /// The server.
+    pub cluster: cluster::Options,
+    /// `debug` or `release`.
+    pub profile: String,
+    /// `minted` or `static`.
+    pub credential: &'static str,
+    /// Policy packs, as YAML list items; empty for the shipped set.
+    pub packs: String,
+    /// Policy data, as YAML; empty for the demo's.
+    pub data: String,
+    /// Plugins, as YAML list items; empty for the shipped set, `none` for no plugin.
+    pub plugins: String,
+    /// Further top-level YAML.
+    pub more: String,
+    /// Labels of the connection `orders`.
+    pub labels: String,
+    /// False: the leg to the server is plain although the server has TLS (benches: one TLS leg for all).
+    pub upstream_tls: bool,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            cluster: cluster::Options::default(),
+            profile: std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "debug".to_owned()),
+            credential: "minted",
+            packs: String::new(),
+            data: String::new(),
+            plugins: String::new(),
+            more: String::new(),
+            labels: "{ env: prod, app: orders }".to_owned(),
+            upstream_tls: true,
+        }
+    }
+}
+
+/// A running world.
+#[derive(Debug)]
+pub struct World {
+    // Dropped in this order: the gateway sweeps its roles while the server still runs.
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The issuer.
+    pub issuer: Issuer,
+    /// The server behind the gateway.
+    pub cluster: Cluster,
+    /// Password of the role that mints: a canary, it must never show anywhere.
+    pub admin_password: String,
+    folder: Scratch,
+}
+
+/// The workspace, found from this crate.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent()
+        .map_or_else(|| here.to_owned(), Path::to_owned)
+}
+
+impl World {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When a part does not start; its log is in the error.
+    pub fn start(options: &WorldOptions) -> Result<Self> {
+        let workspace = workspace();
+        let binary = program(&workspace, &options.profile)?;
+        let folder = Scratch::new("world")?;
+        let cluster = Cluster::start(&workspace, &options.cluster)?;
+        let admin_password = random_word();
+        sample::fill(&cluster, &admin_password)?;
+        let issuer = Issuer::start(&binary, folder.path())?;
+        let (port, metrics) = (free_port()?, free_port()?);
+        certificate(folder.path())?;
+        fs::write(folder.path().join("data.yaml"), data(options))?;
+        let config = folder.path().join("portcullis.yaml");
+        fs::write(
+            &config,
+            configuration(options, folder.path(), &cluster, &issuer, port, metrics),
+        )?;
+        let environment = [("ORDERS_ADMIN_PASSWORD", admin_password.as_str())];
+        let gateway = Gateway::start(&binary, &config, port, metrics, &environment)?;
+        Ok(Self {
+            gateway,
+            issuer,
+            cluster,
+            admin_password,
+            folder,
+        })
+    }
+
+    /// A token for somebody.
+    ///
+    /// # Errors
+    /// When the issuer refuses.
+    pub fn token(&self, person: &Person) -> Result<String> {
+        self.issuer.token(person)
+    }
+
+    /// `psql` through the gateway, as somebody, with the token in the place of the password.
+    #[must_use]
+    pub fn psql(&self, login: &str, token: &str, database: &str) -> Command {
+        let mut command = Command::new("psql");
+        command
+            .arg("-X")
+            .arg(self.dsn(login, database))
+            .env("PGPASSWORD", token);
+        command
+            .env("PGCONNECT_TIMEOUT", "20")
+            .env_remove("PGSERVICE");
+        command
+    }
+
+    /// The connection string of a client.
+    #[must_use]
+    pub fn dsn(&self, login: &str, database: &str) -> String {
+        format!(
+            "host=localhost hostaddr=127.0.0.1 port={} user={login} dbname={database} sslmode=verify-full sslrootcert={}",
+            self.gateway.port,
+            self.certificate().display()
+        )
+    }
+
+    /// The gateway's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("tls.crt")
+    }
+
+    /// One statement, as somebody, and what `psql` showed.
+    ///
+    /// # Errors
+    /// When `psql` cannot be started.
+    pub fn ask(&self, person: &Person, database: &str, sql: &str) -> Result<Shown> {
+        let token = self.token(person)?;
+        let mut command = self.psql("anybody", &token, database);
+        Shown::by(command.args(["-v", "VERBOSITY=default", "-c", sql])).context("run psql")
+    }
+
+    /// The folder of the world.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn certificate(folder: &Path) -> Result<()> {
+    run(Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ])
+        .arg("-keyout")
+        .arg(folder.join("tls.key"))
+        .arg("-out")
+        .arg(folder.join("tls.crt")))?;
+    Ok(())
+}
+
+/// The policy data of the sample company.
+pub const DATA: &str = include_str!("data.yaml");
+
+fn data(options: &WorldOptions) -> &str {
+    if options.data.is_empty() {
+        DATA
+    } else {
+        &options.data
+    }
+}
+
+fn configuration(
+    options: &WorldOptions,
+    folder: &Path,
+    cluster: &Cluster,
+    issuer: &Issuer,
+    port: u16,
+    metrics: u16,
+) -> String {
+    let at = folder.display();
+    let tls = match options.cluster.tls && options.upstream_tls {
+        true => format!("verify-full\n    ca: {}", cluster.certificate().display()),
+        false => "disable".to_owned(),
+    };
+    let credential = match options.credential {
+        "static" => {
+            "static: { user: pc_admin, password: \"env:ORDERS_ADMIN_PASSWORD\", allow_weak: false }"
+                .to_owned()
+        }
+        _ => format!(
+            "mint: {{ admin_user: {}, admin_password: \"env:ORDERS_ADMIN_PASSWORD\", parent: {}, read_only_parent: {}, ttl: 15m }}",
+            sample::ADMIN,
+            sample::PARENT,
+            sample::PARENT_READ_ONLY
+        ),
+    };
+    let packs = match options.packs.as_str() {
+        "" => {
+            "    - builtin: access\n    - builtin: agents_read_only\n    - builtin: destructive_sql\n    - builtin: prod_ddl_approval\n    - builtin: write_approval\n    - builtin: mask_pii\n    - builtin: approve\n"
+        }
+        packs => packs,
+    };
+    let plugins = match options.plugins.as_str() {
+        "" => "plugins:\n  - builtin: mask-secrets\n  - builtin: mask-pii\n  - builtin: classify-sql\n".to_owned(),
+        "none" => "plugins: []\n".to_owned(),
+        plugins => format!("plugins:\n{plugins}"),
+    };
+    let (labels, more) = (&options.labels, &options.more);
+    let (url, server) = (issuer.url(), cluster.port);
+    format!(
+        "node: world
+state_dir: {at}/state
+listeners:
+  - protocol: postgres
+    address: 127.0.0.1:{port}
+    tls: {{ certificate: {at}/tls.crt, key: {at}/tls.key }}
+issuers:
+  - name: dev
+    issuer: {url}
+    audiences: [portcullis]
+    algorithms: [ES256]
+    kind: {{ claim: kind }}
+    groups_claim: groups
+connections:
+  - name: orders
+    protocol: postgres
+    labels: {labels}
+    host: localhost
+    port: {server}
+    database: orders
+    tls: {tls}
+    credential:
+      {credential}
+policies:
+  packs:
+{packs}  data: {at}/data.yaml
+{plugins}admin:
+  socket: {at}/admin.sock
+  metrics: 127.0.0.1:{metrics}
+{more}"
+    )
+}
