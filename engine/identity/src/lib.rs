@@ -1,1 +1,25 @@
-//! stub
+//! Proof in, identity out: verifies bearer tokens of configured issuers and says who acts.
+//!
+//! It exists so that nothing else in the gateway ever reads a token. It refuses every token that is not
+//! proved to be for this gateway, from a configured issuer, signed with an algorithm the operator named,
+//! by a key the issuer publishes, right now; and it refuses to guess at groups that the token left out.
+
+mod claims;
+mod config;
+pub mod dev;
+mod fetch;
+mod issuers;
+mod key_cache;
+mod key_set;
+mod refused;
+mod revocation;
+mod strict_json;
+mod token;
+
+pub use config::{Algorithm, ClaimMap, IssuerConfig, Jwks, KindRule, UnknownAlgorithm};
+pub use issuers::{IssuerState, Issuers, Misconfigured};
+pub use refused::{Code, Refused};
+pub use revocation::{Full, Revocation, Revocations};
+
+#[cfg(test)]
+mod tests;
