@@ -1,6 +1,9 @@
 //! What stands between a plugin and the contract's flat calls. Everything here runs natively too, where the
-//! harness drives it; only the last stretch, the generated bindings, exists in wasm alone. Malformed input
-//! panics: in the sandbox that is a trap, and a trap denies.
+//! harness drives it; only the last stretch, [`abi`], exists in wasm alone. Malformed input panics: in the
+//! sandbox that is a trap, and a trap denies.
+
+#[cfg(target_arch = "wasm32")]
+pub mod abi;
 
 use crate::classifier::{Classifier, Message, Opinion, Protocol, Stage};
 use crate::facts::Facts;
@@ -17,19 +20,30 @@ fn stream(json: &[u8]) -> Stream {
     serde_json::from_slice(json).expect("invariant: the gateway sends a stream's labels")
 }
 
-/// A column of the contract.
+/// A column in the layout of the contract.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct FlatColumn {
     /// Range of the name.
-    pub name: (u32, u32),
+    pub name_start: u32,
+    /// See `name_start`.
+    pub name_end: u32,
     /// Type OID.
     pub type_oid: u32,
     /// Table OID.
     pub table_oid: u32,
     /// Column number.
     pub attnum: i32,
-    /// Binary format.
-    pub binary: bool,
+    /// 1 when in binary format.
+    pub binary: u32,
+}
+
+/// What both worlds have in common.
+pub trait Lifecycle {
+    /// `lifecycle.open`.
+    fn open(&mut self, json: &[u8]);
+    /// `lifecycle.schema`.
+    fn schema(&mut self, serial: u32, columns: &[FlatColumn], names: &[u8]);
 }
 
 /// A masker with the shape it was told last.
@@ -53,27 +67,6 @@ impl<M: Masker> MaskerGlue<M> {
         })
     }
 
-    /// `lifecycle.open`.
-    pub fn open(&mut self, json: &[u8]) {
-        self.masker.open(&stream(json));
-    }
-
-    /// `lifecycle.schema`.
-    pub fn schema(&mut self, serial: u32, columns: impl Iterator<Item = FlatColumn>, names: &[u8]) {
-        let columns = columns
-            .map(|c| Column {
-                name: String::from_utf8_lossy(&names[c.name.0 as usize..c.name.1 as usize])
-                    .into_owned(),
-                type_oid: c.type_oid,
-                table_oid: c.table_oid,
-                attnum: c.attnum,
-                binary: c.binary,
-            })
-            .collect();
-        self.shape = Shape { serial, columns };
-        self.masker.schema(&self.shape);
-    }
-
     /// `mask.mask`.
     pub fn mask(
         &mut self,
@@ -95,6 +88,28 @@ impl<M: Masker> MaskerGlue<M> {
     }
 }
 
+impl<M: Masker> Lifecycle for MaskerGlue<M> {
+    fn open(&mut self, json: &[u8]) {
+        self.masker.open(&stream(json));
+    }
+
+    fn schema(&mut self, serial: u32, columns: &[FlatColumn], names: &[u8]) {
+        let columns = columns
+            .iter()
+            .map(|c| Column {
+                name: String::from_utf8_lossy(&names[c.name_start as usize..c.name_end as usize])
+                    .into_owned(),
+                type_oid: c.type_oid,
+                table_oid: c.table_oid,
+                attnum: c.attnum,
+                binary: c.binary != 0,
+            })
+            .collect();
+        self.shape = Shape { serial, columns };
+        self.masker.schema(&self.shape);
+    }
+}
+
 /// A classifier.
 #[derive(Debug)]
 pub struct ClassifierGlue<C> {
@@ -111,11 +126,6 @@ impl<C: Classifier> ClassifierGlue<C> {
         Ok(Self { classifier })
     }
 
-    /// `lifecycle.open`.
-    pub fn open(&mut self, json: &[u8]) {
-        self.classifier.open(&stream(json));
-    }
-
     /// `classify.classify`.
     pub fn classify(&mut self, protocol: u32, stage: u32, text: &[u8], facts: &[u8]) -> Opinion {
         let message = Message::new(
@@ -126,6 +136,15 @@ impl<C: Classifier> ClassifierGlue<C> {
         );
         self.classifier.classify(&message)
     }
+}
+
+impl<C: Classifier> Lifecycle for ClassifierGlue<C> {
+    fn open(&mut self, json: &[u8]) {
+        self.classifier.open(&stream(json));
+    }
+
+    /// Requests have no columns.
+    fn schema(&mut self, _: u32, _: &[FlatColumn], _: &[u8]) {}
 }
 
 /// Strings, each followed by a NUL. A string that holds one itself is cut there.
@@ -148,96 +167,34 @@ pub fn flat_objects(opinion: &Opinion) -> Vec<u8> {
     }))
 }
 
-/// The bindings that wit-bindgen generates from `wit/portcullis.wit`.
-#[cfg(target_arch = "wasm32")]
-#[allow(missing_docs, clippy::all, reason = "generated code")]
-pub mod bindings {
-    pub mod masker {
-        wit_bindgen::generate!({
-            world: "masker",
-            path: "wit",
-            pub_export_macro: true,
-            export_macro_name: "export_masker_world",
-            default_bindings_module: "portcullis_sdk::glue::bindings::masker",
-        });
-    }
-    pub mod classifier {
-        wit_bindgen::generate!({
-            world: "classifier",
-            path: "wit",
-            pub_export_macro: true,
-            export_macro_name: "export_classifier_world",
-            default_bindings_module: "portcullis_sdk::glue::bindings::classifier",
-        });
-    }
-}
-
 /// Makes a crate with a [`Masker`] a plugin: `export_masker!(Pii);`. The manifest is `plugin.json` next to the
 /// crate's `Cargo.toml`.
 #[macro_export]
 macro_rules! export_masker {
     ($masker:ty) => {
         $crate::portcullis_described!($masker);
+        $crate::portcullis_lifecycle!($crate::glue::MaskerGlue<$masker>);
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::glue::MaskerGlue;
-            use $crate::glue::bindings::masker as bindings;
-            use bindings::exports::portcullis::plugin::{lifecycle, mask};
-            use std::cell::RefCell;
-
-            std::thread_local! {
-                static GLUE: RefCell<Option<MaskerGlue<$masker>>> = const { RefCell::new(None) };
+            #[unsafe(export_name = "portcullis:plugin/mask@0.1.0#mask")]
+            unsafe extern "C" fn mask(
+                kind: u32,
+                shape: u32,
+                cells: *mut u32,
+                cells_len: usize,
+                data: *mut u8,
+                data_len: usize,
+            ) -> *const u32 {
+                // SAFETY: the canonical ABI hands over lists that `cabi_realloc` allocated.
+                let (cells, data) = unsafe {
+                    (
+                        $crate::glue::abi::take(cells, cells_len),
+                        $crate::glue::abi::take(data, data_len),
+                    )
+                };
+                portcullis_plugin(|glue| $crate::glue::abi::mask(glue, kind, shape, &cells, &data))
             }
-
-            fn with<R>(call: impl FnOnce(&mut MaskerGlue<$masker>) -> R) -> R {
-                GLUE.with_borrow_mut(|glue| call(glue.as_mut().expect("invariant: configured first")))
-            }
-
-            struct Exports;
-
-            impl lifecycle::Guest for Exports {
-                fn configure(json: Vec<u8>) -> Result<(), Vec<lifecycle::ConfigError>> {
-                    let error = |e: $crate::ConfigError| {
-                        vec![lifecycle::ConfigError { path: e.path, message: e.message }]
-                    };
-                    let glue = MaskerGlue::configure(&json).map_err(error)?;
-                    GLUE.set(Some(glue));
-                    Ok(())
-                }
-                fn open(json: Vec<u8>) {
-                    with(|glue| glue.open(&json));
-                }
-                fn schema(shape: u32, columns: Vec<lifecycle::Column>, names: Vec<u8>) {
-                    let columns = columns.iter().map(|c| $crate::glue::FlatColumn {
-                        name: (c.name_start, c.name_end),
-                        type_oid: c.type_oid,
-                        table_oid: c.table_oid,
-                        attnum: c.attnum,
-                        binary: c.binary != 0,
-                    });
-                    with(|glue| glue.schema(shape, columns, &names));
-                }
-            }
-
-            impl mask::Guest for Exports {
-                fn mask(batch: mask::Batch) -> mask::Edits {
-                    let (edits, heap, held) =
-                        with(|glue| glue.mask(batch.kind, batch.shape, &batch.cells, &batch.data));
-                    let edits = edits.into_iter().map(|e| bindings::portcullis::plugin::types::Edit {
-                        cell: e.cell,
-                        start: e.start,
-                        end: e.end,
-                        rep_start: e.rep_start,
-                        rep_len: e.rep_len,
-                        rule: e.rule,
-                        hint: e.hint,
-                    });
-                    mask::Edits { edits: edits.collect(), heap, held }
-                }
-            }
-
-            $crate::glue::bindings::masker::export_masker_world!(Exports with_types_in $crate::glue::bindings::masker);
         };
     };
 }
@@ -248,79 +205,35 @@ macro_rules! export_masker {
 macro_rules! export_classifier {
     ($classifier:ty) => {
         $crate::portcullis_described!($classifier);
+        $crate::portcullis_lifecycle!($crate::glue::ClassifierGlue<$classifier>);
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::glue::ClassifierGlue;
-            use $crate::glue::bindings::classifier as bindings;
-            use bindings::exports::portcullis::plugin::{classify, lifecycle};
-            use bindings::portcullis::plugin::types;
-            use std::cell::RefCell;
-
-            std::thread_local! {
-                static GLUE: RefCell<Option<ClassifierGlue<$classifier>>> = const { RefCell::new(None) };
+            #[unsafe(export_name = "portcullis:plugin/classify@0.1.0#classify")]
+            unsafe extern "C" fn classify(
+                protocol: u32,
+                stage: u32,
+                text: *mut u8,
+                text_len: usize,
+                facts: *mut u8,
+                facts_len: usize,
+            ) -> *const u32 {
+                // SAFETY: the canonical ABI hands over lists that `cabi_realloc` allocated.
+                let (text, facts) = unsafe {
+                    (
+                        $crate::glue::abi::take(text, text_len),
+                        $crate::glue::abi::take(facts, facts_len),
+                    )
+                };
+                portcullis_plugin(|glue| {
+                    $crate::glue::abi::classify(glue, protocol, stage, &text, &facts)
+                })
             }
-
-            fn with<R>(call: impl FnOnce(&mut ClassifierGlue<$classifier>) -> R) -> R {
-                GLUE.with_borrow_mut(|glue| call(glue.as_mut().expect("invariant: configured first")))
-            }
-
-            struct Exports;
-
-            impl lifecycle::Guest for Exports {
-                fn configure(json: Vec<u8>) -> Result<(), Vec<lifecycle::ConfigError>> {
-                    let error = |e: $crate::ConfigError| {
-                        vec![lifecycle::ConfigError { path: e.path, message: e.message }]
-                    };
-                    let glue = ClassifierGlue::configure(&json).map_err(error)?;
-                    GLUE.set(Some(glue));
-                    Ok(())
-                }
-                fn open(json: Vec<u8>) {
-                    with(|glue| glue.open(&json));
-                }
-                fn schema(_: u32, _: Vec<lifecycle::Column>, _: Vec<u8>) {}
-            }
-
-            impl classify::Guest for Exports {
-                fn classify(message: classify::Message) -> classify::Classification {
-                    let opinion = with(|glue| {
-                        glue.classify(message.protocol, message.stage, &message.text, &message.facts)
-                    });
-                    let findings = opinion.findings.iter().map(|(rule, range)| types::Finding {
-                        rule: u32::from(rule.0),
-                        start: range.start as u32,
-                        end: range.end as u32,
-                    });
-                    classify::Classification {
-                        effect: match opinion.effect {
-                            $crate::Effect::Read => types::Effect::Read,
-                            $crate::Effect::Write => types::Effect::Write,
-                            $crate::Effect::Destroy => types::Effect::Destroy,
-                            $crate::Effect::Escalate => types::Effect::Escalate,
-                            $crate::Effect::Unknown => types::Effect::Unknown,
-                        },
-                        risk: match opinion.risk {
-                            $crate::Risk::None => types::Risk::None,
-                            $crate::Risk::Low => types::Risk::Low,
-                            $crate::Risk::Medium => types::Risk::Medium,
-                            $crate::Risk::High => types::Risk::High,
-                            $crate::Risk::Critical => types::Risk::Critical,
-                        },
-                        verbs: opinion.verbs.0,
-                        labels: $crate::glue::nul_terminated(opinion.labels.iter().map(String::as_str)),
-                        findings: findings.collect(),
-                        objects: $crate::glue::flat_objects(&opinion),
-                    }
-                }
-            }
-
-            $crate::glue::bindings::classifier::export_classifier_world!(Exports with_types_in $crate::glue::bindings::classifier);
         };
     };
 }
 
-/// The manifest, for `cargo test` and for the custom section.
+/// The manifest, for `cargo test`. The build tool puts the same file into the component.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! portcullis_described {
@@ -329,5 +242,68 @@ macro_rules! portcullis_described {
             const MANIFEST: &'static str =
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/plugin.json"));
         }
+    };
+}
+
+/// What both worlds export: memory for arguments, and the interface `lifecycle`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! portcullis_lifecycle {
+    ($glue:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        fn portcullis_plugin<R>(call: impl FnOnce(&mut $glue) -> R) -> R {
+            $crate::glue::abi::with::<$glue, R>(&PORTCULLIS_PLUGIN, call)
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        ::std::thread_local! {
+            static PORTCULLIS_PLUGIN: ::std::cell::RefCell<Option<$glue>> =
+                const { ::std::cell::RefCell::new(None) };
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::glue::{FlatColumn, Lifecycle, abi};
+
+            #[unsafe(export_name = "cabi_realloc")]
+            unsafe extern "C" fn realloc(
+                old: *mut u8,
+                old_len: usize,
+                align: usize,
+                len: usize,
+            ) -> *mut u8 {
+                // SAFETY: the canonical ABI passes back what this function returned, with its length.
+                unsafe { abi::realloc(old, old_len, align, len) }
+            }
+
+            #[unsafe(export_name = "portcullis:plugin/lifecycle@0.1.0#configure")]
+            unsafe extern "C" fn configure(json: *mut u8, len: usize) -> *const u32 {
+                // SAFETY: the canonical ABI hands over lists that `cabi_realloc` allocated.
+                let json = unsafe { abi::take(json, len) };
+                let glue = <$glue>::configure(&json);
+                abi::configured(&PORTCULLIS_PLUGIN, glue)
+            }
+
+            #[unsafe(export_name = "portcullis:plugin/lifecycle@0.1.0#open")]
+            unsafe extern "C" fn open(json: *mut u8, len: usize) {
+                // SAFETY: as above.
+                let json = unsafe { abi::take(json, len) };
+                portcullis_plugin(|glue| Lifecycle::open(glue, &json));
+            }
+
+            #[unsafe(export_name = "portcullis:plugin/lifecycle@0.1.0#schema")]
+            unsafe extern "C" fn schema(
+                shape: u32,
+                columns: *mut FlatColumn,
+                columns_len: usize,
+                names: *mut u8,
+                names_len: usize,
+            ) {
+                // SAFETY: as above.
+                let (columns, names) =
+                    unsafe { (abi::take(columns, columns_len), abi::take(names, names_len)) };
+                portcullis_plugin(|glue| Lifecycle::schema(glue, shape, &columns, &names));
+            }
+        };
     };
 }

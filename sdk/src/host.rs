@@ -5,7 +5,7 @@
 #[inline]
 pub fn log(code: u32, value: u64) {
     #[cfg(target_arch = "wasm32")]
-    crate::glue::bindings::masker::portcullis::plugin::host::log(code, value);
+    crate::glue::abi::log(code, value);
     #[cfg(not(target_arch = "wasm32"))]
     let _ = (code, value);
 }
@@ -14,7 +14,7 @@ pub fn log(code: u32, value: u64) {
 #[inline]
 pub fn count(counter: u32, by: u64) {
     #[cfg(target_arch = "wasm32")]
-    crate::glue::bindings::masker::portcullis::plugin::host::count(counter, by);
+    crate::glue::abi::count(counter, by);
     #[cfg(not(target_arch = "wasm32"))]
     let _ = (counter, by);
 }

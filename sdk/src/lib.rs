@@ -4,6 +4,8 @@
 //! This crate refuses to give a plugin anything but the message: no clock, file, socket, environment
 //! or randomness. What a plugin cannot decide it must `panic!` about: that denies, and nothing else does.
 
+#[cfg(feature = "build")]
+pub mod build;
 mod classifier;
 pub mod facts;
 #[doc(hidden)]

@@ -252,6 +252,7 @@ impl<'a> Cell<'a> {
 
 /// One report in the flat form of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Edit {
     /// Index of the cell.
     pub cell: u32,

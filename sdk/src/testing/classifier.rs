@@ -2,7 +2,7 @@
 
 use super::{manifest, stream_json};
 use crate::classifier::{Classifier, Opinion, Protocol, Stage};
-use crate::glue::ClassifierGlue;
+use crate::glue::{ClassifierGlue, Lifecycle};
 use crate::{ConfigError, Described, Manifest};
 use serde_json::{Value, json};
 use std::marker::PhantomData;

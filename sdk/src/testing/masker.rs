@@ -2,7 +2,7 @@
 //! finds names the mark.
 
 use super::{manifest, stream_json};
-use crate::glue::{FlatColumn, MaskerGlue};
+use crate::glue::{FlatColumn, Lifecycle, MaskerGlue};
 use crate::masker::{BatchKind, Edit, Masker, Shape};
 use crate::{ConfigError, Described, Manifest};
 use serde_json::Value;
@@ -232,15 +232,16 @@ impl<M: Masker + Described> Harness<M> {
                 let start = names.len() as u32;
                 names.extend_from_slice(name.as_bytes());
                 FlatColumn {
-                    name: (start, names.len() as u32),
+                    name_start: start,
+                    name_end: names.len() as u32,
                     type_oid: *oid,
                     table_oid: 0,
                     attnum: 0,
-                    binary: false,
+                    binary: 0,
                 }
             })
             .collect();
-        glue.schema(1, flat.into_iter(), &names);
+        glue.schema(1, &flat, &names);
         glue
     }
 
