@@ -17,6 +17,9 @@ mod ruling;
 mod seams;
 mod treatment;
 
+#[cfg(test)]
+mod tests;
+
 pub use gate::{Gate, Parts, Unreleased};
 pub use house::House;
 pub use permit::{Housed, Permit, Refusal, Release};

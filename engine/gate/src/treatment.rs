@@ -197,3 +197,7 @@ impl Judge<'_> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "treatment_tests.rs"]
+mod tests;

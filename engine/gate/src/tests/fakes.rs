@@ -1,0 +1,321 @@
+//! Fakes for every seam, steered from the outside. They are stand-ins for tests of the gate's order only.
+
+use crate::{
+    BoxFuture, Catalog, Classify, Decide, Entry, Examine, Gate, Mask, Parts, Question, Record,
+    Relation, Sequence, Stage, Tripwire,
+};
+use bytes::Bytes;
+use portcullis_model::message::{Body, Message, Protocol, Statement};
+use portcullis_model::{
+    Batch, BatchKind, Blame, Category, Class, Client, Decision, Edits, Effect, Facts, Fault,
+    Identity, Kind, Obligations, Parse, Predicate, Principal, RowShape, Session, SessionId,
+    StatementFacts, Target, Timestamp, Verbs, Verdict,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+pub const NOW: Timestamp = Timestamp(1_795_000_000_000_000_000);
+
+pub fn query(sql: &'static str) -> Message {
+    let statement = Statement {
+        text: Arc::from(sql),
+        stage: Stage::Query,
+        parameters: Vec::new(),
+        resolved: Vec::new(),
+        function: None,
+    };
+    Message {
+        body: Body::Statement(statement),
+        wire: Bytes::from_static(sql.as_bytes()),
+    }
+}
+
+pub fn upload(text: &str) -> Message {
+    let bytes = Bytes::copy_from_slice(text.as_bytes());
+    Message {
+        body: Body::Upload(bytes.clone()),
+        wire: bytes,
+    }
+}
+
+struct State {
+    verdict: Verdict,
+    fails: &'static str,
+    floor: Effect,
+    opinion: Option<Class>,
+    class: Option<Class>,
+    dead: bool,
+    entries: u64,
+    waited: bool,
+    secret: String,
+    granted: Obligations,
+}
+
+#[derive(Clone)]
+pub struct Fakes(Arc<Mutex<State>>);
+
+impl Fakes {
+    pub fn new(verdict: Verdict) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            verdict,
+            fails: "",
+            floor: Effect::Read,
+            opinion: Some(Class::nothing()),
+            class: None,
+            dead: false,
+            entries: 0,
+            waited: false,
+            secret: String::new(),
+            granted: Obligations::none(),
+        })))
+    }
+
+    fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+        look(&mut self.0.lock().expect("no test panics while it holds this"))
+    }
+
+    pub fn answer(&self, verdict: Verdict) {
+        self.with(|s| s.verdict = verdict);
+    }
+
+    pub fn fail(&self, part: &'static str) {
+        self.with(|s| s.fails = part);
+    }
+
+    pub fn floor(&self, effect: Effect) {
+        self.with(|s| s.floor = effect);
+    }
+
+    pub fn opinion(&self, class: Class) {
+        self.with(|s| s.opinion = Some(class));
+    }
+
+    pub fn no_classifier(&self) {
+        self.with(|s| s.opinion = None);
+    }
+
+    pub fn last_class(&self) -> Option<Class> {
+        self.with(|s| s.class.clone())
+    }
+
+    pub fn kill_journal(&self) {
+        self.with(|s| s.dead = true);
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.with(|s| s.entries)
+    }
+
+    pub fn waited(&self) -> bool {
+        self.with(|s| s.waited)
+    }
+
+    pub fn secret(&self, secret: &str) {
+        self.with(|s| s.secret = secret.to_owned());
+    }
+
+    pub fn grant(&self, granted: Obligations) {
+        self.with(|s| s.granted = granted);
+    }
+
+    pub fn gate(&self) -> Gate {
+        let parts = Parts {
+            session: Arc::new(session()),
+            examine: Arc::new(self.clone()),
+            classify: Box::new(self.clone()),
+            decide: Arc::new(self.clone()),
+            mask: Box::new(self.clone()),
+            record: Box::new(self.clone()),
+            tripwire: Arc::new(self.clone()),
+            catalog: Arc::new(self.clone()),
+            granted: self.with(|s| s.granted.clone()),
+        };
+        Gate::open(parts, Bytes::from_static(b"{}"), NOW).expect("the journal is alive")
+    }
+
+    fn failing(&self, part: &str, blame: Blame) -> Result<(), Fault> {
+        match self.with(|s| s.fails == part) {
+            true => Err(Fault::new(blame, "be faked", "inside")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn session() -> Session {
+    let principal = Principal {
+        issuer: "i".to_owned(),
+        subject: "ana".to_owned(),
+    };
+    let identity = Identity {
+        principal,
+        provider: "test".to_owned(),
+        kind: Kind::Human,
+        name: "ana".to_owned(),
+        groups: Vec::new(),
+        claims: serde_json::Map::new(),
+        actors: Vec::new(),
+        owner: None,
+        authenticated: None,
+        methods: Vec::new(),
+        assurance: None,
+        token_id: None,
+        expires: NOW,
+    };
+    let target = Target {
+        name: "orders".to_owned(),
+        protocol: Protocol::Postgres,
+        labels: BTreeMap::new(),
+        database: None,
+        role: None,
+    };
+    let client = Client {
+        address: ([127, 0, 0, 1], 1).into(),
+        program: None,
+        tls: None,
+    };
+    Session {
+        id: SessionId(1),
+        identity: Arc::new(identity),
+        target: Arc::new(target),
+        client,
+        started: NOW,
+        node: "n".to_owned(),
+        login: "pc_1".to_owned(),
+        reason: None,
+        access_request: None,
+    }
+}
+
+impl Examine for Fakes {
+    fn cached(&self, _: &str) -> Option<Arc<Facts>> {
+        None
+    }
+
+    fn examine<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: &'a Arc<str>,
+    ) -> BoxFuture<'a, Result<Arc<Facts>, Fault>> {
+        let facts = StatementFacts {
+            verb: "SELECT".to_owned(),
+            category: Category::Read,
+            effect: self.with(|s| s.floor),
+            object_type: None,
+            objects: Vec::new(),
+            columns: Vec::new(),
+            predicate: Predicate::Inapplicable,
+            functions: Vec::new(),
+            transparent: true,
+            outputs: None,
+            labels: BTreeSet::new(),
+            span: 0..0,
+            copy: None,
+            changes: Vec::new(),
+            verbs: Verbs::READ,
+        };
+        Box::pin(async move {
+            self.failing("examine", Blame::Gateway)?;
+            Ok(Arc::new(Facts {
+                parse: Parse::Ok,
+                statements: vec![facts],
+                secrets: Vec::new(),
+            }))
+        })
+    }
+}
+
+impl Classify for Fakes {
+    fn classify<'a>(
+        &'a mut self,
+        _: &'a Session,
+        _: Stage,
+        _: &'a str,
+        _: &'a Facts,
+    ) -> BoxFuture<'a, Result<Option<Class>, Fault>> {
+        Box::pin(async {
+            self.failing("classify", Blame::Plugin)?;
+            Ok(self.with(|s| s.opinion.clone()))
+        })
+    }
+}
+
+impl Decide for Fakes {
+    fn decide(&self, question: &Question<'_>) -> Result<Decision, Fault> {
+        self.failing("decide", Blame::Policy)?;
+        self.with(|s| s.class = Some(question.class.clone()));
+        Ok(Decision {
+            verdict: self.with(|s| s.verdict.clone()),
+            obligations: Obligations::none(),
+            reasons: Vec::new(),
+            would: Vec::new(),
+            revision: "r1".to_owned(),
+            input: Bytes::from_static(b"{}"),
+        })
+    }
+
+    fn revision(&self) -> Arc<str> {
+        Arc::from("r1")
+    }
+}
+
+impl Mask for Fakes {
+    fn wants(&self, _: BatchKind, _: &RowShape) -> bool {
+        false
+    }
+
+    fn mask<'a>(
+        &'a mut self,
+        _: &'a Batch,
+        _: &'a [bool],
+        _: &'a Obligations,
+    ) -> BoxFuture<'a, Result<Edits, Fault>> {
+        Box::pin(async { Ok(Edits::default()) })
+    }
+}
+
+impl Record for Fakes {
+    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
+        self.with(|s| match s.dead {
+            true => Err(Fault::bare(Blame::Journal, "write")),
+            false => {
+                s.entries += entries.len() as u64;
+                Ok(Sequence(s.entries))
+            }
+        })
+    }
+
+    fn durable(&self, _: Sequence) -> BoxFuture<'static, Result<(), Fault>> {
+        self.with(|s| s.waited = true);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Tripwire for Fakes {
+    fn hits(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let secret = self.with(|s| s.secret.clone());
+        if secret.is_empty() {
+            return Vec::new();
+        }
+        memchr::memmem::find_iter(text, secret.as_bytes())
+            .map(|at| (at, at + secret.len()))
+            .collect()
+    }
+
+    fn reach(&self) -> usize {
+        self.with(|s| s.secret.len())
+    }
+}
+
+impl Catalog for Fakes {
+    fn relation(&self, _: u32) -> Option<Arc<Relation>> {
+        None
+    }
+
+    fn named(&self, _: &str) -> Vec<Arc<Relation>> {
+        Vec::new()
+    }
+
+    fn refresh<'a>(&'a self, _: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}

@@ -1,0 +1,138 @@
+//! Provenance: what is masked whole, and what is not.
+
+use super::*;
+use crate::BoxFuture;
+use portcullis_model::{Category, Effect, Fault, Object, Parse, Predicate, Verbs};
+use std::collections::BTreeSet;
+
+struct Relations(Vec<Relation>);
+
+impl Catalog for Relations {
+    fn relation(&self, oid: u32) -> Option<Arc<Relation>> {
+        self.0.iter().find(|r| r.oid == oid).cloned().map(Arc::new)
+    }
+
+    fn named(&self, name: &str) -> Vec<Arc<Relation>> {
+        self.0.iter().filter(|r| r.name == name).cloned().map(Arc::new).collect()
+    }
+
+    fn refresh<'a>(&'a self, _: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn relation(oid: u32, name: &str, columns: &[&str], sources: &[u32], table: bool) -> Relation {
+    Relation {
+        oid,
+        schema: "public".to_owned(),
+        name: name.to_owned(),
+        columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        sources: sources.to_vec(),
+        table,
+    }
+}
+
+fn catalog() -> Relations {
+    Relations(vec![
+        relation(10, "users", &["id", "email", "ssn"], &[], true),
+        relation(11, "v_users", &["id", "note"], &[10], false),
+        relation(12, "users_2026", &["id", "email", "ssn"], &[10], true),
+        relation(13, "orders", &["id", "total"], &[], true),
+        relation(14, "v_orders", &["id", "sum"], &[13], false),
+    ])
+}
+
+fn rules() -> Obligations {
+    let mut obligations = Obligations::none();
+    obligations.columns.insert(ColumnRule {
+        schema: "public".to_owned(),
+        table: "users".to_owned(),
+        column: "ssn".to_owned(),
+        strategy: Strategy::Redact,
+        tag: "ssn".to_owned(),
+    });
+    obligations
+}
+
+fn column(table_oid: u32, attnum: i16) -> RowShape {
+    let column = Column { name: "x".to_owned(), type_oid: 25, table_oid, attnum, binary: false };
+    RowShape { serial: 1, columns: vec![column] }
+}
+
+fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) -> Facts {
+    let object = |name: &&str| Object {
+        kind: "table".to_owned(),
+        schema: None,
+        name: (*name).to_owned(),
+        write: false,
+    };
+    let statement = StatementFacts {
+        verb: "SELECT".to_owned(),
+        category: Category::Read,
+        effect: Effect::Read,
+        object_type: None,
+        objects: tables.iter().map(object).collect(),
+        columns: Vec::new(),
+        predicate: Predicate::Inapplicable,
+        functions: Vec::new(),
+        transparent,
+        outputs,
+        labels: BTreeSet::new(),
+        span: 0..0,
+        copy: None,
+        changes: Vec::new(),
+        verbs: Verbs::READ,
+    };
+    Facts { parse: Parse::Ok, statements: vec![statement], secrets: Vec::new() }
+}
+
+fn whole_of(shape: &RowShape, facts: Option<&Facts>) -> bool {
+    let (treatments, _) = treat(shape, facts, &rules(), &catalog());
+    matches!(treatments.first(), Some(Treatment::Whole { .. }))
+}
+
+#[test]
+fn provenance_decides_for_columns_that_have_it() {
+    let facts = reads(&["users"], true, None);
+    for (oid, attnum, whole, why) in [
+        (10, 3, true, "the protected column"),
+        (10, 2, false, "another column of its table"),
+        (10, 0, true, "a whole row"),
+        (11, 2, true, "a view over it may have renamed it"),
+        (12, 3, true, "a partition of it"),
+        (12, 2, false, "another column of a partition"),
+        (13, 2, false, "another table"),
+        (14, 2, false, "a view over another table"),
+        (99, 1, true, "a relation that nobody knows"),
+    ] {
+        assert_eq!(whole_of(&column(oid, attnum), Some(&facts)), whole, "{why}");
+    }
+}
+
+#[test]
+fn an_expression_is_masked_unless_it_is_proven_clean() {
+    let names = |names: &[&str]| Some(vec![names.iter().map(|n| (*n).to_owned()).collect()]);
+    for (facts, whole, why) in [
+        (reads(&["users"], true, None), true, "it can read the column"),
+        (reads(&["users"], true, names(&["ssn"])), true, "it does read the column"),
+        (reads(&["users"], true, names(&["email"])), false, "it reads another column"),
+        (reads(&["users"], true, names(&[])), false, "count(*) reads none"),
+        (reads(&["users"], false, names(&[])), true, "a function may read anything"),
+        (reads(&["v_users"], true, names(&["note"])), true, "a view may have renamed it"),
+        (reads(&["orders"], true, None), false, "the statement cannot read it"),
+        (reads(&["orders"], false, None), true, "a function may read anything"),
+        (reads(&["unheard_of"], true, None), true, "nobody knows the relation"),
+        (reads(&["pg_stats"], true, None), true, "statistics hold values"),
+        (reads(&["pg_class"], true, None), false, "the catalog holds none"),
+        (reads(&[], true, None), false, "constants alone"),
+    ] {
+        assert_eq!(whole_of(&column(0, 0), Some(&facts)), whole, "{why}");
+    }
+    assert!(whole_of(&column(0, 0), None), "nobody knows the statement");
+}
+
+#[test]
+fn without_column_rules_nothing_is_masked_whole() {
+    let (treatments, unknown) = treat(&column(99, 1), None, &Obligations::none(), &catalog());
+    assert_eq!((treatments, unknown), (vec![Treatment::Scan], Vec::new()));
+}
