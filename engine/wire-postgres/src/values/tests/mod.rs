@@ -1,0 +1,9 @@
+//! Laws and tables for the whole folder. Frames are built here by hand, so that nothing checks itself.
+
+mod build;
+mod bypasses;
+mod copies;
+mod golden;
+mod laws;
+mod messages;
+mod values;

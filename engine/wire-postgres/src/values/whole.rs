@@ -1,0 +1,116 @@
+//! What a masked column shows: the marker where the type is text, its constant where it is a scalar, NULL
+//! where nothing else would decode. `Strategy::Hash` shows the same as `Redact`: there is no key here,
+//! and the host supplies keyed hashes as span edits. Refuses a label that is no text.
+
+use super::array::{Bounds, quote, scan};
+use super::frames::inexpressible;
+use super::kind::Kind;
+use super::oid::delimiter;
+use super::pass::Outcome;
+use super::walk::{jsonb, prefixed};
+use super::{array_binary, bytea, constants, json, record};
+use portcullis_model::rows::mask_text;
+use portcullis_model::{ColumnMask, Fault, Strategy};
+
+/// Fewer characters than this and four of them would give the value away.
+const PARTIAL_CHARACTERS_MIN: usize = 9;
+const TAIL_CHARACTERS: usize = 4;
+
+/// The replacement of a whole value; never `Same`.
+pub(super) fn whole(kind: Kind, value: &[u8], mask: &ColumnMask) -> Result<Outcome, Fault> {
+    if mask.strategy == Strategy::Null {
+        return Ok(Outcome::Null);
+    }
+    if mask.label.contains('\0') {
+        return Err(inexpressible("express a mask: its label is no text"));
+    }
+    let marker = || mask_text(&mask.label, None).into_bytes();
+    Ok(match kind {
+        Kind::Text => Outcome::New(text(value, mask)),
+        Kind::Scalar(typed) => Outcome::New(constants::text(typed).to_vec()),
+        Kind::Packed(typed) => Outcome::New(constants::binary(typed).to_vec()),
+        Kind::Json => Outcome::New(json::quote(&marker())),
+        Kind::PackedJson => Outcome::New(jsonb(&json::quote(&marker()))),
+        Kind::Hex => match bytea::decode(value) {
+            Some((_, style)) => Outcome::New(bytea::encode(&marker(), style)),
+            None => Outcome::Null,
+        },
+        Kind::Bytes => Outcome::New(marker()),
+        Kind::Array(element) => Outcome::New(literal(element, &marker())),
+        Kind::PackedArray => array(value, &marker()),
+        Kind::Loose | Kind::Field => loose(value, mask),
+        Kind::Foreign
+        | Kind::Record
+        | Kind::PackedRecord
+        | Kind::PackedLoose
+        | Kind::PackedField
+        | Kind::Opaque => Outcome::Null,
+    })
+}
+
+/// The marker, with the last characters where that was asked for and the value is long enough.
+pub(super) fn text(value: &[u8], mask: &ColumnMask) -> Vec<u8> {
+    let tail = match mask.strategy {
+        Strategy::Partial => tail(value),
+        Strategy::Redact | Strategy::Hash | Strategy::Null => None,
+    };
+    mask_text(&mask.label, tail).into_bytes()
+}
+
+/// `char(n)` is padded with blanks, which are no characters of the value.
+fn tail(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?.trim_end_matches(' ');
+    if text.chars().count() < PARTIAL_CHARACTERS_MIN {
+        return None;
+    }
+    let (start, _) = text.char_indices().rev().nth(TAIL_CHARACTERS - 1)?;
+    text.get(start..).filter(|tail| !tail.contains('\0'))
+}
+
+/// An array with the marker as its only element, or an empty one where the marker is no such element.
+fn literal(element: u32, marker: &[u8]) -> Vec<u8> {
+    let delimiter = delimiter(element);
+    let only = match Kind::of(element, false) {
+        Kind::Text => quote(marker, delimiter),
+        Kind::Json => quote(&json::quote(marker), delimiter),
+        _ => Vec::new(),
+    };
+    let mut out = vec![b'{'];
+    out.extend_from_slice(&only);
+    out.push(b'}');
+    out
+}
+
+/// See [`literal`]; NULL when the value does not even say what its elements are.
+fn array(value: &[u8], marker: &[u8]) -> Outcome {
+    let Some(array) = array_binary::scan(value) else {
+        return Outcome::Null;
+    };
+    let built = match Kind::of(array.element, true) {
+        Kind::Text => array_binary::build(array.element, Some(marker)),
+        Kind::Json => array_binary::build(array.element, Some(&json::quote(marker))),
+        Kind::PackedJson => array_binary::build(array.element, Some(&jsonb(&json::quote(marker)))),
+        _ => array_binary::build(array.element, None),
+    };
+    built.map_or(Outcome::Null, Outcome::New)
+}
+
+/// A type that we do not know: what reads like an array or a row is read as one.
+fn loose(value: &[u8], mask: &ColumnMask) -> Outcome {
+    if value.first() == Some(&b'{') && scan(value, b',', Bounds::Refused).is_some() {
+        return Outcome::New(b"{}".to_vec());
+    }
+    match record::scan(value) {
+        Some(_) => Outcome::Null,
+        None => Outcome::New(text(value, mask)),
+    }
+}
+
+/// A length-prefixed field with this outcome; `None` when it stays as it is.
+pub(super) fn field(outcome: Outcome) -> Result<Option<Vec<u8>>, Fault> {
+    match outcome {
+        Outcome::Same => Ok(None),
+        Outcome::New(new) => prefixed(Some(&new)).map(Some),
+        Outcome::Null => prefixed(None).map(Some),
+    }
+}
