@@ -1,1 +1,11 @@
-//! stub
+//! Everything that needs real servers, in one binary. A test that cannot find its server fails; none is
+//! passed by not running.
+
+mod admin;
+mod bad_input;
+mod bypass;
+mod canary;
+mod drivers;
+mod eighteen;
+mod faults;
+mod scenarios;

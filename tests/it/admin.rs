@@ -1,0 +1,272 @@
+//! The command line: it teaches, it lists as JSON, its errors name the place and the remedy.
+
+use anyhow::{Context, Result, ensure};
+use portcullis_tests::issuer::{AGENT, ANA, BEA};
+use portcullis_tests::{Shown, World, WorldOptions, gateway, world};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+fn portcullis(arguments: &[&str]) -> Result<Shown> {
+    let program = gateway::program(&world::workspace(), "debug")?;
+    Shown::by(Command::new(program).args(arguments)).context("run portcullis")
+}
+
+#[test]
+fn help_completions_man_page_and_schema_are_there() -> Result<()> {
+    for (arguments, text) in [
+        (vec!["--help"], "sessions"),
+        (vec!["run", "--help"], "--config"),
+        (vec!["approvals", "--help"], "approve"),
+        (vec!["completions", "bash"], "portcullis"),
+        (vec!["completions", "zsh"], "#compdef"),
+        (vec!["man"], ".TH"),
+        (vec!["config", "schema"], "\"$schema\""),
+        (vec!["--version"], "portcullis"),
+    ] {
+        let shown = portcullis(&arguments)?;
+        ensure!(
+            shown.code == 0 && shown.out.contains(text),
+            "{arguments:?}: {}",
+            shown.all()
+        );
+    }
+    ensure!(
+        portcullis(&["no-such-command"])?.code == 2,
+        "usage errors exit with 2"
+    );
+    Ok(())
+}
+
+#[test]
+fn check_names_file_line_and_remedy() -> Result<()> {
+    let world = World::start(&WorldOptions::default())?;
+    let good = world.folder().join("portcullis.yaml");
+    let text = std::fs::read_to_string(&good)?;
+    let shown = world
+        .gateway
+        .admin(&["check", "--config", &good.display().to_string()])?;
+    ensure!(
+        shown.code == 0 || shown.shows("ORDERS_ADMIN_PASSWORD"),
+        "the world's own configuration is fine: {}",
+        shown.all()
+    );
+    for (what, from, to, says) in [
+        ("an unknown key", "node: world", "nodee: world", "nodee"),
+        (
+            "a secret in clear",
+            "\"env:ORDERS_ADMIN_PASSWORD\"",
+            "hunter2",
+            "env:",
+        ),
+        (
+            "a bad address",
+            "address: 127.0.0.1:",
+            "address: nowhere:",
+            "address",
+        ),
+        (
+            "a plugin that is not there",
+            "builtin: mask-pii",
+            "builtin: mask-nothing",
+            "mask-nothing",
+        ),
+        (
+            "a pack that is not there",
+            "builtin: access",
+            "builtin: excess",
+            "excess",
+        ),
+    ] {
+        let bad = world.folder().join("bad.yaml");
+        std::fs::write(&bad, text.replacen(from, to, 1))?;
+        let shown = world
+            .gateway
+            .admin(&["check", "--config", &bad.display().to_string()])?;
+        ensure!(
+            shown.code == 1,
+            "{what}: exit {}: {}",
+            shown.code,
+            shown.all()
+        );
+        ensure!(
+            shown.shows(says) && shown.shows("bad.yaml"),
+            "{what}: {}",
+            shown.all()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn listings_are_json_and_sessions_can_be_killed() -> Result<()> {
+    let world = World::start(&WorldOptions::default())?;
+    let token = world.token(&ANA)?;
+    let mut session = world.psql("anybody", &token, "orders");
+    let child = session
+        .args(["-c", "SELECT pg_sleep(60)"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    std::thread::sleep(Duration::from_millis(1500));
+    for arguments in [
+        vec!["sessions", "list"],
+        vec!["approvals", "list"],
+        vec!["connections"],
+        vec!["status"],
+    ] {
+        world.gateway.json(&arguments)?;
+    }
+    let list = world.gateway.json(&["sessions", "list"])?;
+    let rows = list
+        .as_array()
+        .or_else(|| list["sessions"].as_array())
+        .cloned()
+        .unwrap_or_default();
+    let live = rows
+        .iter()
+        .find(|s| s["state"].as_str() == Some("live"))
+        .with_context(|| format!("a live session: {list}"))?;
+    let id = live["id"].as_str().context("its id")?.to_owned();
+    let killed = world
+        .gateway
+        .admin(&["sessions", "kill", &id, "--reason", "test"])?;
+    ensure!(killed.code == 0, "{}", killed.all());
+    let output = child.wait_with_output()?;
+    let shown = Shown::from_output(&output);
+    ensure!(
+        shown.code == 2 && shown.err.contains("FATAL"),
+        "the session is told: {}",
+        shown.all()
+    );
+    let shown = world.gateway.admin(&["sessions", "show", &id])?;
+    ensure!(
+        shown.code == 0 && shown.shows("ana@example.com"),
+        "{}",
+        shown.all()
+    );
+    let replay = world.gateway.admin(&["sessions", "replay", &id])?;
+    ensure!(
+        replay.code == 0 && replay.shows("pg_sleep(60)"),
+        "{}",
+        replay.all()
+    );
+    let page = world.gateway.page("/metrics")?;
+    ensure!(page.contains("portcullis_"), "metrics: {page}");
+    Ok(())
+}
+
+#[test]
+fn votes_need_a_fresh_human_token_of_somebody_else() -> Result<()> {
+    let world = World::start(&WorldOptions::default())?;
+    let (ana, bea, agent) = (world.token(&ANA)?, world.token(&BEA)?, world.token(&AGENT)?);
+    let mut session = world.psql("anybody", &ana, "orders");
+    session.args(["-c", "DELETE FROM stale_carts WHERE id = 7"]);
+    let waiting = std::thread::spawn(move || Shown::by(&mut session));
+    let id = world.gateway.pending(Duration::from_secs(15))?;
+    for (who, token) in [
+        ("nobody", None),
+        ("the requester", Some(&ana)),
+        ("an agent", Some(&agent)),
+    ] {
+        let shown = world.gateway.admin_as(
+            token.map(String::as_str),
+            &["approvals", "approve", &id, "--reason", "x"],
+        )?;
+        ensure!(shown.code != 0, "{who} must not vote: {}", shown.all());
+    }
+    let forged = format!("{}AAAA", &bea[..bea.len() - 4]);
+    ensure!(
+        world
+            .gateway
+            .admin_as(
+                Some(&forged),
+                &["approvals", "approve", &id, "--reason", "x"]
+            )?
+            .code
+            != 0
+    );
+    ensure!(
+        world
+            .cluster
+            .sql("orders", "SELECT count(*) FROM stale_carts WHERE id = 7")?
+            .trim()
+            == "1"
+    );
+    let voted = world.gateway.admin_as(
+        Some(&bea),
+        &["approvals", "approve", &id, "--reason", "fine"],
+    )?;
+    ensure!(voted.code == 0, "{}", voted.all());
+    let shown = waiting
+        .join()
+        .map_err(|_| anyhow::anyhow!("psql was lost"))??;
+    ensure!(shown.out.contains("DELETE 1"), "{}", shown.all());
+    let again = world.gateway.admin_as(
+        Some(&bea),
+        &["approvals", "approve", &id, "--reason", "again"],
+    )?;
+    ensure!(again.code != 0, "an approval is used once: {}", again.all());
+    Ok(())
+}
+
+#[test]
+fn a_client_that_hangs_up_withdraws_its_request() -> Result<()> {
+    let world = World::start(&WorldOptions::default())?;
+    let token = world.token(&ANA)?;
+    let mut session = world.psql("anybody", &token, "orders");
+    let mut child = session
+        .args(["-c", "DELETE FROM stale_carts WHERE id = 8"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let id = world.gateway.pending(Duration::from_secs(15))?;
+    child.kill()?;
+    child.wait()?;
+    std::thread::sleep(Duration::from_millis(800));
+    let bea = world.token(&BEA)?;
+    let voted = world.gateway.admin_as(
+        Some(&bea),
+        &["approvals", "approve", &id, "--reason", "late"],
+    )?;
+    ensure!(voted.code != 0, "nobody waits any more: {}", voted.all());
+    ensure!(
+        world
+            .cluster
+            .sql("orders", "SELECT count(*) FROM stale_carts WHERE id = 8")?
+            .trim()
+            == "1"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_reload_swaps_policies_or_keeps_the_old_ones() -> Result<()> {
+    let world = World::start(&WorldOptions::default())?;
+    let config = world.folder().join("portcullis.yaml");
+    let text = std::fs::read_to_string(&config)?;
+    ensure!(world.ask(&AGENT, "orders", "SELECT 1")?.code == 0);
+    // A broken set keeps the old one serving and says so.
+    std::fs::write(
+        &config,
+        text.replacen("builtin: access", "builtin: excess", 1),
+    )?;
+    world.gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(1500));
+    ensure!(
+        world.ask(&AGENT, "orders", "SELECT 1")?.code == 0,
+        "the old set serves"
+    );
+    ensure!(world.gateway.log().contains("excess"), "the log says why");
+    // Without the grant nobody gets in.
+    std::fs::write(&config, text.replacen("    - builtin: access\n", "", 1))?;
+    world.gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(1500));
+    let shown = world.ask(&AGENT, "orders", "SELECT 1")?;
+    ensure!(
+        shown.code == 2,
+        "nobody is granted anything: {}\n{}",
+        shown.all(),
+        world.gateway.log()
+    );
+    Ok(())
+}

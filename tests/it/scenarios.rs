@@ -1,0 +1,230 @@
+//! Runs `tests/scenarios/*.md`: prose with fenced blocks that are run against a real gateway, a real
+//! PostgreSQL and real psql. See `tests/scenarios/README.md` for the blocks.
+
+use anyhow::{Context, Result, bail, ensure};
+use portcullis_tests::issuer::{AGENT, ANA, BEA, DORA, EVE};
+use portcullis_tests::{Person, Shown, World, WorldOptions};
+use std::path::Path;
+use std::time::Duration;
+
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            if let Err(error) = run(stringify!($name)) {
+                panic!("{error:#}");
+            }
+        })*
+
+        #[test]
+        fn every_scenario_is_run() {
+            let mut files: Vec<String> = std::fs::read_dir(folder())
+                .expect("the scenarios are there")
+                .flatten()
+                .filter_map(|e| e.file_name().to_string_lossy().strip_suffix(".md").map(str::to_owned))
+                .filter(|name| name != "README")
+                .collect();
+            files.sort();
+            let mut listed = vec![$(stringify!($name).to_owned()),*];
+            listed.sort();
+            assert_eq!(files, listed);
+        }
+    };
+}
+
+scenarios!(access, approval, deciding, masking, recording, session);
+
+fn folder() -> std::path::PathBuf {
+    portcullis_tests::world::workspace().join("tests/scenarios")
+}
+
+/// One fenced block.
+#[derive(Debug, Default)]
+struct Block {
+    line: usize,
+    kind: String,
+    options: Vec<(String, String)>,
+    input: Vec<String>,
+    shows: Vec<String>,
+    hides: Vec<String>,
+    code: Option<i32>,
+    rest: Vec<String>,
+}
+
+impl Block {
+    fn option(&self, key: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, v)| v.as_str())
+    }
+
+    fn person(&self, key: &str) -> Result<Option<&'static Person>> {
+        let Some(name) = self.option(key) else {
+            return Ok(None);
+        };
+        let all = [
+            ("agent", &AGENT),
+            ("ana", &ANA),
+            ("bea", &BEA),
+            ("dora", &DORA),
+            ("eve", &EVE),
+        ];
+        let person = all.iter().find(|(n, _)| *n == name).map(|(_, p)| *p);
+        person
+            .map(Some)
+            .with_context(|| format!("line {}: nobody is called `{name}`", self.line))
+    }
+}
+
+fn run(name: &str) -> Result<()> {
+    let file = folder().join(format!("{name}.md"));
+    let blocks = parse(&file)?;
+    let mut options = WorldOptions::default();
+    for block in blocks.iter().filter(|b| b.kind == "world") {
+        for line in &block.rest {
+            let (key, value) = line
+                .split_once(':')
+                .with_context(|| format!("line {}: key: value", block.line))?;
+            let value = value.trim().to_owned();
+            match key.trim() {
+                "labels" => options.labels = value,
+                "credential" => {
+                    options.credential = if value == "static" {
+                        "static"
+                    } else {
+                        "minted"
+                    }
+                }
+                "session" => options.more = format!("session: {value}\n"),
+                other => bail!("line {}: a world has no `{other}`", block.line),
+            }
+        }
+    }
+    let world = World::start(&options)?;
+    for block in &blocks {
+        play(&world, block).with_context(|| {
+            format!(
+                "{name}.md:{}\n--- the gateway's log ends with\n{}",
+                block.line,
+                tail(&world.gateway.log())
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+fn play(world: &World, block: &Block) -> Result<()> {
+    let shown = match block.kind.as_str() {
+        "psql" => psql(world, block)?,
+        "portcullis" => {
+            let token = block.person("as")?.map(|p| world.token(p)).transpose()?;
+            let line = block.input.join(" ");
+            let arguments: Vec<&str> = line.split_whitespace().collect();
+            world.gateway.admin_as(token.as_deref(), &arguments)?
+        }
+        "server" => {
+            let database = block.option("database").unwrap_or("orders");
+            Shown {
+                code: 0,
+                out: world.cluster.sql(database, &block.input.join("\n"))?,
+                err: String::new(),
+            }
+        }
+        _ => return Ok(()),
+    };
+    let all = shown.all();
+    for text in &block.shows {
+        ensure!(all.contains(text.as_str()), "`{text}` is not shown:\n{all}");
+    }
+    for text in &block.hides {
+        ensure!(!all.contains(text.as_str()), "`{text}` is shown:\n{all}");
+    }
+    if let Some(code) = block.code {
+        ensure!(
+            shown.code == code,
+            "exit code {} instead of {code}:\n{all}",
+            shown.code
+        );
+    }
+    Ok(())
+}
+
+fn psql(world: &World, block: &Block) -> Result<Shown> {
+    let who = block.person("as")?.context("a psql block says as=")?;
+    let token = world.token(who)?;
+    let mut command = world.psql(
+        "anybody",
+        &token,
+        block.option("target").unwrap_or("orders"),
+    );
+    if let Some(options) = block.option("options") {
+        command.env("PGOPTIONS", options.replace("%20", " "));
+    }
+    // One -c per statement: psql sends each as a message of its own, in one session.
+    for statement in block.input.join("\n").split("\n;;\n") {
+        command.args(["-c", statement]);
+    }
+    let vote = [("approve", "approve"), ("deny", "deny")]
+        .into_iter()
+        .find(|(key, _)| block.option(key).is_some());
+    let Some((key, verb)) = vote else {
+        return Shown::by(&mut command).context("run psql");
+    };
+    let voter = block.person(key)?.context("somebody votes")?;
+    let vote_token = world.token(voter)?;
+    let waiting = std::thread::spawn(move || Shown::by(&mut command));
+    let id = world.gateway.pending(Duration::from_secs(15))?;
+    let reason = block.option("reason").unwrap_or("looked at it");
+    let voted = world.gateway.admin_as(
+        Some(&vote_token),
+        &["approvals", verb, &id, "--reason", reason],
+    )?;
+    ensure!(voted.code == 0, "the vote was refused: {}", voted.all());
+    let shown = waiting
+        .join()
+        .map_err(|_| anyhow::anyhow!("the waiting psql was lost"))??;
+    Ok(shown)
+}
+
+fn parse(file: &Path) -> Result<Vec<Block>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (number, line) in text.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(head)) => {
+                let mut words = head.split_whitespace();
+                let kind = words.next().unwrap_or_default().to_owned();
+                let options = words
+                    .filter_map(|w| w.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())))
+                    .collect();
+                open = Some(Block {
+                    line: number + 1,
+                    kind,
+                    options,
+                    ..Block::default()
+                });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => match line.split_at_checked(2) {
+                Some(("> ", rest)) => block.input.push(rest.to_owned()),
+                Some(("< ", rest)) => block.shows.push(rest.to_owned()),
+                Some(("! ", rest)) => block.hides.push(rest.to_owned()),
+                Some(("= ", rest)) => {
+                    block.code = Some(rest.trim().parse().context("read an exit code")?)
+                }
+                _ => block.rest.push(line.to_owned()),
+            },
+            (None, None) => {}
+        }
+    }
+    ensure!(open.is_none(), "{}: a block is not closed", file.display());
+    ensure!(!blocks.is_empty(), "{} has no block", file.display());
+    Ok(blocks)
+}
