@@ -1,0 +1,140 @@
+//! From a text to its facts: pre-scan, parse, read each statement, find its place.
+//!
+//! Refuses: what the pre-scan or the grammar rejects has no facts, only a reason.
+
+use crate::outputs;
+use crate::parse;
+use crate::places::Places;
+use crate::prescan;
+use crate::reader::{Reader, SecretAt};
+use crate::tree::Walk;
+use pg_query::protobuf::{Node, RawStmt};
+use portcullis_model::facts::{Parse, SessionChange, StatementFacts};
+use portcullis_model::{Category, Effect, Facts};
+use std::ops::Range;
+
+/// The facts of a text. Needs a stack of [`crate::STACK_BYTES`].
+pub(crate) fn extract(text: &str, depth: u32) -> Facts {
+    if let Err(refusal) = prescan::check(text) {
+        return failed(refusal.to_string());
+    }
+    let tree = match parse::tree(text) {
+        Ok(tree) => tree,
+        Err(message) => return failed(message),
+    };
+    let mut reading = Reading {
+        text,
+        depth,
+        places: None,
+        secrets: Vec::new(),
+        partial: false,
+    };
+    let statements: Vec<StatementFacts> = tree
+        .stmts
+        .iter()
+        .map(|raw| reading.statement(raw))
+        .collect();
+    Facts {
+        parse: match reading.partial {
+            true => Parse::Partial,
+            false => Parse::Ok,
+        },
+        statements,
+        secrets: merged(reading.secrets),
+    }
+}
+
+/// No facts, but a reason.
+pub(crate) fn failed(message: String) -> Facts {
+    Facts {
+        parse: Parse::Failed {
+            message,
+            position: 0,
+        },
+        statements: Vec::new(),
+        secrets: Vec::new(),
+    }
+}
+
+struct Reading<'t> {
+    text: &'t str,
+    depth: u32,
+    /// The lexer runs only where a place is asked for.
+    places: Option<Places>,
+    secrets: Vec<Range<u32>>,
+    partial: bool,
+}
+
+impl Reading<'_> {
+    fn statement(&mut self, raw: &RawStmt) -> StatementFacts {
+        let span = self.span(raw);
+        let mut reader = Reader::new(self.depth);
+        let statement: Option<&Node> = raw.stmt.as_deref();
+        match statement {
+            Some(statement) => statement.walk(&mut reader),
+            None => reader.unknown("unknown-node"),
+        }
+        // A node that nobody named a statement is none that is known.
+        if reader.verb.is_none() {
+            reader.unknown("unknown-node");
+        }
+        self.partial |= reader.opaque || reader.effect == Effect::Unknown;
+        for secret in std::mem::take(&mut reader.secrets) {
+            self.secret(secret, &span);
+        }
+        let mut facts = reader.finish();
+        facts.outputs = statement
+            .and_then(outputs::of)
+            .filter(|_| facts.transparent && facts.category == Category::Read);
+        for change in &mut facts.changes {
+            match change {
+                SessionChange::Prepare { inner, .. } => {
+                    inner.span = self.places().inner(&span, "AS");
+                }
+                SessionChange::Declare { inner, .. } => {
+                    inner.span = self.places().inner(&span, "FOR");
+                }
+                _ => {}
+            }
+        }
+        facts.span = span;
+        facts
+    }
+
+    /// Where the statement stands; a length of 0 means to the end.
+    fn span(&self, raw: &RawStmt) -> Range<u32> {
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        let start = u32::try_from(raw.stmt_location).unwrap_or(0).min(end);
+        match u32::try_from(raw.stmt_len) {
+            Ok(length) if length > 0 => start..start.saturating_add(length).min(end),
+            _ => start..end,
+        }
+    }
+
+    fn secret(&mut self, secret: SecretAt, span: &Range<u32>) {
+        let places = self.places();
+        let found = match secret {
+            SecretAt::Literal(at) => vec![places.literal_at(at, span)],
+            SecretAt::After(at) => vec![places.literal_after(at, span)],
+            SecretAt::Statement => places.literals_in(span),
+        };
+        self.secrets.extend(found);
+    }
+
+    fn places(&mut self) -> &Places {
+        self.places.get_or_insert_with(|| Places::of(self.text))
+    }
+}
+
+/// Sorted, and no two overlap: whoever masks them goes from left to right.
+fn merged(mut spans: Vec<Range<u32>>) -> Vec<Range<u32>> {
+    spans.sort_by_key(|span| (span.start, span.end));
+    let mut merged: Vec<Range<u32>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
