@@ -1,1 +1,56 @@
-//! stub
+//! The record: one write-ahead log per node, written before bytes move, that an auditor can check with
+//! a public key alone.
+//!
+//! ```text
+//! dir/00000001.wal   segment: header | frame | frame | …          (frame.rs, segment.rs)
+//! dir/checkpoints    C2SP signed notes over an RFC 6962 tree       (note.rs, tree.rs)
+//! dir/reserve        blocks kept for the day the disk is full      (wal.rs)
+//! dir/lock           held while a gateway writes
+//! ```
+//!
+//! A frame is `len | session | seq | ts | kind | payload | crc32c`. Each session has a hash chain,
+//! `h_i = SHA-256(h_{i-1} || frame)`; the leaves of the tree are the `h_i` of all sessions in the order
+//! of the log, so that one signed root covers every entry of every session. [`verify`] names an edited
+//! frame (even where crc and chain were computed anew), a cut tail and a deleted session, each with
+//! session, sequence, file and byte offset.
+//!
+//! What it refuses: to answer an append before `write(2)` has returned; to go on after a failed write or
+//! fdatasync; to extend a log that does not match its own checkpoints; to call a session sealed whose end
+//! no checkpoint covers. What it cannot do alone: notice that log *and* checkpoints were rolled back
+//! together to an earlier state. Keep a copy of the latest checkpoint elsewhere and pass it to
+//! [`verify_against`]: that is what an anchor is for.
+
+mod admit;
+mod disk;
+mod error;
+mod frame;
+mod journal;
+mod key;
+mod note;
+mod read;
+mod recover;
+mod replay;
+mod segment;
+mod session;
+mod summary;
+mod sync;
+mod tree;
+mod verify;
+mod volume;
+mod wal;
+
+pub use admit::admit_payload;
+pub use disk::{Disk, LogFile, OsDisk};
+pub use error::Error;
+pub use frame::kind_name;
+pub use journal::{Health, Journal, Settings};
+pub use key::{NodeKey, VerifyKey};
+pub use note::{Checkpoint, latest_checkpoint};
+pub use read::{Entries, ReadEntry, Reader, entries};
+pub use replay::{ReplayOptions, replay_jsonl, replay_text};
+pub use summary::{SessionState, SessionSummary, sessions};
+pub use tree::{Hash, Tree, leaf_hash};
+pub use verify::{Problem, Report, Tail, verify, verify_against};
+
+/// The session id under which entries of the node itself stand.
+pub const NODE: portcullis_model::SessionId = portcullis_model::SessionId(0);

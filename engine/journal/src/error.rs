@@ -1,0 +1,64 @@
+//! What can go wrong with a record, named after what was being done. A source is logged, never shown:
+//! at the seam every one of these becomes a `Fault`.
+
+use std::io;
+
+/// A failure of the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory could not be made, read or locked.
+    #[error("cannot open the record's directory")]
+    OpenDirectory(#[source] io::Error),
+    /// Another process writes this record.
+    #[error("the record is in use by another process")]
+    Locked,
+    /// The origin holds what a signed note cannot.
+    #[error("the origin must be 1 to 255 printable characters without space or `+`")]
+    BadOrigin,
+    /// A segment could not be written.
+    #[error("cannot write a segment of the record")]
+    WriteSegment(#[source] io::Error),
+    /// A segment could not be read.
+    #[error("cannot read a segment of the record")]
+    ReadSegment(#[source] io::Error),
+    /// A segment has no readable header.
+    #[error("segment {0} of the record has no readable header")]
+    SegmentHeader(u64),
+    /// The log does not match its own signed checkpoints. It is not extended: run `verify`.
+    #[error("the record does not match its checkpoint {checkpoint}: {what}")]
+    Damaged {
+        /// Number of the first checkpoint that does not match.
+        checkpoint: u64,
+        /// In what way.
+        what: &'static str,
+    },
+    /// A checkpoint could not be written or read.
+    #[error("cannot read or write the checkpoints")]
+    Checkpoints(#[source] io::Error),
+    /// A checkpoint is no note, or not signed by this key.
+    #[error("a checkpoint is not a note signed by this key")]
+    CheckpointSignature,
+    /// The key file could not be read or made.
+    #[error("cannot open the signing key")]
+    OpenKey(#[source] io::Error),
+    /// The key file is readable by others.
+    #[error("the signing key must be readable by its owner alone (mode 0600)")]
+    KeyMode,
+    /// The key file holds no Ed25519 key.
+    #[error("the signing key is not an Ed25519 key in PKCS#8")]
+    BadKey,
+    /// The public key is not one in C2SP note format.
+    #[error(
+        "a public key looks like `name+hash+base64`, as the file beside the signing key holds it"
+    )]
+    BadPublicKey,
+    /// The thread that syncs could not be started.
+    #[error("cannot start the thread that syncs the record")]
+    StartSync(#[source] io::Error),
+    /// There is no such session in the record.
+    #[error("no session {0} in the record")]
+    NoSession(portcullis_model::SessionId),
+    /// The text could not be written to where it was wanted.
+    #[error("cannot write the replay")]
+    WriteReplay(#[source] io::Error),
+}

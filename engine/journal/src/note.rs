@@ -1,0 +1,240 @@
+//! Checkpoints: signed statements of how large the tree is and what its root is, as C2SP signed notes
+//! (`tlog-checkpoint`) that standard tools read. Extra lines say when, where in the log, and where the
+//! chains of the sessions stand that moved since the checkpoint before. Refuses whatever is not signed.
+
+use crate::error::Error;
+use crate::key::{NodeKey, VerifyKey};
+use crate::segment::unhex;
+use crate::tree::Hash;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use portcullis_model::{SessionId, Timestamp};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// One checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Who signed: the node's origin.
+    pub origin: String,
+    /// Leaves covered.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+    /// Counts the checkpoints of this record, from 1.
+    pub number: u64,
+    /// When it was signed.
+    pub at: Timestamp,
+    /// The segment and byte offset that the covered part of the log ends at.
+    pub segment: u64,
+    /// See `segment`.
+    pub offset: u64,
+    /// Session, sequence and chain head of sessions that moved since the checkpoint before; at most
+    /// `limits::CHECKPOINT_HEADS_MAX`, the root covers the others too.
+    pub heads: Vec<(SessionId, u64, Hash)>,
+}
+
+impl Checkpoint {
+    /// The note: text, empty line, signature line.
+    #[must_use]
+    pub fn sign(&self, key: &NodeKey) -> String {
+        let text = self.text();
+        let signature = key.sign_line(&text);
+        format!("{text}\n{signature}")
+    }
+
+    /// Reads the first note of `notes` and returns it with what follows. `Ok(None)` when `notes` ends
+    /// inside a note: the writer was interrupted there.
+    ///
+    /// # Errors
+    /// [`Error::CheckpointSignature`] when it is no checkpoint or `key` has not signed it.
+    pub fn read<'a>(notes: &'a str, key: &VerifyKey) -> Result<Option<(Self, &'a str)>, Error> {
+        let Some(end) = notes.find("\n\n") else {
+            return Ok(None);
+        };
+        let (text, after) = notes.split_at(end + 1);
+        let mut rest = &after[1..];
+        let mut signed = false;
+        // A witness may have added lines of its own.
+        while rest.starts_with('\u{2014}') {
+            let Some((line, next)) = rest.split_once('\n') else {
+                return Ok(None);
+            };
+            signed |= key.verifies(text, line);
+            rest = next;
+        }
+        if !signed && rest.is_empty() {
+            return Ok(None);
+        }
+        match Self::parse(text).filter(|_| signed) {
+            Some(checkpoint) => Ok(Some((checkpoint, rest))),
+            None => Err(Error::CheckpointSignature),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{}\n{}\n{}\nnumber {}\ntime {}\nat {} {}\n",
+            self.origin,
+            self.size,
+            BASE64_STANDARD.encode(self.root),
+            self.number,
+            self.at.0,
+            self.segment,
+            self.offset
+        );
+        for (session, sequence, head) in &self.heads {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "head {session} {sequence} {}", hex::encode(head));
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let origin = lines.next()?.to_owned();
+        let size = lines.next()?.parse().ok()?;
+        let root = BASE64_STANDARD
+            .decode(lines.next()?)
+            .ok()?
+            .try_into()
+            .ok()?;
+        let number = lines.next()?.strip_prefix("number ")?.parse().ok()?;
+        let at = Timestamp(lines.next()?.strip_prefix("time ")?.parse().ok()?);
+        let (segment, offset) = lines.next()?.strip_prefix("at ")?.split_once(' ')?;
+        let heads = lines.map(|line| {
+            let mut words = line.strip_prefix("head ")?.split(' ');
+            let session = words.next()?.parse().ok()?;
+            let sequence = words.next()?.parse().ok()?;
+            Some((session, sequence, unhex(words.next()?)?))
+        });
+        Some(Self {
+            origin,
+            size,
+            root,
+            number,
+            at,
+            segment: segment.parse().ok()?,
+            offset: offset.parse().ok()?,
+            heads: heads.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// All checkpoints of a record, each verified.
+pub(crate) struct Checkpoints {
+    pub notes: Vec<Checkpoint>,
+    /// Bytes at the end that are no whole note: a crash stood there.
+    pub torn: usize,
+    /// Bytes of whole notes.
+    pub len: u64,
+}
+
+/// Reads and verifies all checkpoints.
+pub(crate) fn read_all(dir: &Path, key: &VerifyKey) -> Result<Checkpoints, Error> {
+    let bytes = match fs::read(path_of(dir)) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(Error::Checkpoints(e)),
+    };
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        // A torn write may end inside a character.
+        Err(e) => std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default(),
+    };
+    let mut notes = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        match Checkpoint::read(rest, key)? {
+            Some((note, next)) => {
+                notes.push(note);
+                rest = next;
+            }
+            None => break,
+        }
+    }
+    let len = text.len() - rest.len();
+    Ok(Checkpoints {
+        notes,
+        torn: bytes.len() - len,
+        len: len as u64,
+    })
+}
+
+/// The latest checkpoint of a record as a signed note: what to keep elsewhere, as an anchor.
+///
+/// # Errors
+/// [`Error::Checkpoints`], [`Error::CheckpointSignature`].
+pub fn latest_checkpoint(
+    dir: &Path,
+    key: &VerifyKey,
+) -> Result<Option<(Checkpoint, String)>, Error> {
+    let text = match fs::read_to_string(path_of(dir)) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::Checkpoints(e)),
+    };
+    let mut last = None;
+    let mut rest = text.as_str();
+    while let Some((note, next)) = Checkpoint::read(rest, key)? {
+        last = Some((note, rest[..rest.len() - next.len()].to_owned()));
+        rest = next;
+    }
+    Ok(last)
+}
+
+pub(crate) fn path_of(dir: &Path) -> PathBuf {
+    dir.join("checkpoints")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint {
+            origin: "gw.example/node-1".to_owned(),
+            size: 12,
+            root: [3; 32],
+            number: 2,
+            at: Timestamp(5),
+            segment: 1,
+            offset: 900,
+            heads: vec![(SessionId(8), 4, [1; 32])],
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_a_signed_note() {
+        let key = NodeKey::ephemeral("gw.example/node-1").expect("key");
+        let note = checkpoint().sign(&key);
+        assert!(
+            note.starts_with(
+                "gw.example/node-1\n12\nAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=\n"
+            )
+        );
+        let two = format!("{note}{note}");
+        let (read, rest) = Checkpoint::read(&two, key.public())
+            .expect("signed")
+            .expect("whole");
+        assert_eq!((read, rest), (checkpoint(), note.as_str()));
+        for cut in 0..note.len() {
+            if note.is_char_boundary(cut) {
+                let read = Checkpoint::read(&note[..cut], key.public()).expect("torn, not false");
+                assert_eq!(read, None, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_note_that_was_altered_or_signed_by_another_is_refused() {
+        let key = NodeKey::ephemeral("gw.example/node-1").expect("key");
+        let other = NodeKey::ephemeral("gw.example/node-1").expect("key");
+        let next = checkpoint().sign(&key);
+        for note in [next.replacen("12", "13", 1), checkpoint().sign(&other)] {
+            let notes = format!("{note}{next}");
+            let read = Checkpoint::read(&notes, key.public());
+            assert!(matches!(read, Err(Error::CheckpointSignature)), "{note}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Reading the record back: entries in the order of the log. Refuses to guess: it stops at the first
+//! frame that is not whole, which in a log being written is its end, and says so otherwise.
+
+use crate::error::Error;
+use crate::frame::{Broken, Frame};
+use crate::segment::{self, Segment};
+use bytes::Bytes;
+use portcullis_model::{SessionId, Timestamp};
+use std::path::{Path, PathBuf};
+
+/// One entry, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadEntry {
+    /// Its session; [`crate::NODE`] for the node's own.
+    pub session: SessionId,
+    /// Its place in the session, from 1.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The number of its kind; see [`crate::kind_name`].
+    pub kind: u8,
+    /// JSON or frames, as the kind says.
+    pub payload: Bytes,
+    /// The number of its leaf in the tree, from 0.
+    pub leaf: u64,
+}
+
+/// Reads a record, live or not.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    segments: Vec<(u64, PathBuf)>,
+}
+
+impl Reader {
+    /// A reader of the record in `dir`, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::OpenDirectory`].
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let segments = segment::list(dir)?;
+        Ok(Self { segments })
+    }
+
+    /// The entries of one session, in order.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Entries {
+        Entries::new(self.segments.clone(), Some(id))
+    }
+
+    /// All entries, in the order of the log.
+    #[must_use]
+    pub fn all(&self) -> Entries {
+        Entries::new(self.segments.clone(), None)
+    }
+}
+
+/// The entries of one session in the record in `dir`.
+///
+/// # Errors
+/// [`Error::OpenDirectory`].
+pub fn entries(dir: &Path, session: SessionId) -> Result<Entries, Error> {
+    Ok(Reader::open(dir)?.session(session))
+}
+
+/// Entries in the order of the log.
+pub struct Entries {
+    segments: std::vec::IntoIter<(u64, PathBuf)>,
+    only: Option<SessionId>,
+    current: Option<(Segment, usize, u64)>,
+}
+
+impl Entries {
+    fn new(segments: Vec<(u64, PathBuf)>, only: Option<SessionId>) -> Self {
+        Self {
+            segments: segments.into_iter(),
+            only,
+            current: None,
+        }
+    }
+
+    /// Hands each frame to `see` without copying its payload.
+    pub(crate) fn visit(&mut self, mut see: impl FnMut(&Frame<'_>, u64)) -> Result<(), Error> {
+        while self.advance_segment()? {
+            let Some((segment, mut offset, mut leaf)) = self.current.take() else {
+                break;
+            };
+            while let Some(frame) = segment.frame_at(offset) {
+                let frame = match frame {
+                    Ok(frame) => frame,
+                    Err(Broken::Torn) if self.segments.len() == 0 => return Ok(()),
+                    Err(_) => return Err(unreadable()),
+                };
+                offset += frame.bytes.len();
+                if self.only.is_none_or(|id| id == frame.session) {
+                    see(&frame, leaf);
+                }
+                leaf += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn advance_segment(&mut self) -> Result<bool, Error> {
+        if self.current.is_some() {
+            return Ok(true);
+        }
+        let Some((_, path)) = self.segments.next() else {
+            return Ok(false);
+        };
+        match Segment::read(&path) {
+            Ok(segment) => {
+                let (body, leaf) = (segment.body, segment.header.tree.size());
+                self.current = Some((segment, body, leaf));
+                Ok(true)
+            }
+            // A live log may just be beginning its next segment.
+            Err(Error::SegmentHeader(_)) if self.segments.len() == 0 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<ReadEntry>, Error> {
+        while self.advance_segment()? {
+            let last = self.segments.len() == 0;
+            let Some((segment, offset, leaf)) = &mut self.current else {
+                break;
+            };
+            match segment.frame_at(*offset) {
+                None => self.current = None,
+                Some(Ok(frame)) => {
+                    let entry = ReadEntry {
+                        session: frame.session,
+                        sequence: frame.sequence,
+                        at: frame.at,
+                        kind: frame.kind,
+                        payload: Bytes::new(),
+                        leaf: *leaf,
+                    };
+                    *offset += frame.bytes.len();
+                    *leaf += 1;
+                    if self.only.is_none_or(|id| id == frame.session) {
+                        let payload = Bytes::copy_from_slice(frame.payload);
+                        return Ok(Some(ReadEntry { payload, ..entry }));
+                    }
+                }
+                Some(Err(Broken::Torn)) if last => return Ok(None),
+                Some(Err(_)) => {
+                    self.segments = Vec::new().into_iter();
+                    self.current = None;
+                    return Err(unreadable());
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<ReadEntry, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}
+
+fn unreadable() -> Error {
+    Error::ReadSegment(std::io::Error::new(
+        std::io::ErrorKind::InvalidData,
+        "a frame is not whole: run verify",
+    ))
+}
