@@ -26,7 +26,7 @@ async fn relations_are_known_with_their_sources_or_not_at_all() {
              CREATE VIEW through_function AS SELECT peek() AS p;
              CREATE VIEW over_it AS SELECT p FROM through_function;
              CREATE VIEW as_xml AS SELECT query_to_xml('SELECT ssn FROM users', true, true, '');
-             CREATE VIEW histogram AS SELECT * FROM pg_stats;
+             CREATE VIEW histogram AS SELECT most_common_vals::text FROM pg_stats;
              CREATE VIEW who AS SELECT query FROM pg_stat_activity;",
         )
         .await;
