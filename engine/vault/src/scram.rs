@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 use zeroize::Zeroizing;
 
 /// PostgreSQL's own default (`SCRAM_SHA_256_DEFAULT_ITERATIONS`); a minted secret has 256 bits anyway.
-const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).expect("invariant: not zero");
 const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 24;
 /// A server's message; its salt and nonce are far smaller.

@@ -8,6 +8,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::limits;
+use portcullis_stream::strength;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -104,6 +105,15 @@ impl SecretRef {
             true => Ok(secret),
             false => Err(failed()),
         }
+    }
+
+    /// For `check`: the estimated bits of the secret when it is too weak to be matched in output.
+    ///
+    /// # Errors
+    /// [`VaultError::Secret`] when it cannot be read.
+    pub fn weak(&self) -> Result<Option<u32>, VaultError> {
+        let bits = strength(self.resolve()?.expose());
+        Ok((bits < limits::TRIPWIRE_BITS_MIN).then_some(bits))
     }
 
     /// What is wrong with how it is kept, if anything: for `check`.

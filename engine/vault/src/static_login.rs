@@ -8,8 +8,7 @@ use crate::error::VaultError;
 use crate::login::{Accepts, Channel, Login};
 use crate::secret::SecretRef;
 use portcullis_gate::Credential;
-use portcullis_model::limits;
-use portcullis_stream::{Tripwires, strength};
+use portcullis_stream::Tripwires;
 
 /// What the operator said about weak secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +72,6 @@ impl StaticLogin {
     /// # Errors
     /// When the secret cannot be read.
     pub fn weak(&self) -> Result<Option<u32>, VaultError> {
-        let bits = strength(self.password.resolve()?.expose());
-        Ok((bits < limits::TRIPWIRE_BITS_MIN).then_some(bits))
+        self.password.weak()
     }
 }

@@ -167,22 +167,8 @@ impl Drop for Ending {
 }
 
 impl Shared {
-    /// Ends roles, several at a time; returns those to be tried again.
-    async fn end(self: &Arc<Self>, due: Vec<Waiting>) -> Vec<Waiting> {
-        let mut again = Vec::new();
-        let mut due = due.into_iter().peekable();
-        while due.peek().is_some() {
-            let mut running = JoinSet::new();
-            for role in due.by_ref().take(AT_A_TIME) {
-                let shared = self.clone();
-                running.spawn(async move { shared.end_one(role).await });
-            }
-            again.extend(running.join_all().await.into_iter().flatten());
-        }
-        again
-    }
-
-    async fn end_one(&self, mut waiting: Waiting) -> Option<Waiting> {
+    /// Ends one role, or says when to try again.
+    async fn end_one(self: Arc<Self>, mut waiting: Waiting) -> Option<Waiting> {
         let Err(error) = end_role(&self.side, &waiting.role).await else {
             self.live.lock().remove(&waiting.role);
             return None;
@@ -227,23 +213,44 @@ struct Waiting {
     pause: Duration,
 }
 
-/// Ends what is on the list; what fails is tried again, later and later.
+impl Waiting {
+    fn new(role: String) -> Self {
+        Self {
+            role,
+            at: Instant::now(),
+            pause: RETRY_FIRST,
+        }
+    }
+}
+
+/// Ends what is on the list, several at a time, so that one that hangs holds up no other; what fails is
+/// tried again, later and later.
 async fn reap(shared: Arc<Shared>, mut list: UnboundedReceiver<String>) {
     let mut waiting: Vec<Waiting> = Vec::new();
+    let mut running: JoinSet<Option<Waiting>> = JoinSet::new();
     let mut sweep = Instant::now() + SWEEP_EVERY;
-    loop {
-        let next = waiting.iter().map(|w| w.at).min().unwrap_or(sweep);
+    let mut open = true;
+    while open || !waiting.is_empty() || !running.is_empty() {
+        let next = waiting.iter().map(|w| w.at).fold(sweep, Instant::min);
+        let full = running.len() >= AT_A_TIME;
         tokio::select! {
-            role = list.recv() => match role {
-                Some(role) => waiting.push(Waiting { role, at: Instant::now(), pause: RETRY_FIRST }),
-                None if waiting.is_empty() => return,
-                None => tokio::time::sleep_until(next).await,
+            role = list.recv(), if open => match role {
+                Some(role) => waiting.push(Waiting::new(role)),
+                None => open = false,
             },
-            () = tokio::time::sleep_until(next.min(sweep)) => {}
+            Some(done) = running.join_next(), if !running.is_empty() => {
+                waiting.extend(done.ok().flatten());
+            }
+            () = tokio::time::sleep_until(next), if !full => {}
         }
         let now = Instant::now();
+        let free = AT_A_TIME.saturating_sub(running.len());
         let due: Vec<Waiting> = waiting.extract_if(.., |w| w.at <= now).collect();
-        waiting.extend(shared.end(due).await);
+        let mut due = due.into_iter();
+        for role in due.by_ref().take(free) {
+            running.spawn(shared.clone().end_one(role));
+        }
+        waiting.extend(due);
         if now >= sweep {
             sweep = now + SWEEP_EVERY;
             if let Err(error) = shared.sweep().await {
