@@ -7,6 +7,7 @@ use super::array_binary;
 use super::cursor::Cursor;
 use super::kind::Kind;
 use super::pass::Form;
+use super::printed::Printed;
 use super::{binary, shape};
 use bytes::Bytes;
 use portcullis_model::{Blame, Fault, Parameter};
@@ -112,7 +113,11 @@ fn printed(type_oid: u32, value: &[u8]) -> Option<Vec<u8>> {
             [1, rest @ ..] => text(rest),
             _ => None,
         },
-        Kind::Packed(typed) => binary::text(typed, value),
+        Kind::Packed(typed) => {
+            let mut text = Printed::default();
+            binary::print(typed, value, &mut text)?;
+            Some(text.bytes().to_vec())
+        }
         Kind::PackedArray => elements(value),
         _ => None,
     }

@@ -2,97 +2,98 @@
 //! them; `timestamptz` in UTC. Days count from 2000-01-01, time in microseconds
 //! (src/include/datatype/timestamp.h). Refuses a time of day beyond 24:00.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH: i64 = 10_957;
 
-/// The text of a `date`.
-pub(super) fn date(days: i32) -> String {
+/// Prints a `date`.
+pub(super) fn date(days: i32, out: &mut impl Write) -> fmt::Result {
     match days {
-        i32::MAX => "infinity".to_owned(),
-        i32::MIN => "-infinity".to_owned(),
+        i32::MAX => out.write_str("infinity"),
+        i32::MIN => out.write_str("-infinity"),
         days => {
-            let (day, before_christ) = day(i64::from(days));
-            format!("{day}{before_christ}")
+            let era = day(i64::from(days), out)?;
+            out.write_str(era)
         }
     }
 }
 
-/// The text of a `timestamp`; `zone` is `+00` for `timestamptz`.
-pub(super) fn timestamp(micros: i64, zone: &str) -> String {
+/// Prints a `timestamp`; `zone` is `+00` for `timestamptz`.
+pub(super) fn timestamp(micros: i64, zone: &str, out: &mut impl Write) -> fmt::Result {
     match micros {
-        i64::MAX => "infinity".to_owned(),
-        i64::MIN => "-infinity".to_owned(),
+        i64::MAX => out.write_str("infinity"),
+        i64::MIN => out.write_str("-infinity"),
         micros => {
-            let (day, before_christ) = day(micros.div_euclid(DAY));
-            let clock = clock(micros.rem_euclid(DAY));
-            format!("{day} {clock}{zone}{before_christ}")
+            let era = day(micros.div_euclid(DAY), out)?;
+            out.write_char(' ')?;
+            clock(micros.rem_euclid(DAY).unsigned_abs(), out)?;
+            write!(out, "{zone}{era}")
         }
     }
 }
 
-/// The text of a `time`.
-pub(super) fn time(micros: i64) -> Option<String> {
-    (0..=DAY).contains(&micros).then(|| clock(micros))
+/// Prints a `time`.
+pub(super) fn time(micros: i64, out: &mut impl Write) -> fmt::Result {
+    match (0..=DAY).contains(&micros) {
+        true => clock(micros.unsigned_abs(), out),
+        false => Err(fmt::Error),
+    }
 }
 
-/// The text of a `timetz`; the zone counts seconds west of Greenwich.
-pub(super) fn time_with_zone(micros: i64, west: i32) -> Option<String> {
-    let mut text = time(micros)?;
+/// Prints a `timetz`; the zone counts seconds west of Greenwich.
+pub(super) fn time_with_zone(micros: i64, west: i32, out: &mut impl Write) -> fmt::Result {
+    time(micros, out)?;
     let sign = if west > 0 { '-' } else { '+' };
     let offset = west.unsigned_abs();
     let (hours, minutes, seconds) = (offset / 3600, offset / 60 % 60, offset % 60);
-    write!(text, "{sign}{hours:02}").ok()?;
+    write!(out, "{sign}{hours:02}")?;
     if minutes != 0 || seconds != 0 {
-        write!(text, ":{minutes:02}").ok()?;
+        write!(out, ":{minutes:02}")?;
     }
     if seconds != 0 {
-        write!(text, ":{seconds:02}").ok()?;
+        write!(out, ":{seconds:02}")?;
     }
-    Some(text)
+    Ok(())
 }
 
-/// The text of an `interval`.
-pub(super) fn interval(micros: i64, days: i32, months: i32) -> String {
+/// Prints an `interval`.
+pub(super) fn interval(micros: i64, days: i32, months: i32, out: &mut impl Write) -> fmt::Result {
     match (micros, days, months) {
-        (i64::MAX, i32::MAX, i32::MAX) => return "infinity".to_owned(),
-        (i64::MIN, i32::MIN, i32::MIN) => return "-infinity".to_owned(),
+        (i64::MAX, i32::MAX, i32::MAX) => return out.write_str("infinity"),
+        (i64::MIN, i32::MIN, i32::MIN) => return out.write_str("-infinity"),
         _ => {}
     }
-    let mut text = String::new();
+    let mut space = "";
     let mut behind_negative = false;
     let parts = [(months / 12, "year"), (months % 12, "mon"), (days, "day")];
-    for (value, unit) in parts {
-        if value == 0 {
-            continue;
-        }
-        let space = if text.is_empty() { "" } else { " " };
+    for (value, unit) in parts.into_iter().filter(|(value, _)| *value != 0) {
         let plus = if behind_negative && value > 0 {
             "+"
         } else {
             ""
         };
         let plural = if value == 1 { "" } else { "s" };
-        text.push_str(&format!("{space}{plus}{value} {unit}{plural}"));
+        write!(out, "{space}{plus}{value} {unit}{plural}")?;
         behind_negative = value < 0;
+        space = " ";
     }
-    if text.is_empty() || micros != 0 {
-        let space = if text.is_empty() { "" } else { " " };
-        let sign = match (micros < 0, behind_negative) {
-            (true, _) => "-",
-            (false, true) => "+",
-            (false, false) => "",
-        };
-        text.push_str(&format!("{space}{sign}{}", span(micros.unsigned_abs())));
+    if !space.is_empty() && micros == 0 {
+        return Ok(());
     }
-    text
+    let sign = match (micros < 0, behind_negative) {
+        (true, _) => "-",
+        (false, true) => "+",
+        (false, false) => "",
+    };
+    write!(out, "{space}{sign}")?;
+    clock(micros.unsigned_abs(), out)
 }
 
-/// `YYYY-MM-DD`, and ` BC` where the year asks for it (Howard Hinnant's `civil_from_days`).
-fn day(days: i64) -> (String, &'static str) {
+/// `YYYY-MM-DD`; returns ` BC` where the year asks for it (Howard Hinnant's `civil_from_days`).
+fn day(days: i64, out: &mut impl Write) -> Result<&'static str, fmt::Error> {
     let z = days + EPOCH + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
@@ -102,25 +103,26 @@ fn day(days: i64) -> (String, &'static str) {
     let day = doy - (153 * mp + 2) / 5 + 1;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = yoe + era * 400 + i64::from(month <= 2);
-    match year > 0 {
-        true => (format!("{year:04}-{month:02}-{day:02}"), ""),
-        false => (format!("{:04}-{month:02}-{day:02}", 1 - year), " BC"),
-    }
+    let (year, era) = match year > 0 {
+        true => (year, ""),
+        false => (1 - year, " BC"),
+    };
+    write!(out, "{year:04}-{month:02}-{day:02}")?;
+    Ok(era)
 }
 
-fn clock(micros: i64) -> String {
-    span(micros.unsigned_abs())
-}
-
-/// `HH:MM:SS[.ffffff]`, hours without bound.
-fn span(micros: u64) -> String {
-    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+/// `HH:MM:SS[.ffffff]`, hours without bound, fraction without trailing zeros.
+fn clock(micros: u64, out: &mut impl Write) -> fmt::Result {
+    let (seconds, mut fraction) = (micros / 1_000_000, micros % 1_000_000);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let text = format!("{hours:02}:{minutes:02}:{seconds:02}");
-    match fraction {
-        0 => text,
-        fraction => format!("{text}.{fraction:06}")
-            .trim_end_matches('0')
-            .to_owned(),
+    write!(out, "{hours:02}:{minutes:02}:{seconds:02}")?;
+    if fraction == 0 {
+        return Ok(());
     }
+    let mut digits = 6;
+    while fraction % 10 == 0 {
+        fraction /= 10;
+        digits -= 1;
+    }
+    write!(out, ".{fraction:0digits$}")
 }

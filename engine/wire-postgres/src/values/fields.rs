@@ -15,7 +15,7 @@ use super::shape;
 use super::whole;
 use bytes::Bytes;
 use portcullis_gate::Rewrite;
-use portcullis_model::{Batch, BatchKind, Edits, Fault, RowShape};
+use portcullis_model::{Batch, BatchKind, Blame, Edits, Fault, RowShape};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -65,7 +65,8 @@ fn layout(kind: BatchKind) -> Result<(u8, Arc<RowShape>), Fault> {
         BatchKind::Notification => (b'A', shape::NOTIFICATION.clone()),
         BatchKind::Parameter => (b'S', shape::PARAMETER.clone()),
         BatchKind::Rows | BatchKind::Copy | BatchKind::Call | BatchKind::Request => {
-            return Err(broken("read the strings of a message that has none"));
+            let doing = "read the strings of a message that has none";
+            return Err(Fault::bare(Blame::Gateway, doing));
         }
     })
 }

@@ -43,6 +43,7 @@ mod network;
 mod numeric;
 mod oid;
 mod pass;
+mod printed;
 mod record;
 mod rows;
 mod shape;

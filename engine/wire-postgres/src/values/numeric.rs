@@ -3,6 +3,8 @@
 //! digits): beyond a bound of zeros the number is written with an exponent.
 
 use super::cursor::Cursor;
+use super::printed::Printed;
+use std::fmt::Write as _;
 
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xc000;
@@ -13,8 +15,8 @@ const SCALE_MAX: u16 = 0x3fff;
 /// Groups of four zeros that are printed beyond the digits that are there.
 const PADDING_GROUPS_MAX: i32 = 16;
 
-/// The text of a numeric.
-pub(super) fn text(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
+/// Prints a numeric.
+pub(super) fn text(raw: &[u8], out: &mut Printed) -> Option<()> {
     let mut cursor = Cursor::new(raw);
     let count = cursor.count()?;
     let weight = i32::from(cursor.i16()?);
@@ -29,7 +31,7 @@ pub(super) fn text(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     }
     match sign {
         0 => {}
-        NEGATIVE => out.push(b'-'),
+        NEGATIVE => push(out, "-")?,
         NAN => return push(out, "NaN"),
         INFINITE => return push(out, "Infinity"),
         MINUS_INFINITE => return push(out, "-Infinity"),
@@ -45,32 +47,31 @@ pub(super) fn text(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-fn push(out: &mut Vec<u8>, text: &str) -> Option<()> {
-    out.extend_from_slice(text.as_bytes());
-    Some(())
+fn push(out: &mut Printed, text: &str) -> Option<()> {
+    out.write_str(text).ok()
 }
 
 /// As `numeric_out` prints it.
-fn positional(digits: &[u16], weight: i32, scale: usize, out: &mut Vec<u8>) -> Option<()> {
+fn positional(digits: &[u16], weight: i32, scale: usize, out: &mut Printed) -> Option<()> {
     let group = |index: i32| {
         let found = usize::try_from(index).ok().and_then(|i| digits.get(i));
         found.copied().unwrap_or(0)
     };
     if weight < 0 {
-        out.push(b'0');
+        push(out, "0")?;
     }
     for index in 0..=weight {
         match index {
-            0 => push(out, &group(0).to_string())?,
-            _ => push(out, &format!("{:04}", group(index)))?,
+            0 => write!(out, "{}", group(0)).ok()?,
+            _ => write!(out, "{:04}", group(index)).ok()?,
         }
     }
     if scale > 0 {
-        out.push(b'.');
+        push(out, ".")?;
         let end = out.len() + scale;
         let mut index = weight + 1;
         while out.len() < end {
-            push(out, &format!("{:04}", group(index)))?;
+            write!(out, "{:04}", group(index)).ok()?;
             index += 1;
         }
         out.truncate(end);
@@ -79,7 +80,7 @@ fn positional(digits: &[u16], weight: i32, scale: usize, out: &mut Vec<u8>) -> O
 }
 
 /// All digits that are there, and an exponent.
-fn exponential(digits: &[u16], weight: i32, out: &mut Vec<u8>) -> Option<()> {
+fn exponential(digits: &[u16], weight: i32, out: &mut Printed) -> Option<()> {
     let mut written: String = digits.iter().map(|d| format!("{d:04}")).collect();
     written.drain(..written.bytes().take_while(|b| *b == b'0').count());
     if written.is_empty() {

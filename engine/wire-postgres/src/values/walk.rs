@@ -6,6 +6,7 @@ use super::array::{Bounds, Tokens};
 use super::kind::Kind;
 use super::oid::{Typed, delimiter};
 use super::pass::{Form, Outcome, Pass, Span, Splice};
+use super::printed::Printed;
 use super::{array, array_binary, binary, bytea, constants, json, numeric, record};
 use portcullis_model::Fault;
 
@@ -218,8 +219,9 @@ impl<P: Pass> Walk<'_, P> {
     }
 
     fn packed(&mut self, typed: Typed, value: Span<'_>) -> Result<Outcome, Fault> {
-        match binary::text(typed, value.bytes) {
-            Some(text) => self.constant(Span::decoded(&text), constants::binary(typed)),
+        let mut text = Printed::default();
+        match binary::print(typed, value.bytes, &mut text) {
+            Some(()) => self.constant(Span::decoded(text.bytes()), constants::binary(typed)),
             None => self.nulled(value, true),
         }
     }
@@ -307,7 +309,7 @@ impl<P: Pass> Walk<'_, P> {
             return self.packed_json(value);
         }
         if value.bytes.len() >= NUMERIC_LENGTH_MIN
-            && numeric::text(value.bytes, &mut Vec::new()).is_some()
+            && numeric::text(value.bytes, &mut Printed::default()).is_some()
         {
             return self.packed(Typed::Numeric, value);
         }
