@@ -39,6 +39,36 @@ pub const PLUGIN_CALL_MAX: Duration = Duration::from_millis(50);
 pub const PLUGIN_CONFIGURE_MAX: Duration = Duration::from_secs(2);
 /// Linear memory of one plugin instance.
 pub const PLUGIN_MEMORY_MAX: usize = 64 * 1024 * 1024;
+/// Wasm stack of one plugin call; deeper recursion is a trap.
+pub const PLUGIN_STACK_MAX: usize = 512 * 1024;
+/// A component that is larger is not loaded.
+pub const PLUGIN_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// A manifest that is longer is not read.
+pub const PLUGIN_MANIFEST_BYTES_MAX: usize = 256 * 1024;
+/// Text that goes into one plugin call; more is shown in several, overlapping by [`HELD_TAIL_MAX`].
+pub const PLUGIN_CALL_BYTES_MAX: usize = 256 * 1024;
+/// Facts that go into one plugin call, as JSON.
+pub const PLUGIN_FACTS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes a plugin may answer with in one call.
+pub const PLUGIN_ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one replacement that a masker brings along.
+pub const PLUGIN_REPLACEMENT_MAX: usize = 4096;
+/// Findings, labels and objects of one opinion, each.
+pub const PLUGIN_FINDINGS_MAX: usize = 1024;
+/// Live plugin instances of a node; each needs address space, not memory, until it is used.
+pub const PLUGIN_INSTANCES_MAX: u32 = 4096;
+/// An instance that was not called for so long is dropped, and built again when it is needed.
+pub const PLUGIN_IDLE_MAX: Duration = Duration::from_secs(30);
+/// So many failures of a plugin for one identity on one target within [`QUARANTINE_WINDOW`] end its use there.
+pub const QUARANTINE_FAILURES: usize = 3;
+/// So many unrelated identities in quarantine end the use of a plugin everywhere.
+pub const QUARANTINE_IDENTITIES: usize = 3;
+/// See [`QUARANTINE_FAILURES`].
+pub const QUARANTINE_WINDOW: Duration = Duration::from_secs(60);
+/// How long a quarantine lasts.
+pub const QUARANTINE_LASTS: Duration = Duration::from_secs(300);
+/// Quarantine records kept; the oldest go first.
+pub const QUARANTINE_RECORDS_MAX: usize = 4096;
 /// Tail bytes a masker may ask to see again.
 pub const HELD_TAIL_MAX: usize = 4096;
 /// Secrets shorter than this many bits of entropy are not matched in output, or a mask becomes an oracle.
@@ -89,3 +119,27 @@ pub const APPROVALS_MAX: usize = 10_000;
 pub const APPROVAL_SHOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The reason given with a vote.
 pub const VOTE_REASON_BYTES_MAX: usize = 4096;
+/// The whole input document of one decision.
+pub const POLICY_INPUT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// One policy module.
+pub const POLICY_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// The modules of one policy set, and of one folder.
+pub const POLICY_MODULES_MAX: usize = 512;
+/// How deep packs are looked for below a folder.
+pub const POLICY_FOLDER_DEPTH_MAX: usize = 8;
+/// The data document of one policy set.
+pub const POLICY_DATA_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How deep the data document may be nested.
+pub const POLICY_DATA_DEPTH_MAX: usize = 64;
+/// How deep rules and functions may call each other: the interpreter uses the stack.
+pub const POLICY_CALL_DEPTH_MAX: usize = 32;
+/// Answers of packs that one policy set remembers.
+pub const POLICY_CACHE_MAX: usize = 8192;
+/// What one pack may say about one question: grants, denials, approvals and obligations together.
+pub const POLICY_SAID_MAX: usize = 1024;
+/// A rule's message or hint, in bytes; longer is cut.
+pub const POLICY_MSG_BYTES_MAX: usize = 1024;
+/// One test rule of a pack.
+pub const POLICY_TEST_TIME_MAX: Duration = Duration::from_millis(500);
+/// Distinct people that a rule may ask for.
+pub const APPROVERS_MAX: u32 = 16;

@@ -1,0 +1,65 @@
+//! The library and the packs that ship inside the binary: the same files as in `policies/`, so that what
+//! is read there is what runs.
+
+/// Path and text of a module.
+pub type File = (&'static str, &'static str);
+
+macro_rules! file {
+    ($($part:literal),+) => {
+        (
+            concat!("builtin:", $($part),+),
+            include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../policies/portcullis/",
+                $($part),+
+            )),
+        )
+    };
+}
+
+macro_rules! packs {
+    ($($name:literal),* $(,)?) => {
+        &[$((
+            $name,
+            &[
+                file!("packs/", $name, ".rego"),
+                file!("packs/", $name, "_test.rego"),
+            ],
+        )),*]
+    };
+}
+
+/// The library that packs import as `data.portcullis.lib`, its tests, and the fixtures for tests.
+#[must_use]
+pub fn library() -> &'static [File] {
+    &[
+        file!("lib/lib.rego"),
+        file!("lib/lib_test.rego"),
+        file!("fixtures/fixtures.rego"),
+    ]
+}
+
+/// The shipped packs: name, and modules with their tests.
+#[must_use]
+pub fn packs() -> &'static [(&'static str, &'static [File])] {
+    PACKS
+}
+
+const PACKS: &[(&str, &[File])] = packs![
+    "access",
+    "agents_read_only",
+    "approve",
+    "destructive_sql",
+    "mask_pii",
+    "prod_ddl_approval",
+    "write_approval",
+];
+
+/// An example of the data that the shipped packs read: `policies/data.yaml`.
+#[must_use]
+pub fn example_data() -> &'static str {
+    include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../policies/data.yaml"
+    ))
+}

@@ -1,0 +1,447 @@
+//! From sources to a set that may serve: read, parse, check, compile, test, in that order. Nothing is
+//! evaluated before the checks have passed, because some of what they refuse would end the process.
+//! It refuses the whole set at the first stage that finds something wrong.
+
+mod checks;
+mod graph;
+mod references;
+
+pub(crate) use checks::ENTRIES;
+
+use crate::builtin;
+use crate::diagnostic::{Diagnostic, pointed};
+use crate::input::{Paths, Section};
+use crate::set::{Pack, PolicySet, Reads};
+use crate::source::PackSource;
+use crate::testing::{Suite, TestReport};
+use aws_lc_rs::digest::{Context, SHA256};
+use checks::Checks;
+use graph::Graph;
+use portcullis_model::limits;
+pub(crate) use references::Contents;
+use references::ReferenceKind;
+use regorus::{Engine, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Whose module it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Lib,
+    LibTest,
+    Fixtures,
+    Pack(String),
+    PackTest(String),
+}
+
+impl Owner {
+    fn package(&self) -> String {
+        match self {
+            Self::Lib => "data.portcullis.lib".to_owned(),
+            Self::LibTest => "data.portcullis.lib_test".to_owned(),
+            Self::Fixtures => "data.portcullis.fixtures".to_owned(),
+            Self::Pack(name) => format!("data.portcullis.packs.{name}"),
+            Self::PackTest(name) => format!("data.portcullis.packs.{name}_test"),
+        }
+    }
+
+    /// True for what never serves.
+    pub(crate) fn is_test(&self) -> bool {
+        match self {
+            Self::Lib | Self::Pack(_) => false,
+            Self::LibTest | Self::Fixtures | Self::PackTest(_) => true,
+        }
+    }
+}
+
+/// One file.
+pub(crate) struct Module {
+    pub owner: Owner,
+    pub file: String,
+    pub text: String,
+}
+
+/// How strict the loader is; less than everything only in this crate's own tests.
+#[derive(Clone, Copy)]
+pub(crate) struct Strictness {
+    pub bans: bool,
+    pub tests: bool,
+}
+
+/// Loads a set. See [`PolicySet::load`].
+pub(crate) fn load(
+    sources: &[PackSource],
+    data: serde_json::Value,
+    strictness: Strictness,
+) -> Result<PolicySet, Vec<Diagnostic>> {
+    let modules = modules(sources)?;
+    let data = document(data).map_err(|d| vec![d])?;
+    let parsed = parse(&modules)?;
+    let graph = Graph::new(parsed.iter().flat_map(|c| &c.rules));
+    let checks = Checks {
+        modules: &modules,
+        contents: &parsed,
+        graph: &graph,
+        paths: &Paths::new(),
+        bans: strictness.bans,
+    };
+    let mut wrong = checks.run();
+    let packs = packs(sources, &modules, &parsed, &graph, &mut wrong);
+    refuse(wrong)?;
+    let prototype = engine(&modules, &packs, &data, false).map_err(|d| vec![d])?;
+    let revision = revision(&packs, &modules, &data);
+    let tests = Suite::new(
+        &modules,
+        &parsed,
+        engine(&modules, &packs, &data, true).map_err(|d| vec![d])?,
+    );
+    if strictness.tests {
+        refuse(failures(&tests.run()))?;
+    }
+    Ok(PolicySet::new(prototype, packs, Arc::from(revision), tests))
+}
+
+fn refuse(mut wrong: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    wrong.sort();
+    wrong.dedup();
+    Err(wrong)
+}
+
+fn failures(report: &TestReport) -> Vec<Diagnostic> {
+    report
+        .results
+        .iter()
+        .filter_map(|result| {
+            let why = result.failure.as_ref()?;
+            let remedy =
+                "A set that fails its own tests does not serve. Correct the rule or the test.";
+            let message = format!("{} failed: {why}", result.name);
+            Some(Diagnostic::file(&result.file, "load/test", message, remedy).at((result.line, 0)))
+        })
+        .collect()
+}
+
+/// All modules: the library and the fixtures, which are the gateway's own, and those of the packs.
+fn modules(sources: &[PackSource]) -> Result<Vec<Module>, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    let mut modules: Vec<Module> = builtin::library()
+        .iter()
+        .map(|(path, text)| Module {
+            owner: match *path {
+                path if path.ends_with("_test.rego") => Owner::LibTest,
+                path if path.contains("fixtures") => Owner::Fixtures,
+                _ => Owner::Lib,
+            },
+            file: (*path).to_owned(),
+            text: (*text).to_owned(),
+        })
+        .collect();
+    let mut names = BTreeSet::new();
+    for source in sources {
+        if let Some(diagnostic) = bad_name(&source.name, &mut names) {
+            wrong.push(diagnostic);
+            continue;
+        }
+        match source.read() {
+            Err(diagnostic) => wrong.push(diagnostic),
+            Ok(files) => modules.extend(files.into_iter().map(|(file, text)| Module {
+                owner: match file.ends_with("_test.rego") {
+                    true => Owner::PackTest(source.name.clone()),
+                    false => Owner::Pack(source.name.clone()),
+                },
+                file,
+                text,
+            })),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for module in &modules {
+        if !seen.insert(&module.file) {
+            wrong.push(Diagnostic::file(
+                &module.file,
+                "load/duplicate-module",
+                "the module is there twice".to_owned(),
+                "The engine would keep both. List each file once.",
+            ));
+        }
+    }
+    if modules.len() > limits::POLICY_MODULES_MAX {
+        wrong.push(Diagnostic::file(
+            "policies",
+            "load/too-many",
+            format!("more than {} modules", limits::POLICY_MODULES_MAX),
+            "Load fewer packs.",
+        ));
+    }
+    refuse(wrong)?;
+    Ok(modules)
+}
+
+fn bad_name(name: &str, seen: &mut BTreeSet<String>) -> Option<Diagnostic> {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !name.ends_with("_test");
+    if !plain {
+        return Some(Diagnostic::file(
+            name,
+            "load/name",
+            format!("`{name}` is no name for a pack"),
+            "Use lower-case letters, digits and `_`, beginning with a letter and not ending in `_test`.",
+        ));
+    }
+    if seen.insert(name.to_owned()) {
+        return None;
+    }
+    Some(Diagnostic::file(
+        name,
+        "load/duplicate-module",
+        format!("the pack {name} is listed twice"),
+        "List each pack once; a pack cannot be enforced and on trial at the same time.",
+    ))
+}
+
+/// The data document. It must not reach into the rules: the engine would let data win over a rule.
+fn document(data: serde_json::Value) -> Result<Value, Diagnostic> {
+    let wrong = |rule, message: &str, remedy| {
+        Err(Diagnostic::file("data", rule, message.to_owned(), remedy))
+    };
+    let Some(fields) = data.as_object() else {
+        return wrong(
+            "load/data",
+            "the data is no object",
+            "Give an object: its keys become data.<key>.",
+        );
+    };
+    if fields.contains_key("portcullis") {
+        return wrong(
+            "load/data-shadows-rule",
+            "data.portcullis belongs to the rules",
+            "Rename the key: a data document there would silently replace a rule.",
+        );
+    }
+    if too_deep(&data, limits::POLICY_DATA_DEPTH_MAX) {
+        return wrong("load/data", "the data is nested too deep", "Flatten it.");
+    }
+    Ok(Value::from(data))
+}
+
+fn too_deep(value: &serde_json::Value, left: usize) -> bool {
+    match value {
+        serde_json::Value::Array(items) => {
+            left == 0 || items.iter().any(|item| too_deep(item, left - 1))
+        }
+        serde_json::Value::Object(fields) => {
+            left == 0 || fields.values().any(|field| too_deep(field, left - 1))
+        }
+        _ => false,
+    }
+}
+
+/// Parses every module on its own, so that each error names its file.
+fn parse(modules: &[Module]) -> Result<Vec<Contents>, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    let mut parsed = Vec::new();
+    let mut names: references::Names = BTreeMap::new();
+    for module in modules {
+        let mut engine = Engine::new();
+        match engine.add_policy(module.file.clone(), module.text.clone()) {
+            Err(error) => wrong.push(unparsed(module, &error.to_string())),
+            Ok(_) => {
+                parsed.extend(engine.get_modules().iter().cloned());
+            }
+        }
+    }
+    refuse(wrong)?;
+    for module in &parsed {
+        let (package, own) = references::names(module);
+        names.entry(package).or_default().extend(own);
+    }
+    Ok(parsed
+        .iter()
+        .map(|module| references::contents(module, &names))
+        .collect())
+}
+
+fn unparsed(module: &Module, error: &str) -> Diagnostic {
+    let (place, message) = pointed(error);
+    let diagnostic = Diagnostic::file(
+        &module.file,
+        "load/parse",
+        message,
+        "The gateway reads Rego v1: `rule if { … }`, `set contains x if { … }`.",
+    );
+    match place {
+        Some((_, line, column)) => diagnostic.at((line, column)),
+        None => diagnostic,
+    }
+}
+
+/// The packs with their sets and what each of them reads.
+fn packs(
+    sources: &[PackSource],
+    modules: &[Module],
+    parsed: &[Contents],
+    graph: &Graph,
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<Pack> {
+    let reads = reads_by_rule(parsed);
+    sources
+        .iter()
+        .map(|source| {
+            let package = Owner::Pack(source.name.clone()).package();
+            let root: Vec<String> = package.split('.').map(str::to_owned).collect();
+            let own = graph.targets(&root);
+            let entries = ENTRIES
+                .into_iter()
+                .filter(|entry| {
+                    own.iter()
+                        .any(|&rule| graph.path(rule).get(4).is_some_and(|n| n == entry))
+                })
+                .collect::<Vec<_>>();
+            if entries.is_empty() {
+                let file = modules
+                    .iter()
+                    .find(|m| m.owner == Owner::Pack(source.name.clone()))
+                    .map_or(source.name.as_str(), |m| m.file.as_str());
+                wrong.push(Diagnostic::file(
+                    file,
+                    "load/says-nothing",
+                    format!(
+                        "the pack {} defines none of {}",
+                        source.name,
+                        ENTRIES.join(", ")
+                    ),
+                    "A pack says something through at least one of these sets.",
+                ));
+            }
+            let reads = graph
+                .reach(own)
+                .into_iter()
+                .filter_map(|rule| reads.get(graph.path(rule).as_slice()))
+                .fold(Reads::nothing(), |all, one| all.join(*one));
+            Pack {
+                name: Arc::from(source.name.as_str()),
+                dry_run: source.dry_run,
+                entries,
+                reads,
+            }
+        })
+        .collect()
+}
+
+/// What each rule reads of the input, in sections of the document.
+fn reads_by_rule(parsed: &[Contents]) -> BTreeMap<&[String], Reads> {
+    let mut reads: BTreeMap<&[String], Reads> = BTreeMap::new();
+    for rule in parsed.iter().flat_map(|c| &c.rules) {
+        let entry = reads.entry(&rule.path).or_insert(Reads::nothing());
+        for reference in &rule.references {
+            if reference.kind == ReferenceKind::Input {
+                let parts: Vec<&str> = reference.path.iter().skip(1).map(String::as_str).collect();
+                *entry = entry.join(sections(&parts));
+            }
+        }
+    }
+    reads
+}
+
+fn sections(path: &[&str]) -> Reads {
+    let of = |sections: &[Section]| Reads::of(sections);
+    match path {
+        ["version", ..] => Reads::nothing(),
+        ["action", ..] => of(&[Section::Action]),
+        ["identity", ..] => of(&[Section::Identity]),
+        ["connection", ..] => of(&[Section::Connection]),
+        ["session", ..] => of(&[Section::Session]),
+        ["connect", ..] => of(&[Section::Connect]),
+        [
+            "command",
+            "text" | "truncated" | "parameters" | "digest",
+            ..,
+        ] => of(&[Section::Wording]),
+        ["command"] => of(&[Section::Meaning, Section::Wording]),
+        ["command", ..] => of(&[Section::Meaning]),
+        ["context", ..] => of(&[Section::Context]),
+        ["approval", ..] => of(&[Section::Approval]),
+        ["request", "node" | "source_ip" | "program" | "tls", ..] => of(&[Section::Origin]),
+        // Time, history, the whole document, or something new: when unsure, not cached.
+        _ => Reads::everything(),
+    }
+}
+
+/// The package that asks each pack for its four sets at once. Ours, below a name no pack may use.
+const ENTRY_FILE: &str = "portcullis/entry.rego";
+
+fn entry_module(packs: &[Pack]) -> String {
+    let mut text = String::from("package portcullis.entry\n\nready := true\n");
+    for pack in packs {
+        let sets: Vec<String> = pack
+            .entries
+            .iter()
+            .map(|entry| format!("\"{entry}\": data.portcullis.packs.{}.{entry}", pack.name))
+            .collect();
+        text.push_str(&format!(
+            "\n{} := {{{}}}\n",
+            pack.entry_name(),
+            sets.join(", ")
+        ));
+    }
+    text
+}
+
+/// An engine that is ready to be cloned for each decision.
+fn engine(
+    modules: &[Module],
+    packs: &[Pack],
+    data: &Value,
+    tests: bool,
+) -> Result<Engine, Diagnostic> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    let broken = |error: &str| {
+        let (place, message) = pointed(error);
+        let (file, line, column) = place.unwrap_or_else(|| ("policies".to_owned(), 0, 0));
+        let remedy = "The engine cannot compile this: correct the line.";
+        Diagnostic::file(&file, "load/compile", message, remedy).at((line, column))
+    };
+    for module in modules.iter().filter(|m| tests || !m.owner.is_test()) {
+        engine
+            .add_policy(module.file.clone(), module.text.clone())
+            .map_err(|e| broken(&e.to_string()))?;
+    }
+    engine
+        .add_policy(ENTRY_FILE.to_owned(), entry_module(packs))
+        .map_err(|e| broken(&e.to_string()))?;
+    engine
+        .add_data(data.clone())
+        .map_err(|e| broken(&e.to_string()))?;
+    engine
+        .eval_rule("data.portcullis.entry.ready".to_owned())
+        .map_err(|e| broken(&e.to_string()))?;
+    Ok(engine)
+}
+
+/// The first 12 hex digits of the SHA-256 over everything that decides.
+fn revision(packs: &[Pack], modules: &[Module], data: &Value) -> String {
+    let mut context = Context::new(&SHA256);
+    let mut field = |bytes: &[u8]| {
+        context.update(&(bytes.len() as u64).to_le_bytes());
+        context.update(bytes);
+    };
+    for pack in packs {
+        field(pack.name.as_bytes());
+        field(&[u8::from(pack.dry_run)]);
+    }
+    for module in modules.iter().filter(|m| !m.owner.is_test()) {
+        field(module.owner.package().as_bytes());
+        field(module.text.as_bytes());
+    }
+    // The engine's maps are ordered: the same data has the same bytes.
+    field(data.to_string().as_bytes());
+    let digest = context.finish();
+    hex::encode(digest.as_ref().get(..6).unwrap_or_default())
+}

@@ -1,0 +1,353 @@
+//! What all packs say becomes one answer, here and not in Rego, so that no pack can override it:
+//! deny beats approval beats allow; a grant is always needed; who says nothing says no; the strictest
+//! obligation wins. A pack that could not answer is a denial. A pack on trial changes nothing.
+
+use crate::failure::Failure;
+use crate::input::Action;
+use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said};
+use portcullis_model::{
+    ColumnRule, Denial, EntityRule, Obligations, Reason, Requirement, Strategy, Verdict, limits,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What one pack said, or why it could not.
+pub(crate) struct Heard {
+    pub pack: Arc<str>,
+    pub dry_run: bool,
+    pub said: Result<Arc<Said>, Failure>,
+}
+
+/// The answer.
+pub(crate) struct Merged {
+    pub verdict: Verdict,
+    pub obligations: Obligations,
+    pub reasons: Vec<Reason>,
+    pub would: Vec<Reason>,
+}
+
+/// Merges.
+pub(crate) fn merge(action: Action, heard: &[Heard]) -> Merged {
+    let mut merge = Merge {
+        action,
+        grants: Vec::new(),
+        denials: Vec::new(),
+        requirements: Vec::new(),
+        obliged: Obliged::nothing(),
+        reasons: Vec::new(),
+        would: Vec::new(),
+    };
+    for pack in heard {
+        match pack.dry_run {
+            true => merge.trial(pack),
+            false => merge.pack(pack),
+        }
+    }
+    merge.answer()
+}
+
+struct Merge {
+    action: Action,
+    grants: Vec<String>,
+    denials: Vec<Denial>,
+    requirements: Vec<Requirement>,
+    obliged: Obliged,
+    reasons: Vec<Reason>,
+    would: Vec<Reason>,
+}
+
+impl Merge {
+    fn pack(&mut self, heard: &Heard) {
+        let said = match &heard.said {
+            Ok(said) => said,
+            Err(failure) => return self.fail(&heard.pack, failure),
+        };
+        let action = self.action;
+        for grant in said.grants.iter().filter(|g| counts(action, g)) {
+            self.grants.push(grant.rule.clone());
+            self.reasons
+                .push(reason(&heard.pack, &grant.rule, &grant.msg, None));
+        }
+        for deny in &said.denials {
+            let told = reason(&heard.pack, &deny.rule, &deny.msg, deny.hint.as_deref());
+            self.denials.push(Denial {
+                rule: told.rule.clone(),
+                reason: told.msg.clone(),
+                hint: told.hint.clone(),
+                approval: None,
+                retry_after: deny.retry_after,
+            });
+            self.reasons.push(told);
+        }
+        for approval in &said.approvals {
+            let told = reason(
+                &heard.pack,
+                &approval.rule,
+                &approval.msg,
+                approval.hint.as_deref(),
+            );
+            let requirement = requirement(approval, told.msg.clone());
+            self.reasons.push(told);
+            if !self.requirements.contains(&requirement) {
+                self.requirements.push(requirement);
+            }
+        }
+        for obligation in &said.obligations {
+            if let Err(failure) = self.obliged.add(obligation) {
+                self.fail(&heard.pack, &failure);
+            }
+        }
+    }
+
+    fn fail(&mut self, pack: &str, failure: &Failure) {
+        self.denials.insert(0, broken(pack, failure));
+        self.reasons
+            .push(reason(pack, failure.rule(), &failure.to_string(), None));
+    }
+
+    /// What a pack on trial would have said, for the record alone.
+    fn trial(&mut self, heard: &Heard) {
+        match &heard.said {
+            Err(failure) => self.would.push(reason(
+                &heard.pack,
+                failure.rule(),
+                &failure.to_string(),
+                None,
+            )),
+            Ok(said) => {
+                for deny in &said.denials {
+                    let hint = deny.hint.as_deref();
+                    self.would
+                        .push(reason(&heard.pack, &deny.rule, &deny.msg, hint));
+                }
+                for approval in &said.approvals {
+                    let hint = approval.hint.as_deref();
+                    self.would
+                        .push(reason(&heard.pack, &approval.rule, &approval.msg, hint));
+                }
+            }
+        }
+    }
+
+    fn answer(mut self) -> Merged {
+        let holdable = matches!(self.action, Action::Connect | Action::Command);
+        if !self.requirements.is_empty() && !holdable {
+            self.fail("portcullis", &Failure::shape("approval"));
+        }
+        let verdict = if !self.denials.is_empty() {
+            Verdict::Deny(self.denials.swap_remove(0))
+        } else if self.grants.is_empty() {
+            let denial = self.nothing_said();
+            self.reasons
+                .push(reason("portcullis", &denial.rule, &denial.reason, None));
+            Verdict::Deny(denial)
+        } else if !self.requirements.is_empty() {
+            Verdict::Hold(self.requirements)
+        } else {
+            Verdict::Allow {
+                rule: self.grants.swap_remove(0),
+            }
+        };
+        Merged {
+            verdict,
+            obligations: self.obliged.finish(),
+            reasons: self.reasons,
+            would: self.would,
+        }
+    }
+
+    fn nothing_said(&self) -> Denial {
+        let (what, hint) = match self.action {
+            Action::Connect => (
+                "no policy grants this identity access to this connection",
+                "Ask whoever keeps the access bindings to add one of your groups, or check the connection's name.",
+            ),
+            Action::Command | Action::Response => (
+                "no policy grants this",
+                "The grant that opened the session may have been withdrawn: reconnect, or ask the operator.",
+            ),
+            Action::Approve => (
+                "no policy lets you vote on this",
+                "Voters are people in one of the groups that the approval names.",
+            ),
+        };
+        Denial::new("default/deny", what).hint(hint)
+    }
+}
+
+/// A grant counts for its own stage; a grant that names none never makes a vote eligible.
+fn counts(action: Action, grant: &Grant) -> bool {
+    match grant.action {
+        None => action != Action::Approve,
+        Some(GrantFor::Connect) => action == Action::Connect,
+        Some(GrantFor::Command) => action == Action::Command,
+        Some(GrantFor::Response) => action == Action::Response,
+        Some(GrantFor::Approve) => action == Action::Approve,
+    }
+}
+
+/// The text goes to whoever is at the keyboard: it says which pack and which rule, nothing of the inside.
+fn broken(pack: &str, failure: &Failure) -> Denial {
+    Denial::new(
+        failure.rule(),
+        format!("the policy could not be evaluated (pack {pack}), so the answer is no"),
+    )
+    .hint("Nothing was run. Give the session and this rule to the operator.")
+}
+
+fn reason(pack: &str, rule: &str, msg: &str, hint: Option<&str>) -> Reason {
+    Reason {
+        pack: pack.to_owned(),
+        rule: rule.to_owned(),
+        msg: sentence(msg),
+        hint: hint.map(bounded),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    bounded(text.trim().trim_end_matches('.'))
+}
+
+fn bounded(text: &str) -> String {
+    let end = text.floor_char_boundary(limits::POLICY_MSG_BYTES_MAX);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+fn requirement(approval: &Approval, msg: String) -> Requirement {
+    Requirement {
+        rule: approval.rule.clone(),
+        msg,
+        approver_groups: approval.approver_groups.clone(),
+        approvers: approval.approvers,
+        ttl: Duration::from_secs(approval.ttl_seconds),
+        execution_ttl: Duration::from_secs(approval.execution_ttl_seconds),
+        defer: approval.mode == Mode::Defer,
+        in_transaction: approval.in_transaction,
+    }
+}
+
+/// Obligations as they come in; `finish` fills in what nobody said.
+struct Obliged {
+    entities: BTreeMap<String, Strategy>,
+    columns: BTreeMap<(String, String, String), (Strategy, String)>,
+    role: Option<String>,
+    record: Option<portcullis_model::RecordLevel>,
+    function_call: Option<bool>,
+    replication: Option<bool>,
+    rest: Obligations,
+}
+
+impl Obliged {
+    fn nothing() -> Self {
+        Self {
+            entities: BTreeMap::new(),
+            columns: BTreeMap::new(),
+            role: None,
+            record: None,
+            function_call: None,
+            replication: None,
+            rest: Obligations::none(),
+        }
+    }
+
+    fn add(&mut self, obligation: &Obligation) -> Result<(), Failure> {
+        let rest = &mut self.rest;
+        match obligation {
+            Obligation::Mask(mask) => self.mask(mask),
+            Obligation::Record(level) => self.record = self.record.max(Some(*level)),
+            Obligation::RowLimit(rows) => rest.row_limit = least(rest.row_limit, *rows),
+            Obligation::ByteLimit(bytes) => rest.byte_limit = least(rest.byte_limit, *bytes),
+            Obligation::ReadOnly => rest.read_only = true,
+            Obligation::SessionMax(time) => rest.session_max = least(rest.session_max, *time),
+            // A permission holds when somebody gives it and nobody refuses it.
+            Obligation::FunctionCall(allow) => {
+                self.function_call = least(self.function_call, *allow);
+            }
+            Obligation::Replication(allow) => self.replication = least(self.replication, *allow),
+            Obligation::Label(label) => {
+                rest.labels.insert(bounded(label));
+            }
+            Obligation::Credential(role) => match &self.role {
+                Some(other) if other != role => return Err(Failure::conflict()),
+                _ => self.role = Some(role.clone()),
+            },
+        }
+        Ok(())
+    }
+
+    fn mask(&mut self, mask: &Mask) {
+        match &mask.what {
+            Masked::Entities(names) => {
+                for name in names {
+                    let strategy = self.entities.entry(name.clone()).or_insert(mask.method);
+                    *strategy = stricter(*strategy, mask.method);
+                }
+            }
+            Masked::Column(column) => {
+                let key = (
+                    column.schema.clone(),
+                    column.table.clone(),
+                    column.column.clone(),
+                );
+                let (strategy, _) = self
+                    .columns
+                    .entry(key)
+                    .or_insert((mask.method, column.tag.clone()));
+                *strategy = stricter(*strategy, mask.method);
+            }
+        }
+    }
+
+    fn finish(self) -> Obligations {
+        // What is asked for all entities holds for each that is also named.
+        let all = self.entities.get("*").copied();
+        let entities = self
+            .entities
+            .into_iter()
+            .map(|(entity, strategy)| EntityRule {
+                entity,
+                strategy: all.map_or(strategy, |all| stricter(all, strategy)),
+            });
+        let columns = self
+            .columns
+            .into_iter()
+            .map(|((schema, table, column), (strategy, tag))| ColumnRule {
+                schema,
+                table,
+                column,
+                strategy,
+                tag,
+            });
+        Obligations {
+            entities: entities.collect(),
+            columns: columns.collect(),
+            role: self.role,
+            record: self.record.unwrap_or(self.rest.record),
+            allow_function_call: self.function_call == Some(true),
+            allow_replication: self.replication == Some(true),
+            ..self.rest
+        }
+    }
+}
+
+fn least<T: Ord>(known: Option<T>, new: T) -> Option<T> {
+    Some(match known {
+        Some(known) => known.min(new),
+        None => new,
+    })
+}
+
+/// Null and redaction show nothing, a hash shows equality, a partial value shows a part.
+fn stricter(a: Strategy, b: Strategy) -> Strategy {
+    let rank = |strategy| match strategy {
+        Strategy::Partial => 0,
+        Strategy::Hash => 1,
+        Strategy::Redact => 2,
+        Strategy::Null => 3,
+    };
+    match rank(a) >= rank(b) {
+        true => a,
+        false => b,
+    }
+}

@@ -1,0 +1,351 @@
+//! What a pack says, read strictly: a field that is not known is a wrong shape, because a misspelt
+//! `approver_groupz` must not become an approval by anybody.
+
+use crate::failure::Failure;
+use portcullis_model::{RecordLevel, Strategy, limits};
+use regorus::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use std::time::Duration;
+
+/// The four sets of one pack for one input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Said {
+    pub grants: Vec<Grant>,
+    pub denials: Vec<Deny>,
+    pub approvals: Vec<Approval>,
+    pub obligations: Vec<Obligation>,
+}
+
+/// The stage a grant is for. Without one it is for opening and using a target, never for a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GrantFor {
+    Connect,
+    Command,
+    Response,
+    Approve,
+}
+
+/// `grant contains {"rule", "msg"?, "action"?}`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grant {
+    pub rule: String,
+    #[serde(default)]
+    pub msg: String,
+    #[serde(default)]
+    pub action: Option<GrantFor>,
+}
+
+/// `deny contains {"rule", "msg", "hint"?, "retry_after"?}`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deny {
+    pub rule: String,
+    pub msg: String,
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// Seconds.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
+}
+
+/// Hold the bytes, or refuse with an id and let a rerun pass once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    #[default]
+    Hold,
+    Defer,
+}
+
+/// `approval contains {"rule", "msg", "approver_groups", …}`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approval {
+    pub rule: String,
+    pub msg: String,
+    #[serde(default)]
+    pub hint: Option<String>,
+    pub approver_groups: Vec<String>,
+    #[serde(default = "one")]
+    pub approvers: u32,
+    #[serde(default = "hold_seconds")]
+    pub ttl_seconds: u64,
+    #[serde(default = "execution_seconds")]
+    pub execution_ttl_seconds: u64,
+    #[serde(default)]
+    pub mode: Mode,
+    #[serde(default)]
+    pub in_transaction: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn hold_seconds() -> u64 {
+    limits::HOLD_MAX.as_secs()
+}
+
+fn execution_seconds() -> u64 {
+    5 * 60
+}
+
+/// `obligation contains {"type": …}`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Obligation {
+    Mask(Mask),
+    Record(RecordLevel),
+    RowLimit(u64),
+    ByteLimit(u64),
+    ReadOnly,
+    SessionMax(Duration),
+    Credential(String),
+    FunctionCall(bool),
+    Replication(bool),
+    Label(String),
+}
+
+/// What is masked, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Mask {
+    pub what: Masked,
+    pub method: Strategy,
+}
+
+/// What is masked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Masked {
+    Entities(Vec<String>),
+    Column(Column),
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Column {
+    pub schema: String,
+    pub table: String,
+    pub column: String,
+    pub tag: String,
+}
+
+impl Said {
+    /// Reads the object that the entry rule of a pack made of its sets.
+    pub(crate) fn read(value: &Value) -> Result<Self, Failure> {
+        let sets = value.as_object().map_err(|_| Failure::shape("sets"))?;
+        let mut said = Self::default();
+        let mut count = 0;
+        for (name, set) in sets.iter() {
+            let name = name.as_string().map_err(|_| Failure::shape("sets"))?;
+            for item in items(name, set)? {
+                count += 1;
+                if count > limits::POLICY_SAID_MAX {
+                    return Err(Failure::shape(name));
+                }
+                match name.as_ref() {
+                    "grant" => said.grants.push(form(name, item)?),
+                    "deny" => said.denials.push(form(name, item)?),
+                    "approval" => said.approvals.push(form(name, item)?),
+                    "obligation" => said.obligations.push(obligation(item)?),
+                    _ => return Err(Failure::shape("sets")),
+                }
+            }
+        }
+        said.check()
+    }
+
+    fn check(self) -> Result<Self, Failure> {
+        let rules = self.grants.iter().map(|g| &g.rule);
+        let rules = rules.chain(self.denials.iter().map(|d| &d.rule));
+        let mut rules = rules.chain(self.approvals.iter().map(|a| &a.rule));
+        if rules.any(|rule| !is_rule(rule)) {
+            return Err(Failure::shape("rule"));
+        }
+        let sound = |a: &Approval| {
+            (1..=limits::APPROVERS_MAX).contains(&a.approvers)
+                && a.ttl_seconds > 0
+                && a.execution_ttl_seconds > 0
+        };
+        match self.approvals.iter().all(sound) {
+            true => Ok(self),
+            false => Err(Failure::shape("approval")),
+        }
+    }
+}
+
+/// A path such as `sql/drop-database`. The gateway's own roots are not for packs.
+fn is_rule(rule: &str) -> bool {
+    let ours = ["policy/", "default/", "fault/", "portcullis/", "approval/"];
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+    };
+    rule.len() <= 128 && rule.split('/').all(part) && !ours.iter().any(|o| rule.starts_with(o))
+}
+
+fn items<'v>(name: &str, set: &'v Value) -> Result<Vec<&'v Value>, Failure> {
+    match set {
+        Value::Set(items) => Ok(items.iter().collect()),
+        Value::Array(items) => Ok(items.iter().collect()),
+        _ => Err(Failure::shape(name)),
+    }
+}
+
+fn form<T: DeserializeOwned>(name: &str, item: &Value) -> Result<T, Failure> {
+    serde_json::to_value(item)
+        .and_then(serde_json::from_value)
+        .map_err(|_| Failure::shape(name))
+}
+
+fn obligation(item: &Value) -> Result<Obligation, Failure> {
+    let wrong = || Failure::shape("obligation");
+    let mut json: Json = form("obligation", item)?;
+    let fields = json.as_object_mut().ok_or_else(wrong)?;
+    let Some(Json::String(kind)) = fields.remove("type") else {
+        return Err(wrong());
+    };
+    // For whoever reads the record of the rule; nothing depends on them.
+    for note in ["rule", "msg"] {
+        if fields.remove(note).is_some_and(|v| !v.is_string()) {
+            return Err(wrong());
+        }
+    }
+    read_obligation(&kind, json)?.ok_or_else(Failure::unknown_obligation)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    rows: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByteCount {
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seconds {
+    seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Level {
+    level: RecordLevel,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Role {
+    role: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allow {
+    allow: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Label {
+    label: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure> {
+    fn fields<T: DeserializeOwned>(json: Json) -> Result<T, Failure> {
+        serde_json::from_value(json).map_err(|_| Failure::shape("obligation"))
+    }
+    Ok(Some(match kind {
+        "mask" => Obligation::Mask(mask(fields(json)?)?),
+        "record" => Obligation::Record(fields::<Level>(json)?.level),
+        "row_limit" => Obligation::RowLimit(fields::<Rows>(json)?.rows),
+        "byte_limit" => Obligation::ByteLimit(fields::<ByteCount>(json)?.bytes),
+        "read_only" => {
+            fields::<Nothing>(json)?;
+            Obligation::ReadOnly
+        }
+        "session_max_seconds" => {
+            Obligation::SessionMax(Duration::from_secs(fields::<Seconds>(json)?.seconds))
+        }
+        "credential" => match fields::<Role>(json)?.role {
+            role if role.is_empty() => return Err(Failure::shape("obligation")),
+            role => Obligation::Credential(role),
+        },
+        "function_call" => Obligation::FunctionCall(fields::<Allow>(json)?.allow),
+        "replication" => Obligation::Replication(fields::<Allow>(json)?.allow),
+        "label" => Obligation::Label(fields::<Label>(json)?.label),
+        _ => return Ok(None),
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MaskForm {
+    selector: Selector,
+    method: Strategy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Selector {
+    entity: Option<String>,
+    entities: Option<Vec<String>>,
+    column: Option<Column>,
+}
+
+fn mask(form: MaskForm) -> Result<Mask, Failure> {
+    let what = match form.selector {
+        Selector {
+            entity: Some(entity),
+            entities: None,
+            column: None,
+        } => Masked::Entities(vec![entity]),
+        Selector {
+            entity: None,
+            entities: Some(entities),
+            column: None,
+        } => Masked::Entities(entities),
+        Selector {
+            entity: None,
+            entities: None,
+            column: Some(column),
+        } => Masked::Column(column),
+        _ => return Err(Failure::shape("obligation")),
+    };
+    let sound = match &what {
+        Masked::Entities(names) => !names.is_empty() && names.iter().all(|name| is_entity(name)),
+        Masked::Column(column) => [&column.schema, &column.table, &column.column, &column.tag]
+            .iter()
+            .all(|part| !part.is_empty()),
+    };
+    match sound {
+        true => Ok(Mask {
+            what,
+            method: form.method,
+        }),
+        false => Err(Failure::shape("obligation")),
+    }
+}
+
+/// `EMAIL`, `CREDIT_CARD`, or `*` for all.
+fn is_entity(name: &str) -> bool {
+    name == "*"
+        || !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}

@@ -1,0 +1,315 @@
+//! A loaded set and how it is asked. Each pack is evaluated on its own, in a clone of one prepared
+//! engine, under a timer and with panics caught; what cannot be evaluated says no. A set never changes:
+//! a reload makes another one.
+
+use crate::diagnostic::Diagnostic;
+use crate::failure::Failure;
+use crate::input::{Action, Document, Input, Section};
+use crate::load::{self, Strictness};
+use crate::merge::{self, Heard};
+use crate::said::Said;
+use crate::source::PackSource;
+use crate::testing::{Suite, TestReport};
+use lru::LruCache;
+use parking_lot::Mutex;
+use portcullis_model::{Blame, Decision, Fault, limits};
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, LimitError, Value};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a pack reads of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reads {
+    sections: u16,
+    /// Time, history, or something that could not be told: never cached.
+    volatile: bool,
+}
+
+impl Reads {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            sections: 0,
+            volatile: false,
+        }
+    }
+
+    pub(crate) fn of(sections: &[Section]) -> Self {
+        Self {
+            sections: sections.iter().fold(0, |mask, s| mask | s.bit()),
+            volatile: false,
+        }
+    }
+
+    pub(crate) fn everything() -> Self {
+        Self {
+            sections: u16::MAX,
+            volatile: true,
+        }
+    }
+
+    pub(crate) fn join(self, other: Self) -> Self {
+        Self {
+            sections: self.sections | other.sections,
+            volatile: self.volatile || other.volatile,
+        }
+    }
+}
+
+/// One pack of a set.
+pub(crate) struct Pack {
+    pub name: Arc<str>,
+    pub dry_run: bool,
+    pub entries: Vec<&'static str>,
+    pub reads: Reads,
+}
+
+impl Pack {
+    /// The rule that holds all its sets.
+    pub(crate) fn entry_name(&self) -> String {
+        format!("said_{}", self.name)
+    }
+}
+
+/// Packs, data and the engine that evaluates them.
+pub struct PolicySet {
+    prototype: Engine,
+    packs: Vec<Pack>,
+    rules: Vec<String>,
+    revision: Arc<str>,
+    cache: Mutex<LruCache<[u8; 32], Arc<Said>>>,
+    tests: Suite,
+    time: Duration,
+}
+
+impl PolicySet {
+    /// Reads, parses, checks, compiles and tests a set. `data` becomes the document `data`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with file, line and remedy. Nothing is loaded then.
+    pub fn load(sources: &[PackSource], data: serde_json::Value) -> Result<Self, Vec<Diagnostic>> {
+        let strictness = Strictness {
+            bans: true,
+            tests: true,
+        };
+        load::load(sources, data, strictness)
+    }
+
+    /// The same without running the tests: for `policy test`, which shows all of them.
+    ///
+    /// # Errors
+    /// Like [`Self::load`].
+    pub fn load_untested(
+        sources: &[PackSource],
+        data: serde_json::Value,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let strictness = Strictness {
+            bans: true,
+            tests: false,
+        };
+        load::load(sources, data, strictness)
+    }
+
+    pub(crate) fn new(
+        prototype: Engine,
+        packs: Vec<Pack>,
+        revision: Arc<str>,
+        tests: Suite,
+    ) -> Self {
+        let rules = packs
+            .iter()
+            .map(|pack| format!("data.portcullis.entry.{}", pack.entry_name()))
+            .collect();
+        let capacity = NonZeroUsize::new(limits::POLICY_CACHE_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            prototype,
+            packs,
+            rules,
+            revision,
+            cache: Mutex::new(LruCache::new(capacity)),
+            tests,
+            time: limits::POLICY_TIME_MAX,
+        }
+    }
+
+    /// Short digest of all modules and data.
+    #[must_use]
+    pub fn revision(&self) -> Arc<str> {
+        Arc::clone(&self.revision)
+    }
+
+    /// Names of the packs, with whether each is on trial, in order.
+    pub fn packs(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.packs.iter().map(|pack| (&*pack.name, pack.dry_run))
+    }
+
+    /// Runs the test rules of all packs, with coverage.
+    #[must_use]
+    pub fn test(&self) -> TestReport {
+        self.tests.run_with_coverage()
+    }
+
+    /// Decides. What a policy cannot answer is a denial that names why.
+    ///
+    /// # Errors
+    /// When the input cannot be rendered in bounds.
+    pub fn decide(&self, input: &Input<'_>) -> Result<Decision, Fault> {
+        let mut document = Document::render(input)
+            .map_err(|e| Fault::new(Blame::Policy, "render the policy input", e))?;
+        if document.bytes().len() > limits::POLICY_INPUT_BYTES_MAX {
+            return Err(Fault::bare(
+                Blame::Policy,
+                "keep the policy input in bounds",
+            ));
+        }
+        let heard = self.ask(&mut document);
+        Ok(self.decision(input.action, &heard, document))
+    }
+
+    /// Decides over a recorded input document, for `policy eval` and `policy replay`.
+    ///
+    /// # Errors
+    /// When the bytes are no input document of this version.
+    pub fn decide_recorded(&self, input: &[u8]) -> Result<Decision, Fault> {
+        let input: Input<'_> = serde_json::from_slice(input)
+            .map_err(|e| Fault::new(Blame::Policy, "read a recorded policy input", e))?;
+        if input.version != crate::input::VERSION {
+            return Err(Fault::bare(
+                Blame::Policy,
+                "read a recorded policy input of another version",
+            ));
+        }
+        self.decide(&input)
+    }
+
+    fn decision(&self, action: Action, heard: &[Heard], document: Document) -> Decision {
+        let merged = merge::merge(action, heard);
+        Decision {
+            verdict: merged.verdict,
+            obligations: merged.obligations,
+            reasons: merged.reasons,
+            would: merged.would,
+            revision: self.revision.to_string(),
+            input: document.bytes().clone(),
+        }
+    }
+
+    /// What every pack says, in order.
+    pub(crate) fn ask(&self, document: &mut Document) -> Vec<Heard> {
+        let mut evaluation = None;
+        self.packs
+            .iter()
+            .enumerate()
+            .map(|(index, pack)| {
+                let key = (!pack.reads.volatile).then(|| document.key(index, pack.reads.sections));
+                let known = key.and_then(|key| self.cache.lock().get(&key).cloned());
+                let said = match known {
+                    Some(said) => Ok(said),
+                    None => {
+                        let evaluation =
+                            evaluation.get_or_insert_with(|| Evaluation::new(document));
+                        let said = evaluation.pack(self, index).map(Arc::new);
+                        if let (Some(key), Ok(said)) = (key, &said) {
+                            self.cache.lock().put(key, Arc::clone(said));
+                        }
+                        said
+                    }
+                };
+                Heard {
+                    pack: Arc::clone(&pack.name),
+                    dry_run: pack.dry_run,
+                    said,
+                }
+            })
+            .collect()
+    }
+
+    /// Forgets what packs have said; for benches.
+    #[doc(hidden)]
+    pub fn forget(&self) {
+        self.cache.lock().clear();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn limit(&mut self, time: Duration) {
+        self.time = time;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.cache.lock().len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn volatile(&self, pack: &str) -> bool {
+        self.packs
+            .iter()
+            .any(|p| &*p.name == pack && p.reads.volatile)
+    }
+}
+
+/// One engine with one input, for as many packs as were not remembered.
+struct Evaluation {
+    input: Result<Value, Failure>,
+    engine: Option<Engine>,
+    began: Instant,
+}
+
+impl Evaluation {
+    fn new(document: &Document) -> Self {
+        let input = std::str::from_utf8(document.bytes())
+            .map_err(|e| Failure::error(&e.to_string()))
+            .and_then(|text| {
+                Value::from_json_str(text).map_err(|e| Failure::error(&e.to_string()))
+            });
+        Self {
+            input,
+            engine: None,
+            began: Instant::now(),
+        }
+    }
+
+    /// Evaluates one pack. An engine that panicked is thrown away.
+    fn pack(&mut self, set: &PolicySet, index: usize) -> Result<Said, Failure> {
+        let left = set.time.saturating_sub(self.began.elapsed());
+        if left.is_zero() {
+            return Err(Failure::timeout());
+        }
+        let mut engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => {
+                let mut engine = set.prototype.clone();
+                engine.set_input(self.input.clone()?);
+                engine
+            }
+        };
+        engine.set_execution_timer_config(timer(left));
+        let rule = set.rules[index].clone();
+        let outcome = catch_unwind(AssertUnwindSafe(move || {
+            let value = engine.eval_rule(rule);
+            (engine, value)
+        }));
+        let Ok((engine, value)) = outcome else {
+            return Err(Failure::panic());
+        };
+        self.engine = Some(engine);
+        match value {
+            Err(error) => Err(match error.downcast_ref::<LimitError>() {
+                Some(limit) => Failure::limit(limit),
+                None => Failure::error(&format!("{error:#}")),
+            }),
+            Ok(Value::Undefined) => Err(Failure::undefined()),
+            Ok(value) => Said::read(&value),
+        }
+    }
+}
+
+/// A timer that looks at the clock often enough for a limit of milliseconds.
+pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig {
+        limit,
+        check_interval: NonZeroU32::new(64).unwrap_or(NonZeroU32::MIN),
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the loader, the merge and the shipped packs.
+
+mod load;

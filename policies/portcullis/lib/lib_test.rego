@@ -1,0 +1,3 @@
+package portcullis.lib_test
+
+import rego.v1

@@ -1,0 +1,3 @@
+package portcullis.packs.access_test
+
+import rego.v1

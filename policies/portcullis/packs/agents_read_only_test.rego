@@ -1,0 +1,3 @@
+package portcullis.packs.agents_read_only_test
+
+import rego.v1

@@ -1,0 +1,3 @@
+package portcullis.packs.approve_test
+
+import rego.v1

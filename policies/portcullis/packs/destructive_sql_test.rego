@@ -1,0 +1,3 @@
+package portcullis.packs.destructive_sql_test
+
+import rego.v1

@@ -1,0 +1,79 @@
+# METADATA
+# title: Personal data and secrets are masked
+# description: |
+#   Secrets are masked for everybody, always. Personal data is masked for
+#   everybody outside the groups of `config.mask.readers`, by what detectors
+#   find in any value and by column, wherever its provenance shows.
+#
+#     config:
+#       mask:
+#         readers: [dpo]                # default nobody
+#         entities:                     # default: all, redacted
+#           EMAIL: partial              # redact, partial, hash, null
+#           CARD: redact
+#         columns:
+#           orders:                     # the connection
+#             - {schema: public, table: customers, column: ssn, tag: ssn, method: redact}
+# schemas:
+#   - input: schema.input
+package portcullis.packs.mask_pii
+
+import rego.v1
+
+import data.portcullis.lib
+
+# METADATA
+# title: Secrets are masked for everybody
+# custom:
+#   severity: critical
+obligation contains {
+	"type": "mask",
+	"selector": {"entity": "SECRET"},
+	"method": "redact",
+	"rule": "mask/secrets",
+} if {
+	flows
+}
+
+# METADATA
+# title: What detectors find
+obligation contains {
+	"type": "mask",
+	"selector": {"entity": entity},
+	"method": method,
+	"rule": "mask/entities",
+} if {
+	flows
+	not may_read
+	some entity, method in entities
+}
+
+# METADATA
+# title: Columns that hold personal data
+obligation contains {
+	"type": "mask",
+	"selector": {"column": {
+		"schema": object.get(entry, "schema", "public"),
+		"table": entry.table,
+		"column": entry.column,
+		"tag": object.get(entry, "tag", entry.column),
+	}},
+	"method": object.get(entry, "method", "redact"),
+	"rule": "mask/columns",
+} if {
+	flows
+	not may_read
+	some entry in data.config.mask.columns[input.connection.name]
+}
+
+flows if input.action in {"connect", "command", "response"}
+
+# A machine never reads in clear, whatever groups its token carries.
+may_read if {
+	lib.is_human
+	lib.in_any_group(data.config.mask.readers)
+}
+
+default entities := {"*": "redact"}
+
+entities := data.config.mask.entities

@@ -1,0 +1,3 @@
+package portcullis.packs.mask_pii_test
+
+import rego.v1

@@ -1,0 +1,90 @@
+# METADATA
+# title: Structure and rights in production change with an approval
+# description: |
+#   A connection counts as production unless its label `env` is one of
+#   `config.non_prod` (default dev, development, test, qa, ci, sandbox,
+#   staging): a forgotten label is stricter.
+#
+#     config:
+#       ddl:
+#         approver_groups: [dba]        # default [dba]
+#         approvers: 2                  # default 1
+#         mode: hold                    # or defer
+# schemas:
+#   - input: schema.input
+package portcullis.packs.prod_ddl_approval
+
+import rego.v1
+
+import data.portcullis.lib
+
+# METADATA
+# title: A change of structure in production
+approval contains {
+	"rule": "prod/ddl",
+	"msg": sprintf("%s on %s%s", [lib.verbs, input.connection.name, named]),
+	"approver_groups": approver_groups,
+	"approvers": approvers,
+	"ttl_seconds": ttl_seconds,
+	"mode": mode,
+} if {
+	in_production
+	does("ddl")
+}
+
+# METADATA
+# title: A change of rights or roles in production
+approval contains {
+	"rule": "prod/rights",
+	"msg": sprintf("%s changes rights on %s%s", [lib.verbs, input.connection.name, named]),
+	"approver_groups": approver_groups,
+	"approvers": approvers,
+	"ttl_seconds": ttl_seconds,
+	"mode": mode,
+} if {
+	in_production
+	changes_rights
+}
+
+in_production if {
+	input.action == "command"
+	input.connection.protocol == "postgres"
+	lib.is_prod
+}
+
+does(verb) if verb in input.command.verbs
+
+does(verb) if {
+	some statement in input.command.statements
+	statement.class == verb
+}
+
+changes_rights if does("dcl")
+
+changes_rights if does("priv")
+
+default named := ""
+
+named := sprintf(" (%s)", [concat(", ", names)]) if count(names) > 0
+
+names := sort({lib.table_name(object) |
+	some statement in input.command.statements
+	some object in statement.objects
+	object.write == true
+})
+
+default approver_groups := ["dba"]
+
+approver_groups := data.config.ddl.approver_groups
+
+default approvers := 1
+
+approvers := data.config.ddl.approvers
+
+default ttl_seconds := 900
+
+ttl_seconds := data.config.ddl.ttl_seconds
+
+default mode := "hold"
+
+mode := data.config.ddl.mode

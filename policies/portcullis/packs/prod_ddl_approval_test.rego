@@ -1,0 +1,3 @@
+package portcullis.packs.prod_ddl_approval_test
+
+import rego.v1

@@ -1,0 +1,3 @@
+package portcullis.packs.write_approval_test
+
+import rego.v1
