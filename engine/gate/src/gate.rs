@@ -144,6 +144,27 @@ impl Gate {
         &self.parts.granted
     }
 
+    /// The host's facts about a text, unjudged: for protocols that have to know which names a text runs
+    /// before it can be judged.
+    ///
+    /// # Errors
+    /// When they could not be established in bounds: judging the text will refuse it.
+    pub async fn facts(&mut self, text: &Arc<str>) -> Result<Arc<Facts>, Fault> {
+        match self.parts.examine.cached(text) {
+            Some(facts) => Ok(facts),
+            None => {
+                let who = &self.parts.session.identity.principal;
+                self.parts.examine.examine(who, text).await
+            }
+        }
+    }
+
+    /// The revision of the policy set that is serving now.
+    #[must_use]
+    pub fn revision(&self) -> Arc<str> {
+        self.parts.decide.revision()
+    }
+
     /// Records that the gateway is about to say something on its own.
     ///
     /// # Errors

@@ -1,3 +1,21 @@
-//! stub
+//! PostgreSQL v3 as a sans-IO state machine, and the pump that drives it through `link`.
+//!
+//! [`Postgres`] serves one listener. Below it: `greet` (up to the proof), `auth_upstream` (login with an
+//! opaque credential), `conversation` (the state machine after login, no I/O), `values` (what can hold a
+//! value, as text and back) and `pump` (one task per session). What cannot be framed is not forwarded;
+//! an answer that nobody asked for ends the session; a refusal keeps the client in step.
 
-pub mod values;
+mod auth_upstream;
+mod conversation;
+mod frame;
+mod greet;
+mod house_frames;
+mod keys;
+mod postgres;
+mod pump;
+mod refuse;
+mod startup;
+mod values;
+mod wait_room;
+
+pub use postgres::{Listener, Postgres};

@@ -1,0 +1,112 @@
+//! What statements do to names and settings once the server says that they have run.
+
+use super::Conversation;
+use super::names::{Cursor, Prepared};
+use portcullis_model::facts::SessionChange;
+use portcullis_model::limits::NAMES_MAX;
+use portcullis_model::{StatementFacts, Transaction};
+use std::sync::Arc;
+
+impl Conversation {
+    /// One statement has completed. `text` is the text it stands in.
+    pub(super) fn completed(&mut self, statement: &StatementFacts, text: &str) {
+        for change in &statement.changes {
+            self.apply(change);
+        }
+        if statement.verb == "DISCARD" {
+            let span = statement.span.start as usize..statement.span.end as usize;
+            let words = text.get(span).unwrap_or(text).to_ascii_lowercase();
+            if words.contains("all") {
+                self.names.forget_named();
+                self.names.cursors.clear();
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &SessionChange) {
+        match change {
+            SessionChange::Set { name, value, .. } => self.set(name, value.clone()),
+            SessionChange::ResetAll => {
+                self.context.role = None;
+                self.context.search_path = None;
+                self.context.settings.clear();
+                self.context.settings.insert("*".to_owned(), None);
+            }
+            SessionChange::Prepare { name, inner } => {
+                if self.names.room(0).is_ok() {
+                    let inner = Some(Arc::new((**inner).clone()));
+                    let prepared = Arc::new(Prepared::named_in_sql(name, inner));
+                    self.names.prepare(name, prepared);
+                }
+            }
+            SessionChange::Deallocate(Some(name)) => self.names.forget_statement(name),
+            SessionChange::Deallocate(None) => self.names.forget_named(),
+            SessionChange::Declare { name, inner, hold } => {
+                let cursor = Cursor {
+                    inner: Arc::new((**inner).clone()),
+                    hold: *hold,
+                };
+                if self.names.cursors.len() < NAMES_MAX {
+                    self.names.cursors.insert(name.clone(), cursor);
+                }
+            }
+            SessionChange::Close(Some(name)) => {
+                self.names.cursors.remove(name);
+                self.names.unbind(name);
+            }
+            SessionChange::Close(None) => {
+                self.names.cursors.clear();
+                self.names.unbind_all();
+            }
+            SessionChange::Rollback => {
+                self.names.end_transaction();
+                self.rolled_back();
+            }
+            SessionChange::Commit => self.names.end_transaction(),
+            SessionChange::Begin
+            | SessionChange::Savepoint
+            | SessionChange::Execute { .. }
+            | SessionChange::Fetch(_)
+            | SessionChange::Channel(_) => {}
+        }
+    }
+
+    fn set(&mut self, name: &str, value: Option<String>) {
+        match name {
+            "search_path" => self.context.search_path.clone_from(&value),
+            "role" | "session_authorization" => self.context.role = None,
+            _ => {}
+        }
+        let full = self.context.settings.len() >= NAMES_MAX;
+        let (name, value) = match full && !self.context.settings.contains_key(name) {
+            true => ("*", None),
+            false => (name, value),
+        };
+        if !self.touched.iter().any(|known| known == name) {
+            self.touched.push(name.to_owned());
+        }
+        self.context.settings.insert(name.to_owned(), value);
+    }
+
+    /// Settings of a transaction that was undone are what they were before: unknown here.
+    fn rolled_back(&mut self) {
+        for name in std::mem::take(&mut self.touched) {
+            self.context.role = None;
+            self.context.search_path = None;
+            self.context.settings.insert(name, None);
+        }
+    }
+
+    /// ReadyForQuery.
+    pub(super) fn ready(&mut self, transaction: Transaction) {
+        let before = std::mem::replace(&mut self.context.transaction, transaction);
+        if transaction != Transaction::Idle {
+            return;
+        }
+        self.names.end_transaction();
+        match before {
+            Transaction::Failed => self.rolled_back(),
+            Transaction::Idle | Transaction::Open => self.touched.clear(),
+        }
+    }
+}

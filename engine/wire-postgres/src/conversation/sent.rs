@@ -1,0 +1,252 @@
+//! What was allowed and goes up: the answers it makes due.
+
+use super::asked::Intent;
+use super::expect::{Expect, Running, Voice, What};
+use super::names::{Cause, Portal, Prepared, changes_names, uploads};
+use super::{Conversation, Probed};
+use crate::house_frames;
+use bytes::Bytes;
+use portcullis_gate::Refusal;
+use portcullis_model::{Category, Facts, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+impl Conversation {
+    /// Asks for the shape of what is about to be executed, if nobody has. The frame returned goes up
+    /// before the Execute.
+    pub fn before(&mut self, intent: &Intent) -> Option<Bytes> {
+        let Intent::Execute(name, portal) = intent else {
+            return None;
+        };
+        let prepared = &portal.prepared;
+        let known = portal.description.get().is_some()
+            || prepared.description.get().is_some()
+            || portal.asked.load(Ordering::Relaxed) == self.segment
+            || prepared.fixed() && prepared.asked.load(Ordering::Relaxed) == self.segment;
+        if known {
+            return None;
+        }
+        let statement = self
+            .names
+            .statements
+            .iter()
+            .find(|(_, other)| prepared.fixed() && Arc::ptr_eq(other, prepared))
+            .map(|(name, _)| name.clone());
+        let (what, frame) = match statement {
+            Some(statement) if !statement.is_empty() => {
+                prepared.asked.store(self.segment, Ordering::Relaxed);
+                let what = What::DescribeStatement(Some(prepared.clone()));
+                (what, house_frames::describe(b'S', &statement))
+            }
+            _ => {
+                portal.asked.store(self.segment, Ordering::Relaxed);
+                let what = What::DescribePortal(Some(portal.clone()));
+                (what, house_frames::describe(b'P', name))
+            }
+        };
+        self.push(what, Voice::House);
+        self.batch = true;
+        Some(frame)
+    }
+
+    /// An allowed message goes up.
+    pub fn sent(&mut self, intent: Intent, cause: Cause, resolved: usize, now: Timestamp) {
+        let what = match intent {
+            Intent::Query(text) => {
+                self.batch = false;
+                self.bound = false;
+                self.flushed = true;
+                self.segment += 1;
+                What::Query(Box::new(running(cause, Some(text), None, resolved)))
+            }
+            Intent::Parse(name, text, types) => {
+                let prepared = Arc::new(Prepared::new(text, cause.facts, types));
+                What::Parse(name, prepared)
+            }
+            Intent::Bind(name, prepared, parameters, formats) => {
+                self.bound = true;
+                What::Bind(
+                    name,
+                    Arc::new(Portal {
+                        prepared,
+                        cause,
+                        parameters,
+                        formats,
+                        bound: now,
+                        resolved: Vec::new(),
+                        description: std::sync::OnceLock::new(),
+                        asked: AtomicU64::new(0),
+                        started: AtomicBool::new(false),
+                    }),
+                )
+            }
+            Intent::DescribeStatement(name) => {
+                What::DescribeStatement(self.latest_statement(&name))
+            }
+            Intent::DescribePortal(name) => What::DescribePortal(self.latest_portal(&name)),
+            Intent::Execute(_, portal) => {
+                self.bound = true;
+                let cause = match cause.decision {
+                    Some(_) => cause,
+                    None => portal.cause.clone(),
+                };
+                let text = Some(portal.prepared.text.clone());
+                What::Execute(Box::new(running(cause, text, Some(portal), resolved)))
+            }
+            Intent::Close(statement, name) => What::Close(statement, name),
+            Intent::Sync => {
+                self.batch = false;
+                self.bound = false;
+                self.flushed = true;
+                self.discard = false;
+                self.segment += 1;
+                self.push(What::Sync, Voice::Client);
+                return;
+            }
+            Intent::Flush => {
+                self.flushed = true;
+                return;
+            }
+            Intent::Call => What::Call(cause),
+            Intent::Upload => return,
+            Intent::UploadEnd => {
+                self.uploading = false;
+                return;
+            }
+        };
+        if !matches!(what, What::Query(_) | What::Call(_)) {
+            self.batch = true;
+            self.flushed = false;
+        }
+        self.push(what, Voice::Client);
+    }
+
+    fn latest_statement(&self, name: &str) -> Option<Arc<Prepared>> {
+        let pending = self.queue.iter().rev().find_map(|e| match &e.what {
+            What::Parse(other, prepared) if other == name => Some(prepared.clone()),
+            _ => None,
+        });
+        let found = pending.or_else(|| self.names.statements.get(name).cloned());
+        if let Some(prepared) = &found {
+            prepared.asked.store(self.segment, Ordering::Relaxed);
+        }
+        found
+    }
+
+    fn latest_portal(&self, name: &str) -> Option<Arc<Portal>> {
+        let pending = self.queue.iter().rev().find_map(|e| match &e.what {
+            What::Bind(other, portal) if other == name => Some(portal.clone()),
+            _ => None,
+        });
+        let found = pending.or_else(|| self.names.portals.get(name).cloned());
+        if let Some(portal) = &found {
+            portal.asked.store(self.segment, Ordering::Relaxed);
+        }
+        found
+    }
+
+    pub(super) fn push(&mut self, what: What, voice: Voice) {
+        self.unsettled += usize::from(unsettles(&what));
+        if let What::Query(running) | What::Execute(running) = &what {
+            self.uploads += running.uploads;
+            if let Some(facts) = &running.cause.facts
+                && facts.statements.iter().any(|s| s.category >= Category::Ddl)
+            {
+                self.shapes.forget();
+            }
+        }
+        self.queue.push_back(Expect { what, voice });
+    }
+
+    /// The gateway makes the transaction fail, and this refusal stands where the error would.
+    pub fn aborting(&mut self, extended: bool, refusal: Refusal) {
+        let what = match extended {
+            true => What::Answer(0),
+            false => What::Query(Box::default()),
+        };
+        if extended {
+            self.batch = true;
+            self.flushed = false;
+            self.discard = true;
+        } else {
+            self.batch = false;
+            self.bound = false;
+            self.flushed = true;
+            self.segment += 1;
+        }
+        self.push(what, Voice::Instead(refusal));
+    }
+
+    /// The gateway makes an upload fail.
+    pub fn aborting_upload(&mut self, refusal: Refusal) {
+        self.uploading = false;
+        if let Some(front) = self.queue.front_mut() {
+            front.voice = Voice::Instead(refusal);
+        }
+    }
+
+    /// The gateway asks for the session's state. Only when nothing is due.
+    pub fn probing(&mut self, sync: bool) {
+        self.probed = None;
+        self.probe_failed = false;
+        for tag in [b'1', b'2'] {
+            self.push(What::Answer(tag), Voice::House);
+        }
+        self.push(What::Probe, Voice::House);
+        for _ in 0..2 {
+            self.push(What::Answer(b'3'), Voice::House);
+        }
+        if sync {
+            self.push(What::Sync, Voice::House);
+            self.batch = false;
+            self.segment += 1;
+        }
+        self.flushed = true;
+    }
+
+    /// What the probe found, once all of it is there; `Err` when it failed.
+    pub fn probed(&mut self) -> Option<Result<(), ()>> {
+        if !self.queue.is_empty() {
+            return None;
+        }
+        if self.probe_failed {
+            return Some(Err(()));
+        }
+        let Probed {
+            role,
+            search_path,
+            shadows,
+        } = self.probed.take()?;
+        self.context.role = role;
+        self.context.search_path = search_path;
+        self.context.shadows = shadows;
+        Some(Ok(()))
+    }
+}
+
+/// True when the answer decides what a name stands for.
+pub(super) fn unsettles(what: &What) -> bool {
+    match what {
+        What::Parse(..) | What::Bind(..) | What::Close(..) | What::Query(_) => true,
+        What::Execute(running) => running.changes_names,
+        _ => false,
+    }
+}
+
+fn running(
+    cause: Cause,
+    text: Option<Arc<str>>,
+    portal: Option<Arc<Portal>>,
+    resolved: usize,
+) -> Running {
+    let facts: Option<&Facts> = cause.facts.as_deref();
+    Running {
+        count: facts.map_or(0, |f| f.statements.len().saturating_sub(resolved)),
+        uploads: facts.map_or(0, uploads),
+        changes_names: facts.is_none_or(changes_names),
+        text,
+        portal,
+        cause,
+        ..Running::default()
+    }
+}

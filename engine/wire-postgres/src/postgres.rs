@@ -1,0 +1,309 @@
+//! One PostgreSQL listener: from an accepted socket to the end of its session.
+
+use crate::auth_upstream::{self, Login};
+use crate::greet::{ALPN, Arrival, Greeted, Terms, greet};
+use crate::keys::{Key, Keys};
+use crate::pump::{Lines, Pump, Surroundings};
+use crate::refuse::{self, Severity};
+use crate::values;
+use crate::wait_room::{AUTHENTICATION_OK, admit};
+use bytes::Bytes;
+use portcullis_gate::{
+    Admission, BoxFuture, Clock, FrontDesk, Gate, House, Knock, Outgoing, Proof, Unreleased,
+};
+use portcullis_link::{
+    ClientWriter, Lobby, Opening, Protocol as WireProtocol, Socket, UpstreamLobby, dial,
+};
+use portcullis_model::{BatchKind, Blame, Client, Denial, Fault, Protocol};
+use rustls::ServerConfig;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What a listener is made of.
+pub struct Listener {
+    /// Certificate and key. None: TLS is refused.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Clients on this machine may come without TLS.
+    pub allow_plaintext_on_loopback: bool,
+    /// The time.
+    pub clock: Clock,
+    /// From accept to admission, and again for the login upstream.
+    pub handshake: Duration,
+}
+
+/// The PostgreSQL protocol on one listener.
+pub struct Postgres {
+    terms: Terms,
+    clock: Clock,
+    handshake: Duration,
+    keys: Arc<Keys>,
+}
+
+impl Postgres {
+    /// Opens it. Cancel keys are known to the listener that issued them.
+    #[must_use]
+    pub fn new(listener: Listener) -> Self {
+        let tls = listener.tls.map(|config| {
+            let mut config = (*config).clone();
+            config.alpn_protocols = vec![ALPN.to_vec()];
+            Arc::new(config)
+        });
+        Self {
+            terms: Terms {
+                tls,
+                allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
+            },
+            clock: listener.clock,
+            handshake: listener.handshake,
+            keys: Arc::new(Keys::default()),
+        }
+    }
+
+    async fn converse(&self, socket: Socket, desk: &dyn FrontDesk) -> Result<(), Fault> {
+        let lobby = Lobby::new(socket).map_err(|e| e.blame(Blame::Client))?;
+        let greeted = timeout(self.handshake, greet(lobby, &self.terms)).await;
+        let arrival = match greeted {
+            Err(_) => return Err(Fault::bare(Blame::Client, "finish the handshake in time")),
+            Ok(Err(turned)) => return Err(Fault::new(Blame::Client, "log in", turned)),
+            Ok(Ok(Greeted::Nobody)) => return Ok(()),
+            Ok(Ok(Greeted::Cancel(process, key))) => {
+                self.keys.cancel(process, &key, (self.clock)());
+                return Ok(());
+            }
+            Ok(Ok(Greeted::Arrival(arrival))) => *arrival,
+        };
+        let Arrival {
+            mut lobby,
+            startup,
+            tls,
+            token,
+        } = arrival;
+        let knock = Knock {
+            protocol: Protocol::Postgres,
+            proof: Proof::Password(Box::new(token)),
+            client: Client {
+                address: lobby.peer(),
+                program: startup.settings.get("application_name").cloned(),
+                tls: tls.map(|tls| tls.version),
+            },
+            target: startup.database,
+            login: startup.user,
+            settings: startup.settings,
+            replication: startup.replication,
+        };
+        match admit(&mut lobby, desk, knock, self.handshake).await {
+            Ok((admission, told)) => {
+                let long = startup.minor >= 2;
+                let key = self.keys.issue(long)?;
+                let entering = Entering {
+                    clock: self.clock.clone(),
+                    handshake: self.handshake,
+                    told,
+                    replication: startup.replication,
+                };
+                entering.enter(lobby, admission, key).await
+            }
+            Err(denial) => {
+                let frame = refuse::denial(
+                    Severity::Fatal,
+                    refuse::LOGIN,
+                    &hinted(denial),
+                    None,
+                    portcullis_gate::Sequence(0),
+                );
+                // The client may be gone already; the desk has recorded the denial.
+                let _told = lobby.write(&frame).await;
+                lobby.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Every refusal at login says what to do.
+fn hinted(mut denial: Denial) -> Denial {
+    denial
+        .hint
+        .get_or_insert_with(|| "Get a fresh token with: portcullis login".to_owned());
+    denial
+}
+
+impl WireProtocol for Postgres {
+    fn serve(
+        self: Arc<Self>,
+        socket: Socket,
+        desk: Arc<dyn FrontDesk>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        Box::pin(async move { self.converse(socket, &*desk).await })
+    }
+}
+
+/// Somebody has been admitted and is not yet connected.
+struct Entering {
+    clock: Clock,
+    handshake: Duration,
+    told: bool,
+    replication: bool,
+}
+
+impl Entering {
+    async fn enter(self, lobby: Lobby, admission: Admission, key: Key) -> Result<(), Fault> {
+        let Admission {
+            mut gate,
+            mut credential,
+            upstream,
+            database,
+            settings,
+            tether,
+            approvals,
+            session,
+            ..
+        } = admission;
+        let (client, mut to_client) = lobby.admitted();
+        if self.replication {
+            let denial = Denial::new(
+                "portcullis/replication",
+                "replication connections do not pass the gateway",
+            )
+            .hint("Replication cannot be masked; connect to the server itself.");
+            return self
+                .turn_out(gate, to_client, &denial, refuse::UNSUPPORTED, None)
+                .await;
+        }
+        let login = async {
+            let mut line = dial(&upstream, Opening::PostgresRequest)
+                .await
+                .map_err(|e| e.blame(Blame::Upstream))?;
+            let target = (database.as_str(), &settings);
+            let login =
+                auth_upstream::login(&mut line, &mut gate, &mut *credential, target, &self.clock)
+                    .await?;
+            Ok::<(UpstreamLobby, Login), Fault>((line, login))
+        };
+        let (line, login) = match timeout(self.handshake, login).await {
+            Ok(Ok(entered)) => entered,
+            Ok(Err(fault)) if fault.blame == Blame::Journal => {
+                to_client.journal_dead(refuse::JOURNAL_DEAD);
+                let _told = to_client.close().await;
+                return Err(fault);
+            }
+            failed => {
+                let fault = match failed {
+                    Ok(Err(fault)) => fault,
+                    _ => Fault::bare(Blame::Upstream, "accept the login in time"),
+                };
+                let denial = Denial::new("fault/upstream", "the upstream could not be entered")
+                    .hint("Nothing was run. Tell the operator of the gateway if it persists.");
+                let state = refuse::UPSTREAM_UNREACHABLE;
+                return self
+                    .turn_out(gate, to_client, &denial, state, Some(fault))
+                    .await;
+            }
+        };
+        if let Err(fault) = self.welcome(&mut gate, &mut to_client, &login, &key).await {
+            if fault.blame == Blame::Journal {
+                to_client.journal_dead(refuse::JOURNAL_DEAD);
+            }
+            let _told = to_client.close().await;
+            let _sealed = gate.finish("fault", (self.clock)());
+            return Err(fault);
+        }
+        let (upstream_reader, to_upstream) = line.entered();
+        let lines = Lines {
+            client,
+            to_client,
+            upstream: upstream_reader,
+            to_upstream,
+        };
+        let around = Surroundings {
+            clock: self.clock.clone(),
+            approvals,
+            tether,
+            target: upstream,
+            login,
+            key,
+            session,
+        };
+        let ended = Box::pin(Pump::new(lines, gate, around).run()).await;
+        // Only now: dropping it revokes the login.
+        drop(credential);
+        ended
+    }
+
+    /// AuthenticationOk, the server's settings, our cancel key, ReadyForQuery.
+    async fn welcome(
+        &self,
+        gate: &mut Gate,
+        to_client: &mut ClientWriter,
+        login: &Login,
+        key: &Key,
+    ) -> Result<(), Fault> {
+        let now = (self.clock)();
+        if !self.told {
+            let ok = Bytes::from_static(&AUTHENTICATION_OK);
+            to_client.say(gate.house(House::Greeting, ok, now)?);
+        }
+        let mut outgoing = Vec::with_capacity(login.parameters.len());
+        for frame in &login.parameters {
+            let (batch, rewrite) = values::fields(BatchKind::Parameter, frame.clone())?;
+            outgoing.push(Outgoing::Values {
+                batch,
+                rewrite,
+                facts: None,
+                obligations: None,
+            });
+        }
+        let release = gate
+            .release(outgoing, now)
+            .await
+            .map_err(|error| match error {
+                Unreleased::Fault(fault) => fault,
+                Unreleased::Budget(_) => {
+                    Fault::bare(Blame::Policy, "release the server's settings")
+                }
+            })?;
+        to_client.release(release);
+        let mut last = crate::frame::build(b'K', |frame| {
+            frame.extend_from_slice(&key.process().to_be_bytes());
+            frame.extend_from_slice(key.secret());
+        })
+        .to_vec();
+        last.extend_from_slice(&refuse::ready(b'I'));
+        to_client.say(gate.house(House::Greeting, last.into(), now)?);
+        Ok(())
+    }
+
+    /// Admitted, but there is no way on.
+    async fn turn_out(
+        &self,
+        mut gate: Gate,
+        mut to_client: ClientWriter,
+        denial: &Denial,
+        state: &str,
+        fault: Option<Fault>,
+    ) -> Result<(), Fault> {
+        let now = (self.clock)();
+        let session = gate.session().id;
+        let refusal = gate.reject_session(denial, now, |denial, sequence| {
+            vec![refuse::denial(
+                Severity::Fatal,
+                state,
+                denial,
+                Some(session),
+                sequence,
+            )]
+        });
+        match refusal {
+            Ok(refusal) => to_client.refuse(refusal),
+            Err(_) => to_client.journal_dead(refuse::JOURNAL_DEAD),
+        }
+        // The client may be gone already.
+        let _told = timeout(Duration::from_secs(2), to_client.close()).await;
+        let sealed = gate.finish("not entered", now);
+        match fault {
+            Some(fault) => Err(fault),
+            None => sealed,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Somebody waits for admission: told by notices, watched for hanging up. The deadline of the handshake
+//! does not count while people are being asked.
+
+use crate::refuse;
+use portcullis_gate::{Admission, BoxFuture, FrontDesk, Knock, Waiting};
+use portcullis_link::Lobby;
+use portcullis_model::{Blame, Denial, Fault};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// AuthenticationOk. Clients show notices only after it, and take an error after it for what it is.
+pub(crate) const AUTHENTICATION_OK: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
+
+struct Bench<'l> {
+    lobby: &'l mut Lobby,
+    told: Arc<AtomicBool>,
+}
+
+impl Waiting for Bench<'_> {
+    fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let mut frames = Vec::new();
+            if !self.told.swap(true, Ordering::Relaxed) {
+                frames.extend_from_slice(&AUTHENTICATION_OK);
+            }
+            frames.extend_from_slice(&refuse::notice(text));
+            self.lobby
+                .write(&frames)
+                .await
+                .map_err(|error| error.blame(Blame::Client))
+        })
+    }
+
+    fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            // Whoever speaks before it was admitted has left the protocol, and counts as gone too.
+            let _read = self.lobby.fill().await;
+        })
+    }
+}
+
+/// Asks the desk. `Ok` says besides whether AuthenticationOk was sent already.
+pub(crate) async fn admit(
+    lobby: &mut Lobby,
+    desk: &dyn FrontDesk,
+    knock: Knock,
+    deadline: Duration,
+) -> Result<(Admission, bool), Denial> {
+    let told = Arc::new(AtomicBool::new(false));
+    let mut bench = Bench {
+        lobby,
+        told: told.clone(),
+    };
+    let mut asked = desk.admit(knock, &mut bench);
+    let answer = tokio::select! {
+        answer = &mut asked => answer,
+        () = tokio::time::sleep(deadline) => match told.load(Ordering::Relaxed) {
+            true => asked.await,
+            false => Err(Denial::new("portcullis/handshake", "the admission took too long")
+                .hint("Try again; if it persists, tell the operator of the gateway.")),
+        },
+    };
+    answer.map(|admission| (admission, told.load(Ordering::Relaxed)))
+}
