@@ -78,6 +78,15 @@ impl Cluster {
                  GRANT CREATE ON SCHEMA public TO app_rw;"
             ))
             .await;
+        if cluster
+            .count("SELECT current_setting('server_version_num')::int8")
+            .await
+            >= 160_000
+        {
+            // From 16 on, CREATEROLE alone does not hand out other roles.
+            let grant = "GRANT app_rw, app_ro TO gateway WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
+            cluster.sql(grant).await;
+        }
         cluster
     }
 
@@ -160,8 +169,11 @@ impl Drop for Cluster {
     }
 }
 
-/// Newest installed server, or the one on the path.
+/// Of the server in `PORTCULLIS_TEST_POSTGRES`, else the newest installed, else the one on the path.
 fn binary(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("PORTCULLIS_TEST_POSTGRES") {
+        return PathBuf::from(folder).join(name);
+    }
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

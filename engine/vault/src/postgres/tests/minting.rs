@@ -93,7 +93,9 @@ async fn dropping_ends_live_sessions(cluster: &Cluster) {
 
 async fn what_a_session_owns_goes_to_the_parent(cluster: &Cluster) {
     // The administrator needs the parent's rights to give it something.
-    cluster.sql("GRANT app_rw TO gateway").await;
+    cluster
+        .sql("REVOKE app_rw FROM gateway; GRANT app_rw TO gateway WITH ADMIN OPTION")
+        .await;
     let vault = vault(cluster, "node-a");
     let credential = vault.mint(&request(4)).await.unwrap();
     let role = credential.user();
