@@ -1,0 +1,208 @@
+//! What people are shown of a request. Refuses raw text: every string in it is escaped, so that what an
+//! approver reads is what is there and nothing in it acts on a terminal or hides.
+
+use crate::request::{Ballot, Request, needed};
+use crate::state::State;
+use portcullis_model::{Identity, Timestamp, escape_for_people, escape_line};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A request as it may be shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    /// `ap-…`.
+    pub id: String,
+    /// Where it stands.
+    pub state: State,
+    /// True for an access request at connect.
+    pub access: bool,
+    /// True when a rerun consumes it, false when the client holds.
+    pub deferred: bool,
+    /// Clients that hold and wait.
+    pub waiting: usize,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// Seconds left to approve it or, once approved, to use it; 0 when it has ended.
+    pub remaining_seconds: u64,
+    /// The request itself, whole, secrets masked.
+    pub shown: String,
+    /// What the approval is bound to, hex.
+    pub binding: String,
+    /// Risk, effect, labels, objects, findings.
+    pub class: Value,
+    /// Role, search_path, settings, shadowing objects, transaction.
+    pub context: Value,
+    /// Who asks, and from where.
+    pub session: SessionView,
+    /// What is required, and how far it is met.
+    pub requirements: Vec<RequirementView>,
+    /// What was said.
+    pub votes: Vec<VoteView>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionView {
+    /// The session.
+    pub id: String,
+    /// Name.
+    pub identity: String,
+    /// Issuer.
+    pub issuer: String,
+    /// Subject.
+    pub subject: String,
+    /// human, agent, ci, service.
+    pub kind: Value,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// The act chain, outermost first: `subject at issuer`.
+    pub actors: Vec<String>,
+    /// Who answers for a machine.
+    pub owner: Option<String>,
+    /// Target.
+    pub target: String,
+    /// Its labels.
+    pub labels: Value,
+    /// Upstream login.
+    pub login: String,
+    /// Client address.
+    pub address: String,
+    /// What the client calls itself.
+    pub program: Option<String>,
+    /// The reason that was given.
+    pub reason: Option<String>,
+    /// When the session began.
+    pub started: Timestamp,
+}
+
+/// One requirement.
+#[derive(Clone, Debug, Serialize)]
+pub struct RequirementView {
+    /// Path of the rule.
+    pub rule: String,
+    /// Its message.
+    pub msg: String,
+    /// Groups that may vote; empty when policy decides alone.
+    pub groups: Vec<String>,
+    /// Distinct people needed.
+    pub needed: usize,
+    /// Of these, there.
+    pub have: usize,
+}
+
+/// One vote.
+#[derive(Clone, Debug, Serialize)]
+pub struct VoteView {
+    /// Name.
+    pub voter: String,
+    /// Subject and issuer.
+    pub principal: String,
+    /// approve or deny.
+    pub ballot: Ballot,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl View {
+    pub(crate) fn of(request: &Request, now: Timestamp) -> Self {
+        let asked = &request.asked;
+        let state = request.state();
+        let remaining = match state.is_final() {
+            true => 0,
+            false => request.until.since(now).as_secs(),
+        };
+        Self {
+            id: request.id.clone(),
+            state,
+            access: asked.access,
+            deferred: request.is_deferred(),
+            waiting: request.waiting,
+            opened: request.opened,
+            remaining_seconds: remaining,
+            shown: escape_for_people(&asked.shown),
+            binding: hex::encode(asked.binding),
+            class: escaped(serde_json::to_value(&asked.class).unwrap_or_default()),
+            context: escaped(serde_json::to_value(&asked.context).unwrap_or_default()),
+            session: SessionView::of(request),
+            requirements: requirements(request),
+            votes: votes(request),
+        }
+    }
+}
+
+impl SessionView {
+    fn of(request: &Request) -> Self {
+        let session = &request.asked.session;
+        let identity: &Identity = &session.identity;
+        Self {
+            id: session.id.to_string(),
+            identity: escape_line(&identity.name),
+            issuer: escape_line(&identity.principal.issuer),
+            subject: escape_line(&identity.principal.subject),
+            kind: serde_json::to_value(identity.kind).unwrap_or_default(),
+            groups: identity.groups.iter().map(|g| escape_line(g)).collect(),
+            actors: identity.actors.iter().map(principal).collect(),
+            owner: identity.owner.as_ref().map(principal),
+            target: escape_line(&session.target.name),
+            labels: escaped(serde_json::to_value(&session.target.labels).unwrap_or_default()),
+            login: escape_line(&session.login),
+            address: session.client.address.to_string(),
+            program: session.client.program.as_deref().map(escape_line),
+            reason: session.reason.as_deref().map(escape_line),
+            started: session.started,
+        }
+    }
+}
+
+fn requirements(request: &Request) -> Vec<RequirementView> {
+    let all = request.asked.requirements.iter();
+    all.map(|requirement| RequirementView {
+        rule: escape_line(&requirement.rule),
+        msg: escape_line(&requirement.msg),
+        groups: requirement
+            .approver_groups
+            .iter()
+            .map(|g| escape_line(g))
+            .collect(),
+        needed: needed(requirement),
+        have: request.counted(requirement),
+    })
+    .collect()
+}
+
+fn votes(request: &Request) -> Vec<VoteView> {
+    let all = request.votes.iter();
+    all.map(|vote| VoteView {
+        voter: escape_line(&vote.voter.name),
+        principal: principal(&vote.voter.principal),
+        ballot: vote.ballot,
+        reason: escape_for_people(&vote.reason),
+        at: vote.at,
+    })
+    .collect()
+}
+
+fn principal(who: &portcullis_model::Principal) -> String {
+    format!(
+        "{} at {}",
+        escape_line(&who.subject),
+        escape_line(&who.issuer)
+    )
+}
+
+/// Every string in a document, keys too.
+fn escaped(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escape_line(&text)),
+        Value::Array(items) => items.into_iter().map(escaped).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .into_iter()
+                .map(|(key, value)| (escape_line(&key), escaped(value)));
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+        other => other,
+    }
+}

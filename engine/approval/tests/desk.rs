@@ -1,0 +1,401 @@
+//! The desk, from asking to using: who may vote, what joins, what ends it.
+
+mod world;
+
+use portcullis_approval::{Ballot, State, VoteRefused};
+use portcullis_gate::{Answer, ApprovalDesk};
+use portcullis_model::{Denial, Kind, Transaction};
+use std::time::Duration;
+use world::{Wants, World, block_on, human, identity};
+
+#[test]
+fn what_enough_people_approve_is_used_once() {
+    let world = World::new();
+    let id = world.open(Wants::people(2));
+    assert_eq!(world.approve(&id, &human("bea")), Ok(State::Pending));
+    assert_eq!(world.approve(&id, &human("cem")), Ok(State::Approved));
+    let Answer::Approve { id: used, by } = world.answer(&id) else {
+        panic!("not approved");
+    };
+    let names: Vec<_> = by.iter().map(|p| p.subject.as_str()).collect();
+    assert_eq!((used, names), (id.clone(), vec!["bea", "cem"]));
+    assert_eq!(world.refusal(&id).rule, "approval/used");
+    assert_eq!(
+        world.approve(&id, &human("dan")),
+        Err(VoteRefused::TooLate(State::Consumed))
+    );
+}
+
+#[test]
+fn one_no_ends_it_and_says_why() {
+    let world = World::new();
+    let id = world.open(Wants::people(2));
+    world.approve(&id, &human("bea")).expect("counts");
+    assert_eq!(
+        world.vote(&id, &human("cem"), Ballot::Deny),
+        Ok(State::Denied)
+    );
+    let denial = world.refusal(&id);
+    assert_eq!(denial.rule, "approval/denied");
+    assert_eq!(denial.reason, format!("cem denied {id}: because"));
+    assert_eq!(
+        world.approve(&id, &human("dan")),
+        Err(VoteRefused::TooLate(State::Denied))
+    );
+}
+
+#[test]
+fn the_desk_refuses_votes_whatever_policy_says() {
+    let mut requester = identity("bot", Kind::Agent);
+    requester.actors = vec![human("actor").principal.clone()];
+    requester.owner = Some(human("owner").principal.clone());
+    let mut other_issuer = (*human("ana")).clone();
+    other_issuer.principal.issuer = "https://other.example".to_owned();
+    let mut delegated = (*human("eve")).clone();
+    delegated.actors = vec![human("tool").principal.clone()];
+    let mut stale = (*human("eve")).clone();
+    stale.expires = world::start();
+    let mut acts_for_bot = (*human("eve")).clone();
+    acts_for_bot.owner = Some(requester.principal.clone());
+    let mut shares_owner = (*human("eve")).clone();
+    shares_owner.owner = requester.owner.clone();
+    let mut outsider = (*human("eve")).clone();
+    outsider.groups.clear();
+    use VoteRefused::{Involved, NotAPerson, NotAnApprover, Requester, Stale};
+    let cases = [
+        (
+            "the requester",
+            requester.clone(),
+            requester.clone(),
+            NotAPerson,
+        ),
+        (
+            "a human requester",
+            (*human("ana")).clone(),
+            (*human("ana")).clone(),
+            Requester,
+        ),
+        (
+            "the same person at another issuer",
+            (*human("ana")).clone(),
+            other_issuer,
+            Requester,
+        ),
+        (
+            "an actor of the requester",
+            requester.clone(),
+            (*human("actor")).clone(),
+            Involved,
+        ),
+        (
+            "the machine's owner",
+            requester.clone(),
+            (*human("owner")).clone(),
+            Involved,
+        ),
+        (
+            "somebody the requester owns",
+            requester.clone(),
+            acts_for_bot,
+            Involved,
+        ),
+        (
+            "somebody with the same owner",
+            requester.clone(),
+            shares_owner,
+            Involved,
+        ),
+        (
+            "an agent",
+            (*human("ana")).clone(),
+            identity("x", Kind::Agent),
+            NotAPerson,
+        ),
+        (
+            "a service",
+            (*human("ana")).clone(),
+            identity("x", Kind::Service),
+            NotAPerson,
+        ),
+        (
+            "a CI job",
+            (*human("ana")).clone(),
+            identity("x", Kind::Ci),
+            NotAPerson,
+        ),
+        (
+            "an agent in a human's name",
+            (*human("ana")).clone(),
+            delegated,
+            NotAPerson,
+        ),
+        ("an expired token", (*human("ana")).clone(), stale, Stale),
+        (
+            "nobody's group",
+            (*human("ana")).clone(),
+            outsider,
+            NotAnApprover,
+        ),
+    ];
+    for (who, requester, voter, refused) in cases {
+        let world = World::new();
+        let id = world.open(Wants::people(1).by(requester));
+        for ballot in [Ballot::Approve, Ballot::Deny] {
+            let voted = world.vote(&id, &std::sync::Arc::new(voter.clone()), ballot);
+            assert_eq!(voted, Err(refused.clone()), "{who}");
+        }
+    }
+}
+
+#[test]
+fn a_person_votes_once_with_a_reason() {
+    let world = World::new();
+    let id = world.open(Wants::people(2));
+    let bea = human("bea");
+    let say = |why: &str| world.desk.vote(&id, &bea, Ballot::Approve, why, |_| Ok(()));
+    assert_eq!(say(" \n"), Err(VoteRefused::NoReason));
+    assert_eq!(say(&"x".repeat(5000)), Err(VoteRefused::NoReason));
+    assert_eq!(say("looked at it"), Ok(State::Pending));
+    assert_eq!(say("again"), Err(VoteRefused::Twice));
+    let mut alias = (*human("BEA")).clone();
+    alias.principal.subject = "bea-2".to_owned();
+    assert_eq!(
+        world.approve(&id, &std::sync::Arc::new(alias)),
+        Err(VoteRefused::Twice)
+    );
+}
+
+#[test]
+fn policy_can_refuse_a_vote() {
+    let world = World::new();
+    let id = world.open(Wants::people(1));
+    let no = Denial::new("approve/on-call", "bea is not on call");
+    let voted = world
+        .desk
+        .vote(&id, &human("bea"), Ballot::Approve, "because", |_| {
+            Err(no.clone())
+        });
+    assert_eq!(voted, Err(VoteRefused::Policy(no)));
+    assert_eq!(world.desk.show(&id).expect("there").state, State::Pending);
+}
+
+#[test]
+fn each_requirement_needs_its_own_people() {
+    let world = World::new();
+    let mut wants = Wants::people(1);
+    let mut dba = wants.request.requirements[0].clone();
+    dba.approver_groups = vec!["dba".to_owned()];
+    wants.request.requirements.push(dba);
+    let id = world.open(wants);
+    assert_eq!(world.approve(&id, &human("bea")), Ok(State::Pending));
+    assert_eq!(
+        world.approve(&id, &human("cem")),
+        Ok(State::Pending),
+        "enough, but no dba"
+    );
+    let mut dba = (*human("dan")).clone();
+    dba.groups = vec!["dba".to_owned()];
+    assert_eq!(
+        world.approve(&id, &std::sync::Arc::new(dba)),
+        Ok(State::Approved)
+    );
+}
+
+#[test]
+fn no_requirement_is_never_met() {
+    let world = World::new();
+    let mut wants = Wants::people(1);
+    wants.request.requirements.clear();
+    let id = world.open(wants);
+    assert_eq!(world.refusal(&id).rule, "approval/expired");
+}
+
+#[test]
+fn time_ends_a_request_before_and_after_its_approval() {
+    let world = World::new();
+    let id = world.open(Wants::people(1));
+    world.pass(Duration::from_secs(61));
+    assert_eq!(
+        world.approve(&id, &human("bea")),
+        Err(VoteRefused::TooLate(State::Expired))
+    );
+    assert_eq!(world.refusal(&id).rule, "approval/expired");
+
+    let id = world.open(Wants::people(1));
+    world.approve(&id, &human("bea")).expect("approved");
+    world.pass(Duration::from_secs(31));
+    assert_eq!(world.refusal(&id).rule, "approval/expired");
+    assert!(
+        world
+            .notes()
+            .iter()
+            .any(|n| n["from"] == "approved" && n["to"] == "expired")
+    );
+}
+
+#[test]
+fn a_rerun_in_defer_mode_finds_its_approval_once() {
+    let world = World::new();
+    let wants = || Wants::people(1).deferred();
+    let id = world.open(wants());
+    // The client is told the id and leaves: nothing is withdrawn by that.
+    world.desk.withdraw(&id);
+    assert_eq!(world.open(wants()), id, "a rerun before the answer joins");
+    world.approve(&id, &human("bea")).expect("approved");
+    let (used, answer) = block_on(world.desk.open(wants().request)).expect("opened");
+    assert_eq!(used, id);
+    assert!(matches!(answer, Some(Answer::Approve { .. })));
+    assert_ne!(world.open(wants()), id, "the next one has to be asked for");
+}
+
+#[test]
+fn an_approval_is_for_the_same_bytes_in_the_same_state_only() {
+    let change: [(&str, fn(&mut Wants)); 5] = [
+        ("bytes", |w| w.request.binding = [9; 32]),
+        ("role", |w| {
+            w.request.context.role = Some("admin".to_owned())
+        }),
+        ("transaction", |w| {
+            w.request.context.transaction = Transaction::Open
+        }),
+        ("requirements", |w| w.request.requirements[0].approvers = 2),
+        ("kind of request", |w| w.request.access = true),
+    ];
+    for (what, change) in change {
+        let world = World::new();
+        let id = world.open(Wants::people(1).deferred());
+        let mut other = Wants::people(1).deferred();
+        change(&mut other);
+        assert_ne!(
+            world.open(other.clone()),
+            id,
+            "another {what} joins nothing"
+        );
+        world.approve(&id, &human("bea")).expect("approved");
+        let (_, answer) = block_on(world.desk.open(other.request)).expect("opened");
+        assert!(answer.is_none(), "another {what} uses nothing");
+    }
+}
+
+#[test]
+fn a_request_is_withdrawn_when_the_last_waiter_leaves() {
+    let world = World::new();
+    let id = world.open(Wants::people(1));
+    assert_eq!(world.open(Wants::people(1)), id);
+    world.desk.withdraw(&id);
+    assert_eq!(world.desk.show(&id).expect("there").state, State::Pending);
+    world.desk.withdraw(&id);
+    assert_eq!(world.refusal(&id).rule, "approval/withdrawn");
+    assert_eq!(
+        world.approve(&id, &human("bea")),
+        Err(VoteRefused::TooLate(State::Withdrawn))
+    );
+}
+
+#[test]
+fn an_identity_has_so_many_pending_and_no_more() {
+    let world = World::new();
+    let ask = |n: u8, who: &str| {
+        let mut wants = Wants::people(1).by((*human(who)).clone());
+        wants.request.binding = [n; 32];
+        block_on(world.desk.open(wants.request)).expect("opened")
+    };
+    for n in 0..16 {
+        assert!(ask(n, "ana").1.is_none());
+    }
+    let (_, answer) = ask(99, "ana");
+    let Some(Answer::Refuse(denial)) = answer else {
+        panic!("one too many was opened");
+    };
+    assert_eq!(denial.rule, "approval/too-many");
+    assert!(ask(99, "zoe").1.is_none(), "somebody else still may");
+}
+
+#[test]
+fn what_cannot_be_recorded_does_not_let_anything_through() {
+    let world = World::new();
+    let id = world.open(Wants::people(1));
+    world.break_notes();
+    assert_eq!(
+        world.approve(&id, &human("bea")),
+        Err(VoteRefused::Unrecorded)
+    );
+    let mut fresh = Wants::people(1);
+    fresh.request.binding = [5; 32];
+    assert!(block_on(world.desk.open(fresh.request)).is_err());
+    world.mend_notes();
+    world.approve(&id, &human("bea")).expect("approved");
+    world.break_notes();
+    assert!(block_on(world.desk.wait(&id)).is_err());
+    world.mend_notes();
+    assert_eq!(
+        world.refusal(&id).rule,
+        "approval/used",
+        "nor is it tried again"
+    );
+}
+
+#[test]
+fn an_approver_sees_what_is_there_and_nothing_acts() {
+    let world = World::new();
+    let mut wants = Wants::people(1);
+    wants.request.shown = "DROP TABLE \u{202e}x;\u{1b}[2K\nSELECT 1".to_owned();
+    wants.request.context.role = Some("a\u{200b}dmin".to_owned());
+    let id = world.open(wants);
+    let view = world.desk.show(&id).expect("there");
+    assert_eq!(view.shown, "DROP TABLE \\u{202e}x;\\u{001b}[2K\nSELECT 1");
+    assert_eq!(view.context["role"], "a\\u{200b}dmin");
+    assert_eq!(
+        (view.requirements[0].needed, view.requirements[0].have),
+        (1, 0)
+    );
+    assert_eq!(view.remaining_seconds, 59, "the clock ticks");
+    let json = serde_json::to_string(&world.desk.list()).expect("json");
+    assert!(
+        !json.contains('\u{202e}') && !json.contains("\\u001b"),
+        "{json}"
+    );
+    assert!(id.len() == 11 && id.starts_with("ap-"), "{id}");
+}
+
+#[test]
+fn of_two_executions_at_once_exactly_one_is_let_through() {
+    for round in 0..200 {
+        let world = World::new();
+        let deferred = round % 2 == 0;
+        let wants = || {
+            if deferred {
+                Wants::people(1).deferred()
+            } else {
+                Wants::people(1)
+            }
+        };
+        let id = world.open(wants());
+        if !deferred {
+            assert_eq!(world.open(wants()), id);
+        }
+        let run = || match deferred {
+            true => {
+                block_on(world.desk.open(wants().request))
+                    .expect("opened")
+                    .1
+            }
+            false => Some(block_on(world.desk.wait(&id)).expect("answered")),
+        };
+        if deferred {
+            world.approve(&id, &human("bea")).expect("approved");
+        }
+        let answers = std::thread::scope(|scope| {
+            let runs = [scope.spawn(run), scope.spawn(run)];
+            if !deferred {
+                world.approve(&id, &human("bea")).expect("approved");
+            }
+            runs.map(|run| run.join().expect("no panic"))
+        });
+        let let_through = answers
+            .iter()
+            .filter(|a| matches!(a, Some(Answer::Approve { .. })))
+            .count();
+        assert_eq!(let_through, 1, "round {round}");
+    }
+}
