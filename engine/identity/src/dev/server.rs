@@ -56,7 +56,9 @@ impl DevIssuer {
 
     async fn answer(&self, request: Request<Incoming>) -> Page {
         let host = request.headers().get(header::HOST);
-        let ours = host.is_some_and(|host| Some(host.as_bytes()) == self.host());
+        let ours = host
+            .and_then(|host| host.to_str().ok())
+            .is_some_and(|host| self.is_ours(host));
         if !ours || request.headers().contains_key(header::ORIGIN) {
             return refuse(StatusCode::FORBIDDEN, "not for web pages");
         }
@@ -83,8 +85,11 @@ impl DevIssuer {
         }
     }
 
-    fn host(&self) -> Option<&[u8]> {
-        self.issuer().strip_prefix("http://").map(str::as_bytes)
+    /// Its own address, or `localhost` with its port.
+    fn is_ours(&self, host: &str) -> bool {
+        let address = self.issuer().trim_start_matches("http://");
+        let port = address.rsplit_once(':').map(|(_, port)| port);
+        host == address || host.strip_prefix("localhost:") == port && port.is_some()
     }
 
     async fn token(&self, request: Request<Incoming>) -> Page {

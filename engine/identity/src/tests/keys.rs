@@ -138,6 +138,54 @@ async fn answers_that_are_no_key_set_change_nothing() {
 }
 
 #[tokio::test]
+async fn the_background_task_fetches_first_and_again_when_it_is_due() {
+    let signer = Signer::p256();
+    let (server, hands) = (Server::start().await, Hands::new());
+    server.publish(&[signer.jwk("k")]);
+    let issuers = issuers(config(Jwks::Url(server.url.clone())), &hands);
+    let until = async |fetches| {
+        while server.fetches() < fetches || issuers.state()[0].keys == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    for fetches in 1..=2 {
+        let task = tokio::spawn(issuers.clone().maintain());
+        tokio::time::timeout(limit, until(fetches)).await.unwrap();
+        task.abort();
+        hands.forward(3601);
+    }
+    assert_eq!(server.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_use_the_development_issuer() {
+    let hands = Hands::new();
+    let local = "127.0.0.1:0".parse().unwrap();
+    let dev = DevIssuer::bind(local, Vec::new(), hands.clock())
+        .await
+        .unwrap();
+    tokio::spawn(dev.clone().serve());
+    let address = dev.issuer().strip_prefix("http://").unwrap().to_owned();
+    let port = address.rsplit_once(':').unwrap().1;
+    let body = "subject=ana";
+    for (host, origin, granted) in [
+        (address.clone(), "", true),
+        (format!("localhost:{port}"), "", true),
+        (format!("evil.example:{port}"), "", false),
+        ("localhost".to_owned(), "", false),
+        (address.clone(), "origin: https://evil.example\r\n", false),
+    ] {
+        let request = format!(
+            "POST /token HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = send(&address, &request).await;
+        assert_eq!(answer.contains("access_token"), granted, "{host} {origin}");
+    }
+}
+
+#[tokio::test]
 async fn exotic_keys_are_skipped_and_do_not_serve() {
     let signer = Signer::p256();
     let skipped = [
@@ -272,17 +320,22 @@ async fn the_development_issuer_serves_a_gateway_through_its_rotations() {
 }
 
 async fn post(dev: &Arc<DevIssuer>, path: &str, body: &str) -> Value {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let host = dev.issuer().strip_prefix("http://").unwrap();
-    let mut socket = tokio::net::TcpStream::connect(host).await.unwrap();
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
+    let answer = send(host, &request).await;
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+async fn send(address: &str, request: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
-    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    answer
 }
 
 #[tokio::test]
