@@ -245,7 +245,7 @@ impl<'a> Replay<'a> {
             self.more(&format!(
                 "{}: {} of [{}]: {}",
                 text(wanted, "/rule"),
-                wanted["approvers"],
+                number(wanted, "approvers"),
                 groups.join(", "),
                 text(wanted, "/msg"),
             ))?;
@@ -268,6 +268,7 @@ impl<'a> Replay<'a> {
     fn masked(&mut self, at: Timestamp, json: &Value) -> io::Result<()> {
         let mut parts = Vec::new();
         for (label, count) in json["edits"].as_object().into_iter().flatten() {
+            let count = escape_line(&count.to_string());
             parts.push(format!("{count} x {}", escape_line(label)));
         }
         for column in json["columns"].as_array().into_iter().flatten() {
@@ -285,12 +286,15 @@ impl<'a> Replay<'a> {
 
     fn end(&mut self, at: Timestamp, json: &Value) -> io::Result<()> {
         self.line(at, "END", &text(json, "/reason"))?;
-        match json.get("commands") {
-            Some(commands) => self.more(&format!(
-                "{commands} commands, {} refused, {} rows, {} bytes",
-                json["denied"], json["rows"], json["bytes"]
+        match json.get("commands").is_some() {
+            true => self.more(&format!(
+                "{} commands, {} refused, {} rows, {} bytes",
+                number(json, "commands"),
+                number(json, "denied"),
+                number(json, "rows"),
+                number(json, "bytes"),
             )),
-            None => Ok(()),
+            false => Ok(()),
         }
     }
 
@@ -338,6 +342,11 @@ fn text(json: &Value, pointer: &str) -> String {
             .and_then(Value::as_str)
             .unwrap_or_default(),
     )
+}
+
+/// A count of a payload; whatever else stands there is escaped.
+fn number(json: &Value, name: &str) -> String {
+    escape_line(&json.get(name).unwrap_or(&Value::Null).to_string())
 }
 
 fn people(by: &Value) -> String {

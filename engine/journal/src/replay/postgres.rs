@@ -56,8 +56,16 @@ impl Results {
         Ok(())
     }
 
-    /// Shows the rows gathered so far.
+    /// Shows the rows gathered so far, and what is to be remarked on them.
     pub(super) fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.flush_rows(out)?;
+        for remark in self.remarks.drain(..) {
+            writeln!(out, "    * {remark}")?;
+        }
+        Ok(())
+    }
+
+    fn flush_rows(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if !self.rows.is_empty() {
             let width = self.rows.iter().map(Vec::len).max().unwrap_or(0);
             let mut names: Vec<String> = self.columns.iter().map(|c| c.name.clone()).collect();
@@ -77,16 +85,14 @@ impl Results {
             writeln!(out, "    {} bytes copied out", self.copied)?;
             self.copied = 0;
         }
-        for remark in self.remarks.drain(..) {
-            writeln!(out, "    * {remark}")?;
-        }
         Ok(())
     }
 
     fn message(&mut self, tag: u8, body: &[u8], out: &mut dyn Write) -> io::Result<()> {
         match tag {
+            // A remark made just before belongs to the rows that come.
             b'T' => {
-                self.flush(out)?;
+                self.flush_rows(out)?;
                 self.columns = columns(body).unwrap_or_default();
                 Ok(())
             }
