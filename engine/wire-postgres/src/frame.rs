@@ -227,3 +227,6 @@ pub fn build(tag: u8, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     }
     frame.into()
 }
+
+#[cfg(test)]
+mod tests;

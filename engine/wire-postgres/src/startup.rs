@@ -253,3 +253,6 @@ fn words(text: &str) -> Vec<String> {
     words.extend(word);
     words
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::{End, Pump};
 use crate::auth_upstream::cancel_request;
+use crate::frame::Malformed;
 use crate::house_frames;
 use crate::refuse::{self, Severity};
 use bytes::Bytes;
@@ -112,7 +113,11 @@ impl Pump {
                     self.lines.to_client.journal_dead(refuse::JOURNAL_DEAD);
                     return;
                 }
-                let reason = format!("{by} broke the protocol, so the session ends");
+                let what = fault.source.as_ref().and_then(|s| s.downcast_ref::<Malformed>());
+                let reason = match what {
+                    Some(what) => format!("{by} broke the protocol ({what}), so the session ends"),
+                    None => format!("{by} broke the protocol, so the session ends"),
+                };
                 (refuse::PROTOCOL, Denial::new(rule, reason))
             }
             _ => {
