@@ -64,8 +64,7 @@ pub struct Metrics {
     decision: Histogram,
     plugins: Family<ByPlugin, Gauge<f64, AtomicU64>>,
     approvals: Family<ByState, Gauge>,
-    journal_bytes: Gauge,
-    journal_lag: Gauge<f64, AtomicU64>,
+    journal_well: Gauge,
     reloads: Family<ByState, Counter>,
 }
 
@@ -88,8 +87,7 @@ impl Metrics {
             decision: Histogram::new(DECISION_BUCKETS),
             plugins: Family::default(),
             approvals: Family::default(),
-            journal_bytes: Gauge::default(),
-            journal_lag: Gauge::default(),
+            journal_well: Gauge::default(),
             reloads: Family::default(),
         };
         metrics.register();
@@ -127,17 +125,10 @@ impl Metrics {
             "Requests at the desk, by state",
             self.approvals.clone(),
         );
-        registry.register_with_unit(
-            "journal_written",
-            "Bytes of the record written since start",
-            Unit::Bytes,
-            self.journal_bytes.clone(),
-        );
-        registry.register_with_unit(
-            "journal_lag",
-            "Age of the oldest entry that is not on stable storage",
-            Unit::Seconds,
-            self.journal_lag.clone(),
+        registry.register(
+            "journal_well",
+            "1 while the record can be written, 0 when nothing may move",
+            self.journal_well.clone(),
         );
         registry.register("reloads", "Reloads, by result", self.reloads.clone());
     }
@@ -212,11 +203,9 @@ impl Metrics {
         self.approvals.get_or_create(&by_state(state)).set(count);
     }
 
-    /// The record: bytes written, and how far stable storage is behind.
-    pub fn journal(&self, bytes: u64, lag: Duration) {
-        self.journal_bytes
-            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.journal_lag.set(lag.as_secs_f64());
+    /// Whether the record can be written.
+    pub fn journal_well(&self, well: bool) {
+        self.journal_well.set(i64::from(well));
     }
 
     /// A reload was tried.
@@ -263,7 +252,7 @@ mod tests {
         metrics.denied("sql/drop-database");
         metrics.fault(&Fault::bare(Blame::Plugin, "mask a batch"));
         metrics.decided(Duration::from_micros(30));
-        metrics.journal(10, Duration::from_millis(5));
+        metrics.journal_well(true);
         let page = metrics.encode();
         for line in [
             "portcullis_sessions{target=\"orders\"} 1",
@@ -271,7 +260,7 @@ mod tests {
             "portcullis_denials_total{rule=\"sql/drop-database\"} 1",
             "portcullis_faults_total{blame=\"plugin\",doing=\"mask a batch\"} 1",
             "portcullis_decision_seconds_count 1",
-            "portcullis_journal_written_bytes 10",
+            "portcullis_journal_well 1",
         ] {
             assert!(page.contains(line), "{line}\n{page}");
         }

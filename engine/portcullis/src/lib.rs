@@ -2,4 +2,18 @@
 //! where the parts meet. It refuses to decide anything itself: who, whether, what and how are answered
 //! by `identity`, `policy`, `sandbox` and `vault`, and this crate only keeps their order.
 
+pub mod assemble;
+pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod front_desk;
+pub mod harden;
+pub mod listen;
+pub mod metrics;
+pub mod operations;
+pub mod paths;
+pub mod registry;
+pub mod reload;
+pub mod revocation;
+pub mod serve;
+pub mod watch;

@@ -1,3 +1,7 @@
 //! The program. Everything it does stands in the library, so that tests can do it too.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portcullis::cli::main()
+}

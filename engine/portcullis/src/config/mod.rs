@@ -14,7 +14,7 @@ mod tests;
 pub use duration::{NotAPeriod, Period};
 pub use problem::{Notes, Problem, Problems};
 pub use schema::*;
-pub use secret::{NotAReference, SecretRef, Unreadable};
+pub use secret::{NotAReference, SecretRef};
 pub use spans::{Place, Step, locate};
 
 use std::path::{Path, PathBuf};

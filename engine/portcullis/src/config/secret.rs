@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use zeroize::Zeroizing;
 
 /// Where a secret stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,73 +22,16 @@ pub enum SecretRef {
 #[error("a secret is named, never written down: use `env:NAME` or `file:/path`")]
 pub struct NotAReference;
 
-/// Why a secret could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// The variable is not set, or is empty.
-    #[error("the environment variable {0} is not set")]
-    Unset(String),
-    /// The file cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is empty or no UTF-8.
-    #[error("{} holds no text", .0.display())]
-    Empty(PathBuf),
-    /// Others may read the file.
-    #[error("{} may be read by others (mode {mode:04o})", path.display())]
-    Exposed {
-        /// Which.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-}
-
 impl SecretRef {
-    /// Reads the secret. Relative files stand beside the configuration, in `beside`.
-    ///
-    /// # Errors
-    /// When it is missing, empty, or a file that group or others may read.
-    pub fn read(&self, beside: &Path) -> Result<Zeroizing<String>, Unreadable> {
+    /// The same for the vault, which alone reads it. Relative files stand beside the configuration, in
+    /// `beside`.
+    #[must_use]
+    pub fn for_vault(&self, beside: &Path) -> portcullis_vault::SecretRef {
         match self {
-            Self::Env(name) => std::env::var(name)
-                .ok()
-                .filter(|value| !value.is_empty())
-                .map(Zeroizing::new)
-                .ok_or_else(|| Unreadable::Unset(name.clone())),
-            Self::File(path) => read_file(&beside.join(path)),
+            Self::Env(name) => portcullis_vault::SecretRef::Env(name.clone()),
+            Self::File(path) => portcullis_vault::SecretRef::File(beside.join(path)),
         }
     }
-}
-
-fn read_file(path: &Path) -> Result<Zeroizing<String>, Unreadable> {
-    use std::os::unix::fs::PermissionsExt;
-    let failed = |source| Unreadable::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mode = std::fs::metadata(path)
-        .map_err(failed)?
-        .permissions()
-        .mode()
-        & 0o777;
-    if mode & 0o007 != 0 {
-        return Err(Unreadable::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
-    let value = text.trim_end_matches(['\r', '\n']);
-    if value.is_empty() {
-        return Err(Unreadable::Empty(path.to_owned()));
-    }
-    Ok(Zeroizing::new(value.to_owned()))
 }
 
 impl FromStr for SecretRef {
@@ -166,7 +108,6 @@ impl JsonSchema for SecretRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_literal_secret_is_refused_and_not_repeated() {
@@ -178,25 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_loses_its_last_line_break_and_nothing_else() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        std::fs::write(&path, " a secret \n").expect("write");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
-        let secret = SecretRef::File(PathBuf::from("secret")).read(folder.path());
-        assert_eq!(*secret.expect("readable"), " a secret ");
-    }
-
-    #[test]
-    fn a_file_that_others_may_read_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        std::fs::write(&path, "x").expect("write");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("mode");
-        let answer = SecretRef::File(path).read(folder.path());
-        assert!(matches!(
-            answer,
-            Err(Unreadable::Exposed { mode: 0o644, .. })
-        ));
+    fn a_relative_file_stands_beside_the_configuration() {
+        let reference: SecretRef = "file:secrets/pg".parse().expect("a reference");
+        let vault = reference.for_vault(Path::new("/etc/portcullis"));
+        assert_eq!(vault.to_string(), "file:/etc/portcullis/secrets/pg");
     }
 }

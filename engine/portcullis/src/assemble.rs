@@ -1,0 +1,252 @@
+//! The only place where concrete types meet. Everything is built here, in order, by hand: what a part is
+//! given is everything it can reach. It refuses to start with anything missing: a gateway that serves
+//! half of its protections is worse than one that does not serve.
+
+mod adapters;
+mod connections;
+mod issuers;
+pub mod people;
+pub mod plugins;
+mod policies;
+mod tls;
+
+pub(crate) use connections::static_login;
+pub use connections::{Line, Lines, connection_row};
+pub use issuers::{Doormen, issuer_configs, trust_is_local};
+pub(crate) use policies::load as load_policies;
+pub use policies::{pack_sources, policy_set};
+pub use tls::{Unusable, listener_tls, upstream_tls};
+
+use crate::clock::clock;
+use crate::config::{Listener, Loaded, Wire};
+use crate::front_desk::{Access, Books, Desk, Login, Reception, Serving, Streams, Verify};
+use crate::listen::Door;
+use crate::paths;
+use crate::registry::Registry;
+use crate::revocation::Ledger;
+use adapters::{OnRecord, Plugged, Ruled};
+use arc_swap::ArcSwap;
+use people::People;
+use portcullis_console::Metrics;
+use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire};
+use portcullis_identity::Revocations;
+use portcullis_journal::{Journal, NodeKey};
+use portcullis_link::Protocol;
+use portcullis_model::limits;
+use portcullis_policy::Policy;
+use portcullis_sandbox::{PluginSet, Sandbox};
+use portcullis_stream::Tripwires;
+use std::sync::Arc;
+
+/// Why the gateway cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// A folder of the gateway's state.
+    #[error("make the folder {path}")]
+    Folder {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The record.
+    #[error("open the record")]
+    Journal(#[source] portcullis_journal::Error),
+    /// The record cannot be written.
+    #[error("write the record")]
+    Record(#[source] portcullis_model::Fault),
+    /// The parser.
+    #[error("start the SQL parser")]
+    Examiner(#[source] portcullis_sql::Error),
+    /// The plugins.
+    #[error("load the plugins: {0}")]
+    Plugins(String),
+    /// The policies, one finding per line.
+    #[error("load the policies\n{0}")]
+    Policies(String),
+    /// The issuers.
+    #[error("trust the issuers: {0}")]
+    Issuers(String),
+    /// Certificates and keys.
+    #[error("{0}")]
+    Tls(#[from] tls::Unusable),
+    /// The list of revocations.
+    #[error("read the revocations: {0}")]
+    Revocations(String),
+    /// An address.
+    #[error("listen on {address}")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A protocol cannot be served like that.
+    #[error("serve {protocol}: {reason}")]
+    Protocol {
+        /// Which.
+        protocol: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Everything of one running gateway.
+pub struct Gateway {
+    /// The configuration that serves.
+    pub loaded: ArcSwap<Loaded>,
+    /// Who admits.
+    pub reception: Arc<Reception>,
+    /// Who decides.
+    pub policy: Arc<Policy>,
+    /// Where plugins run.
+    pub sandbox: Arc<Sandbox>,
+    /// Who verifies tokens.
+    pub doormen: Arc<Doormen>,
+    /// What is recorded.
+    pub journal: Arc<Journal>,
+    /// Where people are asked.
+    pub people: Arc<People>,
+    /// Who is refused for good.
+    pub ledger: Ledger,
+    /// Secrets that must never be shown.
+    pub tripwires: Tripwires,
+    /// The ways to targets, kept over reloads where they stay the same.
+    pub lines: Lines,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Builds the gateway. Nothing listens yet.
+///
+/// # Errors
+/// [`Broken`], with what is missing.
+pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
+    let clock = clock();
+    let metrics = Arc::new(Metrics::new());
+    let state = loaded.path(&loaded.config.state_dir);
+    trust_is_local(&loaded)?;
+    paths::make(&state)?;
+    let journal = journal(&loaded, &clock)?;
+    let tripwires = Tripwires::new();
+    let sandbox = Sandbox::new(&portcullis_sandbox::Settings {
+        cache_dir: Some(paths::plugin_cache(&state)),
+        ..portcullis_sandbox::Settings::new()
+    })
+    .map_err(|error| Broken::Plugins(error.to_string()))?;
+    // Compiling plugins and testing policies take the longest, and need nothing of each other.
+    let (set, plugins) = tokio::join!(policies::load(&loaded), plugins::load(&sandbox, &loaded));
+    let (policy, plugins) = (Arc::new(Policy::new(set?)), plugins?);
+    sandbox.serve(Arc::clone(&plugins));
+    let examiner = portcullis_sql::Examiner::new(portcullis_sql::Settings::default())
+        .map_err(Broken::Examiner)?;
+    let doormen = Doormen::new(&loaded, Arc::clone(&clock))?;
+    let lines = Lines::new(tripwires.clone());
+    let revocations = Arc::new(Revocations::new());
+    let people = People::new(&journal, &doormen, &revocations, &policy, &clock);
+    let ledger = Ledger::open(
+        &paths::revocations(&state),
+        Arc::clone(&revocations),
+        clock(),
+    )
+    .map_err(|error| Broken::Revocations(error.to_string()))?;
+    let desk = Desk {
+        verify: Arc::clone(&doormen) as Arc<dyn Verify>,
+        revocations,
+        serving: ArcSwap::from_pointee(serving(&loaded, &lines, plugins)?),
+        access: Arc::new(Ruled(Arc::clone(&policy))) as Arc<dyn Access>,
+        decide: Arc::clone(&policy) as Arc<dyn Decide>,
+        books: Arc::new(OnRecord(Arc::clone(&journal))) as Arc<dyn Books>,
+        approvals: Arc::clone(&people) as Arc<dyn ApprovalDesk>,
+        examine: Arc::new(examiner) as Arc<dyn Examine>,
+        tripwire: Arc::new(tripwires.clone()) as Arc<dyn Tripwire>,
+        registry: Registry::new(Arc::clone(&metrics), Arc::clone(&clock)),
+        metrics: Arc::clone(&metrics),
+        clock: Arc::clone(&clock),
+        node: loaded.config.node.clone(),
+        life: loaded.config.session.clone(),
+    };
+    Ok(Arc::new(Gateway {
+        loaded: ArcSwap::from_pointee(loaded),
+        reception: Arc::new(Reception::new(desk)),
+        policy,
+        sandbox,
+        doormen,
+        journal,
+        people,
+        ledger,
+        tripwires,
+        lines,
+        metrics,
+        clock,
+    }))
+}
+
+/// What there is to connect to, with these plugins. Ways to targets that stay the same are kept.
+///
+/// # Errors
+/// When a certificate or key of a connection cannot be used.
+pub fn serving(loaded: &Loaded, lines: &Lines, plugins: Arc<PluginSet>) -> Result<Serving, Broken> {
+    Ok(Serving {
+        connections: lines.connections(loaded)?,
+        streams: Arc::new(Plugged(plugins)) as Arc<dyn Streams>,
+    })
+}
+
+/// Opens a listener.
+///
+/// # Errors
+/// When its certificate cannot be used, or the address is taken.
+pub async fn door(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<Door, Broken> {
+    let (name, protocol) = protocol(listener, loaded, clock)?;
+    Door::open(name, listener.address, listener.max_connections, protocol)
+        .await
+        .map_err(|source| Broken::Listen {
+            address: listener.address,
+            source,
+        })
+}
+
+fn protocol(
+    listener: &Listener,
+    loaded: &Loaded,
+    clock: &Clock,
+) -> Result<(&'static str, Arc<dyn Protocol>), Broken> {
+    match listener.protocol {
+        Wire::Postgres => {
+            let listener = portcullis_wire_postgres::Listener {
+                tls: listener_tls(listener, loaded)?,
+                allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
+                clock: Arc::clone(clock),
+                handshake: limits::HANDSHAKE_MAX,
+            };
+            let protocol = portcullis_wire_postgres::Postgres::new(listener);
+            Ok(("postgres", Arc::new(protocol)))
+        }
+    }
+}
+
+fn journal(loaded: &Loaded, clock: &Clock) -> Result<Arc<Journal>, Broken> {
+    let state = loaded.path(&loaded.config.state_dir);
+    let origin = format!("portcullis/{}", loaded.config.node);
+    let key = NodeKey::open(&paths::journal_key(&state), &origin).map_err(Broken::Journal)?;
+    let mut settings = portcullis_journal::Settings::new(paths::journal(&state), origin);
+    let mib = loaded.config.recording.per_identity_mib_per_hour;
+    settings.per_identity_bytes_per_hour = mib.saturating_mul(1 << 20);
+    Journal::open(settings, key, Arc::clone(clock)).map_err(Broken::Journal)
+}
+
+/// Waits until the logins of sessions that are over have ended on their targets. Returns how many are
+/// left.
+pub async fn settle(gateway: &Gateway, within: std::time::Duration) -> usize {
+    let lines: Vec<Arc<dyn Login>> = gateway.lines.logins();
+    let mut left = 0;
+    for line in lines {
+        left += line.settle(within).await;
+    }
+    left
+}

@@ -1,0 +1,56 @@
+//! The parts of the gateway as the front desk wants to see them. Each adapter is a few lines; anything
+//! longer belongs into the part.
+
+use crate::front_desk::{Access, Books, Streamed, Streams};
+use portcullis_console::PluginRow;
+use portcullis_gate::{BoxFuture, Record};
+use portcullis_journal::Journal;
+use portcullis_model::{Decision, Fault, Principal, Session, SessionId};
+use portcullis_policy::{ConnectQuestion, Policy};
+use portcullis_sandbox::PluginSet;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The connect rule.
+pub(super) struct Ruled(pub Arc<Policy>);
+
+impl Access for Ruled {
+    fn connect(&self, question: &ConnectQuestion<'_>) -> Result<Decision, Fault> {
+        self.0.connect(question)
+    }
+
+    fn revision(&self) -> Arc<str> {
+        self.0.revision()
+    }
+}
+
+/// The record.
+pub(super) struct OnRecord(pub Arc<Journal>);
+
+impl Books for OnRecord {
+    fn session(&self, id: SessionId, who: &Principal) -> Result<Box<dyn Record>, Fault> {
+        self.0.session(id, who)
+    }
+
+    fn note(&self, event: &str, detail: &Value) -> Result<(), Fault> {
+        self.0.node(event, detail).map(drop)
+    }
+}
+
+/// One generation of plugins.
+pub(super) struct Plugged(pub Arc<PluginSet>);
+
+impl Streams for Plugged {
+    fn open<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>> {
+        Box::pin(async move {
+            let (classify, mask) = self.0.stream(session, session.target.protocol);
+            Ok(Streamed { classify, mask })
+        })
+    }
+
+    fn plugins(&self) -> Vec<PluginRow> {
+        let rows = self.0.names().into_iter();
+        rows.map(|(name, sha256)| PluginRow { name, sha256 })
+            .collect()
+    }
+}

@@ -1,0 +1,194 @@
+//! From `issuers:` to whoever verifies tokens. They are replaced as a whole, and only when their
+//! configuration has changed: new ones know no keys yet.
+
+use super::Broken;
+use crate::config::{self, Issuer, Loaded};
+use crate::front_desk::Verify;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use portcullis_gate::{BoxFuture, Clock};
+use portcullis_identity::{Algorithm, IssuerConfig, IssuerState, Issuers, Jwks, KindRule};
+use portcullis_model::{Denial, Identity, Kind};
+use std::sync::Arc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Whoever verifies tokens right now.
+pub struct Doormen {
+    issuers: ArcSwap<Issuers>,
+    written: Mutex<String>,
+    maintenance: Mutex<AbortOnDropHandle<()>>,
+    clock: Clock,
+}
+
+impl Doormen {
+    /// The issuers of a configuration; their keys are fetched in the background. Call it inside a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// When the configuration verifies nothing.
+    pub fn new(loaded: &Loaded, clock: Clock) -> Result<Arc<Self>, Broken> {
+        let issuers = issuers(loaded, &clock)?;
+        Ok(Arc::new(Self {
+            maintenance: Mutex::new(maintain(&issuers)),
+            issuers: ArcSwap::new(issuers),
+            written: Mutex::new(spelled(loaded)),
+            clock,
+        }))
+    }
+
+    /// Prepares the issuers of another configuration; none when nothing changed.
+    ///
+    /// # Errors
+    /// When the configuration verifies nothing; the old ones stay.
+    pub fn prepare(&self, loaded: &Loaded) -> Result<Option<Arc<Issuers>>, Broken> {
+        match *self.written.lock() == spelled(loaded) {
+            true => Ok(None),
+            false => issuers(loaded, &self.clock).map(Some),
+        }
+    }
+
+    /// Puts them in place.
+    pub fn replace(&self, loaded: &Loaded, issuers: Arc<Issuers>) {
+        *self.maintenance.lock() = maintain(&issuers);
+        *self.written.lock() = spelled(loaded);
+        self.issuers.store(issuers);
+    }
+
+    /// True when tokens of this issuer are still accepted.
+    #[must_use]
+    pub fn knows(&self, issuer: &str) -> bool {
+        self.issuers.load().config(issuer).is_some()
+    }
+
+    /// How their keys are.
+    #[must_use]
+    pub fn state(&self) -> Vec<IssuerState> {
+        self.issuers.load().state()
+    }
+}
+
+impl Verify for Doormen {
+    fn verify<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<Identity, Denial>> {
+        Box::pin(async move {
+            let issuers = self.issuers.load_full();
+            issuers
+                .verify(proof)
+                .await
+                .map_err(|refused| refused.denial())
+        })
+    }
+}
+
+fn maintain(issuers: &Arc<Issuers>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(Arc::clone(issuers).maintain()))
+}
+
+/// The configuration of the issuers with the contents of the files it names.
+fn spelled(loaded: &Loaded) -> String {
+    let files: Vec<_> = loaded
+        .config
+        .issuers
+        .iter()
+        .flat_map(|issuer| [&issuer.keys, &issuer.ca])
+        .flatten()
+        .map(|path| std::fs::read(loaded.path(path)).ok())
+        .collect();
+    serde_json::json!([loaded.config.issuers, files]).to_string()
+}
+
+fn issuers(loaded: &Loaded, clock: &Clock) -> Result<Arc<Issuers>, Broken> {
+    Issuers::new(issuer_configs(loaded)?, Arc::clone(clock))
+        .map_err(|error| Broken::Issuers(error.to_string()))
+}
+
+/// Refuses issuers that are reached in clear, such as the development issuer, unless every listener is on
+/// loopback: what anybody on the machine can pose as must not open a door to the network.
+///
+/// # Errors
+/// [`Broken::Issuers`] with the name of the issuer.
+pub fn trust_is_local(loaded: &Loaded) -> Result<(), Broken> {
+    let mut listeners = loaded.config.listeners.iter();
+    if listeners.all(|listener| listener.address.ip().is_loopback()) {
+        return Ok(());
+    }
+    let mut issuers = loaded.config.issuers.iter();
+    match issuers.find(|issuer| issuer.issuer.starts_with("http://")) {
+        None => Ok(()),
+        Some(issuer) => Err(Broken::Issuers(format!(
+            "{} is on plain http, as the development issuer is; with it, every listener must be on loopback",
+            issuer.name
+        ))),
+    }
+}
+
+/// `issuers:` as `identity` wants it.
+///
+/// # Errors
+/// When a file of keys cannot be read.
+pub fn issuer_configs(loaded: &Loaded) -> Result<Vec<IssuerConfig>, Broken> {
+    loaded
+        .config
+        .issuers
+        .iter()
+        .map(|issuer| issuer_config(issuer, loaded))
+        .collect()
+}
+
+fn issuer_config(issuer: &Issuer, loaded: &Loaded) -> Result<IssuerConfig, Broken> {
+    // A token that does not say its kind gets the one with the fewest rights.
+    let kind = issuer.kind.fixed.unwrap_or(Kind::Service);
+    let mut config = IssuerConfig::new(&issuer.name, &issuer.issuer, "", kind);
+    config.audiences = issuer.audiences.clone();
+    config.algorithms = issuer.algorithms.iter().map(|a| algorithm(*a)).collect();
+    if let Some(path) = &issuer.keys {
+        config.jwks = Jwks::Inline(keys(issuer, &loaded.path(path))?);
+    }
+    config.claims.groups = issuer.groups_claim.clone();
+    config.claims.owner = issuer.owner_claim.clone();
+    if let Some(claim) = &issuer.kind.claim {
+        let rule = |(value, kind): (&str, Kind)| KindRule {
+            claim: claim.clone(),
+            value: Some(value.to_owned()),
+            kind,
+        };
+        config.claims.kinds = KINDS.map(rule).into();
+    }
+    config.allowed_claims = issuer.claims.clone();
+    config.skew = issuer.clock_skew.0;
+    config.max_age = issuer.max_age.map(|age| age.0);
+    config.ca_file = issuer.ca.as_ref().map(|path| loaded.path(path));
+    Ok(config)
+}
+
+const KINDS: [(&str, Kind); 4] = [
+    ("agent", Kind::Agent),
+    ("ci", Kind::Ci),
+    ("human", Kind::Human),
+    ("service", Kind::Service),
+];
+
+fn keys(issuer: &Issuer, path: &std::path::Path) -> Result<serde_json::Value, Broken> {
+    let failed = |why: String| {
+        Broken::Issuers(format!(
+            "{}: keys in {}: {why}",
+            issuer.name,
+            path.display()
+        ))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
+fn algorithm(algorithm: config::Algorithm) -> Algorithm {
+    match algorithm {
+        config::Algorithm::ES256 => Algorithm::ES256,
+        config::Algorithm::ES384 => Algorithm::ES384,
+        config::Algorithm::EdDSA => Algorithm::EdDSA,
+        config::Algorithm::PS256 => Algorithm::PS256,
+        config::Algorithm::PS384 => Algorithm::PS384,
+        config::Algorithm::PS512 => Algorithm::PS512,
+        config::Algorithm::RS256 => Algorithm::RS256,
+        config::Algorithm::RS384 => Algorithm::RS384,
+        config::Algorithm::RS512 => Algorithm::RS512,
+    }
+}

@@ -1,0 +1,202 @@
+//! `approvals`: what waits for people, and votes. A vote carries the approver's own token, from a file or
+//! the environment: never from the command line, where every user of the machine can read it.
+
+use crate::cli::{Exit, Shape, Whereabouts, paint};
+use clap::{Args, Subcommand};
+use hyper::Method;
+use portcullis_console::{Approval, Choice};
+use portcullis_model::escape_line;
+use serde_json::json;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Requests that wait for people, and votes.
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// What waits, newest first
+    List(List),
+    /// One request: exactly what would run, for whom, and why it was held
+    Show(One),
+    /// Vote yes
+    #[command(after_help = VOTE_EXAMPLES)]
+    Approve(Ballot),
+    /// Vote no; one no is enough
+    #[command(after_help = VOTE_EXAMPLES)]
+    Deny(Ballot),
+}
+
+const VOTE_EXAMPLES: &str = "\
+Examples:
+  portcullis approvals show ap-7k2m9q0x
+  PORTCULLIS_TOKEN=$(my-idp token) portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12'
+  portcullis approvals deny ap-7k2m9q0x --reason 'no ticket' --token-file ~/.portcullis/token
+
+A vote is yours: it needs your own token. Whoever asked, acted for, or owns the requester cannot vote.";
+
+/// What waits.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Also those that are decided
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// One request.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its id: ap-7k2m9q0x
+    id: String,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// A vote.
+#[derive(Debug, Args)]
+pub struct Ballot {
+    /// Its id: ap-7k2m9q0x
+    id: String,
+    /// Why; recorded, and shown to the requester
+    #[arg(long)]
+    reason: String,
+    /// File with your token; PORTCULLIS_TOKEN when not given
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+pub(super) fn approvals(approvals: &Approvals) -> Result<(), Exit> {
+    match approvals {
+        Approvals::List(list) => show_list(list),
+        Approvals::Show(one) => {
+            let approval: Approval = one
+                .at
+                .get(&format!("/v1/approvals/{}", path_part(&one.id)?))?;
+            match one.shape.json {
+                true => Ok(paint::json(&approval)?),
+                false => Ok(show(&approval)?),
+            }
+        }
+        Approvals::Approve(ballot) => vote(ballot, Choice::Approve),
+        Approvals::Deny(ballot) => vote(ballot, Choice::Deny),
+    }
+}
+
+fn show_list(list: &List) -> Result<(), Exit> {
+    let mut rows: Vec<Approval> = list.at.get("/v1/approvals")?;
+    if !list.all {
+        rows.retain(|approval| approval.state == "pending");
+    }
+    if list.shape.json {
+        return Ok(paint::json(&rows)?);
+    }
+    let head = ["ID", "STATE", "WHO", "TARGET", "VOTES", "EXPIRES", "WHAT"];
+    let mut table = paint::Table::new(&head);
+    for row in &rows {
+        table.row([
+            &row.id,
+            &row.state,
+            &row.requester,
+            &row.target,
+            &format!("{}/{}", row.votes.len(), row.approvers),
+            &row.expires,
+            &row.shown,
+        ]);
+    }
+    Ok(table.print("nothing waits for people")?)
+}
+
+fn show(approval: &Approval) -> std::io::Result<()> {
+    for (name, value) in [
+        ("request", approval.id.as_str()),
+        ("state", &approval.state),
+        ("who", &approval.requester),
+        ("target", &approval.target),
+        ("rules", &approval.rules.join(", ")),
+        (
+            "approvers",
+            &format!(
+                "{} of {}",
+                approval.approvers,
+                approval.approver_groups.join(", ")
+            ),
+        ),
+        ("opened", &approval.opened),
+        ("expires", &approval.expires),
+    ] {
+        paint::say(&format!("{name:10} {}", escape_line(value)))?;
+    }
+    for (name, value) in &approval.facts {
+        let value = match value {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        paint::say(&format!("{:10} {}", escape_line(name), escape_line(&value)))?;
+    }
+    for vote in &approval.votes {
+        let choice = match vote.choice {
+            Choice::Approve => "yes",
+            Choice::Deny => "no",
+        };
+        let (by, reason) = (escape_line(&vote.by), escape_line(&vote.reason));
+        paint::say(&format!("vote       {choice} by {by}: {reason}"))?;
+    }
+    paint::say("what would run:")?;
+    // The gateway has escaped it.
+    for line in approval.shown.lines() {
+        paint::say(&format!("  {line}"))?;
+    }
+    Ok(())
+}
+
+fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
+    let token = token(ballot)?;
+    let path = format!("/v1/approvals/{}/votes", path_part(&ballot.id)?);
+    let body = json!({ "choice": choice, "reason": ballot.reason, "token": *token });
+    let approval: Approval = ballot.at.send(Method::POST, &path, &body)?;
+    if ballot.shape.json {
+        return Ok(paint::json(&approval)?);
+    }
+    let votes = approval.votes.len();
+    Ok(paint::say(&format!(
+        "{} is {}, {votes} of {} votes",
+        approval.id, approval.state, approval.approvers
+    ))?)
+}
+
+fn token(ballot: &Ballot) -> Result<Zeroizing<String>, Exit> {
+    let text = match &ballot.token_file {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?,
+        None => std::env::var("PORTCULLIS_TOKEN").map_err(|_| {
+            Exit::refused_with(
+                "a vote needs your own token",
+                "set PORTCULLIS_TOKEN, or name a file with `--token-file`",
+            )
+        })?,
+    };
+    let text = Zeroizing::new(text);
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// An id goes into a path: nothing but what ids are made of.
+fn path_part(id: &str) -> Result<&str, Exit> {
+    let plain = id
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    match plain && !id.is_empty() {
+        true => Ok(id),
+        false => Err(Exit::refused_with(
+            "that is no id of a request",
+            "`portcullis approvals list` shows them",
+        )),
+    }
+}

@@ -1,0 +1,247 @@
+//! `check`: everything that is wrong, at once, before anything starts. It reads what the gateway would
+//! read, compiles what it would compile and runs the policies' tests; it connects to nobody.
+
+use crate::assemble;
+use crate::cli::admin::block_on;
+use crate::cli::{Exit, paint};
+use crate::config::{self, Loaded, Notes, Place, Problems};
+use clap::Args;
+use portcullis_identity::Issuers;
+use portcullis_policy::{PolicySet, read_data};
+use portcullis_sandbox::{Sandbox, Settings, inspect};
+use portcullis_stream::Tripwires;
+use serde_json::json;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  portcullis check --config portcullis.yaml
+  portcullis check --config portcullis.yaml --json | jq .problems
+
+Warnings do not change the exit code; problems make it 1.";
+
+/// Find everything that is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Check {
+    /// The configuration file
+    #[arg(
+        long,
+        env = "PORTCULLIS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/portcullis/portcullis.yaml"
+    )]
+    config: PathBuf,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn check(check: &Check) -> Result<(), Exit> {
+    let found = match config::load(&check.config) {
+        Err(problems) => problems,
+        Ok(loaded) => {
+            let mut all = loaded.warnings.clone();
+            all.0.extend(look(&loaded).0);
+            all
+        }
+    };
+    if check.json {
+        paint::json(&json!({ "ok": !found.stop(), "problems": found.0 }))?;
+    } else if found.0.is_empty() {
+        paint::say(&format!("{}: nothing is wrong", check.config.display()))?;
+    } else {
+        paint::say(&found.to_string())?;
+    }
+    match found.stop() {
+        true => Err(Exit::Found),
+        false => Ok(()),
+    }
+}
+
+/// Everything beyond the text of the file.
+fn look(loaded: &Loaded) -> Problems {
+    let mut notes = loaded.notes();
+    listeners(loaded, &mut notes);
+    issuers(loaded, &mut notes);
+    connections(loaded, &mut notes);
+    policies(loaded, &mut notes);
+    plugins(loaded, &mut notes);
+    notes.finish()
+}
+
+fn listeners(loaded: &Loaded, notes: &mut Notes<'_>) {
+    let place = Place::root().key("listeners");
+    for (index, listener) in loaded.config.listeners.iter().enumerate() {
+        if let Err(error) = assemble::listener_tls(listener, loaded) {
+            notes.error(
+                &place.index(index).key("tls"),
+                error.to_string(),
+                "name PEM files that the gateway's user may read and that belong together",
+            );
+        }
+    }
+}
+
+fn issuers(loaded: &Loaded, notes: &mut Notes<'_>) {
+    let place = Place::root().key("issuers");
+    if let Err(error) = assemble::trust_is_local(loaded) {
+        notes.error(
+            &place,
+            error.to_string(),
+            "use an https issuer, or listen on 127.0.0.1 only",
+        );
+    }
+    let tried = assemble::issuer_configs(loaded).map_err(|error| error.to_string());
+    let clock = crate::clock::clock();
+    let tried = tried.and_then(|configs| Issuers::new(configs, clock).map_err(|e| e.to_string()));
+    if let Err(error) = tried {
+        notes.error(&place, error, "correct the issuer that is named");
+    }
+}
+
+fn connections(loaded: &Loaded, notes: &mut Notes<'_>) {
+    let place = Place::root().key("connections");
+    for (index, written) in loaded.config.connections.iter().enumerate() {
+        let place = place.index(index);
+        if let Err(error) = assemble::upstream_tls(written, loaded) {
+            notes.error(
+                &place.key("tls"),
+                error.to_string(),
+                "name PEM files that hold what they should",
+            );
+        }
+        let credential = place.key("credential");
+        match (&written.credential.mint, &written.credential.fixed) {
+            (Some(mint), _) => {
+                let place = credential.key("mint").key("admin_password");
+                secret(&mint.admin_password, false, &place, loaded, notes);
+            }
+            (None, Some(login)) => {
+                let place = credential.key("static").key("password");
+                secret(&login.password, login.allow_weak, &place, loaded, notes);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// A secret has to be there, private, and hard to guess.
+fn secret(
+    reference: &config::SecretRef,
+    allow_weak: bool,
+    place: &Place,
+    loaded: &Loaded,
+    notes: &mut Notes<'_>,
+) {
+    let vault = reference.for_vault(loaded.folder());
+    if let Some(exposed) = vault.exposed() {
+        notes.warning(place, exposed, "chmod 600 the file");
+    }
+    let probe = config::StaticLogin {
+        user: String::new(),
+        password: reference.clone(),
+        allow_weak,
+    };
+    let channel = portcullis_vault::Channel::Protected;
+    let login = assemble::static_login(&probe, loaded, channel, Tripwires::new());
+    match login.weak() {
+        Err(error) => notes.error(place, error.to_string(), "set the variable, or write the file"),
+        Ok(None) => {}
+        Ok(Some(bits)) if allow_weak => notes.warning(
+            place,
+            format!("is weak (about {bits} bits): should it appear in a response, it is not masked"),
+            "use a random password of 20 characters or more",
+        ),
+        Ok(Some(bits)) => notes.error(
+            place,
+            format!("is weak (about {bits} bits): masking it in responses would confirm a guess"),
+            "use a random password of 20 characters or more, or accept the loss with `allow_weak: true`",
+        ),
+    }
+}
+
+fn policies(loaded: &Loaded, notes: &mut Notes<'_>) {
+    let place = Place::root().key("policies");
+    let packs = place.key("packs");
+    let sources = match assemble::pack_sources(loaded) {
+        Ok(sources) => sources,
+        Err(error) => {
+            notes.error(
+                &packs,
+                error,
+                "name a pack that ships with the gateway, or a folder",
+            );
+            return;
+        }
+    };
+    let data = match &loaded.config.policies.data {
+        None => Ok(json!({})),
+        Some(path) => read_data(&loaded.path(path)),
+    };
+    let data = match data {
+        Ok(data) => data,
+        Err(found) => {
+            notes.error(
+                &place.key("data"),
+                found.message.clone(),
+                found.remedy.clone(),
+            );
+            return;
+        }
+    };
+    if let Err(found) = PolicySet::load(&sources, data) {
+        for diagnostic in found {
+            let at = match diagnostic.line {
+                0 => diagnostic.file.clone(),
+                line => format!("{}:{line}:{}", diagnostic.file, diagnostic.column),
+            };
+            let message = format!("{at}: {} ({})", diagnostic.message, diagnostic.rule);
+            notes.error(&packs, message, diagnostic.remedy.clone());
+        }
+    }
+}
+
+fn plugins(loaded: &Loaded, notes: &mut Notes<'_>) {
+    let place = Place::root().key("plugins");
+    let specs = match assemble::plugins::specs(loaded) {
+        Ok(specs) => specs,
+        Err(error) => {
+            notes.error(
+                &place,
+                error,
+                "`portcullis plugin inspect FILE` looks into a file",
+            );
+            return;
+        }
+    };
+    let before = specs.len();
+    let mut good = Vec::new();
+    for (index, spec) in specs.into_iter().enumerate() {
+        match inspect(&spec.name, &spec.bytes, spec.sha256.as_deref()) {
+            Ok(_) => good.push(spec),
+            Err(error) => notes.error(
+                &place.index(index),
+                error.to_string(),
+                "`portcullis plugin inspect FILE` looks into a file",
+            ),
+        }
+    }
+    if good.len() < before || good.is_empty() {
+        return;
+    }
+    let loaded = block_on(async {
+        let sandbox = Sandbox::new(&Settings::new()).map_err(|e| Exit::refused(e.to_string()))?;
+        sandbox
+            .load(good)
+            .await
+            .map_err(|e| Exit::refused(e.to_string()))
+    });
+    if let Err(error) = loaded {
+        notes.error(
+            &place,
+            error.to_string(),
+            "correct its `config`, or ask its author",
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line. `--help` teaches with examples; every listing has `--json`; colour is for terminals;
+//! exit codes mean something. It refuses to vote, kill or reload by itself: it asks the gateway, over the
+//! admin socket, and shows the answer with everything foreign escaped.
+
+mod admin;
+mod approvals;
+mod check;
+mod configuration;
+mod dev_issuer;
+mod exit;
+mod journal;
+mod manual;
+mod node;
+mod paint;
+mod plugin;
+mod policy;
+mod run;
+mod sessions;
+#[cfg(test)]
+mod tests;
+
+pub use exit::{Exit, explain};
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  portcullis check --config portcullis.yaml       find everything that is wrong before starting
+  portcullis run --config portcullis.yaml         serve
+  PGPASSWORD=$TOKEN psql -h 127.0.0.1 -p 6432 orders
+  portcullis sessions list                        who is connected, and what they do
+  portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12, checked with Ana'
+  portcullis sessions replay s-…                  what was asked and what was answered
+  portcullis journal verify                       prove that the record is whole
+
+Exit codes:
+  0  done                    3  the gateway cannot be reached
+  1  a problem, or refused   4  the gateway could not start
+  2  wrong usage";
+
+/// An access gateway in the data path: verifies who acts, asks policy for every command, masks every
+/// response, and records before bytes move.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop
+    Run(run::Run),
+    /// Find everything that is wrong: configuration, policies, plugins, keys, secrets
+    Check(check::Check),
+    /// The node at a glance
+    Status(node::Look),
+    /// What clients may ask for
+    Connections(node::Look),
+    /// Read configuration, policies and plugins again, all or nothing
+    Reload(node::Look),
+    /// Live and recorded sessions
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    /// Refuse an identity or a token from now on, and end what it has open
+    Revoke(sessions::Revoke),
+    /// Requests that wait for people, and votes
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// The record: verify it, read the node's own entries
+    #[command(subcommand)]
+    Journal(journal::Journal),
+    /// The configuration file: its schema, and how it was understood
+    #[command(subcommand)]
+    Config(configuration::Configuration),
+    /// Policies: check and test them without a gateway
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Plugins: look into one
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// DEVELOPMENT ONLY: an identity provider that believes everybody
+    DevIssuer(dev_issuer::DevIssuer),
+    /// Completions for a shell
+    Completions(manual::Completions),
+    /// The manual page
+    Man,
+}
+
+/// Where the gateway is.
+#[derive(Clone, Debug, Args)]
+struct Whereabouts {
+    /// The configuration file
+    #[arg(
+        long,
+        env = "PORTCULLIS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/portcullis/portcullis.yaml"
+    )]
+    config: PathBuf,
+    /// The admin socket; the configuration's when not given
+    #[arg(long, env = "PORTCULLIS_SOCKET", hide_env_values = true)]
+    socket: Option<PathBuf>,
+}
+
+/// How a listing is shown.
+#[derive(Clone, Copy, Debug, Args)]
+struct Shape {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command line and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let answer = match cli.command {
+        Command::Run(run) => run::run(&run),
+        Command::Check(check) => check::check(&check),
+        Command::Status(look) => node::status(&look),
+        Command::Connections(look) => node::connections(&look),
+        Command::Reload(look) => node::reload(&look),
+        Command::Sessions(sessions) => sessions::sessions(&sessions),
+        Command::Revoke(revoke) => sessions::revoke(&revoke),
+        Command::Approvals(approvals) => approvals::approvals(&approvals),
+        Command::Journal(journal) => journal::journal(&journal),
+        Command::Config(configuration) => configuration::configuration(&configuration),
+        Command::Policy(policy) => policy::policy(&policy),
+        Command::Plugin(plugin) => plugin::plugin(&plugin),
+        Command::DevIssuer(dev) => dev_issuer::dev_issuer(&dev),
+        Command::Completions(completions) => manual::completions(&completions),
+        Command::Man => manual::man(),
+    };
+    match answer {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.report(),
+    }
+}

@@ -1,0 +1,248 @@
+//! `sessions` and `revoke`: who is connected, what they did, and how to end it. Live sessions come from
+//! the gateway; recorded ones are read from the record itself, with or without a gateway.
+
+use crate::cli::journal::Record;
+use crate::cli::{Exit, Shape, Whereabouts, explain, paint};
+use clap::{Args, Subcommand};
+use hyper::Method;
+use portcullis_console::{Kill, Revocation, SessionRow};
+use portcullis_journal::{ReplayOptions, SessionState, replay_jsonl, replay_text};
+use portcullis_model::{SessionId, escape_line};
+use serde_json::Value;
+use std::io::{self, Write};
+
+/// Live and recorded sessions.
+#[derive(Debug, Subcommand)]
+pub enum Sessions {
+    /// Who is connected; with --recorded, who was
+    List(List),
+    /// One session: who, on what, how it stands
+    Show(One),
+    /// What was asked and what was answered, as released
+    Replay(Replay),
+    /// End a live session
+    Kill(KillOne),
+}
+
+/// Which sessions.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Read the record instead of asking the gateway
+    #[arg(long)]
+    recorded: bool,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    record: Record,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// One session.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its id, as the list shows it
+    id: SessionId,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    record: Record,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// A replay.
+#[derive(Debug, Args)]
+pub struct Replay {
+    #[command(flatten)]
+    one: One,
+    /// Rows shown of each result
+    #[arg(long, default_value_t = 50)]
+    rows: usize,
+    /// Also show what the gateway said on its own
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// An end.
+#[derive(Debug, Args)]
+pub struct KillOne {
+    /// Its id, as the list shows it
+    id: SessionId,
+    /// Told to the client, and recorded
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    at: Whereabouts,
+}
+
+/// Refuse an identity or a token from now on.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// `iss` of the identity or of the token
+    #[arg(long)]
+    issuer: String,
+    /// `sub`: the identity, also where it acts for others or owns a machine
+    #[arg(long, required_unless_present = "token_id")]
+    subject: Option<String>,
+    /// `jti`: one token
+    #[arg(long, conflicts_with = "subject")]
+    token_id: Option<String>,
+    /// Recorded
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    at: Whereabouts,
+}
+
+pub(super) fn sessions(sessions: &Sessions) -> Result<(), Exit> {
+    match sessions {
+        Sessions::List(list) if list.recorded => recorded(list),
+        Sessions::List(list) => live(list),
+        Sessions::Show(one) => show(one),
+        Sessions::Replay(replay) => play(replay),
+        Sessions::Kill(kill) => end(kill),
+    }
+}
+
+fn live(list: &List) -> Result<(), Exit> {
+    let rows: Vec<SessionRow> = list.at.get("/v1/sessions")?;
+    if list.shape.json {
+        return Ok(paint::json(&rows)?);
+    }
+    let head = [
+        "SESSION", "WHO", "KIND", "TARGET", "SINCE", "COMMANDS", "DENIED", "ROWS", "DOING",
+    ];
+    let mut table = paint::Table::new(&head);
+    for row in &rows {
+        table.row([
+            &row.id.to_string(),
+            &row.name,
+            &row.kind,
+            &row.target,
+            &row.started,
+            &row.commands.to_string(),
+            &row.denied.to_string(),
+            &row.rows.to_string(),
+            &row.doing,
+        ]);
+    }
+    Ok(table.print("nobody is connected")?)
+}
+
+fn recorded(list: &List) -> Result<(), Exit> {
+    let sessions = list.record.sessions(&list.at)?;
+    if list.shape.json {
+        return Ok(paint::json(&sessions)?);
+    }
+    let head = [
+        "SESSION", "WHO", "TARGET", "STARTED", "STATE", "COMMANDS", "DENIED", "REASON",
+    ];
+    let mut table = paint::Table::new(&head);
+    for session in &sessions {
+        table.row([
+            &session.id.to_string(),
+            &session.identity,
+            &session.target,
+            &session.started.rfc3339(),
+            state(session.state),
+            &session.commands.to_string(),
+            &session.denied.to_string(),
+            &session.reason,
+        ]);
+    }
+    Ok(table.print("no session was recorded")?)
+}
+
+fn state(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Live => "live",
+        SessionState::Sealed => "sealed",
+        SessionState::Interrupted => "interrupted",
+    }
+}
+
+fn show(one: &One) -> Result<(), Exit> {
+    let sessions = one.record.sessions(&one.at)?;
+    let session = sessions
+        .into_iter()
+        .find(|session| session.id == one.id)
+        .ok_or_else(|| unknown(one.id))?;
+    if one.shape.json {
+        return Ok(paint::json(&session)?);
+    }
+    for (name, value) in [
+        ("session", session.id.to_string()),
+        ("who", escape_line(&session.identity)),
+        ("target", escape_line(&session.target)),
+        ("started", session.started.rfc3339()),
+        ("ended", session.ended.rfc3339()),
+        ("state", state(session.state).to_owned()),
+        ("reason", escape_line(&session.reason)),
+        (
+            "commands",
+            format!("{}, {} denied", session.commands, session.denied),
+        ),
+        (
+            "released",
+            format!("{} rows, {} bytes", session.rows, session.bytes),
+        ),
+        ("entries", session.entries.to_string()),
+    ] {
+        paint::say(&format!("{name:10} {value}"))?;
+    }
+    Ok(())
+}
+
+fn play(replay: &Replay) -> Result<(), Exit> {
+    let one = &replay.one;
+    let dir = one.record.dir(&one.at)?;
+    let broken = |error: portcullis_journal::Error| Exit::refused(explain(&error));
+    let mut entries = portcullis_journal::entries(&dir, one.id)
+        .map_err(broken)?
+        .peekable();
+    if entries.peek().is_none() {
+        return Err(unknown(one.id));
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let options = ReplayOptions {
+        rows_max: replay.rows,
+        verbose: replay.verbose,
+        ..ReplayOptions::default()
+    };
+    match one.shape.json {
+        true => replay_jsonl(entries, &mut out).map_err(broken)?,
+        false => replay_text(entries, &options, &mut out).map_err(broken)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn unknown(id: SessionId) -> Exit {
+    Exit::refused_with(
+        format!("the record has no session {id}"),
+        "`portcullis sessions list --recorded` shows what it has",
+    )
+}
+
+fn end(kill: &KillOne) -> Result<(), Exit> {
+    let body = Kill {
+        reason: kill.reason.clone(),
+    };
+    let path = format!("/v1/sessions/{}", kill.id);
+    kill.at.send::<Value>(Method::DELETE, &path, &body)?;
+    Ok(paint::say(&format!("{} was ended", kill.id))?)
+}
+
+pub(super) fn revoke(revoke: &Revoke) -> Result<(), Exit> {
+    let body = Revocation {
+        issuer: Some(revoke.issuer.clone()),
+        subject: revoke.subject.clone(),
+        token_id: revoke.token_id.clone(),
+        reason: revoke.reason.clone(),
+    };
+    let answer: Value = revoke.at.send(Method::POST, "/v1/revocations", &body)?;
+    let ended = answer["ended"].as_u64().unwrap_or(0);
+    Ok(paint::say(&format!(
+        "revoked; {ended} sessions were ended"
+    ))?)
+}

@@ -1,0 +1,112 @@
+//! The command line as people meet it: help that teaches, codes that mean something.
+
+use super::*;
+use clap::CommandFactory;
+
+/// Compared with the committed text; `UPDATE_GOLDEN=1` writes it anew.
+fn golden(name: &str, text: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("src/cli/golden")
+        .join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("make");
+        std::fs::write(&path, text).expect("write");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        committed, text,
+        "{name} is stale: run the test with UPDATE_GOLDEN=1"
+    );
+}
+
+#[test]
+fn the_help_is_the_committed_one() {
+    let mut text = String::new();
+    let mut cli = Cli::command().term_width(100);
+    cli.build();
+    text.push_str(&cli.render_long_help().to_string());
+    for name in [
+        "run",
+        "check",
+        "approvals",
+        "sessions",
+        "journal",
+        "dev-issuer",
+    ] {
+        let command = cli.find_subcommand_mut(name).expect(name);
+        text.push_str(&format!("\n==== portcullis {name} ====\n"));
+        text.push_str(&command.render_long_help().to_string());
+    }
+    let text: Vec<&str> = text.lines().map(str::trim_end).collect();
+    golden("help.txt", &(text.join("\n") + "\n"));
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_listing_has_json() {
+    for line in [
+        "status",
+        "connections",
+        "reload",
+        "sessions list",
+        "approvals list",
+        "journal verify",
+        "check",
+        "config print",
+        "policy test x",
+        "plugin inspect x",
+        "sessions show s-00000000000000000000000000",
+    ] {
+        let words = ["portcullis"]
+            .into_iter()
+            .chain(line.split(' '))
+            .chain(["--json"]);
+        assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_token_is_never_an_argument() {
+    let words = [
+        "portcullis",
+        "approvals",
+        "approve",
+        "ap-1",
+        "--reason",
+        "x",
+        "--token",
+        "y",
+    ];
+    assert!(Cli::try_parse_from(words).is_err());
+}
+
+#[test]
+fn exit_codes_are_part_of_the_interface() {
+    let unreachable = Exit::Unreachable {
+        socket: PathBuf::from("/nowhere"),
+        source: std::io::ErrorKind::NotFound.into(),
+    };
+    for (exit, code) in [
+        (Exit::refused("no"), 1),
+        (Exit::Found, 1),
+        (unreachable, 3),
+        (Exit::Start("no".to_owned()), 4),
+    ] {
+        assert_eq!(exit.code(), code, "{exit}");
+    }
+}
+
+#[test]
+fn without_a_gateway_the_code_is_three() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = Whereabouts {
+        config: PathBuf::from("/nowhere"),
+        socket: Some(folder.path().join("admin.sock")),
+    };
+    let answer: Result<serde_json::Value, Exit> = at.get("/v1/status");
+    assert_eq!(answer.expect_err("nobody is there").code(), 3);
+}

@@ -1,0 +1,426 @@
+//! The front desk: who, whether, on record, with which key. In exactly this order and nowhere else:
+//! identity verifies, revocations are looked up, the connection is found by name, policy is asked (and
+//! people, where policy says so), the journal admits, the vault mints. Every refusal is a sentence with a
+//! hint for the client, and an entry in the record without the token.
+//!
+//! It refuses to go on when any step has no answer, and to leave a gap: whoever is revoked, or loses the
+//! policy's grant, between the question and the entry in the registry is turned away all the same.
+
+mod access_request;
+mod parts;
+mod refusals;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use parts::{Access, Books, Connection, Login, Serving, Streamed, Streams, Verify};
+
+use crate::config::{OnTokenExpiry, SessionLife};
+use crate::metrics::Watched;
+use crate::registry::{End, Ground, Pass, Registry};
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use bytes::Bytes;
+use parts::{Asking, Granted};
+use portcullis_console::{Metrics, Outcome};
+use portcullis_gate::{
+    Admission, ApprovalDesk, BoxFuture, Clock, Decide, Examine, FrontDesk, Gate, Knock, Knocking,
+    Parts, Proof, Tether, Tripwire,
+};
+use portcullis_identity::Revocations;
+use portcullis_model::{
+    Blame, Denial, Fault, Identity, Obligations, Session, SessionId, Timestamp, Verdict,
+};
+use refusals::Refusals;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Settings of our own travel under this prefix and never reach an upstream.
+const OWN_SETTINGS: &str = "portcullis.";
+/// Where a client says why it comes: `options=-c portcullis.reason=…`.
+const REASON: &str = "portcullis.reason";
+
+/// Everything the front desk asks of others.
+pub struct Desk {
+    /// Who.
+    pub verify: Arc<dyn Verify>,
+    /// Who no longer.
+    pub revocations: Arc<Revocations>,
+    /// What there is to connect to, and the plugins in use. Swapped as a whole.
+    pub serving: ArcSwap<Serving>,
+    /// Whether.
+    pub access: Arc<dyn Access>,
+    /// Policy for commands, handed to each gate.
+    pub decide: Arc<dyn Decide>,
+    /// The record.
+    pub books: Arc<dyn Books>,
+    /// People.
+    pub approvals: Arc<dyn ApprovalDesk>,
+    /// Facts of statements, handed to each gate.
+    pub examine: Arc<dyn Examine>,
+    /// Secrets that must never be shown, handed to each gate.
+    pub tripwire: Arc<dyn Tripwire>,
+    /// Who is here.
+    pub registry: Arc<Registry>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// This node's name.
+    pub node: String,
+    /// How long sessions live.
+    pub life: SessionLife,
+}
+
+/// The front desk. One for all listeners.
+pub struct Reception {
+    desk: Desk,
+    refusals: Refusals,
+}
+
+impl FrontDesk for Reception {
+    fn admit<'a>(
+        &'a self,
+        knock: Knock,
+        waiting: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Admission, Denial>> {
+        Box::pin(async move {
+            let mut seen = None;
+            let answer = self.receive(&knock, waiting, &mut seen).await;
+            // A name that nobody configured is the client's own word and no label.
+            let target = match self.desk.serving.load().connection(&knock.target) {
+                Some(connection) => connection.target.name.clone(),
+                None => "-".to_owned(),
+            };
+            match &answer {
+                Ok(_) => self.desk.metrics.knocked(&target, Outcome::Admitted),
+                Err(denial) => {
+                    self.desk.metrics.knocked(&target, Outcome::Refused);
+                    self.desk.metrics.denied(&denial.rule);
+                    self.refusals
+                        .note(&self.desk, &knock, seen.as_deref(), denial);
+                }
+            }
+            answer
+        })
+    }
+}
+
+impl Reception {
+    /// Opens the desk.
+    #[must_use]
+    pub fn new(desk: Desk) -> Self {
+        Self {
+            desk,
+            refusals: Refusals::new(),
+        }
+    }
+
+    /// What the desk asks of others.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// The order of things. `seen` becomes the identity as soon as it is verified.
+    async fn receive(
+        &self,
+        knock: &Knock,
+        waiting: Knocking<'_>,
+        seen: &mut Option<Arc<Identity>>,
+    ) -> Result<Admission, Denial> {
+        let desk = &self.desk;
+        let serving = desk.serving.load_full();
+        let Proof::Password(token) = &knock.proof;
+        let identity = Arc::new(desk.verify.verify((**token).as_ref()).await?);
+        *seen = Some(Arc::clone(&identity));
+        desk.not_revoked(&identity, None)?;
+        let connection = find(&serving, knock)?;
+        let asking = Asking {
+            identity: &identity,
+            connection: &connection,
+            knock,
+        };
+        let granted = desk.ask(&asking, waiting).await?;
+        let session = Arc::new(desk.session(&asking, &granted)?);
+        let pass = desk.enter(&session, knock, &granted.decision.obligations);
+        // Whatever was revoked or reloaded while we asked had nobody to sever yet.
+        desk.not_revoked(&identity, Some(session.id))?;
+        desk.still_granted(&asking, &granted)?;
+        desk.admit(&serving, &connection, &session, granted, knock, pass)
+            .await
+    }
+}
+
+fn find(serving: &Serving, knock: &Knock) -> Result<Arc<Connection>, Denial> {
+    let found = serving.connection(&knock.target);
+    found
+        .filter(|connection| connection.target.protocol == knock.protocol)
+        .ok_or_else(|| {
+            Denial::new(
+                "access/no-such-connection",
+                "the gateway has no connection of that name",
+            )
+            .hint("The name goes where the database name goes; ask the operator which there are.")
+        })
+}
+
+impl Desk {
+    fn not_revoked(&self, identity: &Identity, session: Option<SessionId>) -> Result<(), Denial> {
+        match self.revocations.covers(identity, session, (self.clock)()) {
+            None => Ok(()),
+            Some(_) => Err(revoked()),
+        }
+    }
+
+    /// Policy, and people where policy asks for them.
+    async fn ask(&self, asking: &Asking<'_>, waiting: Knocking<'_>) -> Result<Granted, Denial> {
+        let revision = self.access.revision();
+        let decision = self.connect(asking, None)?;
+        match decision.verdict.clone() {
+            Verdict::Allow { .. } => Ok(Granted {
+                decision,
+                revision,
+                access_request: None,
+            }),
+            Verdict::Deny(denial) => Err(denial),
+            Verdict::Hold(requirements) => self.request_access(asking, requirements, waiting).await,
+        }
+    }
+
+    fn connect(
+        &self,
+        asking: &Asking<'_>,
+        access_request: Option<&str>,
+    ) -> Result<portcullis_model::Decision, Denial> {
+        let question = asking.question(&self.node, access_request, (self.clock)());
+        self.access
+            .connect(&question)
+            .map_err(|fault| self.broken(&fault))
+    }
+
+    /// The grant, asked again when another policy set has come to serve meanwhile.
+    fn still_granted(&self, asking: &Asking<'_>, granted: &Granted) -> Result<(), Denial> {
+        if self.access.revision() == granted.revision {
+            return Ok(());
+        }
+        let request = granted.access_request.as_deref();
+        match self.connect(asking, request)?.verdict {
+            Verdict::Allow { .. } => Ok(()),
+            Verdict::Deny(denial) => Err(denial),
+            Verdict::Hold(_) => Err(ground_lost()),
+        }
+    }
+
+    fn session(&self, asking: &Asking<'_>, granted: &Granted) -> Result<Session, Denial> {
+        let id = self.fresh_id()?;
+        let mut target = (*asking.connection.target).clone();
+        if let Some(role) = &granted.decision.obligations.role {
+            target.role = Some(role.clone());
+        }
+        Ok(Session {
+            id,
+            identity: Arc::clone(asking.identity),
+            login: asking.connection.login.name(id),
+            target: Arc::new(target),
+            client: asking.knock.client.clone(),
+            started: (self.clock)(),
+            node: self.node.clone(),
+            reason: asking.reason().map(str::to_owned),
+            access_request: granted.access_request.clone(),
+        })
+    }
+
+    fn fresh_id(&self) -> Result<SessionId, Denial> {
+        let mut bytes = [0; 16];
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| self.broken(&Fault::bare(Blame::Gateway, "draw a session id")))?;
+        Ok(SessionId(u128::from_be_bytes(bytes)))
+    }
+
+    fn enter(&self, session: &Arc<Session>, knock: &Knock, granted: &Obligations) -> Arc<Pass> {
+        let ground = Ground {
+            login: knock.login.clone(),
+            settings: knock.settings.clone(),
+            replication: knock.replication,
+        };
+        let end = self.end(&session.identity, granted, session.started);
+        self.registry.enter(Arc::clone(session), ground, end)
+    }
+
+    /// The first moment that ends the session by itself.
+    fn end(&self, identity: &Identity, granted: &Obligations, started: Timestamp) -> End {
+        let longest = granted
+            .session_max
+            .map_or(self.life.max.0, |max| max.min(self.life.max.0));
+        let age = End {
+            at: started.after(longest),
+            denial: Denial::new("session/max", "the session has reached its longest life")
+                .hint("Connect again."),
+        };
+        let token = match self.life.on_token_expiry {
+            OnTokenExpiry::Continue => return age,
+            OnTokenExpiry::Close => identity.expires,
+            OnTokenExpiry::Grace => identity.expires.after(self.life.grace.0),
+        };
+        if age.at <= token {
+            return age;
+        }
+        End {
+            at: token,
+            denial: Denial::new(
+                "session/token-expired",
+                "the token of this session has expired",
+            )
+            .hint("Get a fresh token and connect again."),
+        }
+    }
+
+    /// On record first; only then a key is made.
+    async fn admit(
+        &self,
+        serving: &Serving,
+        connection: &Connection,
+        session: &Arc<Session>,
+        granted: Granted,
+        knock: &Knock,
+        pass: Arc<Pass>,
+    ) -> Result<Admission, Denial> {
+        let broken = |fault: Fault| self.broken(&fault);
+        let streamed = serving.streams.open(session).await.map_err(broken)?;
+        let who = &session.identity.principal;
+        let parts = Parts {
+            session: Arc::clone(session),
+            examine: Arc::clone(&self.examine),
+            classify: streamed.classify,
+            decide: Arc::new(Watched::new(
+                Arc::clone(&self.decide),
+                Arc::clone(pass.live()),
+                Arc::clone(&self.metrics),
+            )),
+            mask: streamed.mask,
+            record: self.books.session(session.id, who).map_err(broken)?,
+            tripwire: Arc::clone(&self.tripwire),
+            catalog: Arc::clone(&connection.catalog),
+            granted: granted.decision.obligations.clone(),
+        };
+        let entry = admit_entry(session, &granted, serving);
+        let gate = Gate::open(parts, entry, (self.clock)()).map_err(broken)?;
+        let obligations = &granted.decision.obligations;
+        let minted = async {
+            let addresses = connection.addresses().await?;
+            let credential = connection.login.open(session, obligations).await?;
+            Ok::<_, Fault>((addresses, credential))
+        };
+        let (upstream, credential) = match minted.await {
+            Ok(minted) => minted,
+            Err(fault) => return Err(self.unminted(gate, &fault, connection)),
+        };
+        tracing::info!(
+            session = %session.id, target = session.target.name, kind = ?session.identity.kind,
+            "admitted"
+        );
+        Ok(Admission {
+            gate,
+            credential,
+            upstream,
+            database: connection.database.clone(),
+            settings: upstream_settings(&knock.settings),
+            tether: pass as Arc<dyn Tether>,
+            approvals: Arc::clone(&self.approvals),
+            target: Arc::clone(&session.target),
+            session: session.id,
+        })
+    }
+
+    /// The target gave no login: the record is sealed with that.
+    fn unminted(&self, gate: Gate, fault: &Fault, connection: &Connection) -> Denial {
+        let name = &connection.target.name;
+        self.metrics.fault(fault);
+        tracing::error!(
+            target = name,
+            fault = fault.chain(),
+            "cannot log in to a target"
+        );
+        if let Err(fault) =
+            gate.finish("the gateway could not log in to the target", (self.clock)())
+        {
+            self.metrics.fault(&fault);
+            tracing::error!(fault = fault.chain(), "a session's record stays unsealed");
+        }
+        Denial::new(
+            "fault/upstream",
+            format!("the gateway cannot log in to {name} right now"),
+        )
+        .hint("Try again in a minute, or tell the operator; the gateway's log says why.")
+    }
+
+    /// What a client is told when something of ours broke.
+    fn broken(&self, fault: &Fault) -> Denial {
+        self.metrics.fault(fault);
+        tracing::error!(fault = fault.chain(), "nobody can be admitted");
+        let label = fault.blame.label();
+        Denial::new(
+            format!("fault/{label}"),
+            "the gateway cannot admit anybody right now",
+        )
+        .hint("Try again in a minute, or tell the operator; the gateway's log says why.")
+    }
+}
+
+/// What somebody is told whose identity, token or session was revoked.
+#[must_use]
+pub fn revoked() -> Denial {
+    Denial::new(
+        "identity/revoked",
+        "the identity or its token has been revoked",
+    )
+    .hint("Ask whoever runs the gateway.")
+}
+
+/// What a session is told that policy would no longer open as it is.
+#[must_use]
+pub fn ground_lost() -> Denial {
+    Denial::new(
+        "access/ground-lost",
+        "the policy has changed, and this session needs an approval now",
+    )
+    .hint("Connect again to ask for it.")
+}
+
+fn admit_entry(session: &Session, granted: &Granted, serving: &Serving) -> Bytes {
+    let decision = &granted.decision;
+    let rule = match &decision.verdict {
+        Verdict::Allow { rule } => rule.clone(),
+        Verdict::Deny(denial) => denial.rule.clone(),
+        Verdict::Hold(requirements) => {
+            let rules: Vec<_> = requirements.iter().map(|r| r.rule.as_str()).collect();
+            rules.join(" ")
+        }
+    };
+    // The input is our own JSON; should it not read back, the record holds it as text.
+    let input = serde_json::from_slice(&decision.input)
+        .unwrap_or_else(|_| json!(String::from_utf8_lossy(&decision.input)));
+    let more = json!({
+        "connect": {
+            "rule": rule,
+            "revision": decision.revision,
+            "reasons": decision.reasons,
+            "would": decision.would,
+            "obligations": decision.obligations,
+            "input": input,
+        },
+        "plugins": serving.streams.plugins(),
+    });
+    let more = more.as_object().cloned().unwrap_or_default();
+    portcullis_journal::admit_payload(session, more)
+}
+
+fn upstream_settings(settings: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    settings
+        .iter()
+        .filter(|(name, _)| !name.to_ascii_lowercase().starts_with(OWN_SETTINGS))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! What the front desk asks of others, as narrow as it asks: so that its order can be tested without a
+//! network, and so that it holds no more of anybody than it needs.
+
+use super::REASON;
+use portcullis_console::PluginRow;
+use portcullis_gate::{
+    BoxFuture, Catalog, Classify, Credential, Knock, Mask, Record, Upstream, UpstreamTls,
+};
+use portcullis_model::{
+    Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Target,
+    Timestamp,
+};
+use portcullis_policy::ConnectQuestion;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Proof in, identity out. Implemented over `identity`.
+pub trait Verify: Send + Sync {
+    /// The identity, or what to tell the client.
+    fn verify<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<Identity, Denial>>;
+}
+
+/// The connect rule. Implemented over `policy`.
+pub trait Access: Send + Sync {
+    /// May this identity open this target?
+    ///
+    /// # Errors
+    /// When the question cannot be put; then the answer is no.
+    fn connect(&self, question: &ConnectQuestion<'_>) -> Result<Decision, Fault>;
+    /// Changes when another policy set is serving.
+    fn revision(&self) -> Arc<str>;
+}
+
+/// The record. Implemented over `journal`.
+pub trait Books: Send + Sync {
+    /// The record of a new session.
+    ///
+    /// # Errors
+    /// When it cannot be written: then there is no session.
+    fn session(&self, id: SessionId, who: &Principal) -> Result<Box<dyn Record>, Fault>;
+    /// An entry of the node's own. Never a secret.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn note(&self, event: &str, detail: &Value) -> Result<(), Fault>;
+}
+
+/// How sessions log in to one target. Implemented over `vault`.
+pub trait Login: Send + Sync {
+    /// The login name that the session of this id will have.
+    fn name(&self, id: SessionId) -> String;
+    /// Makes the login, bounded by what was granted.
+    fn open<'a>(
+        &'a self,
+        session: &'a Session,
+        granted: &'a Obligations,
+    ) -> BoxFuture<'a, Result<Box<dyn Credential>, Fault>>;
+    /// Waits until the logins of sessions that are over have ended on the target, at most this long.
+    /// Returns how many are left.
+    fn settle(&self, within: Duration) -> BoxFuture<'_, usize>;
+}
+
+/// The plugins. Implemented over `sandbox`.
+pub trait Streams: Send + Sync {
+    /// Fresh instances for one stream.
+    fn open<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>>;
+    /// Which plugins are in use, for the record.
+    fn plugins(&self) -> Vec<PluginRow>;
+}
+
+/// The plugin instances of one stream.
+pub struct Streamed {
+    /// Classifiers.
+    pub classify: Box<dyn Classify>,
+    /// Maskers.
+    pub mask: Box<dyn Mask>,
+}
+
+/// Something clients may ask for by name, ready for use.
+pub struct Connection {
+    /// What policy and clients know of it.
+    pub target: Arc<Target>,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The database there.
+    pub database: String,
+    /// How the way there is protected.
+    pub tls: UpstreamTls,
+    /// How sessions log in.
+    pub login: Arc<dyn Login>,
+    /// What its relations are.
+    pub catalog: Arc<dyn Catalog>,
+}
+
+impl Connection {
+    /// Resolved anew for every session, so that a database may move.
+    ///
+    /// # Errors
+    /// When the name has no address.
+    pub async fn addresses(&self) -> Result<Upstream, Fault> {
+        let fault = |error| Fault::new(Blame::Upstream, "resolve the name of a target", error);
+        let addresses: Vec<_> = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(fault)?
+            .collect();
+        if addresses.is_empty() {
+            return Err(Fault::bare(Blame::Upstream, "resolve the name of a target"));
+        }
+        Ok(Upstream {
+            host: self.host.clone(),
+            addresses,
+            tls: self.tls.clone(),
+        })
+    }
+}
+
+/// What there is to connect to, and the plugins in use: swapped as a whole by a reload.
+pub struct Serving {
+    /// By name.
+    pub connections: BTreeMap<String, Arc<Connection>>,
+    /// The plugins.
+    pub streams: Arc<dyn Streams>,
+}
+
+impl Serving {
+    /// The connection of that name.
+    #[must_use]
+    pub fn connection(&self, name: &str) -> Option<Arc<Connection>> {
+        self.connections.get(name).cloned()
+    }
+}
+
+/// Who asks for what.
+pub(super) struct Asking<'a> {
+    pub identity: &'a Arc<Identity>,
+    pub connection: &'a Connection,
+    pub knock: &'a Knock,
+}
+
+impl Asking<'_> {
+    /// Why the client says it comes.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.knock.settings.get(REASON).map(String::as_str)
+    }
+
+    pub(super) fn question<'q>(
+        &'q self,
+        node: &'q str,
+        access_request: Option<&'q str>,
+        now: Timestamp,
+    ) -> ConnectQuestion<'q> {
+        ConnectQuestion {
+            identity: self.identity,
+            target: &self.connection.target,
+            client: &self.knock.client,
+            node,
+            login: Some(&self.knock.login),
+            settings: &self.knock.settings,
+            replication: self.knock.replication,
+            reason: self.reason(),
+            access_request,
+            now,
+        }
+    }
+}
+
+/// A yes, with what it stands on.
+pub(super) struct Granted {
+    pub decision: Decision,
+    /// The policy set that said so.
+    pub revision: Arc<str>,
+    /// The access request that opened it, if one was needed.
+    pub access_request: Option<String>,
+}

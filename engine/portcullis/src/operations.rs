@@ -1,0 +1,257 @@
+//! What operators may see and do, over the admin socket. Everything done is in the record, with the uid
+//! that did it.
+
+use crate::assemble::Gateway;
+use crate::front_desk::revoked;
+use crate::registry::Registry;
+use crate::reload::Reloader;
+use parking_lot::Mutex;
+use portcullis_console::{
+    Approval, Ballot, Caller, Check, ConnectionRow, Kill, Operations, PluginRow, Refused, Reloaded,
+    Revocation, SessionRow, Status,
+};
+use portcullis_gate::BoxFuture;
+use portcullis_journal::Health;
+use portcullis_model::{Denial, Fault, Principal, SessionId, Timestamp};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The gateway as its operators see it.
+pub struct Front {
+    gateway: Arc<Gateway>,
+    reloader: Arc<Reloader>,
+    started: Timestamp,
+    listeners: Vec<String>,
+    state: Mutex<&'static str>,
+}
+
+impl Front {
+    /// A view of a gateway that listens at `listeners`.
+    #[must_use]
+    pub fn new(
+        gateway: Arc<Gateway>,
+        reloader: Arc<Reloader>,
+        listeners: Vec<String>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            started: (gateway.clock)(),
+            gateway,
+            reloader,
+            listeners,
+            state: Mutex::new("serving"),
+        })
+    }
+
+    /// From now on the node is not ready.
+    pub fn drain(&self) {
+        *self.state.lock() = "draining";
+    }
+
+    fn registry(&self) -> &Arc<Registry> {
+        &self.gateway.reception.desk().registry
+    }
+
+    /// What cannot be recorded is not done.
+    fn on_record(&self, event: &str, detail: &Value) -> Result<(), Refused> {
+        let noted = self.gateway.journal.node(event, detail);
+        noted.map(drop).map_err(|fault: Fault| {
+            tracing::error!(fault = fault.chain(), "an admin action cannot be recorded");
+            Refused::new(503, "the record cannot be written, so nothing was done")
+                .hint("`portcullis status` says what is wrong with it")
+        })
+    }
+
+    fn plugins(&self) -> Vec<PluginRow> {
+        let serving = self.gateway.reception.desk().serving.load();
+        serving.streams.plugins()
+    }
+}
+
+impl Operations for Front {
+    fn status(&self) -> Status {
+        let approvals = self.gateway.people.list();
+        Status {
+            node: self.gateway.loaded.load().config.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started.rfc3339(),
+            state: (*self.state.lock()).to_owned(),
+            policy_revision: self.gateway.policy.revision().to_string(),
+            plugins: self.plugins(),
+            listeners: self.listeners.clone(),
+            sessions: self.registry().len(),
+            approvals_pending: approvals.iter().filter(|a| a.state == "pending").count(),
+            last_reload: self.reloader.last(),
+            checks: self.readiness(),
+        }
+    }
+
+    fn readiness(&self) -> Vec<Check> {
+        let state = *self.state.lock();
+        let (journal, detail) = match self.gateway.journal.health() {
+            Health::Well => (true, "can be written".to_owned()),
+            Health::Full => (
+                false,
+                "the disk is full: make room, sessions can only end".to_owned(),
+            ),
+            Health::Poisoned(what) => {
+                (false, format!("a write has failed, restart needed: {what}"))
+            }
+            Health::Closed => (false, "is closed".to_owned()),
+        };
+        let check = |name: String, ok, detail| Check { name, ok, detail };
+        let mut checks = vec![
+            check("accepting".to_owned(), state == "serving", state.to_owned()),
+            check("journal".to_owned(), journal, detail),
+        ];
+        checks.extend(self.gateway.doormen.state().into_iter().map(|issuer| {
+            let ok = issuer.keys > 0;
+            let detail = match (ok, issuer.failing) {
+                (true, false) => format!("{} keys", issuer.keys),
+                (true, true) => format!("{} keys; the last fetch failed", issuer.keys),
+                (false, _) => "no keys yet: nobody from there can log in".to_owned(),
+            };
+            check(format!("issuer {}", issuer.name), ok, detail)
+        }));
+        checks
+    }
+
+    fn sessions(&self) -> Vec<SessionRow> {
+        self.registry()
+            .all()
+            .iter()
+            .map(|live| live.row())
+            .collect()
+    }
+
+    fn kill(&self, id: SessionId, kill: &Kill, by: Caller) -> Result<(), Refused> {
+        let live = self.registry().find(id).ok_or_else(|| {
+            Refused::new(404, format!("there is no live session {id}"))
+                .hint("`portcullis sessions list` shows them")
+        })?;
+        self.on_record(
+            "session_killed",
+            &json!({"session": id, "reason": kill.reason, "uid": by.uid}),
+        )?;
+        let why = match kill.reason.trim() {
+            "" => "an operator has ended the session".to_owned(),
+            reason => format!("an operator has ended the session: {reason}"),
+        };
+        live.sever(Denial::new("admin/kill", why).hint("Ask whoever runs the gateway."));
+        Ok(())
+    }
+
+    fn revoke(&self, revocation: &Revocation, by: Caller) -> Result<usize, Refused> {
+        let now = (self.gateway.clock)();
+        let Revocation {
+            issuer: Some(issuer),
+            subject,
+            token_id,
+            reason,
+        } = revocation
+        else {
+            return Err(Refused::new(
+                400,
+                "name the issuer, and a subject or a token",
+            ));
+        };
+        let detail = json!({
+            "issuer": issuer, "subject": subject, "token_id": token_id, "reason": reason,
+            "uid": by.uid,
+        });
+        self.on_record("revoked", &detail)?;
+        let ledger = &self.gateway.ledger;
+        let kept = match (subject, token_id) {
+            (Some(subject), None) => {
+                let who = Principal {
+                    issuer: issuer.clone(),
+                    subject: subject.clone(),
+                };
+                ledger.revoke_principal(who, now)
+            }
+            (None, Some(id)) => ledger.revoke_token(issuer.clone(), id.clone(), now),
+            _ => return Err(Refused::new(400, "name either a subject or a token")),
+        };
+        // Even when it could not be kept on disk, it is in force now.
+        let revocations = &self.gateway.reception.desk().revocations;
+        let ended = self.registry().sever(|live| {
+            let session = &live.session;
+            let covered = revocations.covers(&session.identity, Some(session.id), now);
+            covered.map(|_| revoked())
+        });
+        match kept {
+            Ok(()) => Ok(ended),
+            Err(error) => {
+                tracing::error!(error = %error, "a revocation does not outlive a restart");
+                Err(Refused::new(
+                    500,
+                    format!("in force, but not kept over a restart: {error}"),
+                ))
+            }
+        }
+    }
+
+    fn approvals(&self) -> Vec<Approval> {
+        self.gateway.people.list()
+    }
+
+    fn vote<'a>(
+        &'a self,
+        id: &'a str,
+        ballot: &'a Ballot,
+        _: Caller,
+    ) -> BoxFuture<'a, Result<Approval, Refused>> {
+        Box::pin(self.gateway.people.vote(id, ballot))
+    }
+
+    fn connections(&self) -> Vec<ConnectionRow> {
+        let loaded = self.gateway.loaded.load();
+        loaded
+            .config
+            .connections
+            .iter()
+            .map(crate::assemble::connection_row)
+            .collect()
+    }
+
+    fn reload(&self, by: Caller) -> BoxFuture<'_, Result<Reloaded, Refused>> {
+        Box::pin(async move {
+            let asked = format!("uid {}", by.uid);
+            Ok(self.reloader.reload(&asked).await)
+        })
+    }
+
+    fn journal_public_key(&self) -> String {
+        self.gateway.journal.public_key().to_string()
+    }
+
+    fn measure(&self) {
+        let metrics = &self.gateway.metrics;
+        for stats in self.gateway.sandbox.stats() {
+            let name = format!("{}@{}", stats.name, stats.version);
+            let seconds = Duration::from_nanos(stats.nanoseconds).as_secs_f64();
+            for (count, value) in [
+                ("calls", stats.calls as f64),
+                ("failures", stats.failures as f64),
+                ("seconds", seconds),
+                ("edits", stats.edits as f64),
+                ("live_instances", stats.live_instances as f64),
+                ("quarantined", stats.quarantined as f64),
+            ] {
+                metrics.plugin(&name, count, value);
+            }
+        }
+        let approvals = self.gateway.people.list();
+        for state in [
+            "pending",
+            "approved",
+            "consumed",
+            "denied",
+            "expired",
+            "withdrawn",
+        ] {
+            metrics.approvals(state, approvals.iter().filter(|a| a.state == state).count());
+        }
+        metrics.journal_well(self.gateway.journal.health() == Health::Well);
+    }
+}

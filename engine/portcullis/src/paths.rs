@@ -1,0 +1,54 @@
+//! What stands where below the state folder. The folder is the gateway's alone.
+
+use crate::assemble::Broken;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The record.
+#[must_use]
+pub fn journal(state: &Path) -> PathBuf {
+    state.join("journal")
+}
+
+/// The record's signing key. Its public half stands beside it, with `.pub` added.
+#[must_use]
+pub fn journal_key(state: &Path) -> PathBuf {
+    state.join("keys").join("journal")
+}
+
+/// The public half of the record's signing key.
+#[must_use]
+pub fn journal_public_key(state: &Path) -> PathBuf {
+    state.join("keys").join("journal.pub")
+}
+
+/// Compiled plugins.
+#[must_use]
+pub fn plugin_cache(state: &Path) -> PathBuf {
+    state.join("plugins")
+}
+
+/// Who is refused for good.
+#[must_use]
+pub fn revocations(state: &Path) -> PathBuf {
+    state.join("revocations.json")
+}
+
+/// Makes the folders, with mode 0700.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn make(state: &Path) -> Result<(), Broken> {
+    for folder in [state.to_owned(), state.join("keys"), plugin_cache(state)] {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| Broken::Folder {
+                path: folder.display().to_string(),
+                source,
+            })?;
+    }
+    Ok(())
+}
