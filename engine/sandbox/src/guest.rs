@@ -1,0 +1,233 @@
+//! One live instance: its store, its limits, its clock. After anything but an answer it is gone: nothing here
+//! can call an instance again that has trapped.
+
+use crate::contract::{self, Batch, Classification, Column, Edits, Lifecycle, Message, Work};
+use crate::engine::{InFlight, TICK};
+use crate::error::Failure;
+use crate::stats::Counts;
+use portcullis_model::{RowShape, limits};
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::InstancePre;
+use wasmtime::{
+    Engine, PoolConcurrencyLimitError, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline,
+};
+
+/// Log lines of one call.
+const LOG_LINES: u32 = 8;
+
+/// What the store knows of its guest.
+pub(crate) struct Guest {
+    limits: StoreLimits,
+    counts: Arc<Counts>,
+    ticks_left: u32,
+    lines_left: u32,
+}
+
+impl Guest {
+    pub(crate) fn log(&mut self, code: u32, value: u64) {
+        if self.lines_left > 0 {
+            self.lines_left -= 1;
+            tracing::debug!(plugin = %self.counts.plugin, code, value, "plugin");
+        }
+    }
+
+    pub(crate) fn count(&self, counter: u32, by: u64) {
+        self.counts.own(counter, by);
+    }
+}
+
+/// The bounds of an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) memory: usize,
+    pub(crate) call: Duration,
+}
+
+/// A configured instance.
+pub(crate) struct Live {
+    store: Store<Guest>,
+    lifecycle: Lifecycle,
+    work: Work,
+    call_ticks: u32,
+    told: Option<u32>,
+    opened: bool,
+    in_flight: Arc<InFlight>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.store.data().counts.gone();
+    }
+}
+
+/// Runs one call of the guest under a deadline. A macro because the typed functions differ.
+macro_rules! call {
+    ($live:expr, $function:expr, $ticks:expr, $arguments:expr) => {{
+        let live = $live;
+        let _running = live.in_flight.enter();
+        let guest = live.store.data_mut();
+        (guest.ticks_left, guest.lines_left) = ($ticks, LOG_LINES);
+        live.store.set_epoch_deadline(1);
+        $function
+            .call_async(&mut live.store, $arguments)
+            .await
+            .map_err(failure)
+    }};
+}
+
+impl Live {
+    /// Instantiates a component. Not configured yet.
+    pub(crate) async fn start(
+        engine: &Engine,
+        component: &InstancePre<Guest>,
+        masker: bool,
+        bounds: Bounds,
+        counts: &Arc<Counts>,
+        in_flight: &Arc<InFlight>,
+    ) -> Result<Self, Failure> {
+        let limits = StoreLimitsBuilder::new().memory_size(bounds.memory).build();
+        let guest = Guest {
+            limits,
+            counts: counts.clone(),
+            ticks_left: ticks(limits::PLUGIN_CONFIGURE_MAX),
+            lines_left: LOG_LINES,
+        };
+        let mut store = Store::new(engine, guest);
+        store.limiter(|guest| &mut guest.limits);
+        store.set_hostcall_fuel(limits::PLUGIN_ANSWER_BYTES_MAX);
+        store.epoch_deadline_callback(|mut store| {
+            let guest = store.data_mut();
+            guest.ticks_left = guest.ticks_left.saturating_sub(1);
+            Ok(match guest.ticks_left {
+                0 => UpdateDeadline::Interrupt,
+                // `Yield` would be rescheduled ahead of everything else on the worker.
+                _ => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+            })
+        });
+        store.set_epoch_deadline(1);
+        let running = in_flight.enter();
+        let instance = component
+            .instantiate_async(&mut store)
+            .await
+            .map_err(start_failure)?;
+        drop(running);
+        let (lifecycle, work) = contract::functions(&instance, &mut store, masker)
+            .map_err(|e| Failure::Trap(format!("{e:#}")))?;
+        counts.born();
+        Ok(Self {
+            store,
+            lifecycle,
+            work,
+            call_ticks: ticks(bounds.call),
+            told: None,
+            opened: false,
+            in_flight: in_flight.clone(),
+        })
+    }
+
+    /// Configures it. `Ok(Err(_))`: what the plugin has to say against the configuration.
+    pub(crate) async fn configure(
+        &mut self,
+        json: &[u8],
+    ) -> Result<Result<(), Vec<String>>, Failure> {
+        let configure = self.lifecycle.configure;
+        let ticks = ticks(limits::PLUGIN_CONFIGURE_MAX);
+        let (answer,) = call!(self, configure, ticks, (json,))?;
+        Ok(answer.map_err(|errors| {
+            let line = |e: &contract::ConfigError| match e.path.is_empty() {
+                true => e.message.clone(),
+                false => format!("{}: {}", e.path, e.message),
+            };
+            errors.iter().take(16).map(line).collect()
+        }))
+    }
+
+    /// Tells it once which stream it works for.
+    pub(crate) async fn open(&mut self, stream: &[u8]) -> Result<(), Failure> {
+        if self.opened {
+            return Ok(());
+        }
+        self.opened = true;
+        let (open, ticks) = (self.lifecycle.open, self.call_ticks);
+        call!(self, open, ticks, (stream,))
+    }
+
+    /// Tells it a shape, unless it was told that one last.
+    pub(crate) async fn tell(&mut self, shape: &RowShape) -> Result<(), Failure> {
+        if self.told == Some(shape.serial) || shape.serial == portcullis_sdk::Shape::NONE {
+            return Ok(());
+        }
+        self.told = Some(shape.serial);
+        let mut names = Vec::new();
+        let mut columns = Vec::with_capacity(shape.columns.len());
+        for column in &shape.columns {
+            let start = offset(names.len());
+            names.extend_from_slice(column.name.as_bytes());
+            columns.push(Column {
+                name_start: start,
+                name_end: offset(names.len()),
+                type_oid: column.type_oid,
+                table_oid: column.table_oid,
+                attnum: i32::from(column.attnum),
+                binary: u32::from(column.binary),
+            });
+        }
+        let (schema, ticks) = (self.lifecycle.schema, self.call_ticks);
+        call!(self, schema, ticks, (shape.serial, &*columns, &*names))
+    }
+
+    /// What stands in these cells.
+    pub(crate) async fn mask(&mut self, batch: Batch<'_>) -> Result<Edits, Failure> {
+        let Work::Mask(mask) = self.work else {
+            return Err(Failure::Trap("a classifier was asked to mask".to_owned()));
+        };
+        let ticks = self.call_ticks;
+        let (edits,) = call!(self, mask, ticks, (batch,))?;
+        Ok(edits)
+    }
+
+    /// What this message does.
+    pub(crate) async fn classify(
+        &mut self,
+        message: Message<'_>,
+    ) -> Result<Classification, Failure> {
+        let Work::Classify(classify) = self.work else {
+            return Err(Failure::Trap("a masker was asked to classify".to_owned()));
+        };
+        let ticks = self.call_ticks;
+        let (classification,) = call!(self, classify, ticks, (message,))?;
+        Ok(classification)
+    }
+}
+
+/// Bytes as the contract counts them. What is sent is bounded far below 4 GiB.
+pub(crate) fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// A call has at least one whole tick: it may start just before one.
+fn ticks(time: Duration) -> u32 {
+    let ticks = time.as_millis() / TICK.as_millis().max(1);
+    u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Only the kind of a trap is kept: its text may hold what the guest was working on.
+fn failure(error: wasmtime::Error) -> Failure {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::Exhausted;
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Failure::Deadline,
+        Some(trap) => Failure::Trap(trap.to_string()),
+        None => Failure::Trap("an answer that the contract does not allow".to_owned()),
+    }
+}
+
+/// Nothing of a message is near when an instance starts: the whole error helps its author.
+fn start_failure(error: wasmtime::Error) -> Failure {
+    match error.is::<Trap>() || error.is::<PoolConcurrencyLimitError>() {
+        true => failure(error),
+        false => Failure::Trap(format!("{error:#}")),
+    }
+}

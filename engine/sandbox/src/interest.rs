@@ -1,0 +1,318 @@
+//! Which messages cross the boundary: the manifest's interest as a table of bits. What no plugin is interested
+//! in is never copied. Refuses words that it does not know: a typo would otherwise be a hole.
+
+use portcullis_model::{BatchKind, Protocol, RowShape, Stage};
+use portcullis_sdk::Manifest;
+use portcullis_sdk::manifest::{Direction, Interest as Declared, World};
+
+/// OIDs from here on belong to types that were created later: their content is not known from the OID.
+const FIRST_USER_OID: u32 = 16_384;
+
+/// What one plugin wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interest {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    protocol: Protocol,
+    kinds: u16,
+    types: Types,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Types {
+    All,
+    Textual,
+    Listed(Vec<u32>),
+}
+
+impl Types {
+    fn wants(&self, oid: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::Textual => !NO_TEXT.contains(&oid),
+            Self::Listed(oids) => oid >= FIRST_USER_OID || oids.contains(&oid),
+        }
+    }
+}
+
+impl Interest {
+    /// The table of a manifest.
+    pub(crate) fn of(manifest: &Manifest) -> Result<Self, String> {
+        let entries = manifest
+            .interest
+            .iter()
+            .map(|declared| entry(manifest.world, declared))
+            .collect::<Result<Vec<_>, _>>()?;
+        match entries.is_empty() {
+            true => Err("the manifest's `interest` is empty: it would never be called".to_owned()),
+            false => Ok(Self { entries }),
+        }
+    }
+
+    /// A classifier's: is it to be asked at this stage?
+    pub(crate) fn in_stage(&self, protocol: Protocol, stage: Stage) -> bool {
+        self.any(protocol, 1 << stage_number(stage))
+    }
+
+    /// A masker's: does it want this kind of batch at all?
+    pub(crate) fn in_kind(&self, protocol: Protocol, kind: BatchKind) -> bool {
+        self.any(protocol, 1 << kind_number(kind))
+    }
+
+    /// A masker's: the columns of this shape that it wants to see.
+    pub(crate) fn columns(
+        &self,
+        protocol: Protocol,
+        kind: BatchKind,
+        shape: &RowShape,
+    ) -> Vec<bool> {
+        let bit = 1 << kind_number(kind);
+        let of = |oid| {
+            self.entries
+                .iter()
+                .any(|e| e.protocol == protocol && e.kinds & bit != 0 && e.types.wants(oid))
+        };
+        shape.columns.iter().map(|c| of(c.type_oid)).collect()
+    }
+
+    fn any(&self, protocol: Protocol, bit: u16) -> bool {
+        self.entries
+            .iter()
+            .any(|e| e.protocol == protocol && e.kinds & bit != 0)
+    }
+}
+
+fn entry(world: World, declared: &Declared) -> Result<Entry, String> {
+    let unknown = |what: &str, word: &str| format!("interest: `{word}` is no {what}");
+    let protocol = match declared.protocol.as_str() {
+        "kubernetes" => Protocol::Kubernetes,
+        "postgres" => Protocol::Postgres,
+        "ssh" => Protocol::Ssh,
+        other => return Err(unknown("protocol", other)),
+    };
+    let mut kinds = 0;
+    for word in &declared.kinds {
+        let (bit, direction) = kind(world, word).ok_or_else(|| unknown("kind", word))?;
+        if direction != declared.direction {
+            return Err(format!("interest: `{word}` does not go in that direction"));
+        }
+        kinds |= 1 << bit;
+    }
+    let types = types(&declared.types).map_err(|word| unknown("type", &word))?;
+    Ok(Entry {
+        protocol,
+        kinds,
+        types,
+    })
+}
+
+fn kind(world: World, word: &str) -> Option<(u32, Direction)> {
+    let names: &[&str] = match world {
+        World::Masker => &KINDS,
+        World::Classifier => &STAGES,
+    };
+    let bit = names.iter().position(|name| *name == word)?;
+    let direction = match world == World::Classifier || word == "request" {
+        true => Direction::Request,
+        false => Direction::Response,
+    };
+    Some((u32::try_from(bit).ok()?, direction))
+}
+
+fn types(words: &[String]) -> Result<Types, String> {
+    if words.is_empty() {
+        return Ok(Types::All);
+    }
+    if words.iter().any(|w| w == "textual") {
+        return Ok(Types::Textual);
+    }
+    let mut oids = Vec::new();
+    for word in words {
+        match (word.parse(), TYPES.iter().find(|(name, ..)| name == word)) {
+            (Ok(oid), _) => oids.push(oid),
+            (_, Some((_, scalar, array))) => oids.extend([*scalar, *array]),
+            _ => return Err(word.clone()),
+        }
+    }
+    Ok(Types::Listed(oids))
+}
+
+/// The names of batch kinds, by their number in the contract.
+const KINDS: [&str; 8] = [
+    "rows",
+    "copy",
+    "error",
+    "notice",
+    "notification",
+    "parameter",
+    "call",
+    "request",
+];
+
+/// The names of stages, by their number in the contract.
+const STAGES: [&str; 5] = ["query", "parse", "bind", "execute", "call"];
+
+/// The number of a batch kind in the contract.
+pub(crate) fn kind_number(kind: BatchKind) -> u32 {
+    match kind {
+        BatchKind::Rows => 0,
+        BatchKind::Copy => 1,
+        BatchKind::Error => 2,
+        BatchKind::Notice => 3,
+        BatchKind::Notification => 4,
+        BatchKind::Parameter => 5,
+        BatchKind::Call => 6,
+        BatchKind::Request => 7,
+    }
+}
+
+/// The number of a stage in the contract.
+pub(crate) fn stage_number(stage: Stage) -> u32 {
+    match stage {
+        Stage::Query => 0,
+        Stage::Parse => 1,
+        Stage::Bind => 2,
+        Stage::Execute => 3,
+        Stage::Call => 4,
+    }
+}
+
+/// The number of a protocol in the contract.
+pub(crate) fn protocol_number(protocol: Protocol) -> u32 {
+    match protocol {
+        Protocol::Kubernetes => 0,
+        Protocol::Postgres => 1,
+        Protocol::Ssh => 2,
+    }
+}
+
+/// Booleans, floats, dates and times, and arrays of these: no text, number or address can hide in them
+/// (`pg_type.dat`).
+const NO_TEXT: [u32; 18] = [
+    16, 1000, 700, 1021, 701, 1022, 1082, 1182, 1083, 1183, 1114, 1115, 1184, 1185, 1186, 1187,
+    1266, 1270,
+];
+
+/// PostgreSQL's names, the OID of the type and that of its array (`pg_type.dat`).
+const TYPES: [(&str, u32, u32); 29] = [
+    ("bit", 1560, 1561),
+    ("bool", 16, 1000),
+    ("bpchar", 1042, 1014),
+    ("bytea", 17, 1001),
+    ("char", 18, 1002),
+    ("cidr", 650, 651),
+    ("date", 1082, 1182),
+    ("float4", 700, 1021),
+    ("float8", 701, 1022),
+    ("inet", 869, 1041),
+    ("int2", 21, 1005),
+    ("int4", 23, 1007),
+    ("int8", 20, 1016),
+    ("interval", 1186, 1187),
+    ("json", 114, 199),
+    ("jsonb", 3802, 3807),
+    ("macaddr", 829, 1040),
+    ("money", 790, 791),
+    ("name", 19, 1003),
+    ("numeric", 1700, 1231),
+    ("oid", 26, 1028),
+    ("text", 25, 1009),
+    ("time", 1083, 1183),
+    ("timestamp", 1114, 1115),
+    ("timestamptz", 1184, 1185),
+    ("tsvector", 3614, 3643),
+    ("uuid", 2950, 2951),
+    ("varchar", 1043, 1015),
+    ("xml", 142, 143),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_model::rows::Column;
+    use serde_json::json;
+
+    fn interest(entry: serde_json::Value) -> Result<Interest, String> {
+        let manifest = json!({
+            "api": portcullis_sdk::manifest::API, "name": "x", "version": "1.0.0", "world": "masker",
+            "interest": [entry], "rules": [],
+        });
+        Interest::of(&serde_json::from_value(manifest).unwrap())
+    }
+
+    fn shape(oids: &[u32]) -> RowShape {
+        let column = |oid: &u32| Column {
+            name: String::new(),
+            type_oid: *oid,
+            table_oid: 0,
+            attnum: 0,
+            binary: false,
+        };
+        RowShape {
+            serial: 1,
+            columns: oids.iter().map(column).collect(),
+        }
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_is_refused() {
+        for (entry, word) in [
+            (
+                json!({"protocol": "mysql", "direction": "response", "kinds": ["rows"]}),
+                "mysql",
+            ),
+            (
+                json!({"protocol": "postgres", "direction": "response", "kinds": ["row"]}),
+                "row",
+            ),
+            (
+                json!({"protocol": "postgres", "direction": "response", "kinds": ["rows"], "types": ["txt"]}),
+                "txt",
+            ),
+            (
+                json!({"protocol": "postgres", "direction": "response", "kinds": ["request"]}),
+                "request",
+            ),
+        ] {
+            let error = interest(entry).unwrap_err();
+            assert!(error.contains(&format!("`{word}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn columns_are_chosen_by_type_and_unknown_types_are_always_shown() {
+        let rows = |types| json!({"protocol": "postgres", "direction": "response", "kinds": ["rows"], "types": types});
+        let shape = shape(&[25, 1009, 23, 701, 70_000]);
+        let columns = |entry| {
+            interest(entry)
+                .unwrap()
+                .columns(Protocol::Postgres, BatchKind::Rows, &shape)
+        };
+        assert_eq!(
+            columns(rows(json!(["text"]))),
+            [true, true, false, false, true]
+        );
+        assert_eq!(
+            columns(rows(json!(["23"]))),
+            [false, false, true, false, true]
+        );
+        assert_eq!(
+            columns(rows(json!(["textual"]))),
+            [true, true, true, false, true]
+        );
+        assert_eq!(columns(rows(json!([]))), [true; 5]);
+    }
+
+    #[test]
+    fn other_kinds_and_protocols_do_not_cross() {
+        let entry =
+            json!({"protocol": "postgres", "direction": "response", "kinds": ["rows", "copy"]});
+        let interest = interest(entry).unwrap();
+        assert!(interest.in_kind(Protocol::Postgres, BatchKind::Copy));
+        assert!(!interest.in_kind(Protocol::Postgres, BatchKind::Notice));
+        assert!(!interest.in_kind(Protocol::Ssh, BatchKind::Rows));
+    }
+}
