@@ -300,6 +300,7 @@ impl Shared {
         let mut inner = self.inner.lock();
         self.check(&inner, run.closing)?;
         let written = inner.wal.append(run);
+        inner.agenda.checkpoint |= run.checkpoint;
         self.answer(&mut inner, written)?;
         Ok(inner.wal.tree.size())
     }
@@ -314,6 +315,7 @@ impl Shared {
         let mut inner = self.inner.lock();
         self.check(&inner, true)?;
         let written = inner.wal.append_own(session, (self.clock)(), kind, payload);
+        inner.agenda.checkpoint |= kind == EntryKind::End;
         self.answer(&mut inner, written)
     }
 

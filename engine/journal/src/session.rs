@@ -95,14 +95,11 @@ impl SessionRecord {
             links: &scratch.links,
             head,
             closing,
+            checkpoint: entries
+                .iter()
+                .any(|e| matches!(e.kind, EntryKind::Admit | EntryKind::End)),
         })?;
         self.head = head;
-        if entries
-            .iter()
-            .any(|e| matches!(e.kind, EntryKind::Admit | EntryKind::End))
-        {
-            shared.want_checkpoint();
-        }
         Ok(())
     }
 }
@@ -141,14 +138,12 @@ impl Drop for SessionRecord {
             .wal
             .head(self.id)
             .is_none_or(|h| h.ended);
-        if !ended
-            && self
+        if !ended {
+            // Where this fails the session reads interrupted as well.
+            let _ = self
                 .journal
                 .shared
-                .own(self.id, EntryKind::End, end.as_bytes())
-                .is_ok()
-        {
-            self.journal.shared.want_checkpoint();
+                .own(self.id, EntryKind::End, end.as_bytes());
         }
     }
 }

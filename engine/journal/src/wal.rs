@@ -24,6 +24,8 @@ pub(crate) struct Run<'a> {
     pub head: Head,
     /// Nothing of it lets bytes move: it may use the reserve.
     pub closing: bool,
+    /// A session is admitted or ends in it: a checkpoint follows with the next sync.
+    pub checkpoint: bool,
 }
 
 /// Why a run was not written. Nothing of it is in the log then.
@@ -188,6 +190,7 @@ impl Wal {
                 ended: kind == EntryKind::End,
             },
             closing: true,
+            checkpoint: kind == EntryKind::End,
         })?;
         Ok(sequence)
     }

@@ -47,6 +47,12 @@ fn record_for_ever(dir: &str) {
     }
 }
 
+fn parse(line: &str) -> Option<(u128, u64)> {
+    let (_, ack) = line.split_once("ack ")?;
+    let (id, sequence) = ack.split_once(' ')?;
+    Some((id.parse().ok()?, sequence.parse().ok()?))
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     if let Ok(dir) = std::env::var(CHILD) {
@@ -65,25 +71,29 @@ fn what_was_acknowledged_survives_kill_9() {
             .env(CHILD, world.dir.path())
             .env(ROUND, round.to_string())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .expect("spawned");
-        let lines = BufReader::new(child.stdout.take().expect("piped"));
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (told, hears) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
-            let acks = lines.lines().map_while(Result::ok).filter_map(|line| {
-                let (_, ack) = line.split_once("ack ")?;
-                let (id, sequence) = ack.split_once(' ')?;
-                // A line cut by the kill would be a lie.
-                Some((id.parse::<u128>().ok()?, sequence.parse::<u64>().ok()?))
-            });
-            acks.collect::<Vec<_>>()
+            for line in lines.map_while(Result::ok) {
+                if let Some(ack) = parse(&line) {
+                    told.send(ack).expect("heard");
+                }
+            }
         });
-        std::thread::sleep(Duration::from_millis(120 + round * 37 % 150));
+        // However slowly it starts, it is killed while it records.
+        let first = hears
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the child records");
+        std::thread::sleep(Duration::from_millis(20 + round * 37 % 150));
         child.kill().expect("killed");
         child.wait().expect("waited");
-        let mut acks = reader.join().expect("read");
+        reader.join().expect("read");
+        let mut acks: Vec<_> = std::iter::once(first).chain(hears).collect();
+        // A line cut by the kill would be a lie.
         acks.pop();
-        assert!(!acks.is_empty(), "round {round} recorded nothing");
         for (id, sequence) in acks {
             let last = acknowledged.entry(id).or_default();
             *last = sequence.max(*last);
