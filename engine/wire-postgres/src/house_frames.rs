@@ -17,6 +17,10 @@ const PROBE: &str = "SELECT current_user::pg_catalog.text, pg_catalog.current_se
 FROM pg_catalog.pg_class AS c \
 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())";
 
+/// What every name of the session stands for, in the words it was made with.
+const NAMES: &str = "SELECT 's', name, statement FROM pg_catalog.pg_prepared_statements \
+UNION ALL SELECT 'c', name, statement FROM pg_catalog.pg_cursors";
+
 fn text(frame: &mut Vec<u8>, text: &str) {
     frame.extend_from_slice(text.as_bytes());
     frame.push(0);
@@ -86,12 +90,22 @@ pub fn cancel(process: i32, key: &[u8]) -> Bytes {
     frame.into()
 }
 
-/// Asks for role, search_path and shadowing relations: Parse, Bind, Execute, and both closed again;
-/// then Sync or Flush.
+/// Asks for role, search_path and shadowing relations.
 #[must_use]
 pub fn probe(sync_after: bool) -> Bytes {
+    ask(PROBE, sync_after)
+}
+
+/// Asks what prepared statements and cursors stand for.
+#[must_use]
+pub fn names(sync_after: bool) -> Bytes {
+    ask(NAMES, sync_after)
+}
+
+/// Parse, Bind, Execute, and both closed again; then Sync or Flush.
+fn ask(sql: &str, sync_after: bool) -> Bytes {
     let mut frames = Vec::with_capacity(600);
-    frames.extend_from_slice(&parse(RESERVED, PROBE));
+    frames.extend_from_slice(&parse(RESERVED, sql));
     frames.extend_from_slice(&build(b'B', |frame| {
         text(frame, RESERVED);
         text(frame, RESERVED);

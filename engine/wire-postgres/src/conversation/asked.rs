@@ -146,7 +146,7 @@ impl Conversation {
         let name = fields.text().and_then(own).map_err(wrong)?;
         let prepared = match self.find_statement(&name) {
             Found::Is(prepared) => prepared,
-            Found::Nothing => Arc::new(Prepared::named_in_sql(&name, None)),
+            Found::Nothing => Arc::new(Prepared::named_in_sql(&name, None, "")),
             Found::Unsettled => return Ok(Asked::Stall),
         };
         let formats = values::bind_formats(body(frame))?;
@@ -256,6 +256,7 @@ impl Conversation {
             }
         }
         match self.names.statements.get(name) {
+            Some(_) if self.doubtful() && !name.is_empty() => Found::Unsettled,
             Some(prepared) => Found::Is(prepared.clone()),
             None => Found::Nothing,
         }
@@ -285,6 +286,9 @@ impl Conversation {
                 _ => {}
             }
         }
+        if self.doubtful() && !name.is_empty() {
+            return Found::Unsettled;
+        }
         match self.names.portals.get(name) {
             Some(portal) => Found::Is(portal.clone()),
             None => Found::Nothing,
@@ -310,7 +314,7 @@ impl Portal {
     /// A cursor that was declared in SQL, or a name that nothing is known of.
     fn cursor(name: &str, inner: Option<Arc<StatementFacts>>, now: Timestamp) -> Self {
         let resolved = vec![(name.to_owned(), inner.clone())];
-        let mut prepared = Prepared::named_in_sql(name, inner);
+        let mut prepared = Prepared::named_in_sql(name, inner, "");
         prepared.text = Arc::from(format!("FETCH ALL FROM {}", quoted(name)));
         Self {
             prepared: Arc::new(prepared),

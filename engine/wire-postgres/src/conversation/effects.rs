@@ -11,7 +11,7 @@ impl Conversation {
     /// One statement has completed. `text` is the text it stands in.
     pub(super) fn completed(&mut self, statement: &StatementFacts, text: &str) {
         for change in &statement.changes {
-            self.apply(change);
+            self.apply(change, text);
         }
         if statement.verb == "DISCARD" {
             let span = statement.span.start as usize..statement.span.end as usize;
@@ -23,7 +23,7 @@ impl Conversation {
         }
     }
 
-    fn apply(&mut self, change: &SessionChange) {
+    fn apply(&mut self, change: &SessionChange, text: &str) {
         match change {
             SessionChange::Set { name, value, .. } => self.set(name, value.clone()),
             SessionChange::ResetAll => {
@@ -35,7 +35,7 @@ impl Conversation {
             SessionChange::Prepare { name, inner } => {
                 if self.names.room(0).is_ok() {
                     let inner = Some(Arc::new((**inner).clone()));
-                    let prepared = Arc::new(Prepared::named_in_sql(name, inner));
+                    let prepared = Arc::new(Prepared::named_in_sql(name, inner, text));
                     self.names.prepare(name, prepared);
                 }
             }
@@ -45,6 +45,7 @@ impl Conversation {
                 let cursor = Cursor {
                     inner: Arc::new((**inner).clone()),
                     hold: *hold,
+                    source: Arc::from(text),
                 };
                 if self.names.cursors.len() < NAMES_MAX {
                     self.names.cursors.insert(name.clone(), cursor);

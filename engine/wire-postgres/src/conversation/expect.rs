@@ -50,6 +50,8 @@ pub enum What {
     Answer(u8),
     /// The row of the gateway's own probe.
     Probe,
+    /// What the server's names stand for.
+    Stand,
 }
 
 /// A statement, or a text of several, whose results are coming.

@@ -25,7 +25,7 @@ use names::Names;
 use portcullis_model::message::Context;
 use portcullis_model::{Facts, StatementFacts, Transaction};
 use shapes::Shapes;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Messages the upstream may still owe an answer to; behind them the client waits.
@@ -70,6 +70,8 @@ pub struct Conversation {
     /// The row of the probe, while it is under way.
     probed: Option<Probed>,
     probe_failed: bool,
+    /// What the server says its names stand for, while it is being asked.
+    stand: HashMap<(bool, String), String>,
     /// The server said FATAL.
     fatal: bool,
     /// What the session has set since its transaction began.
@@ -156,7 +158,7 @@ impl Conversation {
         if !names::uses_names(facts) {
             return Some(Vec::new());
         }
-        if self.unsettled > 0 {
+        if self.unsettled > 0 || self.doubtful() {
             return None;
         }
         let mut resolved = Vec::new();
@@ -191,6 +193,13 @@ impl Conversation {
             resolved.push((name.clone(), inner));
         }
         Some(resolved)
+    }
+
+    /// True when the server has to be asked what its names stand for before one of them counts. In a
+    /// failed transaction it answers nothing, and runs nothing either.
+    #[must_use]
+    pub fn doubtful(&self) -> bool {
+        self.names.doubted() && self.context.transaction != Transaction::Failed
     }
 
     /// What a cursor or portal of that name runs.

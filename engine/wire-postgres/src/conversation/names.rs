@@ -6,7 +6,7 @@ use crate::frame::Malformed;
 use bytes::Bytes;
 use portcullis_model::facts::SessionChange;
 use portcullis_model::limits::{FRAME_BYTES_MAX, NAMES_BYTES_MAX, NAMES_MAX};
-use portcullis_model::{Decision, Facts, Parameter, StatementFacts, Timestamp};
+use portcullis_model::{Category, Decision, Facts, Parameter, StatementFacts, Timestamp};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -31,6 +31,8 @@ pub struct Prepared {
     pub inner: Option<Arc<StatementFacts>>,
     /// Prepared in SQL: resolved by its own name.
     pub sql_name: Option<String>,
+    /// The text the server remembers for it.
+    pub source: Arc<str>,
     /// Parameter types as declared, replaced by what the server reports.
     pub declared: Vec<u32>,
     /// As reported by ParameterDescription.
@@ -50,6 +52,7 @@ impl Prepared {
             .and_then(|f| f.statements.first())
             .map(|s| Arc::new(s.clone()));
         Self {
+            source: text.clone(),
             text,
             facts,
             inner,
@@ -63,8 +66,9 @@ impl Prepared {
 
     /// From `PREPARE name AS …`, or from nothing that is known.
     #[must_use]
-    pub fn named_in_sql(name: &str, inner: Option<Arc<StatementFacts>>) -> Self {
+    pub fn named_in_sql(name: &str, inner: Option<Arc<StatementFacts>>, source: &str) -> Self {
         Self {
+            source: Arc::from(source),
             text: Arc::from(format!("EXECUTE {}", quoted(name))),
             facts: None,
             inner,
@@ -130,6 +134,8 @@ pub struct Cursor {
     pub inner: Arc<StatementFacts>,
     /// It survives its transaction.
     pub hold: bool,
+    /// The text the server remembers for it.
+    pub source: Arc<str>,
 }
 
 /// Statements and portals share nothing but the protocol; portals and cursors share one namespace.
@@ -143,9 +149,39 @@ pub struct Names {
     pub cursors: HashMap<String, Cursor>,
     bytes: usize,
     portal_bytes: usize,
+    doubted: bool,
 }
 
 impl Names {
+    /// Code has run that may have prepared, deallocated, opened or closed anything by name: no name
+    /// counts until the server has been asked what it stands for.
+    pub fn doubt(&mut self) {
+        self.doubted = self.statements.keys().any(|name| !name.is_empty())
+            || self.portals.keys().any(|name| !name.is_empty())
+            || !self.cursors.is_empty();
+    }
+
+    /// True when the server has to be asked.
+    #[must_use]
+    pub fn doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// The server has said what its names stand for: (is a statement, name, text). What differs is
+    /// forgotten, and thereby unknown.
+    pub fn believe(&mut self, stand: &HashMap<(bool, String), String>) {
+        let same = |statement: bool, name: &str, source: &str| {
+            name.is_empty()
+                || stand
+                    .get(&(statement, name.to_owned()))
+                    .is_some_and(|text| text == source)
+        };
+        self.statements.retain(|name, s| same(true, name, &s.source));
+        self.portals.retain(|name, p| same(false, name, &p.prepared.source));
+        self.cursors.retain(|name, c| same(false, name, &c.source));
+        self.doubted = false;
+    }
+
     /// The server has bound it.
     pub fn bind(&mut self, name: &str, portal: Arc<Portal>) {
         self.unbind(name);
@@ -244,6 +280,14 @@ pub fn changes_names(facts: &Facts) -> bool {
                         | SessionChange::ResetAll
                 )
             })
+    })
+}
+
+/// True when a statement may run code that changes names by itself.
+#[must_use]
+pub fn opaque(facts: &Facts) -> bool {
+    facts.statements.iter().any(|s| {
+        !s.transparent || matches!(s.category, Category::Exec | Category::Admin | Category::Unknown)
     })
 }
 

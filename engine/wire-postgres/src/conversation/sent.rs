@@ -2,7 +2,7 @@
 
 use super::asked::Intent;
 use super::expect::{Expect, Running, Voice, What};
-use super::names::{Cause, Portal, Prepared, changes_names, uploads};
+use super::names::{Cause, Portal, Prepared, changes_names, opaque, uploads};
 use super::{Conversation, Probed};
 use crate::house_frames;
 use bytes::Bytes;
@@ -149,10 +149,13 @@ impl Conversation {
         self.unsettled += usize::from(unsettles(&what));
         if let What::Query(running) | What::Execute(running) = &what {
             self.uploads += running.uploads;
-            if let Some(facts) = &running.cause.facts
-                && facts.statements.iter().any(|s| s.category >= Category::Ddl)
-            {
-                self.shapes.forget();
+            if let Some(facts) = &running.cause.facts {
+                if facts.statements.iter().any(|s| s.category >= Category::Ddl) {
+                    self.shapes.forget();
+                }
+                if opaque(facts) {
+                    self.names.doubt();
+                }
             }
         }
         self.queue.push_back(Expect { what, voice });
@@ -188,11 +191,21 @@ impl Conversation {
     /// The gateway asks for the session's state. Only when nothing is due.
     pub fn probing(&mut self, sync: bool) {
         self.probed = None;
+        self.asking(What::Probe, sync);
+    }
+
+    /// The gateway asks what the server's names stand for. Only when nothing is due.
+    pub fn asking_names(&mut self, sync: bool) {
+        self.stand.clear();
+        self.asking(What::Stand, sync);
+    }
+
+    fn asking(&mut self, what: What, sync: bool) {
         self.probe_failed = false;
         for tag in [b'1', b'2'] {
             self.push(What::Answer(tag), Voice::House);
         }
-        self.push(What::Probe, Voice::House);
+        self.push(what, Voice::House);
         for _ in 0..2 {
             self.push(What::Answer(b'3'), Voice::House);
         }

@@ -204,6 +204,15 @@ impl Conversation {
                 (false, Relay::Control)
             }
             (What::Probe, b'C') => (true, Relay::Control),
+            (What::Stand, b'D') => {
+                let (name, text) = stands(frame).map_err(|m| m.by(Side::Upstream))?;
+                self.stand.insert(name, text);
+                (false, Relay::Control)
+            }
+            (What::Stand, b'C') => {
+                self.names.believe(&std::mem::take(&mut self.stand));
+                (true, Relay::Control)
+            }
             _ => return Err(unexpected()),
         };
         if done {
@@ -261,12 +270,17 @@ impl Conversation {
             return Relay::Strings(BatchKind::Error);
         };
         let house = matches!(front.voice, Voice::House);
-        let probing = house && matches!(front.what, What::Probe | What::Answer(_) | What::Sync);
+        let probing = house && matches!(
+            front.what,
+            What::Probe | What::Stand | What::Answer(_) | What::Sync
+        );
         let voice = std::mem::replace(&mut front.voice, Voice::Client);
         let relay = match voice {
             Voice::Instead(refusal) => Relay::Refused(refusal),
             Voice::House if probing => {
                 self.probe_failed = true;
+                // Who cannot be asked is not believed.
+                self.names.believe(&std::collections::HashMap::new());
                 Relay::Swallow
             }
             _ => Relay::Strings(BatchKind::Error),
@@ -401,28 +415,37 @@ fn parameter_types(frame: &Bytes) -> Result<Vec<u32>, Malformed> {
     Ok(types)
 }
 
-fn probed(frame: &Bytes) -> Result<Probed, Malformed> {
+/// The columns of a DataRow, as text.
+fn cells<const N: usize>(frame: &Bytes) -> Result<[Option<String>; N], Malformed> {
     let mut fields = Fields::new(body(frame));
-    if fields.count()? != 3 {
+    if fields.count()? != N {
         return Err(Malformed::Body);
     }
-    let mut next = || -> Result<Option<String>, Malformed> {
-        match usize::try_from(fields.int32()?) {
-            Ok(length) => {
-                let text = std::str::from_utf8(fields.bytes(length)?);
-                Ok(Some(text.map_err(|_| Malformed::Encoding)?.to_owned()))
-            }
-            Err(_) => Ok(None),
+    let mut cells = [const { None }; N];
+    for cell in &mut cells {
+        if let Ok(length) = usize::try_from(fields.int32()?) {
+            let text = std::str::from_utf8(fields.bytes(length)?);
+            *cell = Some(text.map_err(|_| Malformed::Encoding)?.to_owned());
         }
-    };
-    let (role, search_path, shadows) = (next()?, next()?, next()?);
+    }
     fields.end()?;
+    Ok(cells)
+}
+
+fn probed(frame: &Bytes) -> Result<Probed, Malformed> {
+    let [role, search_path, shadows] = cells(frame)?;
     let shadows = shadows.unwrap_or_default();
     Ok(Probed {
         role,
         search_path,
         shadows: shadows.split_whitespace().map(str::to_owned).collect(),
     })
+}
+
+fn stands(frame: &Bytes) -> Result<((bool, String), String), Malformed> {
+    let [kind, name, text] = cells(frame)?;
+    let statement = kind.as_deref() == Some("s");
+    Ok(((statement, name.unwrap_or_default()), text.unwrap_or_default()))
 }
 
 /// True when the severity (field `V`) is FATAL or PANIC.

@@ -26,6 +26,11 @@ impl Pump {
             self.say(House::Flush, house_frames::flush())?;
             self.talk.flushed();
         }
+        if self.stalled.is_some() && self.talk.settled() && self.talk.doubtful() {
+            let sync = !self.talk.batch_bound();
+            self.say(House::Probe, house_frames::names(sync))?;
+            self.talk.asking_names(sync);
+        }
         self.drain_hold().await
     }
 

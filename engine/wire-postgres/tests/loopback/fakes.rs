@@ -311,7 +311,7 @@ fn statement(text: &str) -> StatementFacts {
         columns: Vec::new(),
         predicate: Predicate::Inapplicable,
         functions: Vec::new(),
-        transparent: true,
+        transparent: !text.contains("opaque"),
         outputs: None,
         labels,
         span: 0..0,
