@@ -4,7 +4,8 @@ mod world;
 
 use portcullis_approval::{Ballot, State, VoteRefused};
 use portcullis_gate::{Answer, ApprovalDesk};
-use portcullis_model::{Denial, Kind, Transaction};
+use portcullis_model::{Denial, Identity, Kind, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
 use world::{Wants, World, block_on, human, identity};
 
@@ -44,106 +45,102 @@ fn one_no_ends_it_and_says_why() {
     );
 }
 
+/// A person, but for one thing.
+fn but(name: &str, change: impl FnOnce(&mut Identity)) -> Identity {
+    let mut person = (*human(name)).clone();
+    change(&mut person);
+    person
+}
+
+/// A machine's identity with an agent in front of it and a person behind it.
+fn bot() -> Identity {
+    let mut bot = identity("bot", Kind::Agent);
+    bot.actors = vec![human("actor").principal.clone()];
+    bot.owner = Some(human("owner").principal.clone());
+    bot
+}
+
 #[test]
-fn the_desk_refuses_votes_whatever_policy_says() {
-    let mut requester = identity("bot", Kind::Agent);
-    requester.actors = vec![human("actor").principal.clone()];
-    requester.owner = Some(human("owner").principal.clone());
-    let mut other_issuer = (*human("ana")).clone();
-    other_issuer.principal.issuer = "https://other.example".to_owned();
-    let mut delegated = (*human("eve")).clone();
-    delegated.actors = vec![human("tool").principal.clone()];
-    let mut stale = (*human("eve")).clone();
-    stale.expires = world::start();
-    let mut acts_for_bot = (*human("eve")).clone();
-    acts_for_bot.owner = Some(requester.principal.clone());
-    let mut shares_owner = (*human("eve")).clone();
-    shares_owner.owner = requester.owner.clone();
-    let mut outsider = (*human("eve")).clone();
-    outsider.groups.clear();
-    use VoteRefused::{Involved, NotAPerson, NotAnApprover, Requester, Stale};
+fn the_desk_refuses_whoever_has_to_do_with_the_requester() {
+    use VoteRefused::{Involved, NotAPerson, Requester};
+    let ana = || but("ana", |_| ());
+    let elsewhere = but("ana", |i| {
+        i.principal.issuer = "https://other.example".to_owned()
+    });
     let cases = [
-        (
-            "the requester",
-            requester.clone(),
-            requester.clone(),
-            NotAPerson,
-        ),
-        (
-            "a human requester",
-            (*human("ana")).clone(),
-            (*human("ana")).clone(),
-            Requester,
-        ),
+        ("the requester", bot(), bot(), NotAPerson),
+        ("a human requester", ana(), ana(), Requester),
         (
             "the same person at another issuer",
-            (*human("ana")).clone(),
-            other_issuer,
+            ana(),
+            elsewhere,
             Requester,
         ),
         (
             "an actor of the requester",
-            requester.clone(),
-            (*human("actor")).clone(),
+            bot(),
+            but("actor", |_| ()),
             Involved,
         ),
-        (
-            "the machine's owner",
-            requester.clone(),
-            (*human("owner")).clone(),
-            Involved,
-        ),
+        ("the machine's owner", bot(), but("owner", |_| ()), Involved),
         (
             "somebody the requester owns",
-            requester.clone(),
-            acts_for_bot,
+            bot(),
+            but("eve", |i| i.owner = Some(bot().principal)),
             Involved,
         ),
         (
             "somebody with the same owner",
-            requester.clone(),
-            shares_owner,
+            bot(),
+            but("eve", |i| i.owner = bot().owner),
             Involved,
-        ),
-        (
-            "an agent",
-            (*human("ana")).clone(),
-            identity("x", Kind::Agent),
-            NotAPerson,
-        ),
-        (
-            "a service",
-            (*human("ana")).clone(),
-            identity("x", Kind::Service),
-            NotAPerson,
-        ),
-        (
-            "a CI job",
-            (*human("ana")).clone(),
-            identity("x", Kind::Ci),
-            NotAPerson,
-        ),
-        (
-            "an agent in a human's name",
-            (*human("ana")).clone(),
-            delegated,
-            NotAPerson,
-        ),
-        ("an expired token", (*human("ana")).clone(), stale, Stale),
-        (
-            "nobody's group",
-            (*human("ana")).clone(),
-            outsider,
-            NotAnApprover,
         ),
     ];
     for (who, requester, voter, refused) in cases {
-        let world = World::new();
-        let id = world.open(Wants::people(1).by(requester));
-        for ballot in [Ballot::Approve, Ballot::Deny] {
-            let voted = world.vote(&id, &std::sync::Arc::new(voter.clone()), ballot);
-            assert_eq!(voted, Err(refused.clone()), "{who}");
-        }
+        refuses(who, requester, voter, refused);
+    }
+}
+
+#[test]
+fn the_desk_refuses_whoever_is_no_approver_in_person() {
+    use VoteRefused::{NotAPerson, NotAnApprover, Stale};
+    let tool = human("tool").principal.clone();
+    let cases = [
+        ("an agent", identity("x", Kind::Agent), NotAPerson),
+        ("a service", identity("x", Kind::Service), NotAPerson),
+        ("a CI job", identity("x", Kind::Ci), NotAPerson),
+        (
+            "an agent in a human's name",
+            but("eve", |i| i.actors.push(tool)),
+            NotAPerson,
+        ),
+        (
+            "an expired token",
+            but("eve", |i| i.expires = world::start()),
+            Stale,
+        ),
+        (
+            "nobody's group",
+            but("eve", |i| i.groups.clear()),
+            NotAnApprover,
+        ),
+    ];
+    for (who, voter, refused) in cases {
+        refuses(who, but("ana", |_| ()), voter, refused);
+    }
+}
+
+/// Whatever policy says, and whatever the vote is.
+fn refuses(who: &str, requester: Identity, voter: Identity, refused: VoteRefused) {
+    let world = World::new();
+    let id = world.open(Wants::people(1).by(requester));
+    let voter = Arc::new(voter);
+    for ballot in [Ballot::Approve, Ballot::Deny] {
+        assert_eq!(
+            world.vote(&id, &voter, ballot),
+            Err(refused.clone()),
+            "{who}"
+        );
     }
 }
 
@@ -160,7 +157,7 @@ fn a_person_votes_once_with_a_reason() {
     let mut alias = (*human("BEA")).clone();
     alias.principal.subject = "bea-2".to_owned();
     assert_eq!(
-        world.approve(&id, &std::sync::Arc::new(alias)),
+        world.approve(&id, &Arc::new(alias)),
         Err(VoteRefused::Twice)
     );
 }
@@ -195,10 +192,7 @@ fn each_requirement_needs_its_own_people() {
     );
     let mut dba = (*human("dan")).clone();
     dba.groups = vec!["dba".to_owned()];
-    assert_eq!(
-        world.approve(&id, &std::sync::Arc::new(dba)),
-        Ok(State::Approved)
-    );
+    assert_eq!(world.approve(&id, &Arc::new(dba)), Ok(State::Approved));
 }
 
 #[test]
