@@ -9,13 +9,15 @@ use crate::values;
 use crate::wait_room::{AUTHENTICATION_OK, admit};
 use bytes::Bytes;
 use portcullis_gate::{
-    Admission, BoxFuture, Clock, FrontDesk, Gate, House, Knock, Outgoing, Proof, Unreleased,
+    Admission, BoxFuture, Clock, Credential, FrontDesk, Gate, House, Knock, Outgoing, Proof,
+    Unreleased, Upstream,
 };
 use portcullis_link::{
     ClientWriter, Lobby, Opening, Protocol as WireProtocol, Socket, UpstreamLobby, dial,
 };
 use portcullis_model::{BatchKind, Blame, Client, Denial, Fault, Protocol};
 use rustls::ServerConfig;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -139,6 +141,11 @@ impl WireProtocol for Postgres {
     }
 }
 
+fn unreachable() -> Denial {
+    Denial::new("fault/upstream", "the upstream could not be entered")
+        .hint("Nothing was run. Tell the operator of the gateway if it persists.")
+}
+
 /// Somebody has been admitted and is not yet connected.
 struct Entering {
     clock: Clock,
@@ -171,16 +178,8 @@ impl Entering {
                 .turn_out(gate, to_client, &denial, refuse::UNSUPPORTED, None)
                 .await;
         }
-        let login = async {
-            let mut line = dial(&upstream, Opening::PostgresRequest)
-                .await
-                .map_err(|e| e.blame(Blame::Upstream))?;
-            let target = (database.as_str(), &settings);
-            let login =
-                auth_upstream::login(&mut line, &mut gate, &mut *credential, target, &self.clock)
-                    .await?;
-            Ok::<(UpstreamLobby, Login), Fault>((line, login))
-        };
+        let target = (database.as_str(), &settings);
+        let login = self.log_in(&upstream, &mut gate, &mut *credential, target);
         let (line, login) = match timeout(self.handshake, login).await {
             Ok(Ok(entered)) => entered,
             Ok(Err(fault)) if fault.blame == Blame::Journal => {
@@ -193,11 +192,9 @@ impl Entering {
                     Ok(Err(fault)) => fault,
                     _ => Fault::bare(Blame::Upstream, "accept the login in time"),
                 };
-                let denial = Denial::new("fault/upstream", "the upstream could not be entered")
-                    .hint("Nothing was run. Tell the operator of the gateway if it persists.");
                 let state = refuse::UPSTREAM_UNREACHABLE;
                 return self
-                    .turn_out(gate, to_client, &denial, state, Some(fault))
+                    .turn_out(gate, to_client, &unreachable(), state, Some(fault))
                     .await;
             }
         };
@@ -229,6 +226,21 @@ impl Entering {
         // Only now: dropping it revokes the login.
         drop(credential);
         ended
+    }
+
+    /// Dials and logs in.
+    async fn log_in(
+        &self,
+        upstream: &Upstream,
+        gate: &mut Gate,
+        credential: &mut dyn Credential,
+        target: (&str, &BTreeMap<String, String>),
+    ) -> Result<(UpstreamLobby, Login), Fault> {
+        let mut line = dial(upstream, Opening::PostgresRequest)
+            .await
+            .map_err(|e| e.blame(Blame::Upstream))?;
+        let login = auth_upstream::login(&mut line, gate, credential, target, &self.clock).await?;
+        Ok((line, login))
     }
 
     /// AuthenticationOk, the server's settings, our cancel key, ReadyForQuery.

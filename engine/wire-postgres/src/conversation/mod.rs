@@ -70,6 +70,9 @@ pub struct Conversation {
     /// The row of the probe, while it is under way.
     probed: Option<Probed>,
     probe_failed: bool,
+    /// The cause of what completed last, and of the error that came last.
+    last: Cause,
+    failed: Cause,
     /// What the server says its names stand for, while it is being asked.
     stand: HashMap<(bool, String), String>,
     /// The server said FATAL.

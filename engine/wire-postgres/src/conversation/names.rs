@@ -176,8 +176,10 @@ impl Names {
                     .get(&(statement, name.to_owned()))
                     .is_some_and(|text| text == source)
         };
-        self.statements.retain(|name, s| same(true, name, &s.source));
-        self.portals.retain(|name, p| same(false, name, &p.prepared.source));
+        self.statements
+            .retain(|name, s| same(true, name, &s.source));
+        self.portals
+            .retain(|name, p| same(false, name, &p.prepared.source));
         self.cursors.retain(|name, c| same(false, name, &c.source));
         self.doubted = false;
     }
@@ -287,7 +289,11 @@ pub fn changes_names(facts: &Facts) -> bool {
 #[must_use]
 pub fn opaque(facts: &Facts) -> bool {
     facts.statements.iter().any(|s| {
-        !s.transparent || matches!(s.category, Category::Exec | Category::Admin | Category::Unknown)
+        !s.transparent
+            || matches!(
+                s.category,
+                Category::Exec | Category::Admin | Category::Unknown
+            )
     })
 }
 

@@ -102,123 +102,137 @@ impl Conversation {
         }
     }
 
-    /// The cause of what comes now.
+    /// The cause of what comes now; of what came last, where nothing of its own says more.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self.queue.front().map(|e| &e.what) {
             Some(What::Query(running) | What::Execute(running)) => running.cause.clone(),
             Some(What::Call(cause)) => cause.clone(),
-            _ => Cause::default(),
+            Some(What::Bind(_, portal) | What::DescribePortal(Some(portal))) => {
+                portal.cause.clone()
+            }
+            _ => self.last.clone(),
         }
     }
 
+    /// The cause of the error that has just come.
+    #[must_use]
+    pub fn failed_cause(&mut self) -> Cause {
+        std::mem::take(&mut self.failed)
+    }
+
+    /// Everything but errors, ReadyForQuery and what may come at any time.
     fn answer(&mut self, tag: u8, frame: &Bytes) -> Result<Relay, Fault> {
-        let Some(front) = self.queue.front_mut() else {
+        let Some(front) = self.queue.front() else {
             return Err(unexpected());
         };
         let house = matches!(front.voice, Voice::House);
-        let (done, relay) = match (&mut front.what, tag) {
-            (What::Query(running) | What::Execute(running), b'D') => {
-                let known = running.rows.is_some() || running.portal.is_some();
-                (
-                    false,
-                    if known {
-                        Relay::Row
-                    } else {
-                        return Err(unexpected());
-                    },
-                )
+        let (done, relay) = match &front.what {
+            What::Query(_) | What::Execute(_) | What::Call(_) => self.result(tag, frame)?,
+            What::Probe | What::Stand | What::Answer(_) => {
+                (self.own_answer(tag, frame)?, Relay::Swallow)
             }
-            (What::Query(running), b'T') => {
-                running.rows = Some(self.shapes.of(body(frame), None, &running.cause)?);
-                (false, Relay::Control)
-            }
-            (What::Query(_), b'C' | b'I') => {
-                self.statement_completed();
-                (false, Relay::Control)
-            }
-            (What::Execute(_), b'C' | b'I') => {
-                self.statement_completed();
-                (true, Relay::Control)
-            }
-            (What::Execute(_), b's') => (true, Relay::Control),
-            (What::Query(running) | What::Execute(running), b'H') => {
-                let facts = running.copy_facts();
-                running.copy_out =
-                    Some(CopyOut::new(body(frame), facts, self.shapes.next_serial())?);
-                (false, Relay::Control)
-            }
-            (What::Query(running) | What::Execute(running), b'd') if running.copy_out.is_some() => {
-                (false, Relay::CopyData)
-            }
-            (What::Query(running) | What::Execute(running), b'c') if running.copy_out.is_some() => {
-                (false, Relay::CopyDone)
-            }
-            (What::Query(running) | What::Execute(running), b'G') if running.uploads > 0 => {
-                running.uploads -= 1;
-                self.uploads -= 1;
-                self.uploading = true;
-                (false, Relay::Control)
-            }
-            (What::Call(_), b'V') => (false, Relay::Call),
-            (What::Parse(name, prepared), b'1') => {
-                self.names.prepare(name, prepared.clone());
-                (true, Relay::Control)
-            }
-            (What::Bind(name, portal), b'2') => {
-                self.names.bind(name, portal.clone());
-                (true, Relay::Control)
-            }
-            (What::Close(true, name), b'3') => {
-                self.names.forget_statement(name);
-                (true, Relay::Control)
-            }
-            (What::Close(false, name), b'3') => {
-                self.names.unbind(name);
-                self.names.cursors.remove(name.as_str());
-                (true, Relay::Control)
-            }
-            (What::DescribeStatement(prepared), b't') => {
-                if let Some(prepared) = prepared {
-                    let types = parameter_types(frame).map_err(|m| m.by(Side::Upstream))?;
-                    // Asked twice in one segment: the answers are the same.
-                    let _known = prepared.types.set(types);
-                }
-                (false, Relay::Control)
-            }
-            (What::DescribeStatement(prepared), b'T' | b'n') => {
-                if let Some(prepared) = prepared.as_ref().filter(|p| p.fixed()) {
-                    let _known = prepared.description.set(description(tag, frame));
-                }
-                (true, Relay::Control)
-            }
-            (What::DescribePortal(portal), b'T' | b'n') => {
-                if let Some(portal) = portal {
-                    let _known = portal.description.set(description(tag, frame));
-                }
-                (true, Relay::Control)
-            }
-            (What::Answer(expected), tag) if *expected == tag => (true, Relay::Control),
-            (What::Probe, b'D') => {
-                self.probed = Some(probed(frame).map_err(|m| m.by(Side::Upstream))?);
-                (false, Relay::Control)
-            }
-            (What::Probe, b'C') => (true, Relay::Control),
-            (What::Stand, b'D') => {
-                let (name, text) = stands(frame).map_err(|m| m.by(Side::Upstream))?;
-                self.stand.insert(name, text);
-                (false, Relay::Control)
-            }
-            (What::Stand, b'C') => {
-                self.names.believe(&std::mem::take(&mut self.stand));
-                (true, Relay::Control)
-            }
-            _ => return Err(unexpected()),
+            _ => (self.acknowledged(tag, frame)?, Relay::Control),
         };
         if done {
             self.pop();
         }
         Ok(if house { Relay::Swallow } else { relay })
+    }
+
+    /// Results of a statement; true when they end.
+    fn result(&mut self, tag: u8, frame: &Bytes) -> Result<(bool, Relay), Fault> {
+        let Self { queue, shapes, .. } = self;
+        let front = queue.front_mut().map(|e| &mut e.what);
+        let (running, extended) = match front {
+            Some(What::Query(running)) => (running, false),
+            Some(What::Execute(running)) => (running, true),
+            Some(What::Call(_)) if tag == b'V' => return Ok((false, Relay::Call)),
+            _ => return Err(unexpected()),
+        };
+        Ok(match tag {
+            b'D' if running.rows.is_some() || extended => (false, Relay::Row),
+            b'T' if !extended => {
+                running.rows = Some(shapes.of(body(frame), None, &running.cause)?);
+                (false, Relay::Control)
+            }
+            b'C' | b'I' => {
+                self.statement_completed();
+                (extended, Relay::Control)
+            }
+            b's' if extended => (true, Relay::Control),
+            b'H' => {
+                let facts = running.copy_facts();
+                running.copy_out = Some(CopyOut::new(body(frame), facts, shapes.next_serial())?);
+                (false, Relay::Control)
+            }
+            b'd' if running.copy_out.is_some() => (false, Relay::CopyData),
+            b'c' if running.copy_out.is_some() => (false, Relay::CopyDone),
+            b'G' if running.uploads > 0 => {
+                running.uploads -= 1;
+                self.uploads -= 1;
+                self.uploading = true;
+                (false, Relay::Control)
+            }
+            _ => return Err(unexpected()),
+        })
+    }
+
+    /// Answers to what changes or describes names; true when that was all.
+    fn acknowledged(&mut self, tag: u8, frame: &Bytes) -> Result<bool, Fault> {
+        let Self { queue, names, .. } = self;
+        match (queue.front_mut().map(|e| &mut e.what), tag) {
+            (Some(What::Parse(name, prepared)), b'1') => names.prepare(name, prepared.clone()),
+            (Some(What::Bind(name, portal)), b'2') => names.bind(name, portal.clone()),
+            (Some(What::Close(true, name)), b'3') => names.forget_statement(name),
+            (Some(What::Close(false, name)), b'3') => {
+                names.unbind(name);
+                names.cursors.remove(name.as_str());
+            }
+            (Some(What::DescribeStatement(prepared)), b't') => {
+                if let Some(prepared) = prepared {
+                    let types = parameter_types(frame).map_err(|m| m.by(Side::Upstream))?;
+                    // Asked twice in one segment: the answers are the same.
+                    let _known = prepared.types.set(types);
+                }
+                return Ok(false);
+            }
+            (Some(What::DescribeStatement(prepared)), b'T' | b'n') => {
+                if let Some(prepared) = prepared.as_ref().filter(|p| p.fixed()) {
+                    let _known = prepared.description.set(description(tag, frame));
+                }
+            }
+            (Some(What::DescribePortal(portal)), b'T' | b'n') => {
+                if let Some(portal) = portal {
+                    let _known = portal.description.set(description(tag, frame));
+                }
+            }
+            _ => return Err(unexpected()),
+        }
+        Ok(true)
+    }
+
+    /// Answers to the gateway's own questions; true when that was all.
+    fn own_answer(&mut self, tag: u8, frame: &Bytes) -> Result<bool, Fault> {
+        let wrong = |malformed: Malformed| malformed.by(Side::Upstream);
+        match (self.queue.front().map(|e| &e.what), tag) {
+            (Some(What::Answer(expected)), tag) if *expected == tag => Ok(true),
+            (Some(What::Probe), b'D') => {
+                self.probed = Some(probed(frame).map_err(wrong)?);
+                Ok(false)
+            }
+            (Some(What::Stand), b'D') => {
+                let (name, text) = stands(frame).map_err(wrong)?;
+                self.stand.insert(name, text);
+                Ok(false)
+            }
+            (Some(What::Probe), b'C') => Ok(true),
+            (Some(What::Stand), b'C') => {
+                self.names.believe(&std::mem::take(&mut self.stand));
+                Ok(true)
+            }
+            _ => Err(unexpected()),
+        }
     }
 
     /// A statement of the text at the front has completed.
@@ -233,6 +247,7 @@ impl Conversation {
         running.rows = None;
         running.begun = false;
         running.copy_out = None;
+        self.last = running.cause.clone();
         let (facts, text) = (running.cause.facts.clone(), running.text.clone());
         let by_name = facts
             .as_ref()
@@ -266,14 +281,16 @@ impl Conversation {
     /// up to the next Sync with it.
     fn error(&mut self, frame: &Bytes) -> Relay {
         self.fatal |= is_fatal(frame);
+        self.failed = self.cause();
         let Some(front) = self.queue.front_mut() else {
             return Relay::Strings(BatchKind::Error);
         };
         let house = matches!(front.voice, Voice::House);
-        let probing = house && matches!(
-            front.what,
-            What::Probe | What::Stand | What::Answer(_) | What::Sync
-        );
+        let probing = house
+            && matches!(
+                front.what,
+                What::Probe | What::Stand | What::Answer(_) | What::Sync
+            );
         let voice = std::mem::replace(&mut front.voice, Voice::Client);
         let relay = match voice {
             Voice::Instead(refusal) => Relay::Refused(refusal),
@@ -445,7 +462,10 @@ fn probed(frame: &Bytes) -> Result<Probed, Malformed> {
 fn stands(frame: &Bytes) -> Result<((bool, String), String), Malformed> {
     let [kind, name, text] = cells(frame)?;
     let statement = kind.as_deref() == Some("s");
-    Ok(((statement, name.unwrap_or_default()), text.unwrap_or_default()))
+    Ok((
+        (statement, name.unwrap_or_default()),
+        text.unwrap_or_default(),
+    ))
 }
 
 /// True when the severity (field `V`) is FATAL or PANIC.

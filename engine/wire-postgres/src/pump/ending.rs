@@ -89,7 +89,14 @@ impl Pump {
                 self.farewell(refuse::SEVERED, &denial);
                 ("severed", None)
             }
-            End::Fault(fault) => {
+            End::Unreleased(fault) if fault.blame != Blame::Journal => {
+                let rule = format!("fault/{}", fault.blame.label());
+                let denial = Denial::new(rule, "a response could not be released, so the session ends")
+                    .hint("Connect again; give session and sequence to the operator if it persists.");
+                self.farewell(refuse::BROKEN, &denial);
+                ("fault", Some(fault))
+            }
+            End::Fault(fault) | End::Unreleased(fault) => {
                 self.fault_words(&fault);
                 ("fault", Some(fault))
             }

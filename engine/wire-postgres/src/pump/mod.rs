@@ -32,6 +32,8 @@ pub(crate) enum End {
     UpstreamGone,
     /// The admission has lost its ground.
     Severed(Denial),
+    /// A response could not be masked, recorded or rebuilt.
+    Unreleased(Fault),
     /// Something broke.
     Fault(Fault),
 }

@@ -117,8 +117,10 @@ impl Pump {
             }
             Relay::Strings(kind) => {
                 let cause = match kind {
-                    BatchKind::Error => Cause::default(),
-                    _ => self.talk.cause(),
+                    BatchKind::Error => self.talk.failed_cause(),
+                    BatchKind::Notice => self.talk.cause(),
+                    // No statement of this session need have caused it: the session's own obligations.
+                    _ => Cause::default(),
                 };
                 let batch = values::fields(kind, frames)?;
                 let limited = self.limited(&cause);
@@ -192,7 +194,7 @@ impl Pump {
                 Ok(None)
             }
             Err(Unreleased::Budget(denial)) => Ok(Some(denial)),
-            Err(Unreleased::Fault(fault)) => Err(End::Fault(fault)),
+            Err(Unreleased::Fault(fault)) => Err(End::Unreleased(fault)),
         }
     }
 
