@@ -168,11 +168,14 @@ pub fn flat_objects(opinion: &Opinion) -> Vec<u8> {
 }
 
 /// Makes a crate with a [`Masker`] a plugin: `export_masker!(Pii);`. The manifest is `plugin.json` next to the
-/// crate's `Cargo.toml`.
+/// crate's `Cargo.toml`, or another file there: `export_masker!(Pii, "examples/pii.json");`.
 #[macro_export]
 macro_rules! export_masker {
     ($masker:ty) => {
-        $crate::portcullis_described!($masker);
+        $crate::export_masker!($masker, "plugin.json");
+    };
+    ($masker:ty, $manifest:literal) => {
+        $crate::portcullis_described!($masker, $manifest);
         $crate::portcullis_lifecycle!($crate::glue::MaskerGlue<$masker>);
 
         #[cfg(target_arch = "wasm32")]
@@ -200,11 +203,14 @@ macro_rules! export_masker {
 }
 
 /// Makes a crate with a [`Classifier`] a plugin: `export_classifier!(Danger);`. The manifest is `plugin.json`
-/// next to the crate's `Cargo.toml`.
+/// next to the crate's `Cargo.toml`, or another file there, as for `export_masker!`.
 #[macro_export]
 macro_rules! export_classifier {
     ($classifier:ty) => {
-        $crate::portcullis_described!($classifier);
+        $crate::export_classifier!($classifier, "plugin.json");
+    };
+    ($classifier:ty, $manifest:literal) => {
+        $crate::portcullis_described!($classifier, $manifest);
         $crate::portcullis_lifecycle!($crate::glue::ClassifierGlue<$classifier>);
 
         #[cfg(target_arch = "wasm32")]
@@ -237,10 +243,10 @@ macro_rules! export_classifier {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! portcullis_described {
-    ($plugin:ty) => {
+    ($plugin:ty, $manifest:literal) => {
         impl $crate::Described for $plugin {
             const MANIFEST: &'static str =
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/plugin.json"));
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $manifest));
         }
     };
 }
@@ -250,6 +256,10 @@ macro_rules! portcullis_described {
 #[macro_export]
 macro_rules! portcullis_lifecycle {
     ($glue:ty) => {
+        // Natively only tests call a plugin; it is no dead code for all that.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn(&[u8]) -> Result<$glue, $crate::ConfigError> = <$glue>::configure;
+
         #[cfg(target_arch = "wasm32")]
         fn portcullis_plugin<R>(call: impl FnOnce(&mut $glue) -> R) -> R {
             $crate::glue::abi::with::<$glue, R>(&PORTCULLIS_PLUGIN, call)

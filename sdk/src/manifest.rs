@@ -92,7 +92,8 @@ pub struct Interest {
     pub kinds: Vec<String>,
     /// Maskers: column types by PostgreSQL name, by OID in digits, or `textual` (everything but
     /// booleans, floats, dates and times; types of extensions are in). Absent means all. A type left out is
-    /// never looked at: leave out only what cannot hold your entity.
+    /// never looked at: leave out only what cannot hold your entity. Types that were created later (OID 16384
+    /// and up: `citext`, enumerations, types of extensions) are always shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
 }
