@@ -141,6 +141,14 @@ impl WireProtocol for Postgres {
     }
 }
 
+fn opaque() -> Denial {
+    Denial::new(
+        "portcullis/replication",
+        "replication connections do not pass the gateway",
+    )
+    .hint("Replication cannot be masked; connect to the server itself.")
+}
+
 fn unreachable() -> Denial {
     Denial::new("fault/upstream", "the upstream could not be entered")
         .hint("Nothing was run. Tell the operator of the gateway if it persists.")
@@ -169,14 +177,8 @@ impl Entering {
         } = admission;
         let (client, mut to_client) = lobby.admitted();
         if self.replication {
-            let denial = Denial::new(
-                "portcullis/replication",
-                "replication connections do not pass the gateway",
-            )
-            .hint("Replication cannot be masked; connect to the server itself.");
-            return self
-                .turn_out(gate, to_client, &denial, refuse::UNSUPPORTED, None)
-                .await;
+            let state = refuse::UNSUPPORTED;
+            return self.turn_out(gate, to_client, &opaque(), state, None).await;
         }
         let target = (database.as_str(), &settings);
         let login = self.log_in(&upstream, &mut gate, &mut *credential, target);

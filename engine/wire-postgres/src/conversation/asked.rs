@@ -316,16 +316,10 @@ impl Portal {
         let resolved = vec![(name.to_owned(), inner.clone())];
         let mut prepared = Prepared::named_in_sql(name, inner, "");
         prepared.text = Arc::from(format!("FETCH ALL FROM {}", quoted(name)));
+        let cause = super::Cause::default();
         Self {
-            prepared: Arc::new(prepared),
-            cause: super::Cause::default(),
-            parameters: Vec::new(),
-            formats: Vec::new(),
-            bound: now,
             resolved,
-            description: std::sync::OnceLock::new(),
-            asked: 0.into(),
-            started: false.into(),
+            ..Self::new(Arc::new(prepared), cause, Vec::new(), Vec::new(), now)
         }
     }
 }

@@ -8,7 +8,7 @@ use portcullis_model::facts::SessionChange;
 use portcullis_model::limits::{FRAME_BYTES_MAX, NAMES_BYTES_MAX, NAMES_MAX};
 use portcullis_model::{Category, Decision, Facts, Parameter, StatementFacts, Timestamp};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What caused a result: facts for provenance, the decision for obligations.
@@ -115,9 +115,34 @@ pub struct Portal {
     pub asked: AtomicU64,
     /// It has returned rows already: its budget goes on.
     pub started: AtomicBool,
+    /// It has more rows to return.
+    pub suspended: AtomicBool,
 }
 
 impl Portal {
+    /// From a Bind, once allowed.
+    #[must_use]
+    pub fn new(
+        prepared: Arc<Prepared>,
+        cause: Cause,
+        parameters: Vec<Parameter>,
+        formats: Vec<i16>,
+        bound: Timestamp,
+    ) -> Self {
+        Self {
+            prepared,
+            cause,
+            parameters,
+            formats,
+            bound,
+            resolved: Vec::new(),
+            description: OnceLock::new(),
+            asked: AtomicU64::new(0),
+            started: AtomicBool::new(false),
+            suspended: AtomicBool::new(false),
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.parameters
             .iter()
@@ -252,6 +277,19 @@ impl Names {
         if !self.cursors.is_empty() {
             self.cursors.retain(|_, cursor| cursor.hold);
         }
+    }
+}
+
+impl Names {
+    /// True when rows of an earlier result may still be fetched: budgets then go on, or many small
+    /// fetches with something harmless between them would have none.
+    #[must_use]
+    pub fn half_read(&self) -> bool {
+        !self.cursors.is_empty()
+            || self
+                .portals
+                .values()
+                .any(|portal| portal.suspended.load(Ordering::Relaxed))
     }
 }
 

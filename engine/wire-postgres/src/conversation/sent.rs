@@ -9,7 +9,7 @@ use bytes::Bytes;
 use portcullis_gate::Refusal;
 use portcullis_model::{Category, Facts, Timestamp};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 impl Conversation {
     /// Asks for the shape of what is about to be executed, if nobody has. The frame returned goes up
@@ -67,17 +67,7 @@ impl Conversation {
                 self.bound = true;
                 What::Bind(
                     name,
-                    Arc::new(Portal {
-                        prepared,
-                        cause,
-                        parameters,
-                        formats,
-                        bound: now,
-                        resolved: Vec::new(),
-                        description: std::sync::OnceLock::new(),
-                        asked: AtomicU64::new(0),
-                        started: AtomicBool::new(false),
-                    }),
+                    Arc::new(Portal::new(prepared, cause, parameters, formats, now)),
                 )
             }
             Intent::DescribeStatement(name) => {

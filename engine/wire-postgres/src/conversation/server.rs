@@ -60,7 +60,12 @@ impl Conversation {
     /// # Errors
     /// When rows come that were never described.
     pub fn rows(&mut self) -> Result<(Arc<Rows>, Cause, bool), Fault> {
-        let Self { queue, shapes, .. } = self;
+        let Self {
+            queue,
+            shapes,
+            names,
+            ..
+        } = self;
         let running = match queue.front_mut().map(|e| &mut e.what) {
             Some(What::Query(running) | What::Execute(running)) => running,
             _ => return Err(unexpected()),
@@ -83,7 +88,7 @@ impl Conversation {
             .portal
             .as_ref()
             .is_some_and(|portal| portal.started.swap(true, Ordering::Relaxed));
-        let first = !std::mem::replace(&mut running.begun, true) && !resumed;
+        let first = !std::mem::replace(&mut running.begun, true) && !resumed && !names.half_read();
         Ok((rows, running.cause.clone(), first))
     }
 
@@ -157,10 +162,18 @@ impl Conversation {
                 (false, Relay::Control)
             }
             b'C' | b'I' => {
+                if let Some(portal) = &running.portal {
+                    portal.suspended.store(false, Ordering::Relaxed);
+                }
                 self.statement_completed();
                 (extended, Relay::Control)
             }
-            b's' if extended => (true, Relay::Control),
+            b's' if extended => {
+                if let Some(portal) = &running.portal {
+                    portal.suspended.store(true, Ordering::Relaxed);
+                }
+                (true, Relay::Control)
+            }
             b'H' => {
                 let facts = running.copy_facts();
                 running.copy_out = Some(CopyOut::new(body(frame), facts, shapes.next_serial())?);

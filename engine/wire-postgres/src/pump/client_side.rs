@@ -6,9 +6,10 @@ use crate::conversation::{Asked, Cause, Intent, Refusing, may_use_names};
 use crate::frame::{self, Head};
 use crate::house_frames;
 use crate::refuse::{self, Severity};
-use portcullis_gate::{Allowed, Denied, House, Ruling};
+use bytes::Bytes;
+use portcullis_gate::{Allowed, Denied, House, Refusal, Ruling, Sequence};
 use portcullis_model::message::{Body, Message};
-use portcullis_model::{Side, Stage};
+use portcullis_model::{Denial, SessionId, Side, Stage};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -101,6 +102,10 @@ impl Pump {
         run: &mut Vec<Allowed>,
     ) -> Result<(), End> {
         match ruling {
+            Ruling::Allow(allowed) if self.lacks_calls(&allowed, &intent) => {
+                self.commit(run).await?;
+                self.refuse_call(&intent)
+            }
             Ruling::Allow(allowed) => {
                 if let Some(wire) = self.talk.before(&intent) {
                     self.commit(run).await?;
@@ -151,13 +156,38 @@ impl Pump {
         let session = self.around.session;
         let now = self.now();
         let refusal = self.gate.reject(denied, now, |denial, sequence| {
-            let state = refuse::state_of(denial);
-            let error = refuse::denial(Severity::Error, state, denial, Some(session), sequence);
-            match way {
-                Refusing::Ready(status) => vec![error, refuse::ready(status)],
-                _ => vec![error],
-            }
+            rendered(way, denial, session, sequence)
         })?;
+        self.place(way, refusal)
+    }
+
+    /// True when a FunctionCall was allowed by a decision that does not permit them: the two belong
+    /// together, since a call has no text to be judged by.
+    fn lacks_calls(&self, allowed: &Allowed, intent: &Intent) -> bool {
+        matches!(intent, Intent::Call)
+            && !allowed
+                .decision()
+                .is_some_and(|d| d.obligations.allow_function_call)
+            && !self.gate.granted().allow_function_call
+    }
+
+    fn refuse_call(&mut self, intent: &Intent) -> Result<(), End> {
+        let denial = Denial::new(
+            "portcullis/function-call",
+            "functions are not called by number through the gateway",
+        )
+        .hint("Call the function in a SELECT.");
+        let way = self.talk.refusing(intent);
+        let session = self.around.session;
+        let now = self.now();
+        let refusal = self.gate.reject_session(&denial, now, |denial, sequence| {
+            rendered(way, denial, session, sequence)
+        })?;
+        self.place(way, refusal)
+    }
+
+    /// Puts a refusal where the client expects its answer.
+    fn place(&mut self, way: Refusing, refusal: Refusal) -> Result<(), End> {
         match way {
             Refusing::Ready(_) | Refusing::UntilSync => self.lines.to_client.refuse(refusal),
             Refusing::AbortSimple => {
@@ -185,5 +215,14 @@ impl Pump {
         }
         self.closing = Some(Box::pin(sleep(PATIENCE)));
         Ok(())
+    }
+}
+
+fn rendered(way: Refusing, denial: &Denial, session: SessionId, sequence: Sequence) -> Vec<Bytes> {
+    let state = refuse::state_of(denial);
+    let error = refuse::denial(Severity::Error, state, denial, Some(session), sequence);
+    match way {
+        Refusing::Ready(status) => vec![error, refuse::ready(status)],
+        _ => vec![error],
     }
 }

@@ -91,8 +91,11 @@ impl Pump {
             }
             End::Unreleased(fault) if fault.blame != Blame::Journal => {
                 let rule = format!("fault/{}", fault.blame.label());
-                let denial = Denial::new(rule, "a response could not be released, so the session ends")
-                    .hint("Connect again; give session and sequence to the operator if it persists.");
+                let denial = Denial::new(
+                    rule,
+                    "a response could not be released, so the session ends",
+                )
+                .hint("Connect again; give session and sequence to the operator if it persists.");
                 self.farewell(refuse::BROKEN, &denial);
                 ("fault", Some(fault))
             }
@@ -120,7 +123,10 @@ impl Pump {
                     self.lines.to_client.journal_dead(refuse::JOURNAL_DEAD);
                     return;
                 }
-                let what = fault.source.as_ref().and_then(|s| s.downcast_ref::<Malformed>());
+                let what = fault
+                    .source
+                    .as_ref()
+                    .and_then(|s| s.downcast_ref::<Malformed>());
                 let reason = match what {
                     Some(what) => format!("{by} broke the protocol ({what}), so the session ends"),
                     None => format!("{by} broke the protocol, so the session ends"),

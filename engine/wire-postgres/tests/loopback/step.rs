@@ -374,3 +374,17 @@ async fn a_client_that_sends_byte_by_byte_gets_the_same_answers() {
     assert_eq!(client.until_ready().await.0, "EZ(I)");
     assert_eq!(client.until_ready().await.0, "TDCZ(I)");
 }
+
+#[tokio::test]
+async fn a_function_is_not_called_by_number_unless_policy_says_so() {
+    let stage = Stage::set(|_| ()).await;
+    let mut client = stage.client().await;
+    client
+        .send(&[frame(b'F', &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), query("select 1")])
+        .await;
+    let (tags, strings) = client.until_ready().await;
+    assert_eq!(tags, "EZ(I)");
+    assert!(strings.contains("portcullis/function-call"), "{strings}");
+    assert_eq!(client.until_ready().await.0, "TDCZ(I)");
+    assert_eq!(stage.sent(), "Q");
+}
