@@ -50,9 +50,14 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Where an error of the engine points to (`--> file:line:column`), and what it says. The line of source
-/// in between is left out.
+/// Where an error of the engine points to (`--> file:line:column`, or `file:line:column error: …` from
+/// the parser), and what it says. The line of source in between is left out.
 pub(crate) fn pointed(error: &str) -> (Option<(String, u32, u32)>, String) {
+    if let Some((place, said)) = error.split_once(" error: ")
+        && let Some(place) = place_of(place)
+    {
+        return (Some(place), said.trim().to_owned());
+    }
     let said = error
         .lines()
         .rev()
@@ -60,11 +65,15 @@ pub(crate) fn pointed(error: &str) -> (Option<(String, u32, u32)>, String) {
         .unwrap_or_else(|| error.lines().next().unwrap_or_default())
         .trim()
         .to_owned();
-    let place = error.lines().find_map(|line| {
-        let mut parts = line.strip_prefix("--> ")?.rsplitn(3, ':');
-        let column = parts.next()?.trim().parse().ok()?;
-        let line = parts.next()?.parse().ok()?;
-        Some((parts.next()?.to_owned(), line, column))
-    });
+    let place = error
+        .lines()
+        .find_map(|line| place_of(line.strip_prefix("--> ")?));
     (place, said)
+}
+
+fn place_of(text: &str) -> Option<(String, u32, u32)> {
+    let mut parts = text.rsplitn(3, ':');
+    let column = parts.next()?.trim().parse().ok()?;
+    let line = parts.next()?.parse().ok()?;
+    Some((parts.next()?.to_owned(), line, column))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Explanation {
     /// The decision itself.
     pub decision: Decision,
-    /// One for each pack, in order.
+    /// One for each pack that has something to say at this stage, in order.
     pub packs: Vec<PackExplanation>,
 }
 
@@ -44,7 +44,7 @@ impl PolicySet {
         let mut document = Document::render(&input)
             .map_err(|e| Fault::new(Blame::Policy, "render the policy input", e))?;
         let packs = self
-            .ask(&mut document)
+            .ask(input.action, &mut document)
             .into_iter()
             .map(|heard| {
                 let (said, failure) = match heard.said {

@@ -58,18 +58,22 @@ impl Failure {
         Kind::Conflict.bare()
     }
 
-    /// An error with this text.
+    /// An error of the engine with this text.
     pub(crate) fn error(text: &str) -> Self {
-        let kind = if text.contains("exceeded time limit") {
-            Kind::Timeout
-        } else if text.contains("multiple outputs") {
-            Kind::Conflict
-        } else {
-            Kind::Error
+        let (place, said) = pointed(text);
+        let late = ["exceeded time limit"];
+        let contradiction = [
+            "multiple outputs",
+            "generated multiple times",
+            "conflicts with rule",
+        ];
+        let is = |words: &[&str]| words.iter().any(|w| said.contains(w));
+        let kind = match () {
+            () if is(&late) => return Self::timeout(),
+            () if is(&contradiction) => Kind::Conflict,
+            () => Kind::Error,
         };
-        let place = pointed(text)
-            .0
-            .map(|(file, line, column)| format!("{file}:{line}:{column}"));
+        let place = place.map(|(file, line, column)| format!("{file}:{line}:{column}"));
         Self { kind, place }
     }
 

@@ -61,6 +61,7 @@ pub struct Input<'a> {
 /// The stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[repr(u8)]
 pub enum Action {
     /// May this identity open this target?
     Connect,

@@ -11,7 +11,7 @@ pub(crate) use checks::ENTRIES;
 use crate::builtin;
 use crate::diagnostic::{Diagnostic, pointed};
 use crate::input::{Paths, Section};
-use crate::set::{Pack, PolicySet, Reads};
+use crate::set::{Pack, PolicySet, Reads, Stages};
 use crate::source::PackSource;
 use crate::testing::{Suite, TestReport};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -19,7 +19,7 @@ use checks::Checks;
 use graph::Graph;
 use portcullis_model::limits;
 pub(crate) use references::Contents;
-use references::ReferenceKind;
+use references::{Guard, HeadKind, ReferenceKind};
 use regorus::{Engine, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -327,11 +327,56 @@ fn packs(
             Pack {
                 name: Arc::from(source.name.as_str()),
                 dry_run: source.dry_run,
+                stages: stages(&root, &entries, parsed),
                 entries,
                 reads,
             }
         })
         .collect()
+}
+
+/// The stages at which the sets of a pack can hold anything.
+fn stages(package: &[String], entries: &[&str], parsed: &[Contents]) -> Stages {
+    let mut guards: BTreeMap<&[String], Vec<&Vec<Guard>>> = BTreeMap::new();
+    for rule in parsed.iter().flat_map(|c| &c.rules) {
+        guards.entry(&rule.path).or_default().extend(&rule.guards);
+    }
+    entries
+        .iter()
+        .map(|entry| {
+            let mut path = package.to_vec();
+            path.push((*entry).to_owned());
+            // A set is empty where it says nothing; anything else would be undefined, which is a denial.
+            let mut rules = parsed.iter().flat_map(|c| &c.rules);
+            if rules.any(|r| r.path == path && r.kind != HeadKind::Set) {
+                return Stages::ALL;
+            }
+            stages_of(&path, &guards, limits::POLICY_CALL_DEPTH_MAX)
+        })
+        .fold(Stages::NONE, Stages::either)
+}
+
+/// A rule can hold where one of its bodies can; a body where all its conditions can.
+fn stages_of(
+    path: &[String],
+    guards: &BTreeMap<&[String], Vec<&Vec<Guard>>>,
+    depth: usize,
+) -> Stages {
+    let (Some(bodies), true) = (guards.get(path), depth > 0) else {
+        return Stages::ALL;
+    };
+    let body = |body: &&Vec<Guard>| {
+        body.iter().fold(Stages::ALL, |all, guard| {
+            all.both(match guard {
+                Guard::Rule(rule) => stages_of(rule, guards, depth - 1),
+                Guard::Stages(words) => words
+                    .iter()
+                    .map(|word| Stages::named(word))
+                    .fold(Stages::NONE, Stages::either),
+            })
+        })
+    };
+    bodies.iter().map(body).fold(Stages::NONE, Stages::either)
 }
 
 /// What each rule reads of the input, in sections of the document.

@@ -58,12 +58,47 @@ impl Reads {
     }
 }
 
+/// The stages at which a pack can say anything at all, as far as its rules show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stages(u8);
+
+impl Stages {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const ALL: Self = Self(u8::MAX);
+
+    /// The stage of this name; none when there is no such stage, for a rule about it never holds.
+    pub(crate) fn named(name: &str) -> Self {
+        let all = [
+            ("connect", Action::Connect),
+            ("command", Action::Command),
+            ("response", Action::Response),
+            ("approve", Action::Approve),
+        ];
+        all.iter()
+            .find(|(known, _)| *known == name)
+            .map_or(Self::NONE, |(_, action)| Self(1 << *action as u8))
+    }
+
+    pub(crate) fn either(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    fn has(self, action: Action) -> bool {
+        self.0 >> action as u8 & 1 == 1
+    }
+}
+
 /// One pack of a set.
 pub(crate) struct Pack {
     pub name: Arc<str>,
     pub dry_run: bool,
     pub entries: Vec<&'static str>,
     pub reads: Reads,
+    pub stages: Stages,
 }
 
 impl Pack {
@@ -164,7 +199,7 @@ impl PolicySet {
                 "keep the policy input in bounds",
             ));
         }
-        let heard = self.ask(&mut document);
+        let heard = self.ask(input.action, &mut document);
         Ok(self.decision(input.action, &heard, document))
     }
 
@@ -196,12 +231,13 @@ impl PolicySet {
         }
     }
 
-    /// What every pack says, in order.
-    pub(crate) fn ask(&self, document: &mut Document) -> Vec<Heard> {
+    /// What every pack says that has something to say at this stage, in order.
+    pub(crate) fn ask(&self, action: Action, document: &mut Document) -> Vec<Heard> {
         let mut evaluation = None;
         self.packs
             .iter()
             .enumerate()
+            .filter(|(_, pack)| pack.stages.has(action))
             .map(|(index, pack)| {
                 let key = (!pack.reads.volatile).then(|| document.key(index, pack.reads.sections));
                 let known = key.and_then(|key| self.cache.lock().get(&key).cloned());
@@ -243,6 +279,13 @@ impl PolicySet {
     }
 
     #[cfg(test)]
+    pub(crate) fn speaks_at(&self, pack: &str, action: Action) -> bool {
+        self.packs
+            .iter()
+            .any(|p| &*p.name == pack && p.stages.has(action))
+    }
+
+    #[cfg(test)]
     pub(crate) fn volatile(&self, pack: &str) -> bool {
         self.packs
             .iter()
@@ -255,6 +298,7 @@ struct Evaluation {
     input: Result<Value, Failure>,
     engine: Option<Engine>,
     began: Instant,
+    again: bool,
 }
 
 impl Evaluation {
@@ -268,11 +312,25 @@ impl Evaluation {
             input,
             engine: None,
             began: Instant::now(),
+            again: false,
         }
     }
 
-    /// Evaluates one pack. An engine that panicked is thrown away.
+    /// Evaluates one pack. The timer is of wall time, so that a machine that stalls looks like a slow
+    /// rule: a decision has one second try.
     fn pack(&mut self, set: &PolicySet, index: usize) -> Result<Said, Failure> {
+        let said = self.attempt(set, index);
+        if self.again || said != Err(Failure::timeout()) {
+            return said;
+        }
+        self.again = true;
+        self.began = Instant::now();
+        self.engine = None;
+        self.attempt(set, index)
+    }
+
+    /// An engine that panicked is thrown away.
+    fn attempt(&mut self, set: &PolicySet, index: usize) -> Result<Said, Failure> {
         let left = set.time.saturating_sub(self.began.elapsed());
         if left.is_zero() {
             return Err(Failure::timeout());

@@ -51,7 +51,7 @@ is_prod := false if lower(env) in non_prod
 
 default non_prod := {"dev", "development", "test", "qa", "ci", "sandbox", "staging"}
 
-non_prod := {lower(e) | some e in data.config.non_prod}
+non_prod := {lower(e) | some e in data.config.non_prod} if data.config.non_prod
 
 # METADATA
 # description: all that the command consists of was parsed, and nothing is unknown

@@ -21,8 +21,6 @@ package portcullis.packs.access
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: A binding covers this identity and this connection
 grant contains {
@@ -88,7 +86,7 @@ may_replicate if {
 # The bindings that cover this identity and this connection. Both look-ups are
 # by key: the size of the data does not matter.
 bindings[id] := binding if {
-	some group in lib.groups
+	some group in data.portcullis.lib.groups
 	some id in data.access.groups[group]
 	binding := data.access.bindings[id]
 	acting_kind in object.get(binding, "kinds", ["human"])
@@ -97,9 +95,9 @@ bindings[id] := binding if {
 }
 
 # A person's token in an agent's hands is an agent.
-acting_kind := "agent" if lib.is_agent
+acting_kind := "agent" if data.portcullis.lib.is_agent
 
-acting_kind := input.identity.kind if not lib.is_agent
+acting_kind := input.identity.kind if not data.portcullis.lib.is_agent
 
 # Labels or names have to be given: a binding without either covers nothing.
 covers(binding) if {
@@ -122,7 +120,10 @@ lacks_reason(binding) if {
 	not has_reason
 }
 
-has_reason if count(trim_space(input.session.reason)) > 0
+has_reason if {
+	is_string(input.session.reason)
+	count(trim_space(input.session.reason)) > 0
+}
 
 # Several bindings may name a role: the first by name wins, so that the answer is always the same.
 chosen_role := min([[id, binding.role] | some id, binding in bindings; is_string(binding.role)])

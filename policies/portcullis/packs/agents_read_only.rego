@@ -21,8 +21,6 @@ package portcullis.packs.agents_read_only
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: An agent sent something that is not a read
 # custom:
@@ -34,7 +32,7 @@ deny contains {
 } if {
 	input.action == "command"
 	applies
-	not lib.only_reads
+	not data.portcullis.lib.only_reads
 	not may_ask
 }
 
@@ -44,16 +42,16 @@ approval contains {
 	"rule": "agents/write",
 	"msg": sprintf("agent %s asks for %s on %s (%s)", [
 		input.identity.name,
-		lib.verbs,
+		data.portcullis.lib.verbs,
 		input.connection.name,
-		concat(", ", sort({lib.table_name(object) | some object in written})),
+		concat(", ", sort({data.portcullis.lib.table_name(object) | some object in written})),
 	]),
 	"approver_groups": approver_groups,
 	"ttl_seconds": ttl_seconds,
 } if {
 	input.action == "command"
 	applies
-	not lib.only_reads
+	not data.portcullis.lib.only_reads
 	may_ask
 }
 
@@ -74,7 +72,7 @@ obligation contains {"type": "row_limit", "rows": row_limit} if applies
 # title: Bytes of one session
 obligation contains {"type": "byte_limit", "bytes": data.config.agents.byte_limit} if applies
 
-applies if lib.is_agent
+applies if data.portcullis.lib.is_agent
 
 applies if input.identity.kind in data.config.agents.kinds
 
@@ -96,18 +94,18 @@ hint := sprintf("Tables that may be written here with an approval: %s.", [concat
 
 default described := "nothing that could be understood"
 
-described := sprintf("%s, classed %s", [lib.verbs, input.command.effect]) if lib.verbs != ""
+described := sprintf("%s, classed %s", [data.portcullis.lib.verbs, input.command.effect]) if data.portcullis.lib.verbs != ""
 
 # What is listed for this agent on this connection.
 listed := entry if {
 	entry := data.config.agents.may_write_with_approval[input.connection.name]
-	lib.in_any_group(entry.groups)
+	data.portcullis.lib.in_any_group(entry.groups)
 	count(entry.tables) > 0
 }
 
 # Every statement is plain, bounded DML, and everything it writes is listed.
 may_ask if {
-	lib.understood
+	data.portcullis.lib.understood
 	input.command.effect in {"read", "write", "destroy"}
 	every verb in input.command.verbs {
 		verb in {"read", "write", "session"}
@@ -119,7 +117,7 @@ may_ask if {
 	count(written) > 0
 	every object in written {
 		some name in listed.tables
-		lib.is_table(object, name)
+		data.portcullis.lib.is_table(object, name)
 	}
 }
 

@@ -16,18 +16,16 @@ package portcullis.packs.approve
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: A person of an approver group
 grant contains {
 	"rule": "approve/group",
-	"msg": sprintf("member of %s", [concat(", ", sort(lib.groups & required))]),
+	"msg": sprintf("member of %s", [concat(", ", sort(data.portcullis.lib.groups & required))]),
 	"action": "approve",
 } if {
 	input.action == "approve"
-	lib.is_human
-	count(lib.groups & required) > 0
+	data.portcullis.lib.is_human
+	count(data.portcullis.lib.groups & required) > 0
 	trusted
 	fresh
 }
@@ -68,6 +66,7 @@ issuers := {input.approval.requester.issuer} if not data.config.approve.issuers
 fresh if not data.config.approve.max_auth_age_seconds
 
 fresh if {
+	is_number(input.identity.auth.time_ns)
 	age_ns := input.request.time_ns - input.identity.auth.time_ns
 	age_ns <= data.config.approve.max_auth_age_seconds * 1000000000
 }

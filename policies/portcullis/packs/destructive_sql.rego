@@ -16,8 +16,6 @@ package portcullis.packs.destructive_sql
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: What cannot be understood is not sent on
 # custom:
@@ -28,8 +26,8 @@ deny contains {
 	"hint": "Send plain statements: no dynamic SQL, no function call by OID, every prepared name resolved.",
 } if {
 	asked
-	not lib.understood
-	not lib.empty
+	not data.portcullis.lib.understood
+	not data.portcullis.lib.empty
 	not code_by_admin
 }
 
@@ -175,7 +173,7 @@ deny contains {
 # title: The catalog is not written to
 deny contains {
 	"rule": "sql/catalog-write",
-	"msg": sprintf("%s belongs to the server", [lib.table_name(object)]),
+	"msg": sprintf("%s belongs to the server", [data.portcullis.lib.table_name(object)]),
 	"hint": "Use the statement that the server has for it.",
 } if {
 	asked
@@ -193,8 +191,8 @@ asked if {
 }
 
 is_admin if {
-	lib.is_human
-	lib.in_any_group(data.config.sql.admin_groups)
+	data.portcullis.lib.is_human
+	data.portcullis.lib.in_any_group(data.config.sql.admin_groups)
 }
 
 # Code is opaque by nature: an administrator's DO is let through although what
@@ -208,7 +206,7 @@ code_by_admin if {
 	}
 	some statement in input.command.statements
 	statement.class == "exec"
-	count(lib.labels & {"unclassified", "unparsed", "unresolved-name", "function-call"}) == 0
+	count(data.portcullis.lib.labels & {"unclassified", "unparsed", "unresolved-name", "function-call"}) == 0
 }
 
 unbounded := {
@@ -223,7 +221,7 @@ dropped contains statement.object_type if {
 }
 
 dropped contains upper(replace(trim_prefix(label, "drop-"), "-", " ")) if {
-	some label in lib.labels
+	some label in data.portcullis.lib.labels
 	startswith(label, "drop-")
 }
 
@@ -232,7 +230,7 @@ truncates if {
 	statement.verb == "TRUNCATE"
 }
 
-truncates if "truncate" in lib.labels
+truncates if "truncate" in data.portcullis.lib.labels
 
 settings contains lower(setting.name) if {
 	some statement in input.command.statements
@@ -243,7 +241,7 @@ roles := {"role", "session_authorization"}
 
 switches_role if count(settings & roles) > 0
 
-switches_role if count(lib.labels & {"set-role", "set-session-authorization"}) > 0
+switches_role if count(data.portcullis.lib.labels & {"set-role", "set-session-authorization"}) > 0
 
 # What hides rows or statements, changes how text is read, or loads code.
 guarded := {
@@ -319,7 +317,7 @@ reaches_files if {
 	startswith(name, "pg_ls_")
 }
 
-reaches_files if count(lib.labels & {"copy-program", "copy-file", "server-file"}) > 0
+reaches_files if count(data.portcullis.lib.labels & {"copy-program", "copy-file", "server-file"}) > 0
 
 reaches_network if "net" in input.command.verbs
 

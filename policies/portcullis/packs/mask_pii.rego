@@ -20,8 +20,6 @@ package portcullis.packs.mask_pii
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: Secrets are masked for everybody
 # custom:
@@ -70,8 +68,8 @@ flows if input.action in {"connect", "command", "response"}
 
 # A machine never reads in clear, whatever groups its token carries.
 may_read if {
-	lib.is_human
-	lib.in_any_group(data.config.mask.readers)
+	data.portcullis.lib.is_human
+	data.portcullis.lib.in_any_group(data.config.mask.readers)
 }
 
 default entities := {"*": "redact"}

@@ -16,13 +16,11 @@ package portcullis.packs.prod_ddl_approval
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: A change of structure in production
 approval contains {
 	"rule": "prod/ddl",
-	"msg": sprintf("%s on %s%s", [lib.verbs, input.connection.name, named]),
+	"msg": sprintf("%s on %s%s", [data.portcullis.lib.verbs, input.connection.name, named]),
 	"approver_groups": approver_groups,
 	"approvers": approvers,
 	"ttl_seconds": ttl_seconds,
@@ -36,7 +34,7 @@ approval contains {
 # title: A change of rights or roles in production
 approval contains {
 	"rule": "prod/rights",
-	"msg": sprintf("%s changes rights on %s%s", [lib.verbs, input.connection.name, named]),
+	"msg": sprintf("%s changes rights on %s%s", [data.portcullis.lib.verbs, input.connection.name, named]),
 	"approver_groups": approver_groups,
 	"approvers": approvers,
 	"ttl_seconds": ttl_seconds,
@@ -49,7 +47,7 @@ approval contains {
 in_production if {
 	input.action == "command"
 	input.connection.protocol == "postgres"
-	lib.is_prod
+	data.portcullis.lib.is_prod
 }
 
 does(verb) if verb in input.command.verbs
@@ -67,7 +65,7 @@ default named := ""
 
 named := sprintf(" (%s)", [concat(", ", names)]) if count(names) > 0
 
-names := sort({lib.table_name(object) |
+names := sort({data.portcullis.lib.table_name(object) |
 	some statement in input.command.statements
 	some object in statement.objects
 	object.write == true

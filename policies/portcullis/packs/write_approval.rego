@@ -21,13 +21,11 @@ package portcullis.packs.write_approval
 
 import rego.v1
 
-import data.portcullis.lib
-
 # METADATA
 # title: A listed table is written to
 approval contains {
 	"rule": sprintf("write/%s", [id]),
-	"msg": sprintf("%s on %s (%s)", [lib.verbs, input.connection.name, concat(", ", touched)]),
+	"msg": sprintf("%s on %s (%s)", [data.portcullis.lib.verbs, input.connection.name, concat(", ", touched)]),
 	"approver_groups": object.get(entry, "approver_groups", ["dba"]),
 	"approvers": object.get(entry, "approvers", 1),
 	"ttl_seconds": object.get(entry, "ttl_seconds", 900),
@@ -39,7 +37,7 @@ approval contains {
 	some id, entry in data.config.write_approval
 	concerns(entry)
 	has_to_ask(entry)
-	touched := sort({lib.table_name(object) |
+	touched := sort({data.portcullis.lib.table_name(object) |
 		some object in written
 		some table in entry.tables
 		matches(object, table)
@@ -56,9 +54,9 @@ concerns(entry) if {
 
 has_to_ask(entry) if not entry.groups
 
-has_to_ask(entry) if lib.in_any_group(entry.groups)
+has_to_ask(entry) if data.portcullis.lib.in_any_group(entry.groups)
 
-matches(object, name) if lib.is_table(object, name)
+matches(object, name) if data.portcullis.lib.is_table(object, name)
 
 matches(_, name) if name == "*"
 

@@ -5,7 +5,7 @@
 //! It errs towards seeing too much: a local variable with the name of a rule counts as that rule.
 
 use regorus::unstable::{
-    Expr, Literal, Module, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span,
+    BoolOp, Expr, Literal, Module, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +34,16 @@ pub(crate) struct RuleFacts {
     pub place: (u32, u32),
     /// What it refers to.
     pub references: Vec<Reference>,
+    /// For each of its bodies, what has to hold for it to say anything; empty when it always may.
+    pub guards: Vec<Vec<Guard>>,
+}
+
+/// A condition that limits a body to some stages.
+pub(crate) enum Guard {
+    /// `input.action == "x"`, `input.action in {"x", "y"}`.
+    Stages(Vec<String>),
+    /// A rule of the same package has to hold.
+    Rule(Path),
 }
 
 /// The kind of a rule's head.
@@ -124,11 +134,13 @@ pub(crate) fn contents(module: &Module, names: &Names) -> Contents {
                 found: Vec::new(),
             };
             reader.rule(rule);
+            let guards = guards(rule, &reader);
             RuleFacts {
                 path,
                 kind,
                 place: place(rule.span()),
                 references: reader.found,
+                guards,
             }
         })
         .collect();
@@ -184,6 +196,35 @@ fn fixed(expr: &Expr) -> (Path, bool) {
             }
         }
         _ => (Path::new(), true),
+    }
+}
+
+fn guards(rule: &Rule, reader: &Reader<'_>) -> Vec<Vec<Guard>> {
+    match rule {
+        Rule::Default { .. } => vec![Vec::new()],
+        Rule::Spec { bodies, .. } if bodies.is_empty() => vec![Vec::new()],
+        Rule::Spec { bodies, .. } => bodies
+            .iter()
+            .map(|body| {
+                let statements = body.query.stmts.iter();
+                let plain = statements.filter(|s| s.with_mods.is_empty());
+                plain
+                    .filter_map(|statement| match &statement.literal {
+                        Literal::Expr { expr, .. } => reader.guard(expr),
+                        _ => None,
+                    })
+                    .collect()
+            })
+            .collect(),
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::String { value, .. } | Expr::RawString { value, .. } => {
+            value.as_string().ok().map(|text| text.to_string())
+        }
+        _ => None,
     }
 }
 
@@ -373,6 +414,53 @@ impl Reader<'_> {
             kind,
             place: place(function.span()),
         });
+    }
+
+    /// What a statement says about the stage, if it does.
+    fn guard(&self, expr: &Expr) -> Option<Guard> {
+        match expr {
+            Expr::BoolExpr {
+                op: BoolOp::Eq,
+                lhs,
+                rhs,
+                ..
+            } => {
+                let word = match (self.is_action(lhs), self.is_action(rhs)) {
+                    (true, false) => text_of(rhs),
+                    (false, true) => text_of(lhs),
+                    _ => None,
+                };
+                Some(Guard::Stages(vec![word?]))
+            }
+            Expr::Membership {
+                key: None,
+                value,
+                collection,
+                ..
+            } if self.is_action(value) => match collection.as_ref() {
+                Expr::Set { items, .. } | Expr::Array { items, .. } => {
+                    let words: Option<Vec<String>> = items.iter().map(|i| text_of(i)).collect();
+                    Some(Guard::Stages(words?))
+                }
+                _ => None,
+            },
+            Expr::Var { .. } => {
+                let (path, open) = fixed(expr);
+                let own = !open && path.first().is_some_and(|name| self.own.contains(name));
+                let free = !path
+                    .first()
+                    .is_some_and(|name| self.imports.contains_key(name));
+                (own && free)
+                    .then(|| Guard::Rule(self.package.iter().cloned().chain(path).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_action(&self, expr: &Expr) -> bool {
+        let (path, open) = fixed(expr);
+        let (path, found) = self.resolve(path, false);
+        found && !open && path == ["input", "action"]
     }
 
     /// The full path of a name, and whether it is one of the documents.

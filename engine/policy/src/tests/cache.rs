@@ -1,0 +1,172 @@
+//! What is remembered, under what, and what never is.
+
+use super::world::{Asked, granting, identity, load, pack, select, shipped};
+use crate::PolicySet;
+use crate::input::Action;
+use portcullis_gate::History;
+use portcullis_model::{Kind, SessionId, Timestamp, Verdict};
+use serde_json::json;
+
+fn asked() -> Asked {
+    Asked::new(identity("ada", Kind::Human, &[]), vec![select()])
+}
+
+fn denied(set: &PolicySet, asked: &Asked) -> bool {
+    matches!(asked.decide(set).verdict, Verdict::Deny(_))
+}
+
+#[test]
+fn a_pack_is_remembered_under_what_it_reads() {
+    let text = pack(
+        "text",
+        r#"deny contains {"rule": "a/b", "msg": "m"} if contains(input.command.text, "secret")"#,
+    );
+    let verb = pack(
+        "verb",
+        r#"deny contains {"rule": "c/d", "msg": "m"} if some_drop
+some_drop if { some s in input.command.statements; s.verb == "DROP" }"#,
+    );
+    let set = load(&[granting(), text, verb], json!({}));
+    let mut question = asked();
+    assert!(!denied(&set, &question));
+    assert_eq!(set.remembered(), 3);
+    question.session.id = SessionId(2);
+    question.now = Timestamp(1);
+    question.history = History {
+        rows: 9,
+        ..History::default()
+    };
+    assert!(!denied(&set, &question));
+    assert_eq!(
+        set.remembered(),
+        3,
+        "session, time and history are read by none of them"
+    );
+    question.text = "select 'secret'".to_owned();
+    assert!(denied(&set, &question));
+    assert_eq!(
+        set.remembered(),
+        4,
+        "only the pack that reads the text is asked again"
+    );
+    question.text = "select 1".to_owned();
+    question.facts.statements[0].verb = "DROP".to_owned();
+    assert!(denied(&set, &question));
+}
+
+#[test]
+fn what_reads_time_or_history_is_never_remembered() {
+    let bodies = [
+        "input.request.time_ns > 5",
+        "input.history.rows > 5",
+        "r := input.request; r.time_ns > 5",
+        "r := input; r.history.rows > 5",
+        "some key, value in input; key == \"history\"; value.rows > 5",
+        "input[concat(\"\", [\"his\", \"tory\"])].rows > 5",
+        "late",
+        "later(input)",
+        "data.portcullis.packs.subject.late",
+    ];
+    let rest = "late if now > 5\nnow := input.request.time_ns\nlater(x) if x.history.rows > 5";
+    for body in bodies {
+        let text =
+            format!("deny contains {{\"rule\": \"a/b\", \"msg\": \"m\"}} if {{ {body} }}\n{rest}");
+        let set = load(&[granting(), pack("subject", &text)], json!({}));
+        assert!(set.volatile("subject"), "{body}");
+        let mut question = asked();
+        question.now = Timestamp(1);
+        assert!(!denied(&set, &question), "{body}");
+        question.now = Timestamp(9);
+        question.history = History {
+            rows: 9,
+            ..History::default()
+        };
+        assert!(denied(&set, &question), "{body}");
+    }
+}
+
+#[test]
+fn an_alias_of_the_input_is_followed() {
+    let text = "package portcullis.packs.subject\nimport rego.v1\nimport input.request as r\nimport input.history\n\
+                deny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if r.time_ns + history.rows > 5";
+    let source = crate::PackSource::memory("subject", "s.rego", text);
+    let set = load(&[granting(), source], json!({}));
+    assert!(set.volatile("subject"));
+}
+
+#[test]
+fn a_failure_is_not_remembered() {
+    let set = super::world::set(
+        r#"deny contains {"rule": "a/b", "msg": "m"} if to_number(input.action) == 1"#,
+    );
+    assert!(denied(&set, &asked()));
+    assert_eq!(set.remembered(), 1, "only the pack that could answer");
+}
+
+#[test]
+fn an_answer_from_memory_is_the_same_answer() {
+    let set = shipped();
+    for groups in [vec!["engineers"], vec!["dba"], vec!["dpo"], vec![]] {
+        let question = Asked::new(identity("ada", Kind::Human, &groups), vec![select()]);
+        let fresh = question.decide(&set);
+        let remembered = question.decide(&set);
+        assert_eq!(fresh.verdict, remembered.verdict);
+        assert_eq!(fresh.obligations, remembered.obligations);
+        assert_eq!(fresh.reasons, remembered.reasons);
+        assert_eq!(fresh.input, remembered.input);
+    }
+}
+
+#[test]
+fn only_the_pack_about_votes_reads_time() {
+    let set = shipped();
+    let volatile: Vec<&str> = set
+        .packs()
+        .map(|(n, _)| n)
+        .filter(|n| set.volatile(n))
+        .collect();
+    assert_eq!(volatile, ["approve"]);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let set = shipped();
+    for n in 0..2000 {
+        let who = identity(&format!("u{n}"), Kind::Human, &["engineers"]);
+        Asked::new(who, vec![select()]).decide(&set);
+    }
+    assert!(set.remembered() <= portcullis_model::limits::POLICY_CACHE_MAX);
+}
+
+#[test]
+fn a_pack_is_asked_only_where_it_can_speak() {
+    let set = shipped();
+    assert!(!set.speaks_at("approve", Action::Command));
+    assert!(set.speaks_at("approve", Action::Approve));
+    assert!(!set.speaks_at("destructive_sql", Action::Connect));
+    assert!(set.speaks_at("destructive_sql", Action::Command));
+    let rows = [
+        ("input.action == \"command\"", true, false),
+        ("\"connect\" == input.action", false, true),
+        ("input.action in {\"command\", \"connect\"}", true, true),
+        ("not input.action == \"connect\"", true, true),
+        ("input.action != \"connect\"", true, true),
+        ("input.action == input.version", true, true),
+        ("input.action in [input.version]", true, true),
+        ("asked", true, false),
+        ("not asked", true, true),
+        ("often", true, true),
+        ("usually", true, true),
+        ("count([1 | input.action == \"connect\"]) == 0", true, true),
+    ];
+    let rest = "asked if input.action == \"command\"\n\
+                often if input.action == \"command\"\noften if input.action == \"connect\"\n\
+                default usually := true\nusually := false if input.action == \"connect\"";
+    for (body, command, connect) in rows {
+        let text =
+            format!("deny contains {{\"rule\": \"a/b\", \"msg\": \"m\"}} if {{ {body} }}\n{rest}");
+        let set = super::world::set(&text);
+        assert_eq!(set.speaks_at("subject", Action::Command), command, "{body}");
+        assert_eq!(set.speaks_at("subject", Action::Connect), connect, "{body}");
+    }
+}

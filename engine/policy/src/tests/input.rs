@@ -1,0 +1,208 @@
+//! The document: its schema, its bytes, and that nothing is ever missing from it.
+
+use super::world::{Asked, Knocks, NOW, delete, held, identity, select};
+use crate::input::{Document, Known, Paths, schema};
+use crate::{ApproveQuestion, Input};
+use portcullis_model::facts::{CopyFacts, SessionChange};
+use portcullis_model::{Finding, Kind, Predicate, Principal, Requirement, limits};
+use serde_json::Value;
+use std::time::Duration;
+
+#[test]
+fn the_schema_in_the_repository_is_the_schema_of_the_code() {
+    let mut schema = serde_json::to_string_pretty(&schema()).unwrap();
+    schema.push('\n');
+    expect_test::expect_file!["../../../../policies/input.schema.json"].assert_eq(&schema);
+}
+
+fn rich() -> Asked {
+    let mut who = identity(
+        "ada \"q\" \u{1F600}",
+        Kind::Human,
+        &["engineers", "a,\"digest\":\"b"],
+    );
+    who.owner = Some(Principal {
+        issuer: "i".to_owned(),
+        subject: "s".to_owned(),
+    });
+    let mut copy = delete("orders", Predicate::Present);
+    copy.copy = Some(CopyFacts {
+        from: true,
+        relation: Some((None, "orders".to_owned())),
+        columns: vec!["a".to_owned()],
+        format: "csv".to_owned(),
+        delimiter: b',',
+        null: String::new(),
+        header: true,
+        quote: b'"',
+        escape: b'"',
+        encoding: None,
+        server_side: false,
+    });
+    copy.changes = vec![
+        SessionChange::Set {
+            name: "role".to_owned(),
+            value: None,
+            local: true,
+        },
+        SessionChange::Declare {
+            name: "c".to_owned(),
+            inner: Box::new(select()),
+            hold: false,
+        },
+    ];
+    let mut asked = Asked::new(who, vec![copy]);
+    asked.class.findings.push(Finding {
+        plugin: "p@1".to_owned(),
+        digest: "0".to_owned(),
+        rule: "r".to_owned(),
+        start: 0,
+        end: 1,
+    });
+    asked
+}
+
+fn requirement() -> Requirement {
+    Requirement {
+        rule: "a/b".to_owned(),
+        msg: "m".to_owned(),
+        approver_groups: vec!["dba".to_owned()],
+        approvers: 1,
+        ttl: Duration::from_secs(60),
+        execution_ttl: Duration::from_secs(60),
+        defer: false,
+        in_transaction: false,
+    }
+}
+
+fn with_each_input(check: impl Fn(&Input<'_>)) {
+    check(&Input::command(&rich().question()));
+    check(&Input::command(
+        &Asked::new(identity("a", Kind::Ci, &[]), Vec::new()).question(),
+    ));
+    check(&Input::connect(
+        &Knocks::new(identity("a", Kind::Agent, &[])).question(),
+    ));
+    let voter = identity("dan", Kind::Human, &["dba"]);
+    let request = held(identity("a", Kind::Agent, &[]));
+    check(&Input::approve(&ApproveQuestion {
+        id: "a-1",
+        voter: &voter,
+        client: None,
+        request: &request,
+        requirement: &requirement(),
+        votes: &[],
+        expires: NOW,
+        now: NOW,
+    }));
+}
+
+#[test]
+fn the_rendered_bytes_are_the_document() {
+    with_each_input(|input| {
+        let rendered = Document::render(input).unwrap();
+        let plain = serde_json::to_vec(input).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(rendered.bytes()),
+            String::from_utf8_lossy(&plain)
+        );
+        let back: Input<'_> = serde_json::from_slice(&plain).unwrap();
+        assert_eq!(back, *input);
+    });
+}
+
+#[test]
+fn no_field_is_ever_missing() {
+    let schema = schema();
+    with_each_input(|input| {
+        complete(
+            &schema,
+            &schema,
+            &serde_json::to_value(input).unwrap(),
+            "input",
+        )
+    });
+}
+
+/// Every property of the schema is there, and nothing else.
+fn complete(root: &Value, schema: &Value, value: &Value, path: &str) {
+    let mut schema = schema;
+    if let Some(any) = schema["anyOf"].as_array() {
+        if value.is_null() {
+            return;
+        }
+        schema = &any[0];
+    }
+    if let Some(reference) = schema["$ref"].as_str() {
+        schema = root.pointer(reference.trim_start_matches('#')).unwrap();
+    }
+    if let Some(properties) = schema["properties"].as_object() {
+        let fields = value
+            .as_object()
+            .unwrap_or_else(|| panic!("{path} is no object"));
+        let mut wanted: Vec<_> = properties.keys().collect();
+        let mut found: Vec<_> = fields.keys().collect();
+        wanted.sort();
+        found.sort();
+        assert_eq!(wanted, found, "{path}");
+        for (name, field) in fields {
+            complete(root, &properties[name], field, &format!("{path}.{name}"));
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        complete(root, &schema["items"], item, &format!("{path}[{index}]"));
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        assert!(words.contains(value), "{path}: {value}");
+    }
+}
+
+#[test]
+fn paths_that_do_not_exist_are_known() {
+    let paths = Paths::new();
+    let look = |path: &str| paths.look(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
+    for path in [
+        "identity.claims.anything.at.all",
+        "connection.labels.env",
+        "command.statements",
+        "command.text",
+        "command.effect",
+        "context.settings.role",
+        "approval.requester.owner.issuer",
+        "request.source_ip",
+        "request.time_ns",
+    ] {
+        assert_eq!(look(path), Known::Exists, "{path}");
+    }
+    for (path, at) in [
+        ("identty", 0),
+        ("identity.nme", 1),
+        ("command.sql", 1),
+        ("approval.requester.owner.name", 3),
+    ] {
+        assert_eq!(look(path), Known::Not(at), "{path}");
+    }
+}
+
+#[test]
+fn a_long_text_is_cut_between_characters() {
+    let mut asked = rich();
+    asked.text = format!("x{}", "ä".repeat(limits::INPUT_TEXT_BYTES_MAX));
+    let question = asked.question();
+    let command = Input::command(&question).command.unwrap();
+    assert!(command.wording.truncated);
+    assert_eq!(command.wording.text.len(), limits::INPUT_TEXT_BYTES_MAX - 1);
+}
+
+#[test]
+fn what_is_prepared_or_declared_is_a_statement_of_its_own() {
+    let asked = rich();
+    let question = asked.question();
+    let statements = Input::command(&question)
+        .command
+        .unwrap()
+        .meaning
+        .statements;
+    let verbs: Vec<_> = statements.iter().map(|s| s.verb.as_ref()).collect();
+    assert_eq!(verbs, ["DELETE", "SELECT"]);
+}

@@ -1,0 +1,204 @@
+//! How what packs say becomes one answer.
+
+use super::world::{granting, pack, read, set};
+use crate::PolicySet;
+use portcullis_model::{RecordLevel, Strategy, Verdict};
+use serde_json::json;
+use std::time::Duration;
+
+const APPROVAL: &str =
+    r#"approval contains {"rule": "a/ask", "msg": "ask.", "approver_groups": ["dba"]}"#;
+const DENY: &str =
+    r#"deny contains {"rule": "a/no", "msg": "no.", "hint": "do this", "retry_after": 7}"#;
+
+fn load(bodies: &[&str]) -> PolicySet {
+    let packs: Vec<_> = bodies
+        .iter()
+        .enumerate()
+        .map(|(n, body)| pack(&format!("p{n}"), body))
+        .collect();
+    super::world::load(&packs, json!({}))
+}
+
+const GRANT: &str = r#"grant contains {"rule": "a/yes"}"#;
+
+#[test]
+fn who_says_nothing_says_no() {
+    let decision = read(&load(&[
+        r#"deny contains {"rule": "a/no", "msg": "no"} if false"#,
+    ]));
+    let Verdict::Deny(denial) = decision.verdict else {
+        panic!("not denied");
+    };
+    assert_eq!(denial.rule, "default/deny");
+    assert!(denial.hint.is_some());
+}
+
+#[test]
+fn deny_beats_approval_beats_allow() {
+    let verdict = |bodies: &[&str]| read(&load(bodies)).verdict;
+    assert_eq!(
+        verdict(&[GRANT]),
+        Verdict::Allow {
+            rule: "a/yes".into()
+        }
+    );
+    assert!(matches!(verdict(&[GRANT, APPROVAL]), Verdict::Hold(_)));
+    assert!(matches!(
+        verdict(&[DENY, GRANT, APPROVAL]),
+        Verdict::Deny(_)
+    ));
+    assert!(matches!(verdict(&[GRANT, DENY]), Verdict::Deny(_)));
+}
+
+#[test]
+fn an_approval_does_not_grant() {
+    let Verdict::Deny(denial) = read(&load(&[APPROVAL])).verdict else {
+        panic!("not denied");
+    };
+    assert_eq!(denial.rule, "default/deny");
+}
+
+#[test]
+fn a_denial_names_rule_reason_and_hint() {
+    let decision = read(&set(DENY));
+    let Verdict::Deny(denial) = decision.verdict else {
+        panic!("not denied");
+    };
+    assert_eq!(
+        (denial.rule.as_str(), denial.reason.as_str()),
+        ("a/no", "no")
+    );
+    assert_eq!(
+        (denial.hint.as_deref(), denial.retry_after),
+        (Some("do this"), Some(7))
+    );
+    assert_eq!(decision.reasons.len(), 2);
+}
+
+#[test]
+fn every_requirement_is_kept_and_the_same_one_once() {
+    let other = r#"approval contains {
+		"rule": "b/ask", "msg": "ask", "approver_groups": ["sre"], "approvers": 2,
+		"ttl_seconds": 60, "execution_ttl_seconds": 30, "mode": "defer", "in_transaction": true,
+	}"#;
+    let Verdict::Hold(asked) = read(&load(&[GRANT, APPROVAL, APPROVAL, other])).verdict else {
+        panic!("not held");
+    };
+    assert_eq!(asked.len(), 2);
+    assert_eq!(
+        (asked[0].approvers, asked[0].defer, asked[0].in_transaction),
+        (1, false, false)
+    );
+    assert_eq!(asked[0].ttl, portcullis_model::limits::HOLD_MAX);
+    assert_eq!(
+        (asked[1].approvers, asked[1].defer, asked[1].in_transaction),
+        (2, true, true)
+    );
+    assert_eq!(
+        (asked[1].ttl, asked[1].execution_ttl),
+        (Duration::from_secs(60), Duration::from_secs(30))
+    );
+}
+
+#[test]
+fn the_strictest_obligation_wins() {
+    let one = r#"
+grant contains {"rule": "a/yes"}
+obligation contains {"type": "mask", "selector": {"entities": ["EMAIL", "CARD"]}, "method": "partial"}
+obligation contains {"type": "mask", "selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "x"}}, "method": "hash"}
+obligation contains {"type": "row_limit", "rows": 10}
+obligation contains {"type": "byte_limit", "bytes": 5}
+obligation contains {"type": "session_max_seconds", "seconds": 60}
+obligation contains {"type": "record", "level": "metadata"}
+obligation contains {"type": "function_call", "allow": true}
+obligation contains {"type": "replication", "allow": true}
+obligation contains {"type": "credential", "role": "reader"}
+obligation contains {"type": "label", "label": "one", "rule": "a/label", "msg": "why"}"#;
+    let two = r#"
+obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": "hash"}
+obligation contains {"type": "mask", "selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "y"}}, "method": "redact"}
+obligation contains {"type": "row_limit", "rows": 20}
+obligation contains {"type": "byte_limit", "bytes": 4}
+obligation contains {"type": "session_max_seconds", "seconds": 30}
+obligation contains {"type": "record", "level": "full"}
+obligation contains {"type": "function_call", "allow": false}
+obligation contains {"type": "credential", "role": "reader"}
+obligation contains {"type": "read_only"}"#;
+    let decision = read(&load(&[one, two]));
+    assert!(
+        matches!(decision.verdict, Verdict::Allow { .. }),
+        "{:?}",
+        decision.reasons
+    );
+    let o = decision.obligations;
+    let entities: Vec<_> = o
+        .entities
+        .iter()
+        .map(|e| (e.entity.as_str(), e.strategy))
+        .collect();
+    assert_eq!(
+        entities,
+        [("CARD", Strategy::Partial), ("EMAIL", Strategy::Hash)]
+    );
+    assert_eq!(o.columns.len(), 1);
+    assert_eq!(o.columns.first().unwrap().strategy, Strategy::Redact);
+    assert_eq!((o.row_limit, o.byte_limit), (Some(10), Some(4)));
+    assert_eq!(o.session_max, Some(Duration::from_secs(30)));
+    assert_eq!(o.record, RecordLevel::Full);
+    assert!(o.read_only && o.allow_replication && !o.allow_function_call);
+    assert_eq!(o.role.as_deref(), Some("reader"));
+    assert!(o.labels.contains("one"));
+}
+
+#[test]
+fn what_holds_for_all_entities_holds_for_each() {
+    let body = r#"
+grant contains {"rule": "a/yes"}
+obligation contains {"type": "mask", "selector": {"entity": "*"}, "method": "redact"}
+obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": "partial"}"#;
+    let entities = read(&load(&[body])).obligations.entities;
+    assert!(
+        entities.iter().all(|e| e.strategy == Strategy::Redact),
+        "{entities:?}"
+    );
+}
+
+#[test]
+fn nothing_is_recorded_less_and_nothing_extra_allowed_by_default() {
+    let o = read(&load(&[GRANT])).obligations;
+    assert_eq!(o, portcullis_model::Obligations::none());
+}
+
+#[test]
+fn a_pack_on_trial_changes_nothing_and_is_told() {
+    let broken = r#"deny contains {"rule": "a/b", "msg": "m"} if to_number(input.action) == 1"#;
+    let packs = [
+        granting(),
+        pack(
+            "trial",
+            &format!("{DENY}\n{APPROVAL}\nobligation contains {{\"type\": \"read_only\"}}"),
+        )
+        .dry_run(),
+        pack("broken", broken).dry_run(),
+        pack("giving", r#"grant contains {"rule": "t/grant"}"#).dry_run(),
+    ];
+    let decision = read(&super::world::load(&packs, json!({})));
+    assert_eq!(
+        decision.verdict,
+        Verdict::Allow {
+            rule: "test/grant".into()
+        }
+    );
+    assert!(!decision.obligations.read_only);
+    let would: Vec<_> = decision.would.iter().map(|r| r.rule.as_str()).collect();
+    assert_eq!(would, ["a/no", "a/ask", "policy/error"]);
+    let alone = super::world::load(&packs[3..], json!({}));
+    assert!(matches!(read(&alone).verdict, Verdict::Deny(_)));
+}
+
+#[test]
+fn a_grant_for_one_stage_is_for_no_other() {
+    let body = r#"grant contains {"rule": "a/yes", "action": "connect"}"#;
+    assert!(matches!(read(&load(&[body])).verdict, Verdict::Deny(_)));
+}
