@@ -34,3 +34,9 @@ pub(crate) fn is_operator(name: &str) -> bool {
 pub(crate) fn is_type(name: &str) -> bool {
     TYPES.contains(name)
 }
+
+/// All of them.
+#[cfg(test)]
+pub(crate) fn transparent() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().copied()
+}

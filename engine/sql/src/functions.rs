@@ -29,6 +29,9 @@ pub(crate) fn called(reader: &mut Reader<'_>, call: &FuncCall) {
     reader.function(name.written());
     reader.object("function", name, false);
     secrets(reader, name.name, &call.args);
+    if name.maybe_catalog() && catalog::is_transparent(name.name) {
+        return;
+    }
     let known = match name.maybe_catalog() {
         true => table::find(name.name),
         // An extension may live in any schema.
@@ -36,7 +39,6 @@ pub(crate) fn called(reader: &mut Reader<'_>, call: &FuncCall) {
     };
     match known {
         Some(entry) => listed(reader, name.name, entry, call),
-        None if name.maybe_catalog() && catalog::is_transparent(name.name) => {}
         None => {
             reader.does(Category::Read, Effect::Read, Verbs::EXEC);
             reader.label("unlisted-function");

@@ -7,6 +7,16 @@
 //! `Unknown`, never a guess. It assumes `standard_conforming_strings = on` and UTF-8, which the gateway
 //! forces upstream, and it knows no catalog: names are as written.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
 mod cache;
 mod catalog;
 mod examiner;
@@ -36,7 +46,7 @@ pub use examiner::{Error, Examiner, IDENTITIES_MAX, Settings};
 pub use labels::{LABELS, Label, Severity};
 pub use pool::{QUEUE_PER_THREAD, REPLACEMENTS_MAX};
 use portcullis_model::Facts;
-pub use prescan::{NESTING_MAX, OPERATOR_STEPS_MAX};
+pub use prescan::{NESTING_MAX, OPERATOR_STEPS_MAX, WORDS_MAX};
 
 /// The stack of a thread that parses: trees come as deep as C lets them, and each level costs Rust more.
 pub const STACK_BYTES: usize = 256 * 1024 * 1024;

@@ -4,6 +4,8 @@
 
 use portcullis_model::facts::Category;
 use portcullis_model::{Effect, Verbs};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What has to be known of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub(crate) enum Arguments {
 /// One kind of function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
-    /// Names, separated by blanks; a trailing `*` stands for any ending.
+    /// Names, separated by blanks; one `*` stands for anything.
     pub(crate) names: &'static str,
     pub(crate) category: Category,
     pub(crate) effect: Effect,
@@ -135,7 +137,7 @@ const SERVER: Entry = Entry {
     names: "pg_reload_conf pg_rotate_logfile* pg_promote pg_switch_wal pg_wal_replay_* pg_create_restore_point \
         pg_backup_* pg_start_backup pg_stop_backup pg_stat_reset* pg_import_system_collations pg_nextoid \
         pg_stop_making_pinned_objects pg_extension_config_dump pg_log_backend_memory_contexts \
-        binary_upgrade_* pg_clear_* pg_restore_* pg_export_snapshot brin_* gin_clean_pending_list \
+        binary_upgrade_* pg_clear_* pg_restore_* pg_export_snapshot brin_summarize_new_values brin_summarize_range brin_desummarize_range gin_clean_pending_list \
         pg_set_*_stats pg_stat_force_next_flush pg_prewarm autoprewarm_* pg_repack* pg_buffercache_evict*",
     category: Category::Admin,
     effect: Effect::Escalate,
@@ -257,24 +259,40 @@ const SCHEDULES: Entry = Entry {
     ..NONE
 };
 
-/// The entry for a function, by its bare name.
-pub(crate) fn find(name: &str) -> Option<&'static Entry> {
-    TABLE.iter().find(|entry| {
-        entry
-            .names
-            .split_ascii_whitespace()
-            .any(|pattern| matches(pattern, name))
-    })
+/// Whole names, and names with a star: what stands before it and after it.
+struct Index {
+    exact: HashMap<&'static str, &'static Entry>,
+    starred: Vec<(&'static str, &'static str, &'static Entry)>,
 }
 
-/// `pg_*_slot`: one star, anywhere.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, end)) => {
-            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut index = Index {
+        exact: HashMap::new(),
+        starred: Vec::new(),
+    };
+    for entry in &TABLE {
+        for name in entry.names.split_ascii_whitespace() {
+            match name.split_once('*') {
+                Some((start, end)) => index.starred.push((start, end, entry)),
+                None => {
+                    index.exact.insert(name, entry);
+                }
+            }
         }
     }
+    index
+});
+
+/// The entry for a function, by its bare name. A whole name goes before a star.
+pub(crate) fn find(name: &str) -> Option<&'static Entry> {
+    let index = &*INDEX;
+    index.exact.get(name).copied().or_else(|| {
+        let starred = index.starred.iter();
+        starred
+            .filter(|(start, end, _)| name.len() >= start.len() + end.len())
+            .find(|(start, end, _)| name.starts_with(start) && name.ends_with(end))
+            .map(|(_, _, entry)| *entry)
+    })
 }
 
 /// All labels of the table.

@@ -14,6 +14,11 @@ use portcullis_model::facts::Category;
 use portcullis_model::{Effect, Verbs};
 
 pub(super) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool> {
+    schemas_and_types(reader, node).or_else(|| others(reader, node))
+}
+
+/// Schemas and types.
+fn schemas_and_types<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool> {
     match node {
         Seen::CreateSchemaStmt(statement) => schema(reader, statement),
         Seen::CreateDomainStmt(statement) => {
@@ -40,6 +45,13 @@ pub(super) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool>
         Seen::AlterTypeStmt(statement) => {
             made(reader, "ALTER", "TYPE", "type", &statement.type_name);
         }
+        _ => return None,
+    }
+    Some(false)
+}
+
+fn others<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool> {
+    match node {
         Seen::AlterObjectDependsStmt(_) => {
             ddl(reader, "ALTER", "OBJECT");
         }

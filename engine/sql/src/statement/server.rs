@@ -13,6 +13,7 @@ use portcullis_model::{Effect, Verbs};
 
 pub(super) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool> {
     databases(reader, node)
+        .or_else(|| tablespaces(reader, node))
         .or_else(|| extensions(reader, node))
         .or_else(|| foreign(reader, node))
         .or_else(|| replication(reader, node))
@@ -64,6 +65,13 @@ fn databases<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool> {
             reader.object("database", Name::bare(&statement.dbname), true);
         }
         Seen::AlterSystemStmt(statement) => alter_system(reader, statement),
+        _ => return None,
+    }
+    Some(false)
+}
+
+fn tablespaces<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool> {
+    match node {
         Seen::CreateTableSpaceStmt(statement) => {
             admin(
                 reader,

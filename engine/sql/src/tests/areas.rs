@@ -635,6 +635,14 @@ fn names_and_settings_are_tracked() {
 }
 
 #[test]
+fn no_function_is_both_transparent_and_in_the_table() {
+    for name in crate::catalog::transparent() {
+        let entry = crate::functions::table::find(name);
+        assert!(entry.is_none(), "{name}: {:?}", entry.map(|e| e.label));
+    }
+}
+
+#[test]
 fn every_label_of_the_table_is_documented_and_sorted() {
     for label in crate::functions::table::labels() {
         assert!(LABELS.iter().any(|l| l.name == label), "{label}");
