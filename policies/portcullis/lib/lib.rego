@@ -82,9 +82,28 @@ only_reads if empty
 only_reads if {
 	understood
 	input.command.effect == "read"
+	not calls_unknown_code
 	every statement in input.command.statements {
 		statement.class in {"read", "session", "transfer"}
 		statement.effect == "read"
+	}
+}
+
+# METADATA
+# description: |
+#   It calls a function that is none of the server's own: what that does, the
+#   grammar cannot tell. `config.functions` lists functions that only read; all
+#   functions of the statement have to be in it.
+calls_unknown_code if {
+	some statement in input.command.statements
+	"unlisted-function" in statement.labels
+	not vouched_for(statement)
+}
+
+vouched_for(statement) if {
+	count(statement.functions) > 0
+	every name in statement.functions {
+		name in data.config.functions
 	}
 }
 

@@ -27,6 +27,15 @@ test_nothing_that_is_unknown_reads if {
 	lib.only_reads with input as command([])
 }
 
+test_a_function_that_is_not_known_may_do_anything if {
+	call := object.union(fixtures.select, {"functions": ["count", "report"], "labels": ["unlisted-function"]})
+	not lib.only_reads with input as command([call]) with data.config as {}
+	not lib.only_reads with input as command([call]) with data.config as {"functions": ["report"]}
+	lib.only_reads with input as command([call]) with data.config as {"functions": ["report", "count"]}
+	bare := object.union(fixtures.select, {"labels": ["unlisted-function"]})
+	not lib.only_reads with input as command([bare]) with data.config as {"functions": ["report"]}
+}
+
 test_a_person_in_an_agents_hands_is_an_agent if {
 	delegated := object.union(fixtures.engineer, {"actors": [{"issuer": "i", "subject": "bot"}]})
 	lib.is_agent with input as fixtures.connect(delegated, fixtures.prod)

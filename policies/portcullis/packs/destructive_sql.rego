@@ -9,7 +9,7 @@
 #     config:
 #       sql:
 #         admin_groups: [dba]           # default none
-#         settings: [work_mem]          # unsafe settings that are allowed here
+#         settings: [log_statement]     # unsafe settings that are allowed here
 # schemas:
 #   - input: schema.input
 package portcullis.packs.destructive_sql
@@ -99,12 +99,38 @@ deny contains {
 # title: Settings that switch protection off
 deny contains {
 	"rule": "sql/unsafe-setting",
-	"msg": sprintf("the setting %s cannot be changed here", [name]),
+	"msg": sprintf("%s cannot be changed here", [described(names)]),
 	"hint": "Leave it as the server has it.",
 } if {
 	asked
-	some name in settings
-	unsafe(name)
+	some statement in input.command.statements
+	"unsafe-setting" in statement.labels
+	names := {lower(setting.name) | some setting in statement.settings}
+	not allowed_settings(names)
+}
+
+# METADATA
+# title: COPY in another encoding
+deny contains {
+	"rule": "sql/copy-encoding",
+	"msg": "COPY in another encoding cannot be masked",
+	"hint": "Leave ENCODING out: the stream is UTF-8.",
+} if {
+	asked
+	"copy-encoding" in data.portcullis.lib.labels
+}
+
+# METADATA
+# title: Languages without a sandbox
+# custom:
+#   severity: critical
+deny contains {
+	"rule": "sql/untrusted-language",
+	"msg": "code in an untrusted language runs as the database server itself",
+	"hint": "Use SQL or PL/pgSQL.",
+} if {
+	asked
+	"untrusted-language" in data.portcullis.lib.labels
 }
 
 # METADATA
@@ -139,8 +165,7 @@ deny contains {
 	"hint": "Store the value in a bytea or text column.",
 } if {
 	asked
-	some name in functions
-	startswith(name, "lo_")
+	touches_large_objects
 }
 
 # METADATA
@@ -243,44 +268,16 @@ switches_role if count(settings & roles) > 0
 
 switches_role if count(data.portcullis.lib.labels & {"set-role", "set-session-authorization"}) > 0
 
-# What hides rows or statements, changes how text is read, or loads code.
-guarded := {
-	"allow_in_place_tablespaces",
-	"allow_system_table_mods",
-	"backslash_quote",
-	"client_encoding",
-	"default_transaction_read_only",
-	"dynamic_library_path",
-	"escape_string_warning",
-	"event_triggers",
-	"extension_control_path",
-	"ignore_checksum_failure",
-	"jit_provider",
-	"lo_compat_privileges",
-	"local_preload_libraries",
-	"log_min_duration_statement",
-	"log_statement",
-	"row_security",
-	"session_preload_libraries",
-	"session_replication_role",
-	"standard_conforming_strings",
-	"track_activities",
-	"transaction_read_only",
-	"transform_null_equals",
-	"zero_damaged_pages",
-}
+default described(_) := "this setting"
 
-unsafe(name) if {
-	name in guarded
-	not allowed_setting(name)
-}
+described(names) := concat(", ", sort(names)) if count(names) > 0
 
-unsafe(name) if {
-	startswith(name, "pgaudit.")
-	not allowed_setting(name)
+allowed_settings(names) if {
+	count(names) > 0
+	every name in names {
+		name in data.config.sql.settings
+	}
 }
-
-allowed_setting(name) if name in data.config.sql.settings
 
 functions contains name if {
 	some statement in input.command.statements
@@ -317,7 +314,14 @@ reaches_files if {
 	startswith(name, "pg_ls_")
 }
 
-reaches_files if count(data.portcullis.lib.labels & {"copy-program", "copy-file", "server-file"}) > 0
+reaches_files if count(data.portcullis.lib.labels & {"copy-program", "copy-file", "read-file", "write-file", "load-library"}) > 0
+
+touches_large_objects if "large-object" in data.portcullis.lib.labels
+
+touches_large_objects if {
+	some name in functions
+	startswith(name, "lo_")
+}
 
 reaches_network if "net" in input.command.verbs
 

@@ -92,10 +92,25 @@ test_the_role_stays if {
 }
 
 test_protection_is_not_switched_off if {
-	every name in ["row_security", "Session_Replication_Role", "pgaudit.log", "client_encoding"] {
-		denied(fixtures.setting(name, "off")) == {"sql/unsafe-setting"}
-	}
-	denied(fixtures.setting("track_activities", "off")) == set()
+	denied(fixtures.unsafe_setting("row_security", "off")) == {"sql/unsafe-setting"}
+	denied(fixtures.unsafe_setting("track_activities", "off")) == set()
+	denied(object.union(fixtures.alter, {"labels": ["unsafe-setting"]})) == {"sql/unsafe-setting"}
+	both := [fixtures.unsafe_setting("track_activities", "off"), fixtures.unsafe_setting("row_security", "off")]
+	rules(fixtures.command(fixtures.engineer, fixtures.prod, both)) == {"sql/unsafe-setting"}
+}
+
+test_what_every_driver_sends_goes_on if {
+	denied(fixtures.setting("client_encoding", "UTF8")) == set()
+	denied(fixtures.setting("search_path", "app")) == set()
+}
+
+test_a_copy_keeps_its_encoding if {
+	denied(object.union(fixtures.select, {"labels": ["copy-encoding"]})) == {"sql/copy-encoding"}
+}
+
+test_nobody_installs_code_without_a_sandbox if {
+	code := object.union(fixtures.statement("CREATE", "exec", "escalate", ["ddl"]), {"labels": ["untrusted-language"]})
+	admin(code) == {"sql/untrusted-language"}
 }
 
 test_the_server_keeps_its_files if {
@@ -123,7 +138,10 @@ test_the_server_connects_to_nobody if {
 	denied(server) == {"sql/server-network"}
 }
 
-test_large_objects_pass_masking_by if denied(calling("lo_get")) == {"sql/large-objects"}
+test_large_objects_pass_masking_by if {
+	denied(calling("lo_get")) == {"sql/large-objects"}
+	denied(object.union(fixtures.select, {"labels": ["large-object"]})) == {"sql/large-objects"}
+}
 
 test_code_is_for_administrators if {
 	block := fixtures.statement("DO", "exec", "unknown", ["exec"])

@@ -44,6 +44,39 @@ approval contains {
 	changes_rights
 }
 
+# METADATA
+# title: Code that runs in production
+# description: What it does cannot be told before it runs; a person reads it first.
+approval contains {
+	"rule": "prod/code",
+	"msg": sprintf("%s runs code on %s%s", [data.portcullis.lib.verbs, input.connection.name, named]),
+	"approver_groups": approver_groups,
+	"approvers": approvers,
+	"ttl_seconds": ttl_seconds,
+	"mode": mode,
+} if {
+	in_production
+	some statement in input.command.statements
+	statement.class == "exec"
+}
+
+# METADATA
+# title: Administration of a production server
+# description: VACUUM, ANALYZE, REINDEX and the like go on without.
+approval contains {
+	"rule": "prod/admin",
+	"msg": sprintf("%s administers %s%s", [data.portcullis.lib.verbs, input.connection.name, named]),
+	"approver_groups": approver_groups,
+	"approvers": approvers,
+	"ttl_seconds": ttl_seconds,
+	"mode": mode,
+} if {
+	in_production
+	some statement in input.command.statements
+	statement.class == "admin"
+	not "maintenance" in statement.labels
+}
+
 in_production if {
 	input.action == "command"
 	input.connection.protocol == "postgres"

@@ -29,7 +29,18 @@ test_rights_change_with_an_approval if {
 }
 
 test_ddl_hides_in_no_other_class if {
-	asked(fixtures.prod, fixtures.statement("SELECT", "exec", "unknown", ["exec", "ddl"])) == {"prod/ddl"}
+	asked(fixtures.prod, fixtures.statement("SELECT", "exec", "unknown", ["exec", "ddl"])) == {"prod/ddl", "prod/code"}
+}
+
+test_code_is_read_first if {
+	asked(fixtures.prod, fixtures.statement("DO", "exec", "unknown", ["exec"])) == {"prod/code"}
+	asked(fixtures.staging, fixtures.statement("DO", "exec", "unknown", ["exec"])) == set()
+}
+
+test_administration_is_read_first if {
+	asked(fixtures.prod, fixtures.statement("ALTER", "admin", "escalate", ["admin"])) == {"prod/admin"}
+	vacuum := object.union(fixtures.statement("VACUUM", "admin", "write", ["admin"]), {"labels": ["maintenance"]})
+	asked(fixtures.prod, vacuum) == set()
 }
 
 test_the_data_says_who_approves if {

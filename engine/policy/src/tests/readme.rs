@@ -26,5 +26,10 @@ fn the_example_in_the_readme_works() {
     };
     let set = PolicySet::load(&[source], json!({})).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     assert!(set.volatile("freeze"));
-    assert_eq!(set.test().results.len(), 2 + 4, "its own and the library's");
+    let report = set.test();
+    let own = report
+        .results
+        .iter()
+        .filter(|r| r.file == "freeze_test.rego");
+    assert_eq!(own.count(), 2);
 }
