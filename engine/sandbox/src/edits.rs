@@ -70,6 +70,9 @@ pub(crate) fn collect(
     if answer.held != 0 {
         return Err(Failure::Edits("bytes are held where there is no stream"));
     }
+    if answer.edits.is_empty() {
+        return Ok(());
+    }
     let bytes: usize = sent.iter().map(|s| s.len as usize).sum();
     if answer.edits.len() > bytes {
         return Err(Failure::Edits("more edits than bytes"));

@@ -71,16 +71,16 @@ pub(crate) struct InFlight(AtomicU32);
 
 impl InFlight {
     /// Counts one call until the guard is dropped.
-    pub(crate) fn enter(self: &Arc<Self>) -> Running {
+    pub(crate) fn enter(&self) -> Running<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Running(self.clone())
+        Running(self)
     }
 }
 
 /// One running call.
-pub(crate) struct Running(Arc<InFlight>);
+pub(crate) struct Running<'a>(&'a InFlight);
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }

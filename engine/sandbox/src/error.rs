@@ -115,6 +115,9 @@ pub enum Failure {
     /// It trapped: a panic, out of memory, out of stack, an answer that the component model refuses.
     #[error("trap: {0}")]
     Trap(String),
+    /// It does not export the functions of its world.
+    #[error("its exports do not fit: {0}")]
+    World(String),
     /// Its edits are out of range, out of order, overlapping or too many.
     #[error("invalid edits: {0}")]
     Edits(&'static str),

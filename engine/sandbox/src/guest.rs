@@ -113,7 +113,7 @@ impl Live {
             .map_err(start_failure)?;
         drop(running);
         let (lifecycle, work) = contract::functions(&instance, &mut store, masker)
-            .map_err(|e| Failure::Trap(format!("{e:#}")))?;
+            .map_err(|e| Failure::World(format!("{e:#}")))?;
         counts.born();
         Ok(Self {
             store,

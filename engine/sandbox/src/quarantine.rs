@@ -49,13 +49,14 @@ impl Record {
 }
 
 impl Quarantine {
+    /// True when no failure is on record: the common case, which costs a lock that nobody holds.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.records.lock().is_empty()
+    }
+
     /// True when the plugin must not be used for this identity on this target.
     pub(crate) fn refuses(&self, place: &Place, now: Instant) -> bool {
         let records = self.records.lock();
-        // The common case costs a lock that nobody holds.
-        if records.is_empty() {
-            return false;
-        }
         records.get(place).is_some_and(|r| r.holds(now)) || global(&records, now)
     }
 

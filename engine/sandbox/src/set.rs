@@ -196,9 +196,7 @@ impl Sandbox {
             Err(NotConfigured::Refused(problems)) => {
                 return Err(LoadError::Configure { name, problems });
             }
-            Err(NotConfigured::Failed(Failure::Trap(detail)))
-                if detail.contains("is not exported") || detail.contains("type mismatch") =>
-            {
+            Err(NotConfigured::Failed(Failure::World(detail))) => {
                 let world = if plugin.masker {
                     "masker"
                 } else {

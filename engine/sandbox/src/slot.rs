@@ -90,7 +90,8 @@ impl Slot {
 
     /// An instance that knows its stream, to be handed back with [`Slot::settle`].
     pub(crate) async fn take(&mut self, who: &Who) -> Result<Live, Failure> {
-        if self.plugin.quarantine.refuses(&who.place, Instant::now()) {
+        let quarantine = &self.plugin.quarantine;
+        if !quarantine.is_clear() && quarantine.refuses(&who.place, Instant::now()) {
             return Err(Failure::Quarantined);
         }
         let sitting = self.seat.as_ref().and_then(|seat| seat.lock().live.take());
@@ -113,21 +114,22 @@ impl Slot {
         &mut self,
         who: &Who,
         live: Live,
-        took: Duration,
+        started: Instant,
         failure: Option<&Failure>,
     ) {
+        let now = Instant::now();
+        let took = now.duration_since(started);
         self.plugin.counts.called(took, failure.is_some());
         match failure {
             Some(failure) => {
                 drop(live);
                 self.failed(who, failure);
             }
-            None => self.sit(live),
+            None => self.sit(live, now),
         }
     }
 
-    fn sit(&mut self, live: Live) {
-        let used = Instant::now();
+    fn sit(&mut self, live: Live, used: Instant) {
         match &self.seat {
             Some(seat) => {
                 let mut seat = seat.lock();

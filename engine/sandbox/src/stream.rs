@@ -90,11 +90,10 @@ async fn ask(
     let mut live = slot.take(who).await?;
     let started = Instant::now();
     let answer = live.classify(message).await;
-    let took = started.elapsed();
     let plugin = &slot.plugin;
     let digest = plugin.digest.get(..12).unwrap_or_default();
     let class = answer.and_then(|a| opinion::class(a, text, &plugin.rules, &plugin.label, digest));
-    slot.settle(who, live, took, class.as_ref().err());
+    slot.settle(who, live, started, class.as_ref().err());
     class
 }
 
@@ -135,8 +134,8 @@ impl Masker {
         self.chosen.iter().any(Option::is_some)
     }
 
-    /// The columns that it is shown.
-    fn columns(&mut self, who: &Who, batch: &Batch) -> &[bool] {
+    /// Works out the columns that it is shown, where the shape is another one than before.
+    fn see(&mut self, who: &Who, batch: &Batch) {
         let fresh = self.shown.as_ref().is_some_and(|(kind, shape, _)| {
             *kind == batch.kind && Arc::ptr_eq(shape, &batch.shape)
         });
@@ -145,7 +144,6 @@ impl Masker {
             let columns = interest.columns(who.protocol, batch.kind, &batch.shape);
             self.shown = Some((batch.kind, batch.shape.clone(), columns));
         }
-        self.shown.as_ref().map_or(&[], |(.., columns)| columns)
     }
 }
 
@@ -211,26 +209,31 @@ async fn look(
     flat: &mut Flat,
     proposals: &mut Vec<Proposal>,
 ) -> Result<(), Failure> {
-    let columns = masker.columns(who, batch).to_vec();
+    masker.see(who, batch);
+    let Masker {
+        slot,
+        chosen,
+        shown,
+        ..
+    } = masker;
+    let columns: &[bool] = shown.as_ref().map_or(&[], |(.., columns)| columns);
     let shown = |column: u32| {
         let of = |flags: &[bool], none| flags.get(column as usize).copied().unwrap_or(none);
-        of(&columns, false) && !of(skip, false)
+        of(columns, false) && !of(skip, false)
     };
     let mut from = Position::default();
     while flat.fill(batch, &mut from, &shown)? {
-        let slot = &mut masker.slot;
         let mut live = slot.take(who).await?;
         let started = Instant::now();
         let answer = match live.tell(&batch.shape).await {
             Ok(()) => live.mask(flat.as_batch(batch)).await,
             Err(failure) => Err(failure),
         };
-        let took = started.elapsed();
-        let (rules, chosen) = (&slot.plugin.rules, &masker.chosen);
+        let rules = &slot.plugin.rules;
         let checked = answer.and_then(|answer| {
             edits::collect(&answer, &flat.sent, batch, rules, chosen, proposals)
         });
-        slot.settle(who, live, took, checked.as_ref().err());
+        slot.settle(who, live, started, checked.as_ref().err());
         checked?;
     }
     Ok(())
