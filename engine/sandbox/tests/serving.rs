@@ -419,3 +419,12 @@ fn authors_read_the_facts_that_the_gateway_writes() {
         assert_eq!(read.statements[1].changes[0]["Prepare"]["name"], "p");
     }
 }
+
+#[tokio::test]
+async fn the_limits_of_the_gateway_fit_this_machine() {
+    let sandbox = Sandbox::new(&Settings::new()).unwrap();
+    let (_, mut mask) = stream(&sandbox, masker(MARK_ALL, "")).await;
+    let all = [("*", Strategy::Redact)];
+    let masked = spans(&mut *mask, &batch(&["x"]), &[false], &all).await;
+    assert_eq!(masked.len(), 1);
+}
