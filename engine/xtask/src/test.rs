@@ -1,0 +1,106 @@
+//! `cargo xtask test`: install what is missing, build, tidy, and run every test there is.
+
+use crate::{build, screen, tidy};
+use anyhow::{Context, Result, bail};
+use portcullis_tests::install::{self, Need};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+/// Runs it. The last line is the sum over all test binaries.
+pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
+    screen::heading("What the tests need");
+    install::ensure(&[Need::Libclang, Need::Postgres, Need::Linux])?;
+    let python = install::python(workspace)?;
+    let node = install::node_modules(workspace)?;
+    screen::seen("PostgreSQL, libclang, psycopg, asyncpg, node-postgres, PostgreSQL 18");
+
+    screen::heading("The house");
+    tidy::run(workspace)?;
+
+    screen::heading("Building");
+    build::all_plugins(workspace)?;
+    // The gateway's own integration tests make cargo build its binary with the features of the tests:
+    // building it apart would compile half of the dependencies twice.
+    build::cargo(workspace, &["test", "--workspace", "--no-run", "--quiet"])?;
+
+    screen::heading("Testing");
+    let mut command = build::cargo_command(workspace);
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    if let Some(filter) = arguments.first() {
+        command.arg(filter);
+    }
+    command
+        .env("PORTCULLIS_PYTHON", &python)
+        .env("PORTCULLIS_NODE", &node)
+        .env("PORTCULLIS_PROFILE", "debug")
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("run cargo test")?;
+    let out = child.stdout.take().context("read what cargo test prints")?;
+    let mut sums = Sums::default();
+    for line in BufReader::new(out).lines() {
+        let line = line.context("read what cargo test prints")?;
+        println!("{line}");
+        sums.add(&line);
+    }
+    let status = child.wait().context("wait for cargo test")?;
+    println!("\n{} passed, {} failed", sums.passed, sums.failed);
+    if !status.success() || sums.failed > 0 {
+        bail!("tests failed");
+    }
+    if sums.passed == 0 {
+        bail!("no test ran");
+    }
+    if sums.ignored > 0 {
+        bail!(
+            "{} tests were ignored: a test either runs or does not exist",
+            sums.ignored
+        );
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Sums {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Sums {
+    /// `test result: ok. 12 passed; 0 failed; 0 ignored; …`
+    fn add(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        for part in rest.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (
+                words.next().and_then(|n| n.parse::<u64>().ok()),
+                words.next(),
+            ) else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sums;
+
+    #[test]
+    fn results_are_summed() {
+        let mut sums = Sums::default();
+        sums.add("test result: ok. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        sums.add("test result: FAILED. 3 passed; 0 failed; 0 ignored; 0 measured");
+        sums.add("running 3 tests");
+        assert_eq!((sums.passed, sums.failed, sums.ignored), (15, 1, 2));
+    }
+}
