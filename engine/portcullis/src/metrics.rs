@@ -51,11 +51,30 @@ impl Decide for Watched {
                 self.metrics.fault(fault);
             }
         }
-        self.live.count(counts);
+        self.live.count(counts, keywords(question));
         decided
     }
 
     fn revision(&self) -> Arc<str> {
         self.policy.revision()
     }
+}
+
+/// Statements named in a list, at most.
+const KEYWORDS_MAX: usize = 3;
+
+/// The statements by their keywords, which the grammar knows: nothing a client wrote.
+fn keywords(question: &Question<'_>) -> String {
+    let statements = &question.facts.statements;
+    let verbs: Vec<&str> = statements
+        .iter()
+        .take(KEYWORDS_MAX)
+        .map(|s| s.verb.as_str())
+        .collect();
+    let more = if statements.len() > KEYWORDS_MAX {
+        "; …"
+    } else {
+        ""
+    };
+    verbs.join("; ") + more
 }

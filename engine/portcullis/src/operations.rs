@@ -71,11 +71,12 @@ impl Front {
 impl Operations for Front {
     fn status(&self) -> Status {
         let approvals = self.gateway.people.list();
+        let state = *self.state.lock();
         Status {
             node: self.gateway.loaded.load().config.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started.rfc3339(),
-            state: (*self.state.lock()).to_owned(),
+            state: state.to_owned(),
             policy_revision: self.gateway.policy.revision().to_string(),
             plugins: self.plugins(),
             listeners: self.listeners.clone(),
@@ -255,3 +256,6 @@ impl Operations for Front {
         metrics.journal_well(self.gateway.journal.health() == Health::Well);
     }
 }
+
+#[cfg(test)]
+mod tests;

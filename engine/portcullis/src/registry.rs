@@ -51,6 +51,7 @@ pub struct Live {
     end: End,
     deadline: Instant,
     doing: Mutex<String>,
+    latest: Mutex<String>,
     counts: Mutex<History>,
     cut: watch::Sender<Option<Denial>>,
 }
@@ -72,7 +73,8 @@ impl Registry {
         let left = end.at.since((self.clock)());
         let live = Arc::new(Live {
             deadline: Instant::now() + left,
-            doing: Mutex::new("logging in".to_owned()),
+            doing: Mutex::new(String::new()),
+            latest: Mutex::new("logging in".to_owned()),
             counts: Mutex::new(History::default()),
             cut: watch::Sender::new(None),
             session,
@@ -120,7 +122,7 @@ impl Registry {
     pub fn sever(&self, why: impl Fn(&Live) -> Option<Denial>) -> usize {
         self.all()
             .iter()
-            .filter_map(|live| why(live).map(|denial| live.sever(denial)))
+            .filter(|live| why(live).is_some_and(|denial| live.sever(denial)))
             .count()
     }
 
@@ -141,20 +143,30 @@ impl Registry {
 }
 
 impl Live {
-    /// Ends it. The first reason stands.
-    pub fn sever(&self, denial: Denial) {
+    /// Ends it. The first reason stands: false when there was one already.
+    pub fn sever(&self, denial: Denial) -> bool {
         self.cut.send_if_modified(|cut| {
             let first = cut.is_none();
             if first {
                 *cut = Some(denial);
             }
             first
-        });
+        })
     }
 
-    /// Notes what has been counted.
-    pub fn count(&self, counts: History) {
+    /// Notes what has been counted, and the latest statement by its keywords.
+    pub fn count(&self, counts: History, latest: String) {
         *self.counts.lock() = counts;
+        *self.latest.lock() = latest;
+    }
+
+    /// What the protocol says it does, else its latest statement.
+    fn doing(&self) -> String {
+        let doing = self.doing.lock().clone();
+        match doing.is_empty() {
+            true => self.latest.lock().clone(),
+            false => doing,
+        }
     }
 
     /// As it stands in a list.
@@ -173,7 +185,7 @@ impl Live {
             address: session.client.address.to_string(),
             started: session.started.rfc3339(),
             ends: Some(self.end.at.rfc3339()),
-            doing: self.doing.lock().clone(),
+            doing: self.doing(),
             commands: counts.commands,
             denied: counts.denied,
             rows: counts.rows,
@@ -268,7 +280,7 @@ mod tests {
         );
         assert_eq!(
             registry.sever(|_| Some(Denial::new("drain/stop", "late"))),
-            1
+            0
         );
         assert_eq!(pass.severed().await.rule, "admin/kill");
     }

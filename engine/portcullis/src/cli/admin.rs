@@ -18,8 +18,10 @@ use tokio::net::UnixStream;
 
 /// Longer answers are refused.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// A reload compiles and tests policies; nothing takes longer.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Looking takes no time.
+const LOOK_MAX: Duration = Duration::from_secs(10);
+/// A reload compiles plugins and tests policies; nothing takes longer.
+const ACT_MAX: Duration = Duration::from_secs(120);
 
 /// Runs a future to its end on a small runtime.
 ///
@@ -74,10 +76,14 @@ impl Whereabouts {
             socket: socket.clone(),
             source,
         };
-        let asked = tokio::time::Duration::from_secs(PATIENCE.as_secs());
+        let patience = if method == Method::GET {
+            LOOK_MAX
+        } else {
+            ACT_MAX
+        };
         let (good, answer) = block_on(async {
             let exchange = exchange(&socket, method, path, body);
-            match tokio::time::timeout(asked, exchange).await {
+            match tokio::time::timeout(patience, exchange).await {
                 Ok(answer) => answer.map_err(unreachable),
                 Err(_) => Err(unreachable(io::ErrorKind::TimedOut.into())),
             }
