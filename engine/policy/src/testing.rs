@@ -1,5 +1,6 @@
 //! Runs the tests of packs as OPA does: every rule `test_…` of a `*_test.rego` has to be true. A test
-//! that is undefined, false, late or an error has failed; `todo_test_…` is skipped and said so.
+//! that is undefined, false, late or an error has failed. It refuses to run anything else: a rule named
+//! `todo_test_…` is no test.
 
 use crate::diagnostic::pointed;
 use crate::load::{Contents, Module};

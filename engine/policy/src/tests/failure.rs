@@ -21,112 +21,114 @@ deny contains {"rule": "a/b", "msg": "m"} if {
 	concat("", [a, b, c]) == "x"
 }"#;
 
+/// What a pack says, and the rule of the denial that comes of it.
+const ROWS: &[(&str, &str)] = &[
+    (
+        "policy/undefined",
+        r#"deny := {{"rule": "a/b", "msg": "m"}} if input.action == "nope""#,
+    ),
+    (
+        "policy/error",
+        r#"deny contains {"rule": "a/b", "msg": "m"} if to_number(input.action) == 1"#,
+    ),
+    (
+        "policy/error",
+        r#"deny contains {"rule": "a/b", "msg": "m"} if 1 / count(input.identity.actors) == 1"#,
+    ),
+    (
+        "policy/error",
+        r#"deny contains {"rule": "a/b", "msg": "m"} if not to_number(input.action) == 1"#,
+    ),
+    (
+        "policy/error",
+        r#"deny contains {"rule": "a/b", "msg": "m"} if 1 + input.action == 1"#,
+    ),
+    (
+        "policy/conflict",
+        "x := 1 if input.action\nx := 2 if input.action\ndeny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if x == 3",
+    ),
+    (
+        "policy/conflict",
+        "f(_) := 1\nf(x) := 2 if x\ndeny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if f(input.action) == 3",
+    ),
+    ("policy/timeout", SLOW),
+    ("policy/shape", r#"deny contains "no""#),
+    ("policy/shape", r#"deny contains {"rule": "a/b"}"#),
+    (
+        "policy/shape",
+        r#"deny contains {"rule": "a/b", "msg": "m", "mgs": "m"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"deny contains {"rule": "Not A Path", "msg": "m"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"deny contains {"rule": "policy/error", "msg": "m"}"#,
+    ),
+    ("policy/shape", "deny := true"),
+    (
+        "policy/shape",
+        r#"grant contains {"rule": "a/b", "action": "everything"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"approval contains {"rule": "a/b", "msg": "m"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"approval contains {"rule": "a/b", "msg": "m", "approver_groupz": []}"#,
+    ),
+    (
+        "policy/shape",
+        r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "approvers": 0}"#,
+    ),
+    (
+        "policy/shape",
+        r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "ttl_seconds": 0}"#,
+    ),
+    (
+        "policy/shape",
+        r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "approvers": 17}"#,
+    ),
+    ("policy/shape", r#"obligation contains {"rows": 1}"#),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "row_limit", "rows": -1}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "row_limit"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "mask", "selector": {}, "method": "redact"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "mask", "selector": {"entities": []}, "method": "redact"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": "blur"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "mask", "selector": {"entity": "email"}, "method": "redact"}"#,
+    ),
+    (
+        "policy/unknown-obligation",
+        r#"obligation contains {"type": "watermark"}"#,
+    ),
+    (
+        "policy/conflict",
+        "obligation contains {\"type\": \"credential\", \"role\": \"a\"}\nobligation contains {\"type\": \"credential\", \"role\": \"b\"}",
+    ),
+];
+
 #[test]
 fn each_failure_is_a_denial_with_its_own_rule() {
-    let rows = [
-        (
-            "policy/undefined",
-            r#"deny := {{"rule": "a/b", "msg": "m"}} if input.action == "nope""#,
-        ),
-        (
-            "policy/error",
-            r#"deny contains {"rule": "a/b", "msg": "m"} if to_number(input.action) == 1"#,
-        ),
-        (
-            "policy/error",
-            r#"deny contains {"rule": "a/b", "msg": "m"} if 1 / count(input.identity.actors) == 1"#,
-        ),
-        (
-            "policy/error",
-            r#"deny contains {"rule": "a/b", "msg": "m"} if not to_number(input.action) == 1"#,
-        ),
-        (
-            "policy/error",
-            r#"deny contains {"rule": "a/b", "msg": "m"} if 1 + input.action == 1"#,
-        ),
-        (
-            "policy/conflict",
-            "x := 1 if input.action\nx := 2 if input.action\ndeny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if x == 3",
-        ),
-        (
-            "policy/conflict",
-            "f(_) := 1\nf(x) := 2 if x\ndeny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if f(input.action) == 3",
-        ),
-        ("policy/timeout", SLOW),
-        ("policy/shape", r#"deny contains "no""#),
-        ("policy/shape", r#"deny contains {"rule": "a/b"}"#),
-        (
-            "policy/shape",
-            r#"deny contains {"rule": "a/b", "msg": "m", "mgs": "m"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"deny contains {"rule": "Not A Path", "msg": "m"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"deny contains {"rule": "policy/error", "msg": "m"}"#,
-        ),
-        ("policy/shape", "deny := true"),
-        (
-            "policy/shape",
-            r#"grant contains {"rule": "a/b", "action": "everything"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"approval contains {"rule": "a/b", "msg": "m"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"approval contains {"rule": "a/b", "msg": "m", "approver_groupz": []}"#,
-        ),
-        (
-            "policy/shape",
-            r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "approvers": 0}"#,
-        ),
-        (
-            "policy/shape",
-            r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "ttl_seconds": 0}"#,
-        ),
-        (
-            "policy/shape",
-            r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "approvers": 17}"#,
-        ),
-        ("policy/shape", r#"obligation contains {"rows": 1}"#),
-        (
-            "policy/shape",
-            r#"obligation contains {"type": "row_limit", "rows": -1}"#,
-        ),
-        (
-            "policy/shape",
-            r#"obligation contains {"type": "row_limit"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"obligation contains {"type": "mask", "selector": {}, "method": "redact"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"obligation contains {"type": "mask", "selector": {"entities": []}, "method": "redact"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": "blur"}"#,
-        ),
-        (
-            "policy/shape",
-            r#"obligation contains {"type": "mask", "selector": {"entity": "email"}, "method": "redact"}"#,
-        ),
-        (
-            "policy/unknown-obligation",
-            r#"obligation contains {"type": "watermark"}"#,
-        ),
-        (
-            "policy/conflict",
-            "obligation contains {\"type\": \"credential\", \"role\": \"a\"}\nobligation contains {\"type\": \"credential\", \"role\": \"b\"}",
-        ),
-    ];
-    for (expected, body) in rows {
+    for &(expected, body) in ROWS {
         let decision = read(&set(body));
         assert_eq!(rule(&decision), expected, "{body}");
         let told = decision

@@ -86,6 +86,7 @@ pub(super) fn statement(verb: &str, category: Category, effect: Effect) -> State
         functions: Vec::new(),
         transparent: true,
         outputs: None,
+        moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..0,
         copy: None,
