@@ -77,6 +77,7 @@ fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) 
         functions: Vec::new(),
         transparent,
         outputs,
+        moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..0,
         copy: None,

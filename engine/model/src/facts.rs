@@ -182,6 +182,11 @@ pub struct StatementFacts {
     /// a plain SELECT over plain relations without CTE, set operation, sub-select, star, whole-row
     /// reference or column alias list, and only transparent functions. `count(*)` reads none.
     pub outputs: Option<Vec<Vec<String>>>,
+    /// Columns whose values a statement that writes carries somewhere else (a table, a view, a result): all it
+    /// reads outside of WHERE, ON and USING. `*` for a star, a whole row and whatever is not certain. Empty
+    /// for a statement that only reads.
+    #[serde(default)]
+    pub moves: Vec<String>,
     /// Stable labels: `drop-database`, `copy-program`, `set-role`, `dynamic-sql`, …
     pub labels: BTreeSet<String>,
     /// Where it stands in the text.

@@ -154,6 +154,7 @@ async fn a_classifier_written_with_the_sdk_classifies() {
         functions: Vec::new(),
         transparent: true,
         outputs: None,
+        moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..18,
         copy: None,

@@ -351,6 +351,7 @@ fn authors_read_the_facts_that_the_gateway_writes() {
         functions: vec!["now".into()],
         transparent: true,
         outputs: Some(vec![vec!["c".into()]]),
+        moves: Vec::new(),
         labels: BTreeSet::from(["copy-program".into()]),
         span: 1..9,
         copy: Some(CopyFacts {

@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
             functions: self.functions.into_iter().collect(),
             transparent: self.transparent,
             outputs: None,
+            moves: Vec::new(),
             labels: self.labels,
             span: 0..0,
             copy: self.copy,

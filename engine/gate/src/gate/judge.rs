@@ -571,6 +571,7 @@ fn opaque(verb: &str, kind: &str, name: &str, label: &str) -> StatementFacts {
         functions: Vec::new(),
         transparent: false,
         outputs: None,
+        moves: vec!["*".to_owned()],
         labels: BTreeSet::from([label.to_owned()]),
         span: 0..0,
         copy: None,

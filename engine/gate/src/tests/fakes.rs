@@ -207,6 +207,7 @@ impl Examine for Fakes {
             functions: Vec::new(),
             transparent: true,
             outputs: None,
+            moves: Vec::new(),
             labels: BTreeSet::new(),
             span: 0..0,
             copy: None,

@@ -313,6 +313,7 @@ fn statement(text: &str) -> StatementFacts {
         functions: Vec::new(),
         transparent: !text.contains("opaque"),
         outputs: None,
+        moves: Vec::new(),
         labels,
         span: 0..0,
         copy,
