@@ -200,9 +200,22 @@ impl Operations for Front {
         &'a self,
         id: &'a str,
         ballot: &'a Ballot,
-        _: Caller,
+        by: Caller,
     ) -> BoxFuture<'a, Result<Approval, Refused>> {
-        Box::pin(self.gateway.people.vote(id, ballot))
+        Box::pin(async move {
+            let voted = self.gateway.people.vote(id, ballot).await;
+            if let Err(refused) = &voted {
+                // The id is whatever was sent; only what ids are made of goes on record.
+                let id: String = id
+                    .chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .take(16)
+                    .collect();
+                let detail = json!({"id": id, "why": refused.error, "uid": by.uid});
+                self.on_record("vote_refused", &detail)?;
+            }
+            voted
+        })
     }
 
     fn connections(&self) -> Vec<ConnectionRow> {

@@ -242,7 +242,7 @@ async fn a_vote_needs_a_token_that_proves_something() {
     let ballot = Ballot {
         choice: portcullis_console::Choice::Approve,
         reason: "fine".to_owned(),
-        token: "not a token".to_owned().into(),
+        token: "hunter2.hunter2.hunter2".to_owned().into(),
     };
     let refused = node
         .front
@@ -250,6 +250,8 @@ async fn a_vote_needs_a_token_that_proves_something() {
         .await
         .expect_err("no vote");
     assert_eq!(refused.status, 401);
+    let entries = node.entries();
+    assert!(entries.contains("vote_refused") && !entries.contains("hunter2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
