@@ -63,6 +63,7 @@ impl Postgres {
     }
 
     async fn converse(&self, socket: Socket, desk: &dyn FrontDesk) -> Result<(), Fault> {
+        let from = socket.peer.ip();
         let lobby = Lobby::new(socket).map_err(|e| e.blame(Blame::Client))?;
         let greeted = timeout(self.handshake, greet(lobby, &self.terms)).await;
         let arrival = match greeted {
@@ -70,7 +71,7 @@ impl Postgres {
             Ok(Err(turned)) => return Err(Fault::new(Blame::Client, "log in", turned)),
             Ok(Ok(Greeted::Nobody)) => return Ok(()),
             Ok(Ok(Greeted::Cancel(process, key))) => {
-                self.keys.cancel(process, &key, (self.clock)());
+                self.keys.cancel(process, &key, from, (self.clock)());
                 return Ok(());
             }
             Ok(Ok(Greeted::Arrival(arrival))) => *arrival,
