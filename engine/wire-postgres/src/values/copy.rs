@@ -98,7 +98,9 @@ impl CopyOut {
     ) -> Result<Self, Fault> {
         let (binary, columns) =
             response(response_body).ok_or_else(|| broken("read a CopyOutResponse"))?;
-        let names = facts.map_or(&[][..], |facts| facts.columns.as_slice());
+        let names = facts
+            .map(|facts| facts.columns.as_slice())
+            .unwrap_or_default();
         let named = names.len() == columns;
         let column = |index: usize| -> Column {
             let name = names.get(index).filter(|_| named).cloned();

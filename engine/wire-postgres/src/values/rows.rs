@@ -55,6 +55,7 @@ impl Rows {
 
     /// The columns.
     #[must_use]
+    #[cfg(test)]
     pub fn shape(&self) -> &Arc<RowShape> {
         &self.plan.shape
     }
