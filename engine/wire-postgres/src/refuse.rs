@@ -1,13 +1,13 @@
 //! What the client reads when something is refused: ErrorResponse and NoticeResponse in PostgreSQL's
 //! own fields (protocol section "Error and Notice Message Fields"). The message says who speaks, the
 //! detail is one line of JSON for machines, the hint says what to do next. It refuses to quote anything
-//! of the request.
+//! of the request but the name of a statement that does not exist.
 
 use crate::frame::build;
 use bytes::Bytes;
 use portcullis_gate::Sequence;
 use portcullis_model::{Denial, SessionId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The one refusal that has no entry: the record cannot be written.
 pub const JOURNAL_DEAD: &[u8] = b"E\0\0\0\x8bSFATAL\0VFATAL\0C58030\0Mportcullis: the session record cannot be written, so nothing runs\0HTell the operator of the gateway; try again.\0\0";
@@ -16,6 +16,8 @@ pub const JOURNAL_DEAD: &[u8] = b"E\0\0\0\x8bSFATAL\0VFATAL\0C58030\0Mportcullis
 pub const POLICY: &str = "42501";
 /// SQLSTATE `syntax_error`.
 pub const SYNTAX: &str = "42601";
+/// SQLSTATE `invalid_sql_statement_name`: drivers prepare the statement again.
+pub const UNPREPARED: &str = "26000";
 /// SQLSTATE `admin_shutdown`: kill, drain, expiry.
 pub const SEVERED: &str = "57P01";
 /// SQLSTATE `query_canceled`.
@@ -49,6 +51,7 @@ pub enum Severity {
 pub fn state_of(denial: &Denial) -> &'static str {
     match denial.rule.as_str() {
         "portcullis/unparsed" => SYNTAX,
+        "portcullis/unknown-statement" => UNPREPARED,
         "portcullis/cancelled" => CANCELED,
         rule if rule.starts_with("fault/") => BROKEN,
         _ => POLICY,
@@ -64,22 +67,24 @@ pub fn denial(
     session: Option<SessionId>,
     sequence: Sequence,
 ) -> Bytes {
-    let mut detail = json!({"rule": denial.rule});
+    let mut detail = serde_json::Map::new();
+    detail.insert("rule".to_owned(), json!(denial.rule));
     if let Some(session) = session {
-        detail["session"] = json!(session);
-        detail["sequence"] = json!(sequence.0);
+        detail.insert("session".to_owned(), json!(session));
+        detail.insert("sequence".to_owned(), json!(sequence.0));
     }
     if let Some(approval) = &denial.approval {
-        detail["approval"] = json!(approval);
+        detail.insert("approval".to_owned(), json!(approval));
     }
     if let Some(seconds) = denial.retry_after {
-        detail["retry_after"] = json!(seconds);
+        detail.insert("retry_after".to_owned(), json!(seconds));
     }
+    let detail = Value::Object(detail).to_string();
     error(
         severity,
         state,
         &denial.reason,
-        Some(&detail.to_string()),
+        Some(&detail),
         denial.hint.as_deref(),
     )
 }
