@@ -1,14 +1,16 @@
 //! What the client says, one frame at a time: framed strictly, understood, and not yet judged.
 
 use super::expect::What;
-use super::names::{Portal, Prepared, quoted};
+use super::names::{Portal, Prepared, Resolved, quoted};
 use super::{Conversation, PIPELINE_MAX};
 use crate::frame::{Fields, Malformed, body};
 use crate::house_frames::RESERVED;
 use crate::values;
 use bytes::Bytes;
 use portcullis_model::message::{Body, Message, Statement};
-use portcullis_model::{Fault, Parameter, Side, Stage, StatementFacts, Timestamp, Transaction};
+use portcullis_model::{
+    Denial, Fault, Parameter, Side, Stage, StatementFacts, Timestamp, Transaction,
+};
 use std::sync::Arc;
 
 /// What is to be done with a frame.
@@ -21,6 +23,8 @@ pub enum Asked {
     Gone,
     /// It is to be judged.
     Judge(Message, Intent),
+    /// A Bind of a statement that does not exist, which drivers answer by preparing it again.
+    Unprepared(Denial),
 }
 
 /// What an allowed message does to the conversation.
@@ -67,10 +71,23 @@ impl Intent {
 const FRESH_NANOS: i64 = 5_000_000_000;
 
 /// What a name stands for, as far as that is certain.
-enum Found<T> {
+pub(super) enum Found<T> {
+    /// This.
     Is(Arc<T>),
+    /// Nothing, or nothing that is known.
     Nothing,
+    /// Answers that are due decide it.
     Unsettled,
+}
+
+impl<T> Found<T> {
+    /// What it certainly is.
+    pub(super) fn certain(self) -> Option<Arc<T>> {
+        match self {
+            Self::Is(found) => Some(found),
+            Self::Nothing | Self::Unsettled => None,
+        }
+    }
 }
 
 impl Conversation {
@@ -86,6 +103,7 @@ impl Conversation {
         revision: &str,
     ) -> Result<Asked, Fault> {
         let wrong = |malformed: Malformed| malformed.by(Side::Client);
+        self.age(now);
         if tag == b'X' {
             return Ok(Asked::Gone);
         }
@@ -146,7 +164,7 @@ impl Conversation {
         let name = fields.text().and_then(own).map_err(wrong)?;
         let prepared = match self.find_statement(&name) {
             Found::Is(prepared) => prepared,
-            Found::Nothing => Arc::new(Prepared::named_in_sql(&name, None, "")),
+            Found::Nothing => return Ok(Asked::Unprepared(unprepared(&name))),
             Found::Unsettled => return Ok(Asked::Stall),
         };
         let formats = values::bind_formats(body(frame))?;
@@ -166,10 +184,7 @@ impl Conversation {
     }
 
     /// What a prepared statement stands for beyond its own text.
-    fn resolve_prepared(
-        &self,
-        prepared: &Prepared,
-    ) -> Option<Vec<(String, Option<Arc<StatementFacts>>)>> {
+    fn resolve_prepared(&self, prepared: &Prepared) -> Option<Resolved> {
         match (&prepared.sql_name, &prepared.facts) {
             (Some(name), _) => Some(vec![(name.clone(), prepared.inner.clone())]),
             (None, Some(facts)) => self.resolve(facts),
@@ -199,7 +214,10 @@ impl Conversation {
         let portal = match self.find_portal(&name) {
             Found::Is(portal) => portal,
             Found::Unsettled => return Ok(Asked::Stall),
-            Found::Nothing => Arc::new(Portal::cursor(&name, self.cursor(&name), now)),
+            Found::Nothing => {
+                let at = (now, self.epoch);
+                Arc::new(Portal::cursor(&name, self.cursor(&name), at))
+            }
         };
         let decided = portal.cause.decision.as_ref();
         let same_policy = decided.is_some_and(|d| d.revision == revision);
@@ -211,7 +229,7 @@ impl Conversation {
         let resolved = match portal.resolved.is_empty() {
             false => portal.resolved.clone(),
             true => match self.resolve_prepared(&portal.prepared) {
-                Some(resolved) => resolved,
+                Some(resolved) => portal.runs(resolved),
                 None => return Ok(Asked::Stall),
             },
         };
@@ -226,7 +244,7 @@ impl Conversation {
 
     /// The statement of that name, if no answer that is still due could change it. Within one segment a
     /// failure makes the server skip what follows, so what was sent last is what counts.
-    fn find_statement(&self, name: &str) -> Found<Prepared> {
+    pub(super) fn find_statement(&self, name: &str) -> Found<Prepared> {
         let mut crossed = false;
         for expect in self.due() {
             match &expect.what {
@@ -262,7 +280,7 @@ impl Conversation {
         }
     }
 
-    fn find_portal(&self, name: &str) -> Found<Portal> {
+    pub(super) fn find_portal(&self, name: &str) -> Found<Portal> {
         let mut crossed = false;
         for expect in self.due() {
             match &expect.what {
@@ -312,16 +330,28 @@ impl Conversation {
 
 impl Portal {
     /// A cursor that was declared in SQL, or a name that nothing is known of.
-    fn cursor(name: &str, inner: Option<Arc<StatementFacts>>, now: Timestamp) -> Self {
+    fn cursor(name: &str, inner: Option<Arc<StatementFacts>>, at: (Timestamp, u64)) -> Self {
         let resolved = vec![(name.to_owned(), inner.clone())];
         let mut prepared = Prepared::named_in_sql(name, inner, "");
         prepared.text = Arc::from(format!("FETCH ALL FROM {}", quoted(name)));
         let cause = super::Cause::default();
         Self {
             resolved,
-            ..Self::new(Arc::new(prepared), cause, Vec::new(), Vec::new(), now)
+            ..Self::new(Arc::new(prepared), cause, Vec::new(), Vec::new(), at)
         }
     }
+}
+
+/// In PostgreSQL's own words. A name is shown as far as the server would keep it (`NAMEDATALEN`).
+fn unprepared(name: &str) -> Denial {
+    let reason = match name {
+        "" => "unnamed prepared statement does not exist".to_owned(),
+        _ => {
+            let shown: String = name.chars().take(63).collect();
+            format!("prepared statement \"{shown}\" does not exist")
+        }
+    };
+    Denial::new("portcullis/unknown-statement", reason).hint("Prepare the statement again.")
 }
 
 /// A name of the client's: ours is refused.
@@ -336,7 +366,7 @@ fn statement(
     text: &Arc<str>,
     stage: Stage,
     parameters: Vec<Parameter>,
-    resolved: Vec<(String, Option<Arc<StatementFacts>>)>,
+    resolved: Resolved,
 ) -> Statement {
     Statement {
         text: text.clone(),

@@ -1,7 +1,7 @@
 //! What statements do to names and settings once the server says that they have run.
 
 use super::Conversation;
-use super::names::{Cursor, Prepared};
+use super::names::{Cursor, Prepared, runs, undoes_savepoint};
 use portcullis_model::facts::SessionChange;
 use portcullis_model::limits::NAMES_MAX;
 use portcullis_model::{StatementFacts, Transaction};
@@ -13,12 +13,17 @@ impl Conversation {
         for change in &statement.changes {
             self.apply(change, text);
         }
+        if undoes_savepoint(statement) {
+            self.names.doubt_open();
+            self.rolled_back();
+            self.recovered = true;
+        }
         if statement.verb == "DISCARD" {
             let span = statement.span.start as usize..statement.span.end as usize;
             let words = text.get(span).unwrap_or(text).to_ascii_lowercase();
             if words.contains("all") {
                 self.names.forget_named();
-                self.names.cursors.clear();
+                self.names.close_all();
             }
         }
     }
@@ -33,37 +38,37 @@ impl Conversation {
                 self.context.settings.insert("*".to_owned(), None);
             }
             SessionChange::Prepare { name, inner } => {
-                if self.names.room(0).is_ok() {
-                    let inner = Some(Arc::new((**inner).clone()));
-                    let prepared = Arc::new(Prepared::named_in_sql(name, inner, text));
-                    self.names.prepare(name, prepared);
+                // Whatever it stood for before is gone, remembered or not.
+                self.names.forget_statement(name);
+                if self.names.room(text.len()).is_ok() {
+                    let prepared = Prepared::named_in_sql(name, runs(inner), text);
+                    self.names.prepare(name, Arc::new(prepared));
                 }
             }
             SessionChange::Deallocate(Some(name)) => self.names.forget_statement(name),
             SessionChange::Deallocate(None) => self.names.forget_named(),
             SessionChange::Declare { name, inner, hold } => {
                 let cursor = Cursor {
-                    inner: Arc::new((**inner).clone()),
+                    inner: runs(inner),
                     hold: *hold,
                     source: Arc::from(text),
                 };
-                if self.names.cursors.len() < NAMES_MAX {
-                    self.names.cursors.insert(name.clone(), cursor);
-                }
+                self.names.declare(name, cursor);
             }
             SessionChange::Close(Some(name)) => {
-                self.names.cursors.remove(name);
+                self.names.close_cursor(name);
                 self.names.unbind(name);
             }
-            SessionChange::Close(None) => {
-                self.names.cursors.clear();
-                self.names.unbind_all();
-            }
+            SessionChange::Close(None) => self.names.close_all(),
             SessionChange::Rollback => {
                 self.names.end_transaction();
                 self.rolled_back();
+                self.recovered = true;
             }
-            SessionChange::Commit => self.names.end_transaction(),
+            SessionChange::Commit => {
+                self.names.end_transaction();
+                self.recovered = true;
+            }
             SessionChange::Begin
             | SessionChange::Savepoint
             | SessionChange::Execute { .. }
@@ -101,6 +106,8 @@ impl Conversation {
     /// ReadyForQuery.
     pub(super) fn ready(&mut self, transaction: Transaction) {
         let before = std::mem::replace(&mut self.context.transaction, transaction);
+        self.recovered = false;
+        self.movement_ends(transaction);
         if transaction != Transaction::Idle {
             return;
         }

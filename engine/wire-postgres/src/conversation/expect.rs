@@ -34,9 +34,10 @@ pub enum What {
     Parse(String, Arc<Prepared>),
     /// Bind of a client.
     Bind(String, Arc<Portal>),
-    /// Describe of a statement.
-    DescribeStatement(Option<Arc<Prepared>>),
-    /// Describe of a portal.
+    /// Describe of a statement, and the epoch it was asked in. None where it is not certain which
+    /// statement answers.
+    DescribeStatement(Option<Arc<Prepared>>, u64),
+    /// Describe of a portal; none as above.
     DescribePortal(Option<Arc<Portal>>),
     /// Execute.
     Execute(Box<Running>),

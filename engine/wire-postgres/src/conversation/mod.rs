@@ -7,9 +7,11 @@
 
 mod asked;
 mod effects;
+mod epoch;
 mod expect;
 mod names;
 mod refusing;
+mod resolve;
 mod sent;
 mod server;
 mod shapes;
@@ -23,10 +25,9 @@ pub(crate) use server::must_stay;
 use expect::{Expect, What};
 use names::Names;
 use portcullis_model::message::Context;
-use portcullis_model::{Facts, StatementFacts, Transaction};
+use portcullis_model::{Timestamp, Transaction};
 use shapes::Shapes;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 /// Messages the upstream may still owe an answer to; behind them the client waits.
 const PIPELINE_MAX: usize = 16 * 1024;
@@ -53,8 +54,14 @@ pub struct Conversation {
     unsettled: usize,
     /// Uploads that may still begin.
     uploads: usize,
-    /// Counts Syncs and simple queries sent, from 1.
+    /// Counts Syncs and simple queries sent, from 1, and everything that begins an epoch.
     segment: u64,
+    /// Counts what may have changed the meaning of a text.
+    epoch: u64,
+    /// Something that changes it was sent, and may still be undone.
+    moving: bool,
+    /// When descriptions were last given up because of their age.
+    aged: Timestamp,
     /// Extended messages since the last Sync.
     batch: bool,
     /// A portal was bound or executed among them.
@@ -79,6 +86,8 @@ pub struct Conversation {
     fatal: bool,
     /// What the session has set since its transaction began.
     touched: Vec<String>,
+    /// A failed transaction was ended or taken back to a savepoint since the last ReadyForQuery.
+    recovered: bool,
 }
 
 impl Conversation {
@@ -153,65 +162,7 @@ impl Conversation {
     pub fn said_fatal(&self) -> bool {
         self.fatal
     }
-
-    /// What EXECUTE and FETCH in a text stand for; `None` when that depends on answers still to come.
-    #[must_use]
-    pub fn resolve(&self, facts: &Facts) -> Option<Vec<(String, Option<Arc<StatementFacts>>)>> {
-        use portcullis_model::facts::SessionChange::{Declare, Execute, Fetch, Prepare};
-        if !names::uses_names(facts) {
-            return Some(Vec::new());
-        }
-        if self.unsettled > 0 || self.doubtful() {
-            return None;
-        }
-        let mut resolved = Vec::new();
-        let mut here: Vec<(bool, &str, &StatementFacts)> = Vec::new();
-        for change in facts.statements.iter().flat_map(|s| &s.changes) {
-            let (cursor, name) = match change {
-                Prepare { name, inner } => {
-                    here.push((false, name, inner));
-                    continue;
-                }
-                Declare { name, inner, .. } => {
-                    here.push((true, name, inner));
-                    continue;
-                }
-                Execute { name, .. } => (false, name),
-                Fetch(name) => (true, name),
-                _ => continue,
-            };
-            let mine = here
-                .iter()
-                .rev()
-                .find(|(kind, other, _)| *kind == cursor && other == name)
-                .map(|(_, _, inner)| Arc::new((*inner).clone()));
-            let inner = mine.or_else(|| match cursor {
-                false => self
-                    .names
-                    .statements
-                    .get(name)
-                    .and_then(|p| p.inner.clone()),
-                true => self.cursor(name),
-            });
-            resolved.push((name.clone(), inner));
-        }
-        Some(resolved)
-    }
-
-    /// True when the server has to be asked what its names stand for before one of them counts. In a
-    /// failed transaction it answers nothing, and runs nothing either.
-    #[must_use]
-    pub fn doubtful(&self) -> bool {
-        self.names.doubted() && self.context.transaction != Transaction::Failed
-    }
-
-    /// What a cursor or portal of that name runs.
-    fn cursor(&self, name: &str) -> Option<Arc<StatementFacts>> {
-        let portal = self.names.portals.get(name);
-        match (self.names.cursors.get(name), portal) {
-            (Some(cursor), None) => Some(cursor.inner.clone()),
-            (None, Some(portal)) => portal.prepared.inner.clone(),
-            _ => None,
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

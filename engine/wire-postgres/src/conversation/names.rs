@@ -9,7 +9,7 @@ use portcullis_model::limits::{FRAME_BYTES_MAX, NAMES_BYTES_MAX, NAMES_MAX};
 use portcullis_model::{Category, Decision, Facts, Parameter, StatementFacts, Timestamp};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What caused a result: facts for provenance, the decision for obligations.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,28 @@ pub struct Cause {
     pub decision: Option<Arc<Decision>>,
 }
 
+/// What names in a text stand for; `None` where that is not known.
+pub type Resolved = Vec<(String, Option<Arc<StatementFacts>>)>;
+
+/// The body of a RowDescription, `None` for NoData, and the epoch in which it was asked for.
+#[derive(Debug, Default)]
+pub struct Described(Mutex<Option<(u64, Option<Bytes>)>>);
+
+impl Described {
+    /// As it was said in that epoch, and in no other.
+    #[must_use]
+    pub fn at(&self, epoch: u64) -> Option<Option<Bytes>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, body) = known.as_ref()?;
+        (*asked == epoch).then(|| body.clone())
+    }
+
+    /// The server has said it.
+    pub fn set(&self, epoch: u64, body: Option<Bytes>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((epoch, body));
+    }
+}
+
 /// A prepared statement, from a Parse or from SQL.
 #[derive(Debug)]
 pub struct Prepared {
@@ -27,7 +49,8 @@ pub struct Prepared {
     pub text: Arc<str>,
     /// Facts of the text; none where it was prepared in SQL.
     pub facts: Option<Arc<Facts>>,
-    /// What EXECUTE of this name runs.
+    /// What EXECUTE of this name runs. None when it is not known, or when it runs what another name
+    /// stands for at that moment.
     pub inner: Option<Arc<StatementFacts>>,
     /// Prepared in SQL: resolved by its own name.
     pub sql_name: Option<String>,
@@ -37,8 +60,8 @@ pub struct Prepared {
     pub declared: Vec<u32>,
     /// As reported by ParameterDescription.
     pub types: OnceLock<Vec<u32>>,
-    /// Body of its RowDescription, `None` for NoData; only kept where it cannot change.
-    pub description: OnceLock<Option<Bytes>>,
+    /// Its description; only kept where it runs nothing by name.
+    pub description: Described,
     /// The segment in which its description was last asked for.
     pub asked: AtomicU64,
 }
@@ -50,7 +73,7 @@ impl Prepared {
         let inner = facts
             .as_ref()
             .and_then(|f| f.statements.first())
-            .map(|s| Arc::new(s.clone()));
+            .and_then(runs);
         Self {
             source: text.clone(),
             text,
@@ -59,7 +82,7 @@ impl Prepared {
             sql_name: None,
             declared,
             types: OnceLock::new(),
-            description: OnceLock::new(),
+            description: Described::default(),
             asked: AtomicU64::new(0),
         }
     }
@@ -75,7 +98,7 @@ impl Prepared {
             sql_name: Some(name.to_owned()),
             declared: Vec::new(),
             types: OnceLock::new(),
-            description: OnceLock::new(),
+            description: Described::default(),
             asked: AtomicU64::new(0),
         }
     }
@@ -86,11 +109,19 @@ impl Prepared {
         self.types.get().unwrap_or(&self.declared)
     }
 
-    /// True when its description stays what it is for as long as it exists. EXECUTE and FETCH describe
-    /// what their name stands for at that moment.
+    /// True when it runs nothing by name. EXECUTE and FETCH describe what their name stands for at that
+    /// moment.
     #[must_use]
     pub fn fixed(&self) -> bool {
         self.facts.as_ref().is_some_and(|facts| !uses_names(facts))
+    }
+
+    fn bytes(&self) -> usize {
+        match self.sql_name {
+            Some(_) => self.text.len() + self.source.len(),
+            // One and the same text.
+            None => self.text.len(),
+        }
     }
 }
 
@@ -108,7 +139,11 @@ pub struct Portal {
     /// When it was bound.
     pub bound: Timestamp,
     /// What resolves it, where it is a cursor or nothing that is known.
-    pub resolved: Vec<(String, Option<Arc<StatementFacts>>)>,
+    pub resolved: Resolved,
+    /// What its names stood for when it was first executed: it goes on returning rows of that.
+    pub begun: OnceLock<Resolved>,
+    /// The epoch in which it was planned.
+    pub epoch: u64,
     /// Body of its RowDescription, `None` for NoData.
     pub description: OnceLock<Option<Bytes>>,
     /// The segment in which its description was last asked for.
@@ -127,7 +162,7 @@ impl Portal {
         cause: Cause,
         parameters: Vec<Parameter>,
         formats: Vec<i16>,
-        bound: Timestamp,
+        (bound, epoch): (Timestamp, u64),
     ) -> Self {
         Self {
             prepared,
@@ -136,10 +171,32 @@ impl Portal {
             formats,
             bound,
             resolved: Vec::new(),
+            begun: OnceLock::new(),
+            epoch,
             description: OnceLock::new(),
             asked: AtomicU64::new(0),
             started: AtomicBool::new(false),
             suspended: AtomicBool::new(false),
+        }
+    }
+
+    /// What it runs, given what its names stand for now. When they stood for something else as it was
+    /// first executed, rows of either may come: that is not known.
+    #[must_use]
+    pub fn runs(&self, now: Resolved) -> Resolved {
+        let begun = self.begun.get_or_init(|| now.clone());
+        let same = begun.len() == now.len()
+            && begun.iter().zip(&now).all(|((a, x), (b, y))| {
+                a == b
+                    && match (x, y) {
+                        (Some(x), Some(y)) => Arc::ptr_eq(x, y),
+                        (None, None) => true,
+                        _ => false,
+                    }
+            });
+        match same {
+            true => now,
+            false => now.into_iter().map(|(name, _)| (name, None)).collect(),
         }
     }
 
@@ -155,8 +212,8 @@ impl Portal {
 /// A cursor declared in SQL.
 #[derive(Clone, Debug)]
 pub struct Cursor {
-    /// Facts of its query.
-    pub inner: Arc<StatementFacts>,
+    /// Facts of its query, where they are known.
+    pub inner: Option<Arc<StatementFacts>>,
     /// It survives its transaction.
     pub hold: bool,
     /// The text the server remembers for it.
@@ -180,10 +237,19 @@ pub struct Names {
 impl Names {
     /// Code has run that may have prepared, deallocated, opened or closed anything by name: no name
     /// counts until the server has been asked what it stands for.
-    pub fn doubt(&mut self) {
-        self.doubted = self.statements.keys().any(|name| !name.is_empty())
+    ///
+    /// `coming` says that names are on their way into this map.
+    pub fn doubt(&mut self, coming: bool) {
+        self.doubted |= coming
+            || self.statements.keys().any(|name| !name.is_empty())
             || self.portals.keys().any(|name| !name.is_empty())
             || !self.cursors.is_empty();
+    }
+
+    /// A savepoint was undone: who knows which portals and cursors are left.
+    pub fn doubt_open(&mut self) {
+        self.doubted |=
+            self.portals.keys().any(|name| !name.is_empty()) || !self.cursors.is_empty();
     }
 
     /// True when the server has to be asked.
@@ -206,12 +272,14 @@ impl Names {
         self.portals
             .retain(|name, p| same(false, name, &p.prepared.source));
         self.cursors.retain(|name, c| same(false, name, &c.source));
+        self.count_again();
         self.doubted = false;
     }
 
-    /// The server has bound it.
+    /// The server has bound it: whatever had that name before is gone.
     pub fn bind(&mut self, name: &str, portal: Arc<Portal>) {
         self.unbind(name);
+        self.close_cursor(name);
         self.portal_bytes += portal.bytes();
         self.portals.insert(name.to_owned(), portal);
     }
@@ -250,14 +318,14 @@ impl Names {
     /// The server has prepared it.
     pub fn prepare(&mut self, name: &str, prepared: Arc<Prepared>) {
         self.forget_statement(name);
-        self.bytes += name.len() + prepared.text.len();
+        self.bytes += name.len() + prepared.bytes();
         self.statements.insert(name.to_owned(), prepared);
     }
 
     /// The server has forgotten it.
     pub fn forget_statement(&mut self, name: &str) {
         if let Some(old) = self.statements.remove(name) {
-            self.bytes = self.bytes.saturating_sub(name.len() + old.text.len());
+            self.bytes = self.bytes.saturating_sub(name.len() + old.bytes());
         }
     }
 
@@ -265,10 +333,35 @@ impl Names {
     pub fn forget_named(&mut self) {
         let unnamed = self.statements.remove("");
         self.statements.clear();
-        self.bytes = 0;
+        self.count_again();
         if let Some(unnamed) = unnamed {
             self.prepare("", unnamed);
         }
+    }
+
+    /// The server has opened it: whatever had that name before is gone. Without room it is not
+    /// remembered, and thereby unknown.
+    pub fn declare(&mut self, name: &str, cursor: Cursor) {
+        self.unbind(name);
+        self.close_cursor(name);
+        if self.room(cursor.source.len()).is_ok() {
+            self.bytes += name.len() + cursor.source.len();
+            self.cursors.insert(name.to_owned(), cursor);
+        }
+    }
+
+    /// The server has closed it.
+    pub fn close_cursor(&mut self, name: &str) {
+        if let Some(old) = self.cursors.remove(name) {
+            self.bytes = self.bytes.saturating_sub(name.len() + old.source.len());
+        }
+    }
+
+    /// The server has closed all portals and cursors.
+    pub fn close_all(&mut self) {
+        self.unbind_all();
+        self.cursors.clear();
+        self.count_again();
     }
 
     /// A transaction has ended: portals and cursors go, but those WITH HOLD.
@@ -276,7 +369,15 @@ impl Names {
         self.unbind_all();
         if !self.cursors.is_empty() {
             self.cursors.retain(|_, cursor| cursor.hold);
+            self.count_again();
         }
+    }
+
+    fn count_again(&mut self) {
+        let statements = self.statements.iter().map(|(n, s)| n.len() + s.bytes());
+        let cursors = self.cursors.iter().map(|(n, c)| n.len() + c.source.len());
+        self.bytes = statements.chain(cursors).sum();
+        self.portal_bytes = self.portals.values().map(|portal| portal.bytes()).sum();
     }
 }
 
@@ -296,43 +397,70 @@ impl Names {
 /// True when a statement runs what a name stands for.
 #[must_use]
 pub fn uses_names(facts: &Facts) -> bool {
-    facts
-        .statements
-        .iter()
-        .flat_map(|s| &s.changes)
-        .any(|c| matches!(c, SessionChange::Execute { .. } | SessionChange::Fetch(_)))
+    facts.statements.iter().any(by_name)
+}
+
+fn by_name(statement: &StatementFacts) -> bool {
+    let uses = |c: &_| matches!(c, SessionChange::Execute { .. } | SessionChange::Fetch(_));
+    statement.changes.iter().any(uses)
+}
+
+/// What a name for this statement runs. What such a statement runs by name in turn is looked up when it
+/// runs, so its own facts say nothing of it.
+#[must_use]
+pub fn runs(statement: &StatementFacts) -> Option<Arc<StatementFacts>> {
+    (!by_name(statement)).then(|| Arc::new(statement.clone()))
+}
+
+/// True for ROLLBACK TO, and for what cannot be told from it: portals and cursors of the savepoint go.
+#[must_use]
+pub fn undoes_savepoint(statement: &StatementFacts) -> bool {
+    !matches!(statement.verb.as_str(), "SAVEPOINT" | "RELEASE")
+        && statement
+            .changes
+            .iter()
+            .any(|c| matches!(c, SessionChange::Savepoint))
 }
 
 /// True when a statement changes what names stand for.
 #[must_use]
 pub fn changes_names(facts: &Facts) -> bool {
-    facts.statements.iter().any(|s| {
-        s.verb == "DISCARD"
-            || s.changes.iter().any(|c| {
-                matches!(
-                    c,
-                    SessionChange::Prepare { .. }
-                        | SessionChange::Deallocate(_)
-                        | SessionChange::Declare { .. }
-                        | SessionChange::Close(_)
-                        | SessionChange::Commit
-                        | SessionChange::Rollback
-                        | SessionChange::ResetAll
-                )
-            })
-    })
+    facts.statements.iter().any(renames)
+}
+
+/// The same of one statement.
+#[must_use]
+pub fn renames(statement: &StatementFacts) -> bool {
+    statement.verb == "DISCARD"
+        || undoes_savepoint(statement)
+        || statement.changes.iter().any(|c| {
+            matches!(
+                c,
+                SessionChange::Prepare { .. }
+                    | SessionChange::Deallocate(_)
+                    | SessionChange::Declare { .. }
+                    | SessionChange::Close(_)
+                    | SessionChange::Commit
+                    | SessionChange::Rollback
+                    | SessionChange::ResetAll
+            )
+        })
 }
 
 /// True when a statement may run code that changes names by itself.
 #[must_use]
 pub fn opaque(facts: &Facts) -> bool {
-    facts.statements.iter().any(|s| {
-        !s.transparent
-            || matches!(
-                s.category,
-                Category::Exec | Category::Admin | Category::Unknown
-            )
-    })
+    facts.statements.iter().any(runs_code)
+}
+
+/// The same of one statement.
+#[must_use]
+pub fn runs_code(statement: &StatementFacts) -> bool {
+    !statement.transparent
+        || matches!(
+            statement.category,
+            Category::Exec | Category::Admin | Category::Unknown
+        )
 }
 
 /// How many COPY … FROM STDIN it holds.
@@ -351,9 +479,9 @@ pub fn uploads(facts: &Facts) -> usize {
 #[must_use]
 pub fn may_use_names(text: &str) -> bool {
     let bytes = text.as_bytes();
-    [&b"execute"[..], b"fetch", b"move"].iter().any(|word| {
-        let first = word.first().copied().unwrap_or_default();
-        memchr::memchr2_iter(first, first.to_ascii_uppercase(), bytes).any(|at| {
+    let words: [(u8, &[u8]); 3] = [(b'e', b"execute"), (b'f', b"fetch"), (b'm', b"move")];
+    words.iter().any(|(first, word)| {
+        memchr::memchr2_iter(*first, first.to_ascii_uppercase(), bytes).any(|at| {
             bytes
                 .get(at..at + word.len())
                 .is_some_and(|found| found.eq_ignore_ascii_case(word))

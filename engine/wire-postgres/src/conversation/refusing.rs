@@ -24,18 +24,27 @@ impl Conversation {
         if matches!(intent, Intent::Upload | Intent::UploadEnd) {
             return Refusing::AbortUpload;
         }
-        match (intent.extended(), self.at_rest()) {
-            (true, true) => {
-                self.discard = true;
-                Refusing::UntilSync
-            }
-            (true, false) => Refusing::AbortExtended,
-            (false, true) => Refusing::Ready(match self.context.transaction {
+        if intent.extended() {
+            return self.refusing_extended();
+        }
+        match self.at_rest() {
+            true => Refusing::Ready(match self.context.transaction {
                 Transaction::Idle => b'I',
                 Transaction::Open => b'T',
                 Transaction::Failed => b'E',
             }),
-            (false, false) => Refusing::AbortSimple,
+            false => Refusing::AbortSimple,
+        }
+    }
+
+    /// The same for a message of the extended protocol.
+    pub fn refusing_extended(&mut self) -> Refusing {
+        match self.at_rest() {
+            true => {
+                self.discard = true;
+                Refusing::UntilSync
+            }
+            false => Refusing::AbortExtended,
         }
     }
 

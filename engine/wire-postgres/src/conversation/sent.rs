@@ -19,23 +19,23 @@ impl Conversation {
             return None;
         };
         let prepared = &portal.prepared;
+        // The statement's description is the portal's only if nothing moved between the two.
+        let alike = prepared.fixed() && portal.epoch == self.epoch;
         let known = portal.description.get().is_some()
-            || prepared.description.get().is_some()
             || portal.asked.load(Ordering::Relaxed) == self.segment
-            || prepared.fixed() && prepared.asked.load(Ordering::Relaxed) == self.segment;
+            || alike && prepared.description.at(self.epoch).is_some()
+            || alike && prepared.asked.load(Ordering::Relaxed) == self.segment;
         if known {
             return None;
         }
-        let statement = self
-            .names
-            .statements
-            .iter()
-            .find(|(_, other)| prepared.fixed() && Arc::ptr_eq(other, prepared))
-            .map(|(name, _)| name.clone());
+        let statement = match alike {
+            true => self.name_of(prepared),
+            false => None,
+        };
         let (what, frame) = match statement {
-            Some(statement) if !statement.is_empty() => {
+            Some(statement) => {
                 prepared.asked.store(self.segment, Ordering::Relaxed);
-                let what = What::DescribeStatement(Some(prepared.clone()));
+                let what = What::DescribeStatement(Some(prepared.clone()), self.epoch);
                 (what, house_frames::describe(b'S', &statement))
             }
             _ => {
@@ -49,6 +49,14 @@ impl Conversation {
         Some(frame)
     }
 
+    /// The name by which the server certainly knows this statement.
+    fn name_of(&self, prepared: &Arc<Prepared>) -> Option<String> {
+        let mut named = self.names.statements.iter();
+        let (name, _) = named.find(|(_, other)| Arc::ptr_eq(other, prepared))?;
+        let certain = self.find_statement(name).certain()?;
+        (!name.is_empty() && Arc::ptr_eq(&certain, prepared)).then(|| name.clone())
+    }
+
     /// An allowed message goes up.
     pub fn sent(&mut self, intent: Intent, cause: Cause, resolved: usize, now: Timestamp) {
         let what = match intent {
@@ -56,7 +64,7 @@ impl Conversation {
                 self.batch = false;
                 self.bound = false;
                 self.flushed = true;
-                self.segment += 1;
+                self.next_segment();
                 What::Query(Box::new(running(cause, Some(text), None, resolved)))
             }
             Intent::Parse(name, text, types) => {
@@ -65,15 +73,24 @@ impl Conversation {
             }
             Intent::Bind(name, prepared, parameters, formats) => {
                 self.bound = true;
-                What::Bind(
-                    name,
-                    Arc::new(Portal::new(prepared, cause, parameters, formats, now)),
-                )
+                let at = (now, self.epoch);
+                let portal = Portal::new(prepared, cause, parameters, formats, at);
+                What::Bind(name, Arc::new(portal))
             }
             Intent::DescribeStatement(name) => {
-                What::DescribeStatement(self.latest_statement(&name))
+                let prepared = self.find_statement(&name).certain();
+                if let Some(prepared) = &prepared {
+                    prepared.asked.store(self.segment, Ordering::Relaxed);
+                }
+                What::DescribeStatement(prepared, self.epoch)
             }
-            Intent::DescribePortal(name) => What::DescribePortal(self.latest_portal(&name)),
+            Intent::DescribePortal(name) => {
+                let portal = self.find_portal(&name).certain();
+                if let Some(portal) = &portal {
+                    portal.asked.store(self.segment, Ordering::Relaxed);
+                }
+                What::DescribePortal(portal)
+            }
             Intent::Execute(_, portal) => {
                 self.bound = true;
                 let cause = match cause.decision {
@@ -89,7 +106,7 @@ impl Conversation {
                 self.bound = false;
                 self.flushed = true;
                 self.discard = false;
-                self.segment += 1;
+                self.next_segment();
                 self.push(What::Sync, Voice::Client);
                 return;
             }
@@ -111,44 +128,43 @@ impl Conversation {
         self.push(what, Voice::Client);
     }
 
-    fn latest_statement(&self, name: &str) -> Option<Arc<Prepared>> {
-        let pending = self.queue.iter().rev().find_map(|e| match &e.what {
-            What::Parse(other, prepared) if other == name => Some(prepared.clone()),
-            _ => None,
-        });
-        let found = pending.or_else(|| self.names.statements.get(name).cloned());
-        if let Some(prepared) = &found {
-            prepared.asked.store(self.segment, Ordering::Relaxed);
-        }
-        found
-    }
-
-    fn latest_portal(&self, name: &str) -> Option<Arc<Portal>> {
-        let pending = self.queue.iter().rev().find_map(|e| match &e.what {
-            What::Bind(other, portal) if other == name => Some(portal.clone()),
-            _ => None,
-        });
-        let found = pending.or_else(|| self.names.portals.get(name).cloned());
-        if let Some(portal) = &found {
-            portal.asked.store(self.segment, Ordering::Relaxed);
-        }
-        found
-    }
-
     pub(super) fn push(&mut self, what: What, voice: Voice) {
         self.unsettled += usize::from(unsettles(&what));
         if let What::Query(running) | What::Execute(running) = &what {
             self.uploads += running.uploads;
-            if let Some(facts) = &running.cause.facts {
-                if facts.statements.iter().any(|s| s.category >= Category::Ddl) {
-                    self.shapes.forget();
-                }
-                if opaque(facts) {
-                    self.names.doubt();
-                }
-            }
         }
+        let facts = match &what {
+            What::Query(running) | What::Execute(running) => running.cause.facts.clone(),
+            // Planning runs functions.
+            What::Bind(_, portal) => portal.cause.facts.clone(),
+            What::Call(cause) => cause.facts.clone(),
+            _ => None,
+        };
+        let runs = !matches!(what, What::Bind(..));
         self.queue.push_back(Expect { what, voice });
+        if let Some(facts) = facts {
+            self.consequences(&facts, runs);
+        }
+    }
+
+    /// What the statement that goes up may do to names and to the meaning of texts; only planned, it
+    /// does no more than its functions do.
+    fn consequences(&mut self, facts: &Facts, runs: bool) {
+        let code = opaque(facts);
+        if runs && facts.statements.iter().any(|s| s.category >= Category::Ddl) {
+            self.shapes.forget();
+        }
+        if runs || code {
+            self.moves(facts);
+        }
+        if code {
+            let coming = self.queue.iter().any(|e| match &e.what {
+                What::Parse(name, _) | What::Bind(name, _) => !name.is_empty(),
+                What::Query(running) | What::Execute(running) => running.changes_names,
+                _ => false,
+            });
+            self.names.doubt(coming);
+        }
     }
 
     /// The gateway makes the transaction fail, and this refusal stands where the error would.
@@ -165,7 +181,7 @@ impl Conversation {
             self.batch = false;
             self.bound = false;
             self.flushed = true;
-            self.segment += 1;
+            self.next_segment();
         }
         self.push(what, Voice::Instead(refusal));
     }
@@ -202,7 +218,7 @@ impl Conversation {
         if sync {
             self.push(What::Sync, Voice::House);
             self.batch = false;
-            self.segment += 1;
+            self.next_segment();
         }
         self.flushed = true;
     }

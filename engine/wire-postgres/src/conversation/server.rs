@@ -74,14 +74,14 @@ impl Conversation {
             && let Some(portal) = &running.portal
         {
             let (body, formats) = match portal.description.get() {
-                Some(body) => (body, None),
-                None => match portal.prepared.description.get() {
+                Some(body) => (body.clone(), None),
+                None => match portal.prepared.description.at(portal.epoch) {
                     Some(body) => (body, Some(portal.formats.as_slice())),
                     None => return Err(unexpected()),
                 },
             };
-            let body = body.as_ref().ok_or_else(unexpected)?;
-            running.rows = Some(shapes.of(body, formats, &running.cause)?);
+            let body = body.ok_or_else(unexpected)?;
+            running.rows = Some(shapes.of(&body, formats, &running.cause)?);
         }
         let rows = running.rows.clone().ok_or_else(unexpected)?;
         let resumed = running
@@ -200,9 +200,9 @@ impl Conversation {
             (Some(What::Close(true, name)), b'3') => names.forget_statement(name),
             (Some(What::Close(false, name)), b'3') => {
                 names.unbind(name);
-                names.cursors.remove(name.as_str());
+                names.close_cursor(name);
             }
-            (Some(What::DescribeStatement(prepared)), b't') => {
+            (Some(What::DescribeStatement(prepared, _)), b't') => {
                 if let Some(prepared) = prepared {
                     let types = parameter_types(frame).map_err(|m| m.by(Side::Upstream))?;
                     // Asked twice in one segment: the answers are the same.
@@ -210,9 +210,9 @@ impl Conversation {
                 }
                 return Ok(false);
             }
-            (Some(What::DescribeStatement(prepared)), b'T' | b'n') => {
+            (Some(What::DescribeStatement(prepared, epoch)), b'T' | b'n') => {
                 if let Some(prepared) = prepared.as_ref().filter(|p| p.fixed()) {
-                    let _known = prepared.description.set(description(tag, frame));
+                    prepared.description.set(*epoch, description(tag, frame));
                 }
             }
             (Some(What::DescribePortal(portal)), b'T' | b'n') => {
@@ -349,6 +349,7 @@ impl Conversation {
         }
         if matches!(gone.what, What::Query(_)) {
             self.names.forget_statement("");
+            self.names.unbind("");
         }
     }
 
@@ -387,8 +388,14 @@ impl Conversation {
         fields.end().map_err(wrong)?;
         must_stay(name, value)?;
         match name {
-            "search_path" => self.context.search_path = Some(value.to_owned()),
-            "session_authorization" | "is_superuser" => self.context.role = None,
+            "search_path" => {
+                self.context.search_path = Some(value.to_owned());
+                self.moved();
+            }
+            "session_authorization" | "is_superuser" => {
+                self.context.role = None;
+                self.moved();
+            }
             _ => {}
         }
         Ok(())

@@ -59,6 +59,11 @@ impl Pump {
                     return Ok(());
                 }
                 Asked::Gone => return self.client_gone(),
+                Asked::Unprepared(denial) => {
+                    self.commit(run).await?;
+                    let way = self.talk.refusing_extended();
+                    self.refuse_as(way, &denial)?;
+                }
                 Asked::Judge(mut message, intent) => {
                     if !self.resolve(&mut message).await {
                         self.stalled = Some((tag, frame));
@@ -178,9 +183,14 @@ impl Pump {
         )
         .hint("Call the function in a SELECT.");
         let way = self.talk.refusing(intent);
+        self.refuse_as(way, &denial)
+    }
+
+    /// Refuses what was not judged.
+    fn refuse_as(&mut self, way: Refusing, denial: &Denial) -> Result<(), End> {
         let session = self.around.session;
         let now = self.now();
-        let refusal = self.gate.reject_session(&denial, now, |denial, sequence| {
+        let refusal = self.gate.reject_session(denial, now, |denial, sequence| {
             rendered(way, denial, session, sequence)
         })?;
         self.place(way, refusal)

@@ -232,18 +232,54 @@ fn statement(text: &str) -> StatementFacts {
         .first()
         .map(|w| w.to_ascii_uppercase())
         .unwrap_or_default();
+    let upper = match lower_starts(text, "rollback to") {
+        true => "ROLLBACK TO".to_owned(),
+        false => upper,
+    };
+    let lower = text.to_ascii_lowercase();
+    let changes = changes(text, &upper, &words);
+    let copy = (upper == "COPY").then(|| copy(&lower));
+    let writes = matches!(upper.as_str(), "INSERT" | "UPDATE" | "DELETE" | "DROP");
+    let mut labels = BTreeSet::new();
+    for label in ["forbidden", "approval"] {
+        if text.contains(label) {
+            labels.insert(label.to_owned());
+        }
+    }
+    StatementFacts {
+        verb: upper,
+        category: Category::Read,
+        effect: if writes { Effect::Write } else { Effect::Read },
+        object_type: None,
+        objects: Vec::new(),
+        columns: Vec::new(),
+        predicate: Predicate::Inapplicable,
+        functions: Vec::new(),
+        transparent: !text.contains("opaque"),
+        outputs: None,
+        moves: Vec::new(),
+        labels,
+        span: 0..0,
+        copy,
+        changes,
+        verbs: Verbs::READ,
+    }
+}
+
+fn changes(text: &str, upper: &str, words: &[&str]) -> Vec<SessionChange> {
+    let lower = text.to_ascii_lowercase();
     let name = |i: usize| {
         words
             .get(i)
             .map(|w| w.trim_matches('"').to_owned())
             .unwrap_or_default()
     };
-    let lower = text.to_ascii_lowercase();
     let inner = |after: &str| {
         let at = lower.find(after).map(|at| at + after.len()).unwrap_or(0);
         Box::new(statement(text[at..].trim()))
     };
-    let changes = match upper.as_str() {
+    match upper {
+        "SAVEPOINT" | "RELEASE" | "ROLLBACK TO" => vec![SessionChange::Savepoint],
         "BEGIN" => vec![SessionChange::Begin],
         "COMMIT" | "END" => vec![SessionChange::Commit],
         "ROLLBACK" => vec![SessionChange::Rollback],
@@ -274,8 +310,11 @@ fn statement(text: &str) -> StatementFacts {
             local: false,
         }],
         _ => Vec::new(),
-    };
-    let copy = (upper == "COPY").then(|| CopyFacts {
+    }
+}
+
+fn copy(lower: &str) -> CopyFacts {
+    CopyFacts {
         from: lower.contains("from stdin"),
         relation: None,
         columns: Vec::new(),
@@ -294,32 +333,11 @@ fn statement(text: &str) -> StatementFacts {
         escape: b'"',
         encoding: None,
         server_side: false,
-    });
-    let writes = matches!(upper.as_str(), "INSERT" | "UPDATE" | "DELETE" | "DROP");
-    let mut labels = BTreeSet::new();
-    for label in ["forbidden", "approval"] {
-        if text.contains(label) {
-            labels.insert(label.to_owned());
-        }
     }
-    StatementFacts {
-        verb: upper,
-        category: Category::Read,
-        effect: if writes { Effect::Write } else { Effect::Read },
-        object_type: None,
-        objects: Vec::new(),
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
-        transparent: !text.contains("opaque"),
-        outputs: None,
-        moves: Vec::new(),
-        labels,
-        span: 0..0,
-        copy,
-        changes,
-        verbs: Verbs::READ,
-    }
+}
+
+fn lower_starts(text: &str, with: &str) -> bool {
+    text.to_ascii_lowercase().starts_with(with)
 }
 
 impl Decide for Fake {

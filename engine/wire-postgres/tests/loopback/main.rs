@@ -2,6 +2,7 @@
 //! small fakes between them.
 
 mod fakes;
+mod names;
 mod stage;
 mod step;
 mod tls;

@@ -324,6 +324,10 @@ pub fn execute(portal: &str) -> Vec<u8> {
     frame(b'E', &[text(&[portal]), vec![0; 4]].concat())
 }
 
+pub fn close(statement: &str) -> Vec<u8> {
+    frame(b'C', &[b"S".to_vec(), text(&[statement])].concat())
+}
+
 pub fn sync() -> Vec<u8> {
     frame(b'S', b"")
 }

@@ -380,7 +380,10 @@ async fn a_function_is_not_called_by_number_unless_policy_says_so() {
     let stage = Stage::set(|_| ()).await;
     let mut client = stage.client().await;
     client
-        .send(&[frame(b'F', &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), query("select 1")])
+        .send(&[
+            frame(b'F', &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+            query("select 1"),
+        ])
         .await;
     let (tags, strings) = client.until_ready().await;
     assert_eq!(tags, "EZ(I)");
