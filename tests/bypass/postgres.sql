@@ -139,6 +139,15 @@ SELECT c.row_to_json FROM customers c;
 -- masked-whole: function written like a field
 SELECT (c).to_jsonb FROM customers c;
 
+-- masked-whole: output function written like a column
+SELECT c.record_out FROM customers c;
+
+-- masked-whole: concatenation written like a column
+SELECT c.concat FROM customers c;
+
+-- masked-whole: function on a function written like a column
+SELECT upper(c.quote_literal) FROM customers c;
+
 -- masked-whole: jsonb path
 SELECT jsonb_path_query(to_jsonb(c), '$.ssn') FROM customers c;
 
@@ -775,3 +784,33 @@ VACUUM FULL customers;
 
 -- denied: maintenance by function
 SELECT gin_clean_pending_list('x'::regclass);
+
+-- denied: query in a literal, function written like a field
+SELECT ('SELECT to_tsvector(ssn) FROM customers'::text).ts_stat;
+
+-- denied: query in an array, function written like a column
+SELECT f.ts_stat FROM unnest(ARRAY['SELECT to_tsvector(ssn) FROM customers']) f;
+
+-- denied: query in a sub-select, function written like a field
+SELECT (SELECT 'SELECT to_tsvector(ssn) FROM customers'::text AS q).ts_stat;
+
+-- denied: file, function written like a field
+SELECT ('/etc/hostname'::text).pg_read_file;
+
+-- denied: directory, function written like a column
+SELECT f.pg_ls_dir FROM unnest(ARRAY['.'::text]) f;
+
+-- denied: large object, function written like a field
+SELECT (x).lo_unlink FROM (SELECT 16385::oid AS x) y;
+
+-- denied: backend, function written like a column of ordinary rows
+SELECT f.pg_terminate_backend FROM generate_series(1, 9) f WHERE f.pg_terminate_backend;
+
+-- denied: fields one after the other
+SELECT ('/etc/hostname').pg_read_file.length;
+
+-- denied: function written like a column in ORDER BY
+SELECT 1 FROM unnest(ARRAY['SELECT to_tsvector(ssn) FROM customers']) f ORDER BY f.ts_stat;
+
+-- denied: function written like a field of a parameter of an update
+UPDATE customers SET note = ('/etc/hostname'::text).pg_read_file WHERE id = 1;

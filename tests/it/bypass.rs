@@ -18,6 +18,8 @@ const CANARIES: [&str; 9] = [
     "4eC39HqLyjWDarjtT1zdp7dc",
 ];
 
+const LABELS: [&str; 4] = ["never-leaks", "masked-whole", "denied", "oracle"];
+
 #[derive(Debug)]
 struct Way {
     line: usize,
@@ -32,16 +34,11 @@ fn ways() -> Result<Vec<Way>> {
         std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
     let mut ways: Vec<Way> = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        if let Some(head) = line.strip_prefix("-- label:") {
-            let mut words = head.trim().splitn(2, [' ', '\t']);
-            let label = words.next().unwrap_or_default().to_owned();
-            let name = words.next().unwrap_or_default().trim().to_owned();
-            ways.push(Way {
-                line: number + 1,
-                label,
-                name,
-                sql: String::new(),
-            });
+        if let Some((label, name)) = line.strip_prefix("-- ").and_then(|head| head.split_once(':'))
+            && LABELS.contains(&label)
+        {
+            let (label, name) = (label.to_owned(), name.trim().to_owned());
+            ways.push(Way { line: number + 1, label, name, sql: String::new() });
         } else if let Some(way) = ways.last_mut()
             && (!line.trim().is_empty() && !(way.sql.is_empty() && line.starts_with("--")))
         {

@@ -2,7 +2,7 @@
 //! gateway's log, metrics, journal or command line, and not in its memory once the session is over.
 
 use anyhow::{Context, Result, ensure};
-use portcullis_tests::issuer::{AGENT, ANA};
+use portcullis_tests::issuer::AGENT;
 use portcullis_tests::{World, WorldOptions, sample};
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn credentials_and_canaries_stay_inside() -> Result<()> {
         seen.push_str(&world.ask(&AGENT, "orders", sql)?.all());
     }
     let shown = world.ask(
-        &ANA,
+        &AGENT,
         "orders",
         "ALTER ROLE app_rw PASSWORD 'Sup3rSecretCanary99'",
     )?;
@@ -69,7 +69,9 @@ fn credentials_and_canaries_stay_inside() -> Result<()> {
         &[token.as_str(), "Sup3rSecretCanary99"],
     )?;
     // The server has logged every statement: the minted passwords were verifiers, never passwords.
-    let server = world.cluster.log();
+    // The sample's own set-up names the password; the gateway never does.
+    let server: String =
+        world.cluster.log().lines().filter(|l| !l.contains("pc_admin LOGIN")).collect::<Vec<_>>().join("\n");
     ensure!(server.contains("pc_"), "the server saw minted roles");
     check(
         "the server's log",

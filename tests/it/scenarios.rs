@@ -214,6 +214,7 @@ fn parse(file: &Path) -> Result<Vec<Block>> {
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(block), None) => match line.split_at_checked(2) {
                 Some(("> ", rest)) => block.input.push(rest.to_owned()),
+                Some((";;", "")) => block.input.push(";;".to_owned()),
                 Some(("< ", rest)) => block.shows.push(rest.to_owned()),
                 Some(("! ", rest)) => block.hides.push(rest.to_owned()),
                 Some(("= ", rest)) => {

@@ -7,12 +7,12 @@ use crate::seams::{
     Catalog, Classify, Decide, Entry, EntryKind, Examine, History, HoldRequest, Mask, Outgoing,
     Question, Record, Sequence, Tripwire,
 };
-use crate::treatment::{Treatment, treat};
+use crate::treatment::{Treatment, moved, treat, treat_report};
 use bytes::{Bytes, BytesMut};
 use portcullis_model::facts::Parse;
 use portcullis_model::message::{Body, Context, Message, Stage, Statement, Transaction};
 use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
-use portcullis_model::verdict::{Denial, EntityRule, Obligations, RecordLevel, Verdict};
+use portcullis_model::verdict::{Decision, Denial, EntityRule, Obligations, RecordLevel, Verdict};
 use portcullis_model::{
     Batch, BatchKind, Blame, Category, Cell, Class, ColumnMask, Edits, Effect, Facts, Fault,
     Object, Predicate, RowShape, Session, SpanEdit, StatementFacts, Strategy, Timestamp, Verbs,
@@ -63,6 +63,9 @@ pub struct Gate {
     result_rows: u64,
     tripped: u32,
     wrote: bool,
+    /// The session has changed structure: what names stand for may differ from the catalog.
+    reshaped: bool,
+    granted: Arc<Obligations>,
     upload_tail: Vec<u8>,
     secrets_only: Obligations,
     request_shape: Arc<RowShape>,
@@ -79,6 +82,9 @@ struct Cached {
 /// The treatments of the shape that is being released.
 struct Treated {
     shape: Arc<RowShape>,
+    facts: Option<Arc<Facts>>,
+    obligations: Obligations,
+    reshaped: bool,
     treatments: Vec<Treatment>,
     skip: Vec<bool>,
     wanted: bool,
@@ -108,6 +114,7 @@ impl Gate {
             attnum: 0,
             binary: false,
         };
+        let granted = Arc::new(parts.granted.clone());
         Ok(Self {
             parts,
             history: History::default(),
@@ -117,6 +124,8 @@ impl Gate {
             result_rows: 0,
             tripped: 0,
             wrote: false,
+            reshaped: false,
+            granted,
             upload_tail: Vec::new(),
             secrets_only,
             request_shape: Arc::new(RowShape {

@@ -173,6 +173,10 @@ pub trait Rewrite: Send {
     /// The frames with the edits applied; lengths and formats are right again. Fails when an edit
     /// cannot be expressed: the batch is then dropped.
     fn rewrite(self: Box<Self>, batch: &Batch, edits: &Edits) -> Result<Bytes, Fault>;
+    /// The machine-readable code of an error or notice (SQLSTATE), where the message has one.
+    fn code(&self) -> Option<[u8; 5]> {
+        None
+    }
 }
 
 /// A part of a response on its way to the client.

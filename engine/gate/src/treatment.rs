@@ -24,14 +24,11 @@ pub enum Treatment {
     },
 }
 
-/// System relations that hold values of other tables or other sessions' statements.
-const TELLTALES: [&str; 6] = [
-    "pg_stats",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-    "pg_statistic",
-    "pg_statistic_ext_data",
-    "pg_stat_activity",
+/// Errors that name only what the statement itself says: undefined or ambiguous column, grouping, types,
+/// rights, cancelled, serialization, deadlock, read-only. Casts of values raise other codes.
+const NAMES_ONLY: [&[u8; 5]; 11] = [
+    b"42703", b"42702", b"42803", b"42804", b"42501", b"57014", b"40001", b"40P01", b"25006",
+    b"25P02", b"25001",
 ];
 
 /// The treatment of each column, and the relations that have to be looked up first for a better answer.
@@ -41,6 +38,7 @@ pub fn treat(
     facts: Option<&Facts>,
     obligations: &Obligations,
     catalog: &dyn Catalog,
+    reshaped: bool,
 ) -> (Vec<Treatment>, Vec<u32>) {
     if obligations.columns.is_empty() {
         return (vec![Treatment::Scan; shape.columns.len()], Vec::new());
@@ -48,6 +46,7 @@ pub fn treat(
     let judge = Judge {
         obligations,
         catalog,
+        reshaped,
     };
     let mut unknown = Vec::new();
     let expressions = judge.expressions(shape, facts);
@@ -69,6 +68,64 @@ pub fn treat(
     (treatments, unknown)
 }
 
+/// The strings of an error or notice: masked whole when the statement behind it could have put a
+/// protected value there, which detectors miss once it is re-encoded.
+pub(crate) fn treat_report(
+    shape: &RowShape,
+    code: Option<[u8; 5]>,
+    facts: Option<&Facts>,
+    obligations: &Obligations,
+    catalog: &dyn Catalog,
+    reshaped: bool,
+) -> Vec<Treatment> {
+    let judge = Judge {
+        obligations,
+        catalog,
+        reshaped,
+    };
+    let harmless =
+        |s: &StatementFacts| judge.suspicion(s).is_none() || (s.transparent && names_only(code));
+    let clear =
+        obligations.columns.is_empty() || facts.is_some_and(|f| f.statements.iter().all(harmless));
+    let treatment = match clear {
+        true => Treatment::Scan,
+        false => whole("protected", Strategy::Redact),
+    };
+    vec![treatment; shape.columns.len()]
+}
+
+fn names_only(code: Option<[u8; 5]>) -> bool {
+    code.is_some_and(|code| NAMES_ONLY.contains(&&code))
+}
+
+/// The protected column that a writing statement would copy to where its mask does not follow.
+pub(crate) fn moved(
+    facts: &Facts,
+    obligations: &Obligations,
+    catalog: &dyn Catalog,
+) -> Option<String> {
+    let judge = Judge {
+        obligations,
+        catalog,
+        reshaped: false,
+    };
+    facts
+        .statements
+        .iter()
+        .filter(|s| !s.moves.is_empty())
+        .find_map(|statement| {
+            let tag = judge.protected_relation(statement)?;
+            let renames = !judge.plain_tables(statement);
+            statement
+                .moves
+                .iter()
+                .any(|name| {
+                    renames || name == "*" || !judge.clean(std::slice::from_ref(name), statement)
+                })
+                .then(|| tag.to_string())
+        })
+}
+
 fn whole(tag: &str, strategy: Strategy) -> Treatment {
     Treatment::Whole {
         strategy,
@@ -79,6 +136,8 @@ fn whole(tag: &str, strategy: Strategy) -> Treatment {
 struct Judge<'a> {
     obligations: &'a Obligations,
     catalog: &'a dyn Catalog,
+    /// The session has changed structure: names may mean other relations than the catalog says.
+    reshaped: bool,
 }
 
 impl Judge<'_> {
@@ -135,7 +194,14 @@ impl Judge<'_> {
         (0..count)
             .map(|index| match outputs {
                 Some(outputs) if outputs.len() == count => match outputs.get(index) {
-                    Some(reads) if self.clean(reads) => Treatment::Scan,
+                    Some(reads)
+                        if facts
+                            .statements
+                            .first()
+                            .is_some_and(|s| self.clean(reads, s)) =>
+                    {
+                        Treatment::Scan
+                    }
                     _ => whole(&tag, Strategy::Redact),
                 },
                 _ => whole(&tag, Strategy::Redact),
@@ -148,29 +214,31 @@ impl Judge<'_> {
         if !statement.transparent {
             return Some(Arc::from("opaque-expression"));
         }
-        statement
+        self.protected_relation(statement)
+    }
+
+    /// Why the relations that a statement names may hold a protected value, if they may.
+    fn protected_relation(&self, statement: &StatementFacts) -> Option<Arc<str>> {
+        let mut tables = statement
             .objects
             .iter()
             .filter(|o| o.kind == "table")
-            .find_map(|object| {
-                if TELLTALES.contains(&object.name.as_str()) {
-                    return Some(Arc::from("statistics"));
-                }
-                if object.name.starts_with("pg_")
-                    || object.schema.as_deref() == Some("information_schema")
-                {
-                    return None;
-                }
-                let known = self.catalog.named(&object.name);
-                if known.is_empty() {
-                    return Some(Arc::from("unknown-relation"));
-                }
-                known.iter().find_map(|relation| {
-                    self.rules_on(relation)
-                        .next()
-                        .map(|rule| Arc::from(&*rule.tag))
-                })
+            .peekable();
+        if self.reshaped && tables.peek().is_some() {
+            return Some(Arc::from("changed-structure"));
+        }
+        tables.find_map(|object| {
+            let known = self.catalog.named(&object.name);
+            if known.is_empty() {
+                // The catalog leaves out what shows values of other tables or sessions (pg_stats, …).
+                return Some(Arc::from("unknown-relation"));
+            }
+            known.iter().find_map(|relation| {
+                self.rules_on(relation)
+                    .next()
+                    .map(|rule| Arc::from(&*rule.tag))
             })
+        })
     }
 
     /// True when every relation it reads is an ordinary table: no view that renames.
@@ -186,15 +254,28 @@ impl Judge<'_> {
                 })
     }
 
-    /// True when none of these column names is protected anywhere.
-    fn clean(&self, reads: &[String]) -> bool {
-        reads.iter().all(|name| {
-            !self
-                .obligations
+    /// True when each of these names is a column of one of the statement's relations, and none of them is
+    /// protected anywhere. A name that is no column may be a function called on the whole row.
+    fn clean(&self, reads: &[String], statement: &StatementFacts) -> bool {
+        let a_column = |name: &String| {
+            statement
+                .objects
+                .iter()
+                .filter(|o| o.kind == "table")
+                .any(|object| {
+                    self.catalog
+                        .named(&object.name)
+                        .iter()
+                        .any(|r| r.columns.contains(name))
+                })
+        };
+        let protected = |name: &String| {
+            self.obligations
                 .columns
                 .iter()
                 .any(|rule| rule.column == *name)
-        })
+        };
+        reads.iter().all(|name| a_column(name) && !protected(name))
     }
 }
 

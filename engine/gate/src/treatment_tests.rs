@@ -13,7 +13,12 @@ impl Catalog for Relations {
     }
 
     fn named(&self, name: &str) -> Vec<Arc<Relation>> {
-        self.0.iter().filter(|r| r.name == name).cloned().map(Arc::new).collect()
+        self.0
+            .iter()
+            .filter(|r| r.name == name)
+            .cloned()
+            .map(Arc::new)
+            .collect()
     }
 
     fn refresh<'a>(&'a self, _: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>> {
@@ -39,6 +44,10 @@ fn catalog() -> Relations {
         relation(12, "users_2026", &["id", "email", "ssn"], &[10], true),
         relation(13, "orders", &["id", "total"], &[], true),
         relation(14, "v_orders", &["id", "sum"], &[13], false),
+        Relation {
+            schema: "pg_catalog".to_owned(),
+            ..relation(15, "pg_class", &["relname"], &[], true)
+        },
     ])
 }
 
@@ -55,8 +64,17 @@ fn rules() -> Obligations {
 }
 
 fn column(table_oid: u32, attnum: i16) -> RowShape {
-    let column = Column { name: "x".to_owned(), type_oid: 25, table_oid, attnum, binary: false };
-    RowShape { serial: 1, columns: vec![column] }
+    let column = Column {
+        name: "x".to_owned(),
+        type_oid: 25,
+        table_oid,
+        attnum,
+        binary: false,
+    };
+    RowShape {
+        serial: 1,
+        columns: vec![column],
+    }
 }
 
 fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) -> Facts {
@@ -84,11 +102,15 @@ fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) 
         changes: Vec::new(),
         verbs: Verbs::READ,
     };
-    Facts { parse: Parse::Ok, statements: vec![statement], secrets: Vec::new() }
+    Facts {
+        parse: Parse::Ok,
+        statements: vec![statement],
+        secrets: Vec::new(),
+    }
 }
 
 fn whole_of(shape: &RowShape, facts: Option<&Facts>) -> bool {
-    let (treatments, _) = treat(shape, facts, &rules(), &catalog());
+    let (treatments, _) = treat(shape, facts, &rules(), &catalog(), false);
     matches!(treatments.first(), Some(Treatment::Whole { .. }))
 }
 
@@ -114,17 +136,66 @@ fn provenance_decides_for_columns_that_have_it() {
 fn an_expression_is_masked_unless_it_is_proven_clean() {
     let names = |names: &[&str]| Some(vec![names.iter().map(|n| (*n).to_owned()).collect()]);
     for (facts, whole, why) in [
-        (reads(&["users"], true, None), true, "it can read the column"),
-        (reads(&["users"], true, names(&["ssn"])), true, "it does read the column"),
-        (reads(&["users"], true, names(&["email"])), false, "it reads another column"),
-        (reads(&["users"], true, names(&[])), false, "count(*) reads none"),
-        (reads(&["users"], false, names(&[])), true, "a function may read anything"),
-        (reads(&["v_users"], true, names(&["note"])), true, "a view may have renamed it"),
-        (reads(&["orders"], true, None), false, "the statement cannot read it"),
-        (reads(&["orders"], false, None), true, "a function may read anything"),
-        (reads(&["unheard_of"], true, None), true, "nobody knows the relation"),
-        (reads(&["pg_stats"], true, None), true, "statistics hold values"),
-        (reads(&["pg_class"], true, None), false, "the catalog holds none"),
+        (
+            reads(&["users"], true, None),
+            true,
+            "it can read the column",
+        ),
+        (
+            reads(&["users"], true, names(&["ssn"])),
+            true,
+            "it does read the column",
+        ),
+        (
+            reads(&["users"], true, names(&["email"])),
+            false,
+            "it reads another column",
+        ),
+        (
+            reads(&["users"], true, names(&[])),
+            false,
+            "count(*) reads none",
+        ),
+        (
+            reads(&["users"], false, names(&[])),
+            true,
+            "a function may read anything",
+        ),
+        (
+            reads(&["v_users"], true, names(&["note"])),
+            true,
+            "a view may have renamed it",
+        ),
+        (
+            reads(&["orders"], true, None),
+            false,
+            "the statement cannot read it",
+        ),
+        (
+            reads(&["orders"], false, None),
+            true,
+            "a function may read anything",
+        ),
+        (
+            reads(&["unheard_of"], true, None),
+            true,
+            "nobody knows the relation",
+        ),
+        (
+            reads(&["pg_stats"], true, None),
+            true,
+            "statistics hold values, the catalog leaves them out",
+        ),
+        (
+            reads(&["users"], true, names(&["record_out"])),
+            true,
+            "a name that is no column may be a function",
+        ),
+        (
+            reads(&["pg_class"], true, None),
+            false,
+            "the catalog holds none",
+        ),
         (reads(&[], true, None), false, "constants alone"),
     ] {
         assert_eq!(whole_of(&column(0, 0), Some(&facts)), whole, "{why}");
@@ -134,6 +205,68 @@ fn an_expression_is_masked_unless_it_is_proven_clean() {
 
 #[test]
 fn without_column_rules_nothing_is_masked_whole() {
-    let (treatments, unknown) = treat(&column(99, 1), None, &Obligations::none(), &catalog());
+    let (treatments, unknown) = treat(
+        &column(99, 1),
+        None,
+        &Obligations::none(),
+        &catalog(),
+        false,
+    );
     assert_eq!((treatments, unknown), (vec![Treatment::Scan], Vec::new()));
+}
+
+#[test]
+fn after_a_change_of_structure_names_prove_nothing() {
+    let facts = reads(&["orders"], true, None);
+    let (treatments, _) = treat(&column(0, 0), Some(&facts), &rules(), &catalog(), true);
+    assert!(matches!(treatments.first(), Some(Treatment::Whole { .. })));
+}
+
+#[test]
+fn error_texts_are_masked_where_they_could_hold_a_value() {
+    let shape = column(0, 0);
+    let report = |code: &[u8; 5], facts: Option<&Facts>| {
+        let treatments = treat_report(&shape, Some(*code), facts, &rules(), &catalog(), false);
+        matches!(treatments.first(), Some(Treatment::Whole { .. }))
+    };
+    let (users, orders) = (
+        reads(&["users"], true, None),
+        reads(&["orders"], true, None),
+    );
+    assert!(report(b"22P02", Some(&users)), "a cast shows the value");
+    assert!(
+        report(b"42P01", Some(&users)),
+        "a cast to regclass shows it too"
+    );
+    assert!(
+        !report(b"42703", Some(&users)),
+        "an undefined column is the statement's own word"
+    );
+    assert!(
+        !report(b"22P02", Some(&orders)),
+        "nothing protected was read"
+    );
+    assert!(report(b"42703", None), "nobody knows the statement");
+}
+
+#[test]
+fn protected_columns_do_not_move() {
+    for (tables, moves, caught) in [
+        (vec!["users"], vec!["ssn"], true),
+        (vec!["users"], vec!["*"], true),
+        (vec!["users"], vec!["email"], false),
+        (vec!["v_users"], vec!["note"], true),
+        (vec!["orders"], vec!["*"], false),
+        (vec!["users"], vec![], false),
+    ] {
+        let mut facts = reads(&tables, true, None);
+        for statement in &mut facts.statements {
+            statement.moves = moves.iter().map(|m| (*m).to_owned()).collect();
+        }
+        assert_eq!(
+            moved(&facts, &rules(), &catalog()).is_some(),
+            caught,
+            "{tables:?} {moves:?}"
+        );
+    }
 }

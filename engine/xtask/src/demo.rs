@@ -281,8 +281,8 @@ impl Tour<'_> {
 
     fn record(&mut self) -> Result<()> {
         screen::heading("6. Everything is on record, and the record proves itself");
-        self.admin(None, &["sessions", "list"])?;
-        let list = self.world.gateway.json(&["sessions", "list"])?;
+        self.admin(None, &["sessions", "list", "--recorded"])?;
+        let list = self.world.gateway.json(&["sessions", "list", "--recorded"])?;
         let rows = list
             .as_array()
             .or_else(|| list["sessions"].as_array())
@@ -354,7 +354,7 @@ fn by_hand(world: &World, stop: &AtomicBool) -> Result<()> {
                      then: DELETE FROM stale_carts WHERE id < 30;
   who waits:         {program} approvals list --config {config}
   approve as bea:    PORTCULLIS_TOKEN=$(cat {at}/bea.token) {program} approvals approve ID --reason \"fine\" --config {config}
-  sessions:          {program} sessions list --config {config}
+  sessions:          {program} sessions list --recorded --config {config}
   replay one:        {program} sessions replay SESSION --config {config}
   verify the record: {program} journal verify --config {config}
 

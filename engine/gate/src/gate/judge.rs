@@ -1,6 +1,7 @@
 //! Judging: facts, classes, policy. Failure becomes an answer in one place, and the answer is no.
 
 use super::*;
+use portcullis_model::facts::SessionChange;
 
 /// What a request is judged on, before policy.
 struct Case {
@@ -53,6 +54,11 @@ impl Gate {
                     judged: Some(judged),
                 })
             }
+            Ok((judged, Verdict::Hold(_))) if !shows_all(&statement) => Ruling::Deny(Denied {
+                message,
+                denial: unshowable_denial(),
+                judged: Some(judged),
+            }),
             Ok((judged, Verdict::Hold(requirements))) => {
                 let binding = self.binding(&statement, &message.wire);
                 Ruling::Hold(Held {
@@ -116,7 +122,16 @@ impl Gate {
             history: self.history,
             now,
         })?;
-        let verdict = decision.verdict.clone();
+        let verdict = match moved(&case.facts, &decision.obligations, &*self.parts.catalog) {
+            Some(tag) if !matches!(decision.verdict, Verdict::Deny(_)) => Verdict::Deny(
+                Denial::new(
+                    "portcullis/moves-protected",
+                    format!("the statement would copy protected data ({tag}) to where no mask follows it"),
+                )
+                .hint("Leave the protected column out: name the columns you need instead of `*`."),
+            ),
+            _ => decision.verdict.clone(),
+        };
         let journal_form = match parameters.is_empty() {
             true => case.journal_text,
             false => Arc::from(with_parameters(&case.journal_text, &parameters)),
@@ -156,7 +171,11 @@ impl Gate {
                 self.parts.examine.examine(who, &statement.text).await?
             }
         };
-        let (facts, floor) = resolve_names(facts, &statement.resolved);
+        let resolved = match statement.resolved.is_empty() {
+            true => unresolved(&facts),
+            false => statement.resolved.clone(),
+        };
+        let (facts, floor) = resolve_names(facts, &resolved);
         let opinion = self
             .parts
             .classify
@@ -170,7 +189,7 @@ impl Gate {
         // A client's message that no classifier is interested in is `Unknown`.
         let class = Arc::new(floor.join(opinion.unwrap_or_else(|| Class::unknown("unclassified"))));
         let journal_text: Arc<str> = Arc::from(self.text_form(&statement.text, &facts).await?);
-        if statement.resolved.is_empty() && statement.text.len() <= 16 * 1024 {
+        if resolved.is_empty() && statement.text.len() <= 16 * 1024 {
             if self.classes.len() >= limits::CLASS_CACHE_MAX {
                 self.classes.clear();
             }
@@ -320,7 +339,11 @@ impl Gate {
         field(statement.text.as_bytes());
         for parameter in &statement.parameters {
             field(parameter.value.as_deref().unwrap_or_default());
-            field(&[u8::from(parameter.value.is_none())]);
+            field(&[
+                u8::from(parameter.value.is_none()),
+                u8::from(parameter.opaque),
+            ]);
+            field(&parameter.type_oid.to_be_bytes());
         }
         // The frame of a Bind names a portal, which a rerun in defer mode may name otherwise; the text
         // and the parameters are what runs. Everything else is bound byte for byte.
@@ -469,6 +492,21 @@ pub(super) fn fault_denial(fault: &Fault) -> Denial {
     .hint("Nothing was run. Try again; if it persists, give the session and sequence to the operator.")
 }
 
+/// An approver has to see what would run: no name that stands for something else, no undecoded bytes.
+fn shows_all(statement: &Statement) -> bool {
+    statement.resolved.is_empty() && !statement.parameters.iter().any(|p| p.opaque)
+}
+
+fn unshowable_denial() -> Denial {
+    Denial::new(
+        "approval/not-shown",
+        "this needs an approval, and an approver could not see what would run",
+    )
+    .hint(
+        "Send the statement itself instead of EXECUTE or FETCH, and parameters of a declared type.",
+    )
+}
+
 fn marker_denial() -> Denial {
     Denial::new(
         "portcullis/mask-marker",
@@ -506,6 +544,19 @@ fn with_parameters(text: &str, parameters: &[Option<String>]) -> String {
         form.push_str(&format!("\n-- ${} = {value}", index + 1));
     }
     form
+}
+
+/// Names that a text uses and that nobody resolved: whatever they stand for is unknown.
+fn unresolved(facts: &Facts) -> Vec<(String, Option<Arc<StatementFacts>>)> {
+    let used = facts
+        .statements
+        .iter()
+        .flat_map(|s| &s.changes)
+        .filter_map(|change| match change {
+            SessionChange::Execute { name, .. } | SessionChange::Fetch(name) => Some(name.clone()),
+            _ => None,
+        });
+    used.map(|name| (name, None)).collect()
 }
 
 /// Facts joined with what EXECUTE, FETCH and CALL resolve to.

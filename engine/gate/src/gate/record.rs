@@ -63,11 +63,15 @@ impl Gate {
         }
         let mut payload = json!({"denial": denial});
         match (&judged, &message.body) {
-            (Some(judged), _) => payload["request"] = json!(&*judged.journal_form),
+            (Some(judged), _) => put(&mut payload, "request", json!(&*judged.journal_form)),
             // Never judged: its text may hold anything, so only its digest is kept.
             (None, _) => {
-                payload["request_sha256"] = json!(hex(&Sha256::digest(&message.wire)));
-                payload["request_bytes"] = json!(message.wire.len());
+                put(
+                    &mut payload,
+                    "request_sha256",
+                    json!(hex(&Sha256::digest(&message.wire))),
+                );
+                put(&mut payload, "request_bytes", json!(message.wire.len()));
             }
         }
         entries.push(Entry {
@@ -137,6 +141,7 @@ impl Gate {
         let Some(judged) = &allowed.judged else {
             return false;
         };
+        self.reshaped |= judged.class.verbs.contains(Verbs::DDL);
         let Body::Statement(statement) = &allowed.message.body else {
             return false;
         };
@@ -203,10 +208,14 @@ fn decision_entry(judged: &Judged, stage: Stage, denial: Option<&Denial>, now: T
         "class": &*judged.class,
     });
     if !decision.would.is_empty() {
-        head["would"] = json!(decision.would);
+        put(&mut head, "would", json!(decision.would));
     }
     if let Some(approved) = &judged.approval {
-        head["approval"] = json!({"id": approved.id, "by": approved.by});
+        put(
+            &mut head,
+            "approval",
+            json!({"id": approved.id, "by": approved.by}),
+        );
     }
     let mut payload = head.to_string().into_bytes();
     payload.pop();
@@ -229,5 +238,12 @@ fn request_entry(judged: &Judged, stage: Stage, now: Timestamp) -> Entry {
         kind: EntryKind::Request,
         at: now,
         payload: payload.into(),
+    }
+}
+
+/// Adds a member to a JSON object.
+fn put(object: &mut serde_json::Value, key: &str, value: serde_json::Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), value);
     }
 }

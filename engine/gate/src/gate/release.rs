@@ -17,6 +17,38 @@ impl From<Fault> for Unreleased {
     }
 }
 
+/// What a part of a response goes back to.
+struct Cause {
+    facts: Option<Arc<Facts>>,
+    code: Option<[u8; 5]>,
+    decision: Option<Arc<Decision>>,
+    granted: Arc<Obligations>,
+}
+
+impl Cause {
+    fn obligations(&self) -> &Obligations {
+        self.decision
+            .as_ref()
+            .map_or(&self.granted, |d| &d.obligations)
+    }
+}
+
+impl Treated {
+    fn holds_for(&self, batch: &Batch, cause: &Cause, reshaped: bool) -> bool {
+        let same_facts = match (&self.facts, &cause.facts) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        // Errors are rare and their code matters: they are treated anew each time.
+        cause.code.is_none()
+            && Arc::ptr_eq(&self.shape, &batch.shape)
+            && same_facts
+            && self.reshaped == reshaped
+            && self.obligations == *cause.obligations()
+    }
+}
+
 impl Gate {
     /// A new result begins: row limits count per result.
     pub fn begin_result(&mut self) {
@@ -45,12 +77,14 @@ impl Gate {
                     facts,
                     obligations,
                 } => {
-                    let obligations = obligations
-                        .map_or_else(|| self.parts.granted.clone(), |d| d.obligations.clone());
-                    self.spend(&batch, &obligations)?;
-                    let edits = self
-                        .edits(&batch, facts.as_deref(), &obligations, now)
-                        .await?;
+                    let cause = Cause {
+                        facts,
+                        code: rewrite.code(),
+                        decision: obligations,
+                        granted: self.granted.clone(),
+                    };
+                    self.spend(&batch, cause.obligations())?;
+                    let edits = self.edits(&batch, &cause, now).await?;
                     if !edits.is_empty() {
                         entries.push(masked_entry(&batch, &edits, now));
                     }
@@ -58,7 +92,7 @@ impl Gate {
                         true => batch.wire,
                         false => rewrite.rewrite(&batch, &edits)?,
                     };
-                    (wire, obligations.record)
+                    (wire, cause.obligations().record)
                 }
             };
             if level == RecordLevel::Full {
@@ -107,18 +141,18 @@ impl Gate {
     async fn edits(
         &mut self,
         batch: &Batch,
-        facts: Option<&Facts>,
-        obligations: &Obligations,
+        cause: &Cause,
         now: Timestamp,
     ) -> Result<Edits, Fault> {
         let tripped = self.tripwire(batch, now)?;
+        let obligations = cause.obligations();
         if !obligations.masks() {
             return Ok(Edits {
                 spans: tripped,
                 columns: Vec::new(),
             });
         }
-        self.treat_shape(batch, facts, obligations).await?;
+        self.treat_shape(batch, cause).await?;
         let Some(treated) = &self.shape else {
             return Err(Fault::bare(Blame::Gateway, "treat a shape"));
         };
@@ -137,38 +171,52 @@ impl Gate {
         Ok(edits)
     }
 
-    /// Treatments are worked out once per shape and statement; a relation that the catalog does not
-    /// know is looked up before the first row is released.
-    async fn treat_shape(
-        &mut self,
-        batch: &Batch,
-        facts: Option<&Facts>,
-        obligations: &Obligations,
-    ) -> Result<(), Fault> {
+    /// Treatments are worked out once per shape, statement and decision; a relation that the catalog does
+    /// not know is looked up before the first row is released.
+    async fn treat_shape(&mut self, batch: &Batch, cause: &Cause) -> Result<(), Fault> {
         if self
             .shape
             .as_ref()
-            .is_some_and(|t| Arc::ptr_eq(&t.shape, &batch.shape))
+            .is_some_and(|t| t.holds_for(batch, cause, self.reshaped))
         {
             return Ok(());
         }
-        let relational = matches!(
-            batch.kind,
-            BatchKind::Rows | BatchKind::Copy | BatchKind::Call
-        );
-        let treatments = match relational {
-            // The strings of errors and notices belong to no column: detectors only.
-            false => vec![Treatment::Scan; batch.shape.columns.len()],
-            true => {
-                let catalog = self.parts.catalog.clone();
-                let (first, unknown) = treat(&batch.shape, facts, obligations, &*catalog);
+        let (facts, obligations) = (cause.facts.as_deref(), cause.obligations());
+        let catalog = self.parts.catalog.clone();
+        let treatments = match batch.kind {
+            BatchKind::Rows | BatchKind::Copy | BatchKind::Call => {
+                let (first, unknown) =
+                    treat(&batch.shape, facts, obligations, &*catalog, self.reshaped);
                 if unknown.is_empty() {
                     first
                 } else {
                     catalog.refresh(&unknown).await?;
-                    treat(&batch.shape, facts, obligations, &*catalog).0
+                    treat(&batch.shape, facts, obligations, &*catalog, self.reshaped).0
                 }
             }
+            BatchKind::Error | BatchKind::Notice => treat_report(
+                &batch.shape,
+                cause.code,
+                facts,
+                obligations,
+                &*catalog,
+                self.reshaped,
+            ),
+            // A trigger may notify whole rows; nobody knows of which relation.
+            BatchKind::Notification if !obligations.columns.is_empty() => batch
+                .shape
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(index, _)| match index {
+                    0 => Treatment::Scan,
+                    _ => Treatment::Whole {
+                        strategy: Strategy::Redact,
+                        tag: Arc::from("payload"),
+                    },
+                })
+                .collect(),
+            _ => vec![Treatment::Scan; batch.shape.columns.len()],
         };
         let skip = treatments
             .iter()
@@ -178,6 +226,9 @@ impl Gate {
             !obligations.entities.is_empty() && self.parts.mask.wants(batch.kind, &batch.shape);
         self.shape = Some(Treated {
             shape: batch.shape.clone(),
+            facts: cause.facts.clone(),
+            obligations: obligations.clone(),
+            reshaped: self.reshaped || cause.code.is_some(),
             treatments,
             skip,
             wanted,

@@ -15,7 +15,7 @@ use portcullis_gate::{Challenge, Credential, Reply};
 use portcullis_model::Fault;
 use portcullis_stream::Tripwires;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -29,6 +29,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// Roles ended at the same time.
 const AT_A_TIME: usize = 16;
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// When this process began to mint.
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Mints roles on one target. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +55,7 @@ impl PostgresVault {
     /// background task starts here.
     #[must_use]
     pub fn new(node: &str, login: AdminLogin, tripwires: Tripwires) -> Self {
+        LazyLock::force(&STARTED);
         let (ends, list) = unbounded_channel();
         let shared = Arc::new(Shared {
             side: Arc::new(SideChannel::new(login, tripwires.clone())),
@@ -184,11 +188,15 @@ impl Shared {
             SELECT rolname FROM pg_roles r
             WHERE starts_with(rolname, $1)
               AND (rolvaliduntil < now() OR NOT EXISTS (
-                  SELECT FROM pg_stat_activity a WHERE a.usesysid = r.oid))";
+                  SELECT FROM pg_stat_activity a WHERE a.usesysid = r.oid
+                  AND a.backend_start >= now() - make_interval(secs => $2)))";
+        // A backend that is older than this process belonged to one that died: it may still be running a
+        // statement for nobody.
+        let age = STARTED.elapsed().as_secs_f64();
         let client = self.side.client().await?;
         let prefix = self.minter.prefix();
         let found = client
-            .query_typed(QUERY, &[(&prefix, Type::TEXT)])
+            .query_typed(QUERY, &[(&prefix, Type::TEXT), (&age, Type::FLOAT8)])
             .await
             .map_err(VaultError::Sweep)?;
         let mut ended = 0;

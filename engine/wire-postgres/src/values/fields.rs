@@ -173,6 +173,21 @@ struct StringsRewrite {
 }
 
 impl Rewrite for StringsRewrite {
+    fn code(&self) -> Option<[u8; 5]> {
+        let mut rest = match self.tag {
+            b'E' | b'N' => self.frame.get(self.body.clone())?,
+            _ => return None,
+        };
+        while let Some((kind, tail)) = rest.split_first() {
+            let end = memchr::memchr(0, tail)?;
+            if *kind == b'C' {
+                return tail.get(..end)?.try_into().ok();
+            }
+            rest = tail.get(end + 1..)?;
+        }
+        None
+    }
+
     fn rewrite(self: Box<Self>, batch: &Batch, edits: &Edits) -> Result<Bytes, Fault> {
         let mut apply = Apply::new(batch, edits)?;
         let start = self.body.start;
