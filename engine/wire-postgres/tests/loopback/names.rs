@@ -37,19 +37,28 @@ async fn a_statement_that_runs_another_by_name_is_unknown_by_its_own() {
 }
 
 #[tokio::test]
-async fn what_runs_by_name_is_held_for_what_the_name_stands_for() {
+async fn what_runs_by_name_does_not_pass_a_hold() {
     let stage = Stage::set(|_| ()).await;
     let mut client = stage.client().await;
-    // Nothing runs at Parse, so nothing is held there; whatever runs it by name is.
+    // Nothing runs at Parse, so nothing is held there; whatever runs it by name is refused, since an
+    // approver would not see it.
     let prepared = [parse("x", "select approval"), sync()];
     assert_eq!(asked(&mut client, &prepared).await, "1Z(I)");
     let outer = [parse("outer", "EXECUTE x"), sync()];
     assert_eq!(asked(&mut client, &outer).await, "1Z(I)");
-    assert_eq!(asked(&mut client, &[query("EXECUTE outer")]).await, "EZ(I)");
-    client.send(&[bind("", "outer"), execute(""), sync()]).await;
-    assert_eq!(client.next().await.unwrap().0, b'N');
-    stage.world.refuse();
-    assert_eq!(client.until_ready().await.0, "EZ(I)");
+    for (frames, rule) in [
+        (vec![query("EXECUTE x")], "approval/not-shown"),
+        (vec![query("EXECUTE outer")], "test/forbidden"),
+        (
+            vec![bind("", "outer"), execute(""), sync()],
+            "approval/not-shown",
+        ),
+    ] {
+        client.send(&frames).await;
+        let (tags, strings) = client.until_ready().await;
+        assert_eq!(tags, "EZ(I)");
+        assert!(strings.contains(rule), "{strings}");
+    }
 }
 
 #[tokio::test]
