@@ -71,7 +71,8 @@ fn weight(facts: &Facts) -> usize {
     const EACH: usize = 64;
     let statement = |s: &portcullis_model::StatementFacts| {
         let objects: usize = s.objects.iter().map(|o| o.name.len() + 2 * EACH).sum();
-        let words = s.columns.iter().chain(&s.functions).chain(&s.labels);
+        let words = s.columns.iter().chain(&s.functions).chain(&s.moves);
+        let words = words.chain(&s.labels);
         let outputs = s.outputs.iter().flatten().flatten();
         let words: usize = words.chain(outputs).map(|w| w.len() + EACH).sum();
         8 * EACH + objects + words + 8 * EACH * s.changes.len()

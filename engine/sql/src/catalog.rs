@@ -5,7 +5,7 @@
 //!
 //! Refuses: what is not listed is not known.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 static FUNCTIONS: LazyLock<HashSet<&str>> =
@@ -15,6 +15,15 @@ static OPERATORS: LazyLock<HashSet<&str>> =
 static TYPES: LazyLock<HashSet<&str>> =
     LazyLock::new(|| words(include_str!("functions/types.txt")));
 
+/// What a function brings back, by its names: one function on each line, then its columns.
+static FIELDS: LazyLock<HashMap<&str, HashSet<&str>>> = LazyLock::new(|| {
+    include_str!("functions/fields.txt")
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(function, fields)| (function, fields.split_ascii_whitespace().collect()))
+        .collect()
+});
+
 fn words(text: &'static str) -> HashSet<&'static str> {
     text.lines().filter(|line| !line.is_empty()).collect()
 }
@@ -22,6 +31,11 @@ fn words(text: &'static str) -> HashSet<&'static str> {
 /// True for a built-in function that only computes.
 pub(crate) fn is_transparent(name: &str) -> bool {
     FUNCTIONS.contains(name)
+}
+
+/// The columns of what a transparent function brings back, where they have names.
+pub(crate) fn fields(function: &str) -> Option<&'static HashSet<&'static str>> {
+    FIELDS.get(function)
 }
 
 /// True for a built-in operator.

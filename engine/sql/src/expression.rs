@@ -3,13 +3,15 @@
 //! Refuses: an operator, a type or a sampling method that is not PostgreSQL's own makes an expression
 //! opaque; it may run anybody's code.
 
+use crate::attributes;
 use crate::catalog;
 use crate::functions;
-use crate::names::{self, Name};
+use crate::names::Name;
 use crate::reader::Reader;
 use crate::tree::{Seen, Walk};
 use pg_query::protobuf::{
-    CommonTableExpr, JoinExpr, LockingClause, Node, RangeTableSample, SelectStmt, TypeName, node,
+    CommonTableExpr, ConstrType, JoinExpr, LockingClause, Node, RangeTableSample, SelectStmt,
+    TypeName, node,
 };
 use portcullis_model::facts::Category;
 use portcullis_model::{Effect, Verbs};
@@ -20,14 +22,19 @@ pub(crate) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> bool {
         Seen::SelectStmt(select) => return self::select(reader, select),
         Seen::RangeVar(relation) => reader.reads(relation),
         Seen::ColumnRef(column) => {
-            if let Some(name) = column.fields.last().and_then(names::string) {
-                reader.column(name);
-            }
+            attributes::column(reader, column);
             return false;
         }
-        Seen::AIndirection(path) => {
-            let fields = path.indirection.iter().filter_map(names::string);
-            fields.for_each(|name| reader.column(name));
+        Seen::AIndirection(path) => attributes::path(reader, path),
+        Seen::AStar(_) => reader.carry("*"),
+        Seen::Alias(alias) => reader.row(&alias.aliasname),
+        Seen::RangeFunction(source) => {
+            attributes::source(reader, source);
+            return false;
+        }
+        Seen::Constraint(constraint) if constraint.contype == ConstrType::ConstrCheck as i32 => {
+            reader.condition(&constraint.raw_expr);
+            return false;
         }
         Seen::FuncCall(call) => functions::called(reader, call),
         Seen::AExpr(expression) => operator(reader, &expression.name),
@@ -36,7 +43,7 @@ pub(crate) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> bool {
         Seen::TypeName(name) => type_name(reader, name),
         Seen::RangeTableSample(sample) => sampled(reader, sample),
         Seen::LockingClause(clause) => return locked(reader, clause),
-        Seen::JoinExpr(join) => joined(reader, join),
+        Seen::JoinExpr(join) => return joined(reader, join),
         Seen::CommonTableExpr(cte) => return common(reader, cte),
         Seen::JsonTableColumn(column) => reader.column(&column.name),
         Seen::ColumnDef(column) => reader.column(&column.colname),
@@ -54,10 +61,16 @@ pub(crate) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> bool {
 fn select<'a>(reader: &mut Reader<'a>, select: &'a SelectStmt) -> bool {
     reader.named("SELECT", None);
     reader.does(Category::Read, Effect::Read, Verbs::READ);
+    reader.proposing(false, |reader| body(reader, select));
+    false
+}
+
+fn body<'a>(reader: &mut Reader<'a>, select: &'a SelectStmt) {
     reader.within(select.with_clause.as_ref(), |reader| {
         if let Some(into) = select.into_clause.as_deref() {
             reader.does(Category::Ddl, Effect::Write, Verbs::DDL.union(Verbs::WRITE));
             reader.label("select-into");
+            reader.writes();
             if let Some(relation) = &into.rel {
                 reader.relation("table", relation, true);
             }
@@ -74,8 +87,8 @@ fn select<'a>(reader: &mut Reader<'a>, select: &'a SelectStmt) -> bool {
         ] {
             list.walk(reader);
         }
+        reader.condition(&select.where_clause);
         for one in [
-            &select.where_clause,
             &select.having_clause,
             &select.limit_offset,
             &select.limit_count,
@@ -85,7 +98,6 @@ fn select<'a>(reader: &mut Reader<'a>, select: &'a SelectStmt) -> bool {
         select.larg.walk(reader);
         select.rarg.walk(reader);
     });
-    false
 }
 
 /// A CTE: its search and cycle columns are its own.
@@ -105,8 +117,14 @@ fn locked(reader: &mut Reader<'_>, _clause: &LockingClause) -> bool {
     false
 }
 
-fn joined(reader: &mut Reader<'_>, join: &JoinExpr) {
+fn joined<'a>(reader: &mut Reader<'a>, join: &'a JoinExpr) -> bool {
     reader.columns(&join.using_clause);
+    join.larg.walk(reader);
+    join.rarg.walk(reader);
+    join.alias.walk(reader);
+    join.join_using_alias.walk(reader);
+    reader.condition(&join.quals);
+    false
 }
 
 fn operator(reader: &mut Reader<'_>, name: &[Node]) {

@@ -39,11 +39,26 @@ pub(crate) fn called(reader: &mut Reader<'_>, call: &FuncCall) {
     };
     match known {
         Some(entry) => listed(reader, name.name, entry, call),
-        None => {
-            reader.does(Category::Read, Effect::Read, Verbs::EXEC);
-            reader.label("unlisted-function");
-            reader.transparent = false;
-        }
+        None => unlisted(reader),
+    }
+}
+
+/// A function that is in no table.
+pub(crate) fn unlisted(reader: &mut Reader<'_>) {
+    reader.does(Category::Read, Effect::Read, Verbs::EXEC);
+    reader.label("unlisted-function");
+    reader.transparent = false;
+}
+
+/// What an entry says, whatever the arguments are.
+pub(crate) fn counts(reader: &mut Reader<'_>, entry: &Entry) {
+    reader.transparent &= entry.transparent;
+    reader.does(entry.category, entry.effect, entry.verbs);
+    if !entry.label.is_empty() {
+        reader.label(entry.label);
+    }
+    if !entry.transparent {
+        reader.carry("*");
     }
 }
 
@@ -51,11 +66,7 @@ fn listed(reader: &mut Reader<'_>, name: &str, entry: &Entry, call: &FuncCall) {
     if name == "ts_rewrite" && call.args.len() != 2 {
         return;
     }
-    reader.transparent &= entry.transparent;
-    reader.does(entry.category, entry.effect, entry.verbs);
-    if !entry.label.is_empty() {
-        reader.label(entry.label);
-    }
+    counts(reader, entry);
     let literals: Vec<Option<String>> = call
         .args
         .iter()

@@ -17,7 +17,9 @@
     )
 )]
 
+mod attributes;
 mod cache;
+mod carried;
 mod catalog;
 mod examiner;
 mod expression;

@@ -3,10 +3,11 @@
 //! Refuses: everything but the plainest of queries. A wrong answer here would let a protected value pass,
 //! no answer only masks more.
 
-use crate::catalog;
+use crate::attributes;
 use crate::names;
 use crate::tree::{Seen, Visit, Walk};
 use pg_query::protobuf::{Alias, JoinExpr, Node, ResTarget, SelectStmt, SetOperation, node};
+use std::collections::HashSet;
 
 /// The columns that each result column reads; none unless that is certain. The caller drops the answer
 /// when the statement is not transparent.
@@ -23,7 +24,7 @@ pub(crate) fn of(statement: &Node) -> Option<Vec<Vec<String>>> {
     if !plain {
         return None;
     }
-    let mut relations = Vec::new();
+    let mut relations = HashSet::new();
     for source in &select.from_clause {
         relation(source, &mut relations)?;
     }
@@ -72,10 +73,10 @@ impl<'a> Visit<'a> for Search {
 }
 
 /// Collects the names by which a whole row could be meant.
-fn relation<'t>(source: &'t Node, names: &mut Vec<&'t str>) -> Option<()> {
+fn relation<'t>(source: &'t Node, names: &mut HashSet<&'t str>) -> Option<()> {
     match &source.node {
         Some(node::Node::RangeVar(relation)) => {
-            names.push(&relation.relname);
+            names.insert(&relation.relname);
             plain_alias(relation.alias.as_ref(), names)
         }
         Some(node::Node::JoinExpr(join)) => joined(join, names),
@@ -83,7 +84,7 @@ fn relation<'t>(source: &'t Node, names: &mut Vec<&'t str>) -> Option<()> {
     }
 }
 
-fn joined<'t>(join: &'t JoinExpr, names: &mut Vec<&'t str>) -> Option<()> {
+fn joined<'t>(join: &'t JoinExpr, names: &mut HashSet<&'t str>) -> Option<()> {
     relation(join.larg.as_deref()?, names)?;
     relation(join.rarg.as_deref()?, names)?;
     plain_alias(join.alias.as_ref(), names)?;
@@ -91,9 +92,9 @@ fn joined<'t>(join: &'t JoinExpr, names: &mut Vec<&'t str>) -> Option<()> {
 }
 
 /// An alias that renames columns hides which are meant.
-fn plain_alias<'t>(alias: Option<&'t Alias>, names: &mut Vec<&'t str>) -> Option<()> {
+fn plain_alias<'t>(alias: Option<&'t Alias>, names: &mut HashSet<&'t str>) -> Option<()> {
     if let Some(alias) = alias {
-        names.push(&alias.aliasname);
+        names.insert(&alias.aliasname);
         if !alias.colnames.is_empty() {
             return None;
         }
@@ -101,30 +102,32 @@ fn plain_alias<'t>(alias: Option<&'t Alias>, names: &mut Vec<&'t str>) -> Option
     Some(())
 }
 
-fn reads(target: &ResTarget, relations: &[&str]) -> Option<Vec<String>> {
+fn reads(target: &ResTarget, relations: &HashSet<&str>) -> Option<Vec<String>> {
     let mut reads = Reads {
         relations,
         columns: Some(Vec::new()),
+        seen: HashSet::new(),
     };
     target.val.as_deref()?.walk(&mut reads);
     reads.columns
 }
 
 struct Reads<'r> {
-    relations: &'r [&'r str],
+    relations: &'r HashSet<&'r str>,
     columns: Option<Vec<String>>,
+    seen: HashSet<String>,
 }
 
 impl Reads<'_> {
     fn column(&mut self, name: &str, qualified: bool) {
-        // `u.row_to_json` is a call of that function on the whole row.
+        // `u.row_to_json` is a call of that function on the whole row, unless there is such a column.
         let whole = match qualified {
-            true => catalog::is_transparent(name) || catalog::is_type(name),
-            false => self.relations.contains(&name),
+            true => attributes::takes_rows(name),
+            false => self.relations.contains(name),
         };
         match &mut self.columns {
             Some(columns) if !whole => {
-                if !columns.iter().any(|column| column == name) {
+                if self.seen.insert(name.to_owned()) {
                     columns.push(name.to_owned());
                 }
             }

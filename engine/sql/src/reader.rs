@@ -4,15 +4,17 @@
 //!
 //! Refuses: a node that is not on the list makes the statement `Unknown`.
 
+use crate::attributes::Attributes;
+use crate::carried::Carried;
 use crate::names::{self, Name};
 use crate::tree::{Seen, Visit, Walk};
-use crate::{expression, statement};
+use crate::{expression, functions, statement};
 use pg_query::protobuf::{CommonTableExpr, Node, RangeVar, WithClause, node};
 use portcullis_model::facts::{
     Category, CopyFacts, Object, Predicate, SessionChange, StatementFacts,
 };
 use portcullis_model::{Effect, Verbs};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// How often a text inside a text is parsed (a query in a literal, a function body).
 pub(crate) const NESTED_TEXTS_MAX: u32 = 3;
@@ -22,7 +24,6 @@ pub(crate) const NESTED_TEXTS_MAX: u32 = 3;
 pub(crate) enum SecretAt {
     /// A literal starts exactly here.
     Literal(u32),
-    /// The first literal at or after this.
     /// The first literal at or after this.
     After(u32),
     /// Every literal of the statement.
@@ -46,10 +47,14 @@ pub(crate) struct Reader<'a> {
     pub(crate) copy: Option<CopyFacts>,
     pub(crate) changes: Vec<SessionChange>,
     pub(crate) secrets: Vec<SecretAt>,
+    pub(crate) attributes: Attributes<'a>,
+    pub(crate) carried: Carried<'a>,
     objects: BTreeSet<Object>,
     columns: BTreeSet<String>,
     functions: BTreeSet<String>,
+    /// CTEs in scope, by the WITH that brings them, and how often each name is.
     scopes: Vec<Vec<&'a str>>,
+    shadows: HashMap<&'a str, usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -68,15 +73,19 @@ impl<'a> Reader<'a> {
             copy: None,
             changes: Vec::new(),
             secrets: Vec::new(),
+            attributes: Attributes::default(),
+            carried: Carried::default(),
             objects: BTreeSet::new(),
             columns: BTreeSet::new(),
             functions: BTreeSet::new(),
             scopes: Vec::new(),
+            shadows: HashMap::new(),
         }
     }
 
     /// The facts, without `outputs` and `span`, which belong to the whole text.
-    pub(crate) fn finish(self) -> StatementFacts {
+    pub(crate) fn finish(mut self) -> StatementFacts {
+        self.settle();
         StatementFacts {
             verb: self.verb.unwrap_or("UNKNOWN").to_owned(),
             category: self.category,
@@ -88,12 +97,20 @@ impl<'a> Reader<'a> {
             functions: self.functions.into_iter().collect(),
             transparent: self.transparent,
             outputs: None,
-            moves: Vec::new(),
+            moves: self.carried.finish(),
             labels: self.labels,
             span: 0..0,
             copy: self.copy,
             changes: self.changes,
             verbs: self.verbs,
+        }
+    }
+
+    /// What can be said only when everything has been read.
+    fn settle(&mut self) {
+        if self.attributes.may_call() {
+            functions::unlisted(self);
+            self.carry("*");
         }
     }
 
@@ -194,11 +211,13 @@ impl<'a> Reader<'a> {
         self.functions.extend(inner.functions.iter().cloned());
         self.restricted(inner.predicate);
         self.transparent &= inner.transparent;
+        self.carry_all(&inner.moves);
     }
 
     /// A statement that is planned, not run: what it names counts, what it would do does not. What
     /// could not be established stays so.
-    pub(crate) fn plans(&mut self, planned: Self) {
+    pub(crate) fn plans(&mut self, mut planned: Self) {
+        planned.settle();
         let unknown = planned.effect == Effect::Unknown;
         self.does(Category::Read, Effect::Read, Verbs::READ);
         if unknown {
@@ -239,12 +258,22 @@ impl<'a> Reader<'a> {
             self.unlisted();
         }
         body(self);
-        self.scopes.pop();
+        for name in self.scopes.pop().into_iter().flatten() {
+            if let Some(count) = self.shadows.get_mut(name) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// True outside of every WITH.
+    pub(crate) fn outermost(&self) -> bool {
+        self.scopes.is_empty()
     }
 
     fn bring(&mut self, name: &'a str) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.push(name);
+            *self.shadows.entry(name).or_default() += 1;
         }
     }
 
@@ -252,9 +281,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn reads(&mut self, relation: &'a RangeVar) {
         let shadowed = relation.schemaname.is_empty()
             && self
-                .scopes
-                .iter()
-                .any(|scope| scope.contains(&relation.relname.as_str()));
+                .shadows
+                .get(relation.relname.as_str())
+                .is_some_and(|count| *count > 0);
+        if relation.alias.is_none() {
+            self.row(&relation.relname);
+        }
         if !shadowed {
             self.relation("table", relation, false);
         }

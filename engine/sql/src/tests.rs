@@ -1,8 +1,10 @@
 //! Facts of statements, area by area.
 
 mod areas;
+mod attributes;
 mod bypass;
 mod hostile;
+mod moves;
 mod pooled;
 
 use crate::facts;

@@ -30,8 +30,12 @@ fn copy<'a>(reader: &mut Reader<'a>, statement: &'a CopyStmt) {
     }
     reader.columns(&statement.attlist);
     statement.query.walk(reader);
-    statement.where_clause.walk(reader);
+    reader.condition(&statement.where_clause);
     let server_side = server_side(reader, statement);
+    if server_side && !statement.is_from {
+        reader.writes();
+        reader.carry("*");
+    }
     let copy = facts(reader, statement, server_side);
     reader.copy = Some(copy);
 }

@@ -165,23 +165,41 @@ fn rename<'a>(reader: &mut Reader<'a>, statement: &'a RenameStmt) {
         Ok(ObjectType::ObjectColumn) => {
             reader.column(&statement.subname);
             reader.column(&statement.newname);
+            reader.writes();
+            reader.carry(&statement.subname);
         }
         Ok(ObjectType::ObjectRole) => {
             reader.does(Category::Dcl, Effect::Escalate, Verbs::DCL);
             reader.label("alter-role");
             reader.object("role", Name::bare(&statement.subname), true);
         }
+        // What is known of the old name says nothing of the new one.
+        Ok(
+            ObjectType::ObjectTable
+            | ObjectType::ObjectForeignTable
+            | ObjectType::ObjectView
+            | ObjectType::ObjectMatview,
+        ) => everything(reader),
         Ok(ObjectType::ObjectDatabase | ObjectType::ObjectSchema) => {
+            everything(reader);
             reader.object(kind.word, Name::bare(&statement.subname), true);
         }
         _ => {}
     }
 }
 
+fn everything(reader: &mut Reader<'_>) {
+    reader.writes();
+    reader.carry("*");
+}
+
 fn moved<'a>(reader: &mut Reader<'a>, statement: &'a AlterObjectSchemaStmt) {
     let kind = kinds::of(statement.object_type);
     ddl(reader, "ALTER", kind.sql);
     reader.label("set-schema");
+    if statement.relation.is_some() {
+        everything(reader);
+    }
     if let Some(relation) = &statement.relation {
         reader.relation(kind.word, relation, true);
     }

@@ -28,24 +28,28 @@ pub(super) fn enter<'a>(reader: &mut Reader<'a>, node: Seen<'a>) -> Option<bool>
 fn insert<'a>(reader: &mut Reader<'a>, statement: &'a InsertStmt) {
     reader.named("INSERT", None);
     reader.does(Category::Write, Effect::Write, Verbs::WRITE);
+    reader.writes();
+    let outermost = reader.outermost();
     reader.within(statement.with_clause.as_ref(), |reader| {
         target(reader, statement.relation.as_ref());
         assigned(reader, &statement.cols);
         statement.select_stmt.walk(reader);
         if let Some(conflict) = statement.on_conflict_clause.as_deref() {
-            conflict.infer.walk(reader);
-            assigned(reader, &conflict.target_list);
-            conflict.where_clause.walk(reader);
+            reader.condition(&conflict.infer);
+            reader.proposing(true, |reader| assigned(reader, &conflict.target_list));
+            reader.condition(&conflict.where_clause);
             if !conflict.target_list.is_empty() {
                 reader.label("upsert");
             }
         }
-        statement.returning_clause.walk(reader);
+        reader.returning(outermost, &statement.returning_clause);
     });
 }
 
 fn update<'a>(reader: &mut Reader<'a>, statement: &'a UpdateStmt) {
     reader.named("UPDATE", None);
+    reader.writes();
+    let outermost = reader.outermost();
     reader.does(Category::Write, Effect::Write, Verbs::WRITE);
     let found = predicate::of(
         statement.where_clause.as_deref(),
@@ -72,13 +76,14 @@ fn update<'a>(reader: &mut Reader<'a>, statement: &'a UpdateStmt) {
         target(reader, statement.relation.as_ref());
         assigned(reader, &statement.target_list);
         statement.from_clause.walk(reader);
-        statement.where_clause.walk(reader);
-        statement.returning_clause.walk(reader);
+        reader.condition(&statement.where_clause);
+        reader.returning(outermost, &statement.returning_clause);
     });
 }
 
 fn delete<'a>(reader: &mut Reader<'a>, statement: &'a DeleteStmt) {
     reader.named("DELETE", None);
+    let outermost = reader.outermost();
     reader.does(Category::Write, Effect::Write, Verbs::WRITE);
     let found = predicate::of(
         statement.where_clause.as_deref(),
@@ -89,13 +94,15 @@ fn delete<'a>(reader: &mut Reader<'a>, statement: &'a DeleteStmt) {
     reader.within(statement.with_clause.as_ref(), |reader| {
         target(reader, statement.relation.as_ref());
         statement.using_clause.walk(reader);
-        statement.where_clause.walk(reader);
-        statement.returning_clause.walk(reader);
+        reader.condition(&statement.where_clause);
+        reader.returning(outermost, &statement.returning_clause);
     });
 }
 
 fn merge<'a>(reader: &mut Reader<'a>, statement: &'a MergeStmt) {
     reader.named("MERGE", None);
+    reader.writes();
+    let outermost = reader.outermost();
     reader.does(Category::Write, Effect::Write, Verbs::WRITE);
     let clauses = || statement.merge_when_clauses.iter().filter_map(when);
     let does = |command: CmdType| clauses().any(|c| c.command_type == command as i32);
@@ -121,13 +128,13 @@ fn merge<'a>(reader: &mut Reader<'a>, statement: &'a MergeStmt) {
     reader.within(statement.with_clause.as_ref(), |reader| {
         target(reader, statement.relation.as_ref());
         statement.source_relation.walk(reader);
-        statement.join_condition.walk(reader);
+        reader.condition(&statement.join_condition);
         for clause in clauses() {
-            clause.condition.walk(reader);
+            reader.condition(&clause.condition);
             assigned(reader, &clause.target_list);
             clause.values.walk(reader);
         }
-        statement.returning_clause.walk(reader);
+        reader.returning(outermost, &statement.returning_clause);
     });
 }
 
@@ -147,8 +154,12 @@ fn restricted(reader: &mut Reader<'_>, found: Predicate, label: &str) {
 }
 
 /// What is written is never a CTE.
-fn target(reader: &mut Reader<'_>, relation: Option<&RangeVar>) {
+fn target<'a>(reader: &mut Reader<'a>, relation: Option<&'a RangeVar>) {
     if let Some(relation) = relation {
+        reader.row(match &relation.alias {
+            Some(alias) => &alias.aliasname,
+            None => &relation.relname,
+        });
         reader.relation("table", relation, true);
     }
 }

@@ -83,6 +83,10 @@ fn create_as<'a>(reader: &mut Reader<'a>, statement: &'a CreateTableAsStmt) {
     ddl(reader, "CREATE", kind.sql);
     reader.does(Category::Ddl, Effect::Write, Verbs::WRITE);
     reader.label("create-table-as");
+    reader.writes();
+    if let Some(Some(node::Node::ExecuteStmt(_))) = statement.query.as_deref().map(|q| &q.node) {
+        reader.carry("*");
+    }
     if let Some(into) = statement.into.as_deref() {
         if let Some(relation) = &into.rel {
             reader.relation(kind.word, relation, true);
@@ -96,6 +100,7 @@ fn create_as<'a>(reader: &mut Reader<'a>, statement: &'a CreateTableAsStmt) {
 fn view<'a>(reader: &mut Reader<'a>, statement: &'a ViewStmt) {
     ddl(reader, "CREATE", "VIEW");
     reader.label("create-view");
+    reader.writes();
     if let Some(relation) = &statement.view {
         reader.relation("view", relation, true);
     }
@@ -119,6 +124,8 @@ fn index<'a>(reader: &mut Reader<'a>, statement: &'a IndexStmt) {
 fn alter<'a>(reader: &mut Reader<'a>, statement: &'a AlterTableStmt) {
     let kind = kinds::of(statement.objtype);
     ddl(reader, "ALTER", kind.sql);
+    // USING and generated columns compute new values from other columns.
+    reader.writes();
     if let Some(relation) = &statement.relation {
         reader.relation(kind.word, relation, true);
     }
