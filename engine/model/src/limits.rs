@@ -99,6 +99,8 @@ pub const JWKS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Secrets that are matched in output at a time: live credentials and static ones.
 pub const TRIPWIRE_SECRETS_MAX: usize = 65_536;
+/// Spans of secrets in one statement; with more of them the whole text counts as one.
+pub const SECRET_SPANS_MAX: usize = 1024;
 /// A secret longer than this is not matched whole (a file that is no password).
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// Relations of one target that the catalog remembers; a bigger target is unknown, and masked.

@@ -20,13 +20,14 @@ pub const IDENTITIES_MAX: usize = 4096;
 /// How the examiner is bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Threads that parse; each reserves (not uses) [`crate::STACK_BYTES`].
+    /// Threads that parse, two at least; each reserves (not uses) [`crate::STACK_BYTES`].
     pub threads: usize,
     /// Texts whose facts are kept.
     pub cache_entries: usize,
     /// Bytes of texts and facts that are kept, about.
     pub cache_bytes: usize,
-    /// Texts of one identity that are parsed or queued at a time; more of them wait their turn.
+    /// Texts of one identity that are parsed or queued at a time; more of them wait their turn. Always
+    /// fewer than the threads, so that nobody ever has all of them.
     pub per_identity: usize,
     /// From the question to the answer.
     pub deadline: Duration,
@@ -35,10 +36,10 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            threads: 2,
+            threads: 3,
             cache_entries: 4096,
             cache_bytes: 16 * 1024 * 1024,
-            per_identity: 4,
+            per_identity: 2,
             deadline: Duration::from_secs(2),
         }
     }
@@ -71,12 +72,13 @@ impl Examiner {
     }
 
     pub(crate) fn with_work(settings: Settings, work: Work) -> Result<Self, Error> {
-        let pool = Pool::start(settings.threads, settings.deadline, work).map_err(Error::Start)?;
+        let threads = settings.threads.max(2);
+        let pool = Pool::start(threads, settings.deadline, work).map_err(Error::Start)?;
         Ok(Self {
             cache: Cache::new(settings.cache_entries, settings.cache_bytes),
             pool,
             identities: Mutex::default(),
-            per_identity: settings.per_identity.max(1),
+            per_identity: settings.per_identity.clamp(1, threads - 1),
             deadline: settings.deadline,
         })
     }

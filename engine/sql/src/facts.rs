@@ -10,6 +10,7 @@ use crate::reader::{Reader, SecretAt};
 use crate::tree::Walk;
 use pg_query::protobuf::{Node, RawStmt};
 use portcullis_model::facts::{Parse, SessionChange, StatementFacts};
+use portcullis_model::limits::SECRET_SPANS_MAX;
 use portcullis_model::{Category, Effect, Facts};
 use std::ops::Range;
 
@@ -40,7 +41,7 @@ pub(crate) fn extract(text: &str, depth: u32) -> Facts {
             false => Parse::Ok,
         },
         statements,
-        secrets: merged(reading.secrets),
+        secrets: bounded(reading.secrets, text),
     }
 }
 
@@ -123,6 +124,14 @@ impl Reading<'_> {
 
     fn places(&mut self) -> &Places {
         self.places.get_or_insert_with(|| Places::of(self.text))
+    }
+}
+
+/// Whoever masks them looks at each: with too many, all of the text is one secret.
+fn bounded(spans: Vec<Range<u32>>, text: &str) -> Vec<Range<u32>> {
+    match merged(spans) {
+        spans if spans.len() <= SECRET_SPANS_MAX => spans,
+        _ => vec![0..u32::try_from(text.len()).unwrap_or(u32::MAX)],
     }
 }
 

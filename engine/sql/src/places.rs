@@ -11,6 +11,12 @@ struct Word {
     kind: i32,
 }
 
+impl Word {
+    fn is_literal(&self) -> bool {
+        self.kind == Token::Sconst as i32 || self.kind == Token::Usconst as i32
+    }
+}
+
 /// The tokens of one text.
 pub(crate) struct Places {
     words: Vec<Word>,
@@ -37,15 +43,19 @@ impl Places {
 
     /// The literal that starts here, quotes included.
     pub(crate) fn literal_at(&self, at: u32, within: &Range<u32>) -> Range<u32> {
-        self.literals(within)
-            .find(|span| span.start == at)
+        let from = at.max(within.start)..within.end;
+        self.inside(&from)
+            .next()
+            .filter(|word| word.span.start == at && word.is_literal())
+            .map(|word| word.span.clone())
             .unwrap_or(at.clamp(within.start, within.end)..within.end)
     }
 
     /// The first literal from here on.
     pub(crate) fn literal_after(&self, at: u32, within: &Range<u32>) -> Range<u32> {
-        self.literals(within)
-            .find(|span| span.start >= at)
+        let from = at.max(within.start)..within.end;
+        self.literals(&from)
+            .next()
             .unwrap_or(within.end..within.end)
     }
 
@@ -54,9 +64,9 @@ impl Places {
         self.literals(within).collect()
     }
 
-    fn literals<'p>(&'p self, within: &'p Range<u32>) -> impl Iterator<Item = Range<u32>> + 'p {
+    fn literals(&self, within: &Range<u32>) -> impl Iterator<Item = Range<u32>> {
         self.inside(within)
-            .filter(|word| word.kind == Token::Sconst as i32 || word.kind == Token::Usconst as i32)
+            .filter(|word| word.is_literal())
             .map(|word| word.span.clone())
     }
 
@@ -82,9 +92,14 @@ impl Places {
         }
     }
 
-    fn inside<'p>(&'p self, within: &'p Range<u32>) -> impl Iterator<Item = &'p Word> + 'p {
+    /// The tokens come in order: the first is found by halves, so that many questions stay cheap.
+    fn inside(&self, within: &Range<u32>) -> impl Iterator<Item = &Word> {
+        let (start, end) = (within.start, within.end);
+        let first = self.words.partition_point(|word| word.span.start < start);
         self.words
+            .get(first..)
+            .unwrap_or_default()
             .iter()
-            .filter(|word| word.span.start >= within.start && word.span.end <= within.end)
+            .take_while(move |word| word.span.end <= end)
     }
 }

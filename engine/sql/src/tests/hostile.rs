@@ -72,12 +72,75 @@ fn hostile_shapes_are_answered_fast_and_nothing_aborts() {
         ("dollar", "$a".repeat(deep)),
         ("statements", "SELECT 1;".repeat(deep)),
     ];
+    answered_fast(shapes);
+}
+
+#[test]
+fn what_asks_the_same_question_often_is_answered_fast() {
+    let parses = answered_fast([
+        (
+            "secrets",
+            repeated("SELECT ", "crypt('a','b'),", 18_000, "1"),
+        ),
+        (
+            "secrets that are no literals",
+            repeated("SELECT ", "crypt(1,2),", 18_000, "1"),
+        ),
+        (
+            "passwords",
+            repeated("", "ALTER ROLE r PASSWORD 'x';", 20_000, ""),
+        ),
+        (
+            "prepared",
+            repeated("", "PREPARE p AS SELECT 1;", 20_000, ""),
+        ),
+        (
+            "many ctes",
+            format!(
+                "WITH {} x AS (SELECT 1) SELECT 1 FROM x{}",
+                (0..10_000).fold(String::new(), |all, n| all
+                    + &format!("c{n} AS (SELECT 1), ")),
+                ", c9999".repeat(20_000),
+            ),
+        ),
+        (
+            "many names in one output",
+            (0..50_000).fold("SELECT coalesce(1".to_owned(), |all, n| {
+                all + &format!(",c{n}")
+            }) + ")",
+        ),
+        (
+            "many qualified names",
+            format!(
+                "SELECT 1{} FROM unnest(ARRAY[1]) f{}",
+                (0..20_000).fold(String::new(), |all, n| all + &format!(",f.c{n}")),
+                ", now() AS f".repeat(5_000),
+            ),
+        ),
+        (
+            "many relations",
+            (0..30_000).fold("SELECT a.b FROM t".to_owned(), |all, n| {
+                all + &format!(", t{n}")
+            }),
+        ),
+    ]);
+    for (name, parse) in parses {
+        assert_eq!(parse, Parse::Ok, "{name}");
+    }
+}
+
+fn answered_fast(
+    shapes: impl IntoIterator<Item = (&'static str, String)>,
+) -> Vec<(&'static str, Parse)> {
+    let mut parses = Vec::new();
     for (name, text) in shapes {
         let start = Instant::now();
-        let _ = facts(&text);
+        let parse = facts(&text).parse;
         let took = start.elapsed();
         assert!(took < FAST, "{name} took {took:?}");
+        parses.push((name, parse));
     }
+    parses
 }
 
 #[test]

@@ -102,15 +102,16 @@ async fn who_is_stuck_is_late_and_replaced() {
 #[tokio::test]
 async fn stuck_threads_are_replaced_only_so_often() {
     let settings = Settings {
-        threads: 1,
+        threads: 2,
         per_identity: 100,
         deadline: Duration::from_millis(50),
         ..settings()
     };
     let examiner = Examiner::with_work(settings, work).unwrap();
-    for n in 0..=crate::REPLACEMENTS_MAX {
+    for n in 0..2 + crate::REPLACEMENTS_MAX {
         let text = Arc::from(format!("stuck {n}"));
-        assert!(examiner.examine(&who("ana"), &text).await.is_err());
+        let who = who(&format!("ana {n}"));
+        assert!(examiner.examine(&who, &text).await.is_err());
     }
     assert!(
         examiner
@@ -156,6 +157,67 @@ async fn one_identity_cannot_take_all_threads() {
     for task in busy {
         task.abort();
     }
+}
+
+/// Nearly a mebibyte of literals that are secrets.
+fn many_secrets() -> Arc<str> {
+    let call = format!("crypt('{}','{}'),", "a".repeat(22), "b".repeat(22));
+    Arc::from(format!("SELECT {}1", call.repeat(18_000)))
+}
+
+#[tokio::test]
+async fn a_text_full_of_secrets_is_read_in_one_pass_while_others_are_served() {
+    let examiner = Arc::new(Examiner::new(settings()).unwrap());
+    let text = many_secrets();
+    assert!(text.len() > 1_000_000 && text.len() <= portcullis_model::limits::STATEMENT_BYTES_MAX);
+    let hostile: Vec<_> = (0..4)
+        .map(|_| {
+            let (examiner, text) = (examiner.clone(), text.clone());
+            tokio::spawn(async move {
+                let start = Instant::now();
+                let facts = examiner.examine(&who("ana"), &text).await;
+                (facts, start.elapsed())
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    let other = examiner.examine(&who("bob"), &Arc::from("SELECT 1")).await;
+    let served = start.elapsed();
+    assert!(
+        other.is_ok() && served < Duration::from_millis(250),
+        "{served:?}"
+    );
+    let mut fastest = Duration::MAX;
+    for task in hostile {
+        let (facts, took) = task.await.unwrap();
+        let facts = facts.unwrap();
+        assert_eq!(facts.secrets, [0..u32::try_from(text.len()).unwrap()]);
+        fastest = fastest.min(took);
+    }
+    // Unoptimised, on a machine that is busy with other tests.
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn no_setting_gives_one_identity_all_threads() {
+    let settings = Settings {
+        threads: 1,
+        per_identity: 100,
+        ..settings()
+    };
+    let examiner = Arc::new(Examiner::with_work(settings, work).unwrap());
+    for n in 0..8 {
+        let examiner = examiner.clone();
+        tokio::spawn(async move {
+            let text = Arc::from(format!("stuck {n}"));
+            examiner.examine(&who("ana"), &text).await.is_ok()
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let start = Instant::now();
+    let fine = examiner.examine(&who("bob"), &Arc::from("fine")).await;
+    assert!(fine.is_ok() && start.elapsed() < Duration::from_millis(400));
 }
 
 /// What a point select costs; figures are printed, not judged.
