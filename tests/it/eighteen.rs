@@ -28,8 +28,8 @@ const SCRIPT: &str = "
 import sys, psycopg
 for extra in sys.argv[2:]:
     with psycopg.connect(sys.argv[1] + ' ' + extra, autocommit=True) as conn:
-        row = conn.execute('SELECT current_setting(%s), name FROM customers WHERE id = 1', ('server_version_num',)).fetchone()
-        print(extra, row[0][:2], row[1])
+        row = conn.execute('SELECT name FROM customers WHERE id = %s', (1,)).fetchone()
+        print(extra, conn.info.server_version // 10000, row[0])
         cancelled = None
         import threading
         timer = threading.Timer(0.7, conn.cancel_safe)

@@ -104,6 +104,9 @@ pub(crate) fn moved(
     obligations: &Obligations,
     catalog: &dyn Catalog,
 ) -> Option<String> {
+    if obligations.columns.is_empty() {
+        return None;
+    }
     let judge = Judge {
         obligations,
         catalog,
@@ -184,7 +187,10 @@ impl Judge<'_> {
         };
         let suspect = facts.statements.iter().find_map(|s| self.suspicion(s));
         let Some(tag) = suspect else {
-            return vec![Treatment::Scan; count];
+            return match facts.statements.as_slice() {
+                [only] => self.calls(only, count),
+                _ => vec![Treatment::Scan; count],
+            };
         };
         // Only a text with one statement says which statement a result belongs to.
         let outputs = match facts.statements.as_slice() {
@@ -209,6 +215,33 @@ impl Judge<'_> {
             .collect()
     }
 
+    /// Columns of a statement over harmless relations: a name that is no column of theirs may be a function
+    /// called on the whole row, and a function may read anything.
+    fn calls(&self, statement: &StatementFacts, count: usize) -> Vec<Treatment> {
+        let treatment =
+            |reads: &Vec<String>| match reads.iter().all(|n| self.a_column(n, statement)) {
+                true => Treatment::Scan,
+                false => whole("opaque-expression", Strategy::Redact),
+            };
+        match &statement.outputs {
+            Some(outputs) if outputs.len() == count => outputs.iter().map(treatment).collect(),
+            _ => vec![Treatment::Scan; count],
+        }
+    }
+
+    fn a_column(&self, name: &String, statement: &StatementFacts) -> bool {
+        statement
+            .objects
+            .iter()
+            .filter(|o| o.kind == "table")
+            .any(|object| {
+                self.catalog
+                    .named(&object.name)
+                    .iter()
+                    .any(|r| r.columns.contains(name))
+            })
+    }
+
     /// Why a statement may show a protected value, if it may.
     fn suspicion(&self, statement: &StatementFacts) -> Option<Arc<str>> {
         if !statement.transparent {
@@ -229,6 +262,10 @@ impl Judge<'_> {
         }
         tables.find_map(|object| {
             let known = self.catalog.named(&object.name);
+            if known.is_empty() && object.write {
+                // What is being created cannot hold anything yet.
+                return None;
+            }
             if known.is_empty() {
                 // The catalog leaves out what shows values of other tables or sessions (pg_stats, …).
                 return Some(Arc::from("unknown-relation"));
@@ -257,25 +294,15 @@ impl Judge<'_> {
     /// True when each of these names is a column of one of the statement's relations, and none of them is
     /// protected anywhere. A name that is no column may be a function called on the whole row.
     fn clean(&self, reads: &[String], statement: &StatementFacts) -> bool {
-        let a_column = |name: &String| {
-            statement
-                .objects
-                .iter()
-                .filter(|o| o.kind == "table")
-                .any(|object| {
-                    self.catalog
-                        .named(&object.name)
-                        .iter()
-                        .any(|r| r.columns.contains(name))
-                })
-        };
         let protected = |name: &String| {
             self.obligations
                 .columns
                 .iter()
                 .any(|rule| rule.column == *name)
         };
-        reads.iter().all(|name| a_column(name) && !protected(name))
+        reads
+            .iter()
+            .all(|name| self.a_column(name, statement) && !protected(name))
     }
 }
 

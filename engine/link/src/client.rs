@@ -33,6 +33,18 @@ impl ClientReader {
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, more: usize) -> Poll<io::Result<usize>> {
         self.inbox.poll_fill(cx, Pin::new(&mut self.half), more)
     }
+
+    /// Reads what still comes and throws it away, until the peer has closed. Closing a socket with unread
+    /// bytes resets it, and a reset takes along what was written last: put a time limit around this.
+    pub async fn linger(&mut self) {
+        loop {
+            self.inbox.bytes().clear();
+            match poll_fn(|cx| self.poll_fill(cx, 0)).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
 }
 
 /// Writes to the client, and nothing but what the gate has recorded.

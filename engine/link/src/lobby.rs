@@ -16,6 +16,9 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
+/// How long a closed connection is read on, so that the last words arrive.
+const LINGER: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// A connection on which nobody has been admitted yet.
 pub struct Lobby {
     stream: Stream,
@@ -100,8 +103,23 @@ impl Lobby {
 
     /// Closes the writing side, so that what was written arrives.
     pub async fn close(mut self) {
+        self.part().await;
+    }
+
+    /// Closes the writing side and throws away what still comes, for a moment: closing a socket with unread
+    /// bytes resets it, and a reset takes along what was written last.
+    pub async fn part(&mut self) {
         // The peer may be gone already; there is nobody left to tell.
         let _: io::Result<()> = self.stream.shutdown().await;
+        let rest = async {
+            loop {
+                self.inbox.bytes().clear();
+                if !matches!(self.fill().await, Ok(1..)) {
+                    return;
+                }
+            }
+        };
+        let _: Result<(), _> = tokio::time::timeout(LINGER, rest).await;
     }
 
     /// Opens TLS in place.

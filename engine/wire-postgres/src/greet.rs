@@ -27,7 +27,7 @@ pub(crate) struct Terms {
 /// Who came in.
 pub(crate) enum Greeted {
     /// Nobody: a CancelRequest.
-    Cancel(u32, Vec<u8>),
+    Cancel(Box<Lobby>, u32, Vec<u8>),
     /// Nobody: it hung up before it asked for anything.
     Nobody,
     /// Somebody with a proof.
@@ -141,6 +141,7 @@ pub(crate) async fn turn_away(lobby: &mut Lobby, state: &str, reason: &str, hint
     let frame = refuse::error(Severity::Fatal, state, reason, None, Some(hint));
     // The client may be gone already; the reason is reported by the caller.
     let _told: Result<(), LinkError> = lobby.write(&frame).await;
+    lobby.part().await;
 }
 
 async fn arrive(
@@ -150,7 +151,9 @@ async fn arrive(
 ) -> Result<Greeted, Turned> {
     let startup = match packet {
         None => return Ok(Greeted::Nobody),
-        Some(Packet::Cancel(process, key)) => return Ok(Greeted::Cancel(process, key)),
+        Some(Packet::Cancel(process, key)) => {
+            return Ok(Greeted::Cancel(Box::new(lobby), process, key));
+        }
         Some(Packet::Startup(startup)) => startup,
         Some(Packet::Ssl | Packet::Gss) => return Err(unfit(&mut lobby, Unfit::Malformed).await),
     };

@@ -70,8 +70,10 @@ impl Postgres {
             Err(_) => return Err(Fault::bare(Blame::Client, "finish the handshake in time")),
             Ok(Err(turned)) => return Err(Fault::new(Blame::Client, "log in", turned)),
             Ok(Ok(Greeted::Nobody)) => return Ok(()),
-            Ok(Ok(Greeted::Cancel(process, key))) => {
+            Ok(Ok(Greeted::Cancel(lobby, process, key))) => {
                 self.keys.cancel(process, &key, from, (self.clock)());
+                // A client that cancels over TLS waits for its proper end.
+                lobby.close().await;
                 return Ok(());
             }
             Ok(Ok(Greeted::Arrival(arrival))) => *arrival,

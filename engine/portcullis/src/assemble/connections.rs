@@ -107,6 +107,7 @@ impl Lines {
                 Arc::new(Minted {
                     vault,
                     parent: mint.parent.clone(),
+                    read_only_parent: mint.read_only_parent.clone(),
                     valid_for: mint.ttl.0,
                     channel: channel(written),
                     catalog: Arc::clone(&catalog),
@@ -251,6 +252,7 @@ async fn know(catalog: &PostgresCatalog, target: &str) {
 struct Minted {
     vault: PostgresVault,
     parent: String,
+    read_only_parent: Option<String>,
     valid_for: Duration,
     channel: Channel,
     catalog: Arc<PostgresCatalog>,
@@ -271,7 +273,9 @@ impl Login for Minted {
             session: session.id,
             parent: role.clone(),
             access: match granted.read_only {
-                true => Access::ReadOnly { parent: None },
+                true => Access::ReadOnly {
+                    parent: self.read_only_parent.clone(),
+                },
                 false => Access::Full,
             },
             valid_for: self.valid_for,

@@ -256,6 +256,10 @@ pub struct Mint {
     pub admin_password: SecretRef,
     /// The role that sessions run as.
     pub parent: String,
+    /// The role of sessions that may only read: its rights are what the server enforces. Without it such
+    /// a session gets the parent's rights and a setting that it could change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only_parent: Option<String>,
     /// After this time the server refuses the minted login, whatever happened to the gateway.
     #[serde(default = "mint_ttl")]
     pub ttl: Period,

@@ -16,6 +16,8 @@ use tokio::time::timeout;
 const CANCEL_MAX: Duration = Duration::from_secs(5);
 /// The longest that a peer may take for the last bytes.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
+/// How long a client that broke the protocol is read on, so that it gets to read why.
+const LINGER: std::time::Duration = std::time::Duration::from_millis(200);
 
 impl Pump {
     /// Asks the server to stop what runs. Nothing else goes up until it has been done, so that it
@@ -61,6 +63,9 @@ impl Pump {
         }
         // The peers may be gone, and neither may keep the session from being sealed.
         let _told = timeout(LAST_WORDS_MAX, self.lines.to_client.close()).await;
+        if fault.is_some() {
+            let _read = timeout(LINGER, self.lines.client.linger()).await;
+        }
         if let Some(cancelling) = self.cancelling.take() {
             cancelling.await;
         }
