@@ -327,7 +327,8 @@ fn self_signed(data: &Path) -> Result<()> {
             "-addext",
             "subjectAltName=DNS:localhost,IP:127.0.0.1",
             // rustls refuses a certificate authority as a server.
-            "-addext", "basicConstraints=critical,CA:FALSE",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ])
         .arg("-keyout")
         .arg(&key)

@@ -102,7 +102,9 @@ impl Issuer {
     /// When the issuer refuses.
     pub fn token_with(&self, person: &Person, more: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.program);
-        command.args(["dev-issuer", "token", "--address"]).arg(format!("127.0.0.1:{}", self.port));
+        command
+            .args(["dev-issuer", "token", "--address"])
+            .arg(format!("127.0.0.1:{}", self.port));
         command.args(["--subject", person.subject, "--kind", person.kind]);
         for group in person.groups {
             command.args(["--group", group]);

@@ -26,7 +26,14 @@ pub fn gateway(workspace: &Path) -> Result<PathBuf> {
     screen::step("building the gateway (some minutes the first time)");
     cargo(
         workspace,
-        &["build", "--release", "--package", "portcullis", "--bin", "portcullis"],
+        &[
+            "build",
+            "--release",
+            "--package",
+            "portcullis",
+            "--bin",
+            "portcullis",
+        ],
     )?;
     Ok(target(workspace).join("release/portcullis"))
 }

@@ -282,7 +282,10 @@ impl Tour<'_> {
     fn record(&mut self) -> Result<()> {
         screen::heading("6. Everything is on record, and the record proves itself");
         self.admin(None, &["sessions", "list", "--recorded"])?;
-        let list = self.world.gateway.json(&["sessions", "list", "--recorded"])?;
+        let list = self
+            .world
+            .gateway
+            .json(&["sessions", "list", "--recorded"])?;
         let rows = list
             .as_array()
             .or_else(|| list["sessions"].as_array())

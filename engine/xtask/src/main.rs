@@ -68,5 +68,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
 
 fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).map_or_else(|| here.to_owned(), Path::to_owned)
+    here.ancestors()
+        .nth(2)
+        .map_or_else(|| here.to_owned(), Path::to_owned)
 }

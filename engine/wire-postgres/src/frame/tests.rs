@@ -79,7 +79,10 @@ fn lengths_are_strict() {
     ] {
         assert_eq!(head(Side::Client, frame), answer, "{frame:?}");
     }
-    assert_eq!(head(Side::Upstream, b"Z\0\0\0\x06II"), Err(Malformed::Length));
+    assert_eq!(
+        head(Side::Upstream, b"Z\0\0\0\x06II"),
+        Err(Malformed::Length)
+    );
     assert_eq!(head(Side::Upstream, b"Q\0\0\0\x04"), Err(Malformed::Tag));
 }
 

@@ -32,11 +32,17 @@ fn what_psql_sends_is_accepted() {
         ("application_name", "psql"),
         ("client_encoding", "UTF8"),
         ("DateStyle", "ISO, MDY"),
-        ("options", "-c portcullis.reason=fix\\ the\\ order --timezone=UTC -cextra-float-digits=3"),
+        (
+            "options",
+            "-c portcullis.reason=fix\\ the\\ order --timezone=UTC -cextra-float-digits=3",
+        ),
         ("_pq_.command_tag", "on"),
     ])
     .unwrap();
-    assert_eq!((startup.user.as_str(), startup.database.as_str()), ("ana", "orders"));
+    assert_eq!(
+        (startup.user.as_str(), startup.database.as_str()),
+        ("ana", "orders")
+    );
     assert_eq!(startup.settings["portcullis.reason"], "fix the order");
     assert_eq!(startup.settings["timezone"], "UTC");
     assert_eq!(startup.settings["extra_float_digits"], "3");
