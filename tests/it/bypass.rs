@@ -34,11 +34,18 @@ fn ways() -> Result<Vec<Way>> {
         std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
     let mut ways: Vec<Way> = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        if let Some((label, name)) = line.strip_prefix("-- ").and_then(|head| head.split_once(':'))
+        if let Some((label, name)) = line
+            .strip_prefix("-- ")
+            .and_then(|head| head.split_once(':'))
             && LABELS.contains(&label)
         {
             let (label, name) = (label.to_owned(), name.trim().to_owned());
-            ways.push(Way { line: number + 1, label, name, sql: String::new() });
+            ways.push(Way {
+                line: number + 1,
+                label,
+                name,
+                sql: String::new(),
+            });
         } else if let Some(way) = ways.last_mut()
             && (!line.trim().is_empty() && !(way.sql.is_empty() && line.starts_with("--")))
         {

@@ -7,20 +7,23 @@ use portcullis_tests::{World, WorldOptions, sample};
 use std::fs;
 use std::path::Path;
 
+/// What somebody would send who looks for a credential or a protected value.
+const PROBES: [&str; 7] = [
+    "SELECT * FROM customers WHERE id = 1",
+    "COPY customers TO STDOUT",
+    "SELECT rolname, rolpassword FROM pg_authid",
+    "SELECT usename, query FROM pg_stat_activity",
+    "SELECT * FROM pg_user_mappings",
+    "SELECT email::int FROM customers WHERE id = 1",
+    "SELECT current_setting('application_name'), session_user",
+];
+
 #[test]
 fn credentials_and_canaries_stay_inside() -> Result<()> {
     let world = World::start(&WorldOptions::default())?;
     let token = world.token(&AGENT)?;
     let mut seen = String::new();
-    for sql in [
-        "SELECT * FROM customers WHERE id = 1",
-        "COPY customers TO STDOUT",
-        "SELECT rolname, rolpassword FROM pg_authid",
-        "SELECT usename, query FROM pg_stat_activity",
-        "SELECT * FROM pg_user_mappings",
-        "SELECT email::int FROM customers WHERE id = 1",
-        "SELECT current_setting('application_name'), session_user",
-    ] {
+    for sql in PROBES {
         seen.push_str(&world.ask(&AGENT, "orders", sql)?.all());
     }
     let shown = world.ask(
@@ -70,8 +73,13 @@ fn credentials_and_canaries_stay_inside() -> Result<()> {
     )?;
     // The server has logged every statement: the minted passwords were verifiers, never passwords.
     // The sample's own set-up names the password; the gateway never does.
-    let server: String =
-        world.cluster.log().lines().filter(|l| !l.contains("pc_admin LOGIN")).collect::<Vec<_>>().join("\n");
+    let server: String = world
+        .cluster
+        .log()
+        .lines()
+        .filter(|l| !l.contains("pc_admin LOGIN"))
+        .collect::<Vec<_>>()
+        .join("\n");
     ensure!(server.contains("pc_"), "the server saw minted roles");
     check(
         "the server's log",

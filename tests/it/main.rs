@@ -8,4 +8,5 @@ mod canary;
 mod drivers;
 mod eighteen;
 mod faults;
+mod resets;
 mod scenarios;

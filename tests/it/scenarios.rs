@@ -32,7 +32,16 @@ macro_rules! scenarios {
     };
 }
 
-scenarios!(access, approval, deciding, masking, recording, session);
+scenarios!(
+    access,
+    approval,
+    deciding,
+    defer,
+    masking,
+    recording,
+    session,
+    static_login
+);
 
 fn folder() -> std::path::PathBuf {
     portcullis_tests::world::workspace().join("tests/scenarios")
@@ -96,6 +105,21 @@ fn run(name: &str) -> Result<()> {
                         "minted"
                     }
                 }
+                "approvals" if value == "defer" => {
+                    let (hold, defer) = (
+                        "approver_groups: [dba]}\n  mask",
+                        "approver_groups: [dba], mode: defer}\n  mask",
+                    );
+                    options.data = portcullis_tests::world::DATA.replace(hold, defer);
+                }
+                "auth" => {
+                    options.cluster.auth = if value == "md5" {
+                        "md5"
+                    } else {
+                        "scram-sha-256"
+                    }
+                }
+                "tls" => options.cluster.tls = value == "on",
                 "session" => options.more = format!("session: {value}\n"),
                 other => bail!("line {}: a world has no `{other}`", block.line),
             }
@@ -124,7 +148,10 @@ fn play(world: &World, block: &Block) -> Result<()> {
         "psql" => psql(world, block)?,
         "portcullis" => {
             let token = block.person("as")?.map(|p| world.token(p)).transpose()?;
-            let line = block.input.join(" ");
+            let mut line = block.input.join(" ");
+            if line.contains("PENDING") {
+                line = line.replace("PENDING", &world.gateway.pending(Duration::from_secs(5))?);
+            }
             let arguments: Vec<&str> = line.split_whitespace().collect();
             world.gateway.admin_as(token.as_deref(), &arguments)?
         }

@@ -339,11 +339,11 @@ fn self_signed(data: &Path) -> Result<()> {
     own(&certificate)
 }
 
-/// Sixteen characters that are hard to guess, from the kernel.
+/// Forty characters that are hard to guess, from the kernel.
 #[must_use]
 pub fn random_word() -> String {
     use std::io::Read;
-    let mut bytes = [0_u8; 12];
+    let mut bytes = [0_u8; 20];
     let read = fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
     read.expect("invariant: /dev/urandom can be read on Linux");
     bytes.iter().map(|b| format!("{b:02x}")).collect()

@@ -190,6 +190,16 @@ fn certificate(folder: &Path) -> Result<()> {
 /// The policy data of the sample company.
 pub const DATA: &str = include_str!("data.yaml");
 
+/// Every shipped pack.
+const PACKS: &str = "    - builtin: access
+    - builtin: agents_read_only
+    - builtin: destructive_sql
+    - builtin: prod_ddl_approval
+    - builtin: write_approval
+    - builtin: mask_pii
+    - builtin: approve
+";
+
 fn data(options: &WorldOptions) -> &str {
     if options.data.is_empty() {
         DATA
@@ -224,9 +234,7 @@ fn configuration(
         ),
     };
     let packs = match options.packs.as_str() {
-        "" => {
-            "    - builtin: access\n    - builtin: agents_read_only\n    - builtin: destructive_sql\n    - builtin: prod_ddl_approval\n    - builtin: write_approval\n    - builtin: mask_pii\n    - builtin: approve\n"
-        }
+        "" => PACKS,
         packs => packs,
     };
     let plugins = match options.plugins.as_str() {

@@ -134,6 +134,15 @@ pub struct Message {
 pub enum Body {
     /// Carries no user content and changes nothing by itself: Sync, Flush, Describe, Close, Terminate.
     Control(&'static str),
+    /// The same about something that has a name: Describe, Close, and Execute of what Bind was judged for.
+    Named {
+        /// `describe`, `close`, `execute`.
+        control: &'static str,
+        /// The portal or statement, cut at PostgreSQL's 63 bytes of a name.
+        name: Arc<str>,
+        /// Execute: the row limit; 0 is none.
+        rows: i32,
+    },
     /// SQL.
     Statement(Statement),
     /// A chunk of a stream that was judged when it opened (COPY data). Recorded masked and counted.

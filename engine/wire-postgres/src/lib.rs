@@ -8,6 +8,9 @@
 mod auth_upstream;
 mod conversation;
 mod frame;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod greet;
 mod house_frames;
 mod keys;

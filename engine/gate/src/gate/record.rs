@@ -170,6 +170,11 @@ impl Gate {
 
     async fn unjudged_entry(&mut self, message: &Message, now: Timestamp) -> Result<Entry, Fault> {
         Ok(match &message.body {
+            Body::Named { control, name, rows } => Entry {
+                kind: EntryKind::Request,
+                at: now,
+                payload: json!({"control": control, "name": &**name, "rows": rows}).to_string().into(),
+            },
             Body::Control(name) => Entry {
                 kind: EntryKind::Request,
                 at: now,

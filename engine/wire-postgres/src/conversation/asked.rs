@@ -13,6 +13,9 @@ use portcullis_model::{
 };
 use std::sync::Arc;
 
+/// PostgreSQL's NAMEDATALEN less its NUL.
+const NAME_BYTES_MAX: usize = 63;
+
 /// What is to be done with a frame.
 pub enum Asked {
     /// It has to wait for answers that are due.
@@ -386,11 +389,41 @@ fn judge(frame: &Bytes, statement: Statement, intent: Intent) -> Asked {
 }
 
 fn control(frame: &Bytes, name: &'static str, intent: Intent) -> Asked {
+    let body = match named(frame) {
+        Some((what, rows)) => Body::Named {
+            control: name,
+            name: what,
+            rows,
+        },
+        None => Body::Control(name),
+    };
     let message = Message {
-        body: Body::Control(name),
+        body,
         wire: frame.clone(),
     };
     Asked::Judge(message, intent)
+}
+
+/// What a Describe, Close or Execute is about, for the record: without it the record could not say which
+/// bound portal ran.
+fn named(frame: &Bytes) -> Option<(Arc<str>, i32)> {
+    let mut fields = Fields::new(body(frame));
+    match frame.first()? {
+        b'C' | b'D' => {
+            fields.byte().ok()?;
+            Some((shorten(fields.text().ok()?), 0))
+        }
+        b'E' => {
+            let name = shorten(fields.text().ok()?);
+            Some((name, fields.int32().ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn shorten(name: &str) -> Arc<str> {
+    let end = name.floor_char_boundary(NAME_BYTES_MAX);
+    Arc::from(name.get(..end).unwrap_or_default())
 }
 
 fn upload(frame: &Bytes) -> Asked {
