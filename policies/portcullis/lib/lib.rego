@@ -96,9 +96,21 @@ only_reads if {
 #   functions of the statement have to be in it.
 calls_unknown_code if {
 	some statement in input.command.statements
-	"unlisted-function" in statement.labels
+	runs_code(statement)
 	not vouched_for(statement)
 }
+
+# A plugin has seen code where the grammar sees none: no list vouches for that.
+calls_unknown_code if {
+	"exec" in input.command.verbs
+	every statement in input.command.statements {
+		not "exec" in statement.verbs
+	}
+}
+
+runs_code(statement) if "unlisted-function" in statement.labels
+
+runs_code(statement) if "exec" in statement.verbs
 
 vouched_for(statement) if {
 	count(statement.functions) > 0
@@ -126,9 +138,9 @@ table_name(object) := object.name if not is_string(object.schema)
 
 # METADATA
 # description: |
-#   True when an object may be the table `name` of the configuration. A name
-#   without a schema, on either side, matches in any schema: search_path
-#   decides, and the stricter reading is the safe one.
+#   True when an object may be the table `name` of the configuration: for what
+#   forbids or asks. A name without a schema, on either side, matches in any
+#   schema: search_path decides, and the stricter reading is the safe one.
 is_table(object, name) if {
 	object.kind in {"table", "view", "relation", "sequence"}
 	object.name == name
@@ -144,3 +156,18 @@ is_table(object, name) if {
 schema_may_be(object, schema) if object.schema == schema
 
 schema_may_be(object, _) if not is_string(object.schema)
+
+# METADATA
+# description: |
+#   True when an object is certainly the table `name` of the configuration: for
+#   what permits. Sent without a schema it is not, because search_path and
+#   temporary tables decide what is meant; in the configuration a name without a
+#   schema is one of `public`.
+is_certainly_table(object, name) if {
+	object.kind in {"table", "view", "relation", "sequence"}
+	[object.schema, object.name] == qualified(name)
+}
+
+qualified(name) := split(name, ".") if contains(name, ".")
+
+qualified(name) := ["public", name] if not contains(name, ".")

@@ -36,6 +36,14 @@ test_a_function_that_is_not_known_may_do_anything if {
 	not lib.only_reads with input as command([bare]) with data.config as {"functions": ["report"]}
 }
 
+test_code_is_no_read_whoever_sees_it if {
+	unlabelled := object.union(fixtures.calling("report"), {"labels": []})
+	not lib.only_reads with input as command([unlabelled]) with data.config as {}
+	lib.only_reads with input as command([unlabelled]) with data.config as {"functions": ["report"]}
+	seen := object.union(command([fixtures.select]), {"command": {"verbs": ["read", "exec"]}})
+	not lib.only_reads with input as seen with data.config as {"functions": ["report"]}
+}
+
 test_a_person_in_an_agents_hands_is_an_agent if {
 	delegated := object.union(fixtures.engineer, {"actors": [{"issuer": "i", "subject": "bot"}]})
 	lib.is_agent with input as fixtures.connect(delegated, fixtures.prod)
@@ -49,4 +57,14 @@ test_a_table_without_a_schema_matches_in_any if {
 	lib.is_table(fixtures.table("public", "orders", true), "orders")
 	not lib.is_table(fixtures.table("audit", "orders", true), "public.orders")
 	not lib.is_table(fixtures.table("public", "order", true), "public.orders")
+}
+
+test_what_is_permitted_is_one_table if {
+	every name in ["public.orders", "orders"] {
+		lib.is_certainly_table(fixtures.table("public", "orders", true), name)
+		not lib.is_certainly_table(fixtures.table(null, "orders", true), name)
+		not lib.is_certainly_table(fixtures.table("audit", "orders", true), name)
+	}
+	not lib.is_certainly_table(fixtures.table("public", "order", true), "public.orders")
+	not lib.is_certainly_table(fixtures.table("public", "orders", true), "other.public.orders")
 }

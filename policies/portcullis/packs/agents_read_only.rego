@@ -3,7 +3,8 @@
 # description: |
 #   What an agent sends has to be understood and has to read, by the server's
 #   own grammar and by every plugin. Tables listed for a connection may be
-#   written, one statement at a time, when a person approves it:
+#   written, one statement at a time, when a person approves it; the statement
+#   names their schema, because search_path is the agent's to set:
 #
 #     config:
 #       agents:
@@ -90,7 +91,7 @@ ttl_seconds := data.config.agents.ttl_seconds
 
 default hint := "Ask a person to run it, or read instead: a SELECT shows what the statement would touch."
 
-hint := sprintf("Tables that may be written here with an approval: %s.", [concat(", ", sort(listed.tables))])
+hint := sprintf("Tables that may be written here with an approval, named with their schema: %s.", [concat(", ", sort(listed.tables))])
 
 default described := "nothing that could be understood"
 
@@ -117,7 +118,7 @@ may_ask if {
 	count(written) > 0
 	every object in written {
 		some name in listed.tables
-		data.portcullis.lib.is_table(object, name)
+		data.portcullis.lib.is_certainly_table(object, name)
 	}
 }
 

@@ -74,6 +74,28 @@ test_everything_that_is_written_has_to_be_listed if {
 	denied(fixtures.agent, [audit]) == {"agents/read-only"}
 }
 
+test_a_name_without_a_schema_is_no_listed_table if {
+	bare := object.union(fixtures.insert("orders"), {"objects": [fixtures.table(null, "orders", true)]})
+	denied(fixtures.agent, [bare]) == {"agents/read-only"}
+	held(fixtures.agent, [bare]) == set()
+	denied(fixtures.agent, [fixtures.insert("orders"), bare]) == {"agents/read-only"}
+}
+
+test_a_function_that_is_not_listed_is_neither_read_nor_asked_for if {
+	every statement in [fixtures.calling("report"), object.union(fixtures.calling("report"), {"labels": []})] {
+		denied(fixtures.agent, [statement]) == {"agents/read-only"}
+		denied(fixtures.agent, [fixtures.select, statement]) == {"agents/read-only"}
+	}
+	writing := object.union(fixtures.delete("orders", "present"), {
+		"functions": ["report"],
+		"labels": ["unlisted-function"],
+		"verbs": ["read", "write", "exec"],
+	})
+	denied(fixtures.agent, [writing]) == {"agents/read-only"}
+	held(fixtures.agent, [writing]) == set()
+	denied(fixtures.engineer, [fixtures.calling("report")]) == set()
+}
+
 test_unbounded_writes_are_not_even_asked_for if {
 	every predicate in ["missing", "constant"] {
 		denied(fixtures.agent, [fixtures.delete("orders", predicate)]) == {"agents/read-only"}

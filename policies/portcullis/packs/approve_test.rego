@@ -21,6 +21,11 @@ test_a_member_may_vote if {
 	denied(vote(fixtures.dba)) == set()
 }
 
+test_a_vote_names_the_group_that_carries_it if {
+	approve.grant == {{"rule": "approve/group", "msg": "member of dba", "action": "approve"}} with input as vote(fixtures.dba)
+		with data.config as {}
+}
+
 test_nobody_else_may if {
 	not eligible(vote(fixtures.engineer), {})
 	not eligible(vote(object.union(fixtures.agent, {"groups": ["dba"]})), {})

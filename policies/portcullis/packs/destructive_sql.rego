@@ -210,6 +210,24 @@ deny contains {
 	object.schema in {null, "pg_catalog"}
 }
 
+# METADATA
+# title: Whoever raises rights says how
+# description: |
+#   Statements on rights, code and the server have rules of their own, here and
+#   in prod_ddl_approval. RESET ALL and DISCARD ALL are what poolers send
+#   between two clients. What escalates and is none of these has no rule that
+#   weighs it.
+# custom:
+#   severity: high
+deny contains {
+	"rule": "sql/escalation",
+	"msg": "the command raises rights in a way that no other rule covers",
+	"hint": "Ask an administrator to do it outside of the gateway.",
+} if {
+	asked
+	escalates
+}
+
 asked if {
 	input.action == "command"
 	input.connection.protocol == "postgres"
@@ -252,6 +270,27 @@ code_by_admin if {
 	some statement in input.command.statements
 	statement.class == "exec"
 	count(data.portcullis.lib.labels & {"unclassified", "unparsed", "unresolved-name", "function-call"}) == 0
+}
+
+escalates if {
+	some statement in input.command.statements
+	statement.effect == "escalate"
+	not claimed(statement)
+}
+
+# A plugin has seen what the grammar does not.
+escalates if {
+	input.command.effect == "escalate"
+	every statement in input.command.statements {
+		statement.effect != "escalate"
+	}
+}
+
+claimed(statement) if statement.class in {"dcl", "exec", "admin"}
+
+claimed(statement) if {
+	statement.class == "session"
+	"reset-all" in statement.labels
 }
 
 unbounded := {

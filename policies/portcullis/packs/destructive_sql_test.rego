@@ -157,6 +157,35 @@ test_the_server_is_for_administrators if {
 	admin(alter_system) == set()
 }
 
+test_a_pooler_resets_its_session if {
+	every verb in ["RESET", "DISCARD"] {
+		reset := object.union(fixtures.statement(verb, "session", "escalate", ["session"]), {"labels": ["reset-all"]})
+		denied(reset) == set()
+		denied(object.union(reset, {"class": "read"})) == {"sql/escalation"}
+	}
+}
+
+test_rights_have_rules_of_their_own if {
+	denied(fixtures.statement("GRANT", "dcl", "escalate", ["dcl"])) == set()
+	admin(fixtures.statement("CREATE", "exec", "escalate", ["ddl", "exec"])) == set()
+	admin(fixtures.statement("ALTER SYSTEM", "admin", "escalate", ["admin"])) == set()
+}
+
+test_what_escalates_needs_a_rule_that_weighs_it if {
+	every class in ["read", "session", "write", "transfer", "ddl"] {
+		odd := fixtures.statement("ALTER", class, "escalate", ["ddl"])
+		denied(odd) == {"sql/escalation"}
+		admin(odd) == {"sql/escalation"}
+		both := [fixtures.statement("GRANT", "dcl", "escalate", ["dcl"]), odd]
+		rules(fixtures.command(fixtures.engineer, fixtures.prod, both)) == {"sql/escalation"}
+	}
+	raised := object.union(
+		fixtures.command(fixtures.engineer, fixtures.prod, [fixtures.insert("orders")]),
+		{"command": {"effect": "escalate"}},
+	)
+	rules(raised) == {"sql/escalation"}
+}
+
 test_the_catalog_is_not_written_to if {
 	every schema in ["pg_catalog", null] {
 		write := object.union(fixtures.insert("x"), {"objects": [fixtures.table(schema, "pg_authid", true)]})

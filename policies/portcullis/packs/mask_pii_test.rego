@@ -27,6 +27,16 @@ test_everybody_sees_masks if {
 	masks(fixtures.connect(fixtures.engineer, fixtures.prod), config) == {secrets, emails, numbers}
 }
 
+test_every_mask_says_which_rule_asks_for_it if {
+	doc := fixtures.command(fixtures.engineer, fixtures.prod, [fixtures.select])
+	asked := {[o.rule, o.selector] | some o in mask_pii.obligation} with input as doc with data.config as config
+	asked == {
+		["mask/secrets", secrets[0]],
+		["mask/entities", emails[0]],
+		["mask/columns", numbers[0]],
+	}
+}
+
 test_columns_belong_to_their_connection if {
 	masks(fixtures.connect(fixtures.engineer, fixtures.staging), config) == {secrets, emails}
 }

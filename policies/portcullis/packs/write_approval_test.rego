@@ -52,6 +52,17 @@ test_other_tables_people_and_connections_are_free if {
 	asked(fixtures.engineer, fixtures.connection("other", "prod"), fixtures.insert("payments")) == set()
 }
 
+test_an_agents_code_may_write_to_any_listed_table if {
+	report := fixtures.calling("report")
+	staging := {["write/staging", ["keepers"], 2]}
+	asked(fixtures.agent, fixtures.staging, report) == staging
+	asked(fixtures.agent, fixtures.staging, fixtures.select) == set()
+	asked(fixtures.engineer, fixtures.staging, report) == set()
+	listed := object.union(config, {"functions": ["report"]})
+	doc := fixtures.command(fixtures.agent, fixtures.staging, [report])
+	count(write_approval.approval) == 0 with input as doc with data.config as listed
+}
+
 test_labels_and_a_star_cover_everything if {
 	asked(fixtures.dba, fixtures.staging, fixtures.insert("anything")) == {["write/staging", ["keepers"], 2]}
 }
