@@ -53,6 +53,43 @@ fn parse(line: &str) -> Option<(u128, u64)> {
     Some((id.parse().ok()?, sequence.parse().ok()?))
 }
 
+/// Starts the child, kills it while it records, and says what it was told was written.
+fn killed_in_round(world: &World, round: u64) -> Vec<(u128, u64)> {
+    let mut child = Command::new(std::env::current_exe().expect("own binary"))
+        .args([
+            "--exact",
+            "what_was_acknowledged_survives_kill_9",
+            "--nocapture",
+        ])
+        .env(CHILD, world.dir.path())
+        .env(ROUND, round.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("spawned");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let (told, hears) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if let Some(ack) = parse(&line) {
+                told.send(ack).expect("heard");
+            }
+        }
+    });
+    // However slowly it starts, it is killed while it records.
+    let first = hears
+        .recv_timeout(Duration::from_secs(20))
+        .expect("the child records");
+    std::thread::sleep(Duration::from_millis(20 + round * 37 % 150));
+    child.kill().expect("killed");
+    child.wait().expect("waited");
+    reader.join().expect("read");
+    let mut acks: Vec<_> = std::iter::once(first).chain(hears).collect();
+    // A line cut by the kill would be a lie.
+    acks.pop();
+    acks
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     if let Ok(dir) = std::env::var(CHILD) {
@@ -62,39 +99,7 @@ fn what_was_acknowledged_survives_kill_9() {
     world.key();
     let mut acknowledged: HashMap<u128, u64> = HashMap::new();
     for round in 1..=8u64 {
-        let mut child = Command::new(std::env::current_exe().expect("own binary"))
-            .args([
-                "--exact",
-                "what_was_acknowledged_survives_kill_9",
-                "--nocapture",
-            ])
-            .env(CHILD, world.dir.path())
-            .env(ROUND, round.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("spawned");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let (told, hears) = std::sync::mpsc::channel();
-        let reader = std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if let Some(ack) = parse(&line) {
-                    told.send(ack).expect("heard");
-                }
-            }
-        });
-        // However slowly it starts, it is killed while it records.
-        let first = hears
-            .recv_timeout(Duration::from_secs(20))
-            .expect("the child records");
-        std::thread::sleep(Duration::from_millis(20 + round * 37 % 150));
-        child.kill().expect("killed");
-        child.wait().expect("waited");
-        reader.join().expect("read");
-        let mut acks: Vec<_> = std::iter::once(first).chain(hears).collect();
-        // A line cut by the kill would be a lie.
-        acks.pop();
-        for (id, sequence) in acks {
+        for (id, sequence) in killed_in_round(&world, round) {
             let last = acknowledged.entry(id).or_default();
             *last = sequence.max(*last);
         }

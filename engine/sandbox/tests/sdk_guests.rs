@@ -127,23 +127,18 @@ async fn a_masker_written_with_the_sdk_masks() {
     );
 }
 
-#[tokio::test]
-async fn a_classifier_written_with_the_sdk_classifies() {
-    let sandbox = sandbox();
-    let freeze = PluginSpec {
-        config: serde_json::json!({"tables": ["orders"]}),
-        ..spec("freeze", example("classify_freeze"))
-    };
-    let set = sandbox.load(vec![freeze]).await.unwrap();
-    let who = session("ana", "orders");
-    let (mut classify, _) = set.stream(&who, Protocol::Postgres);
-    let object = Object {
+fn orders() -> Object {
+    Object {
         kind: "table".into(),
         schema: Some("public".into()),
         name: "orders".into(),
         write: true,
-    };
-    let statement = StatementFacts {
+    }
+}
+
+/// DELETE of every row.
+fn deletes(object: &Object) -> StatementFacts {
+    StatementFacts {
         verb: "DELETE".into(),
         category: Category::Write,
         effect: Effect::Write,
@@ -160,11 +155,24 @@ async fn a_classifier_written_with_the_sdk_classifies() {
         copy: None,
         changes: Vec::new(),
         verbs: Verbs::WRITE,
+    }
+}
+
+#[tokio::test]
+async fn a_classifier_written_with_the_sdk_classifies() {
+    let sandbox = sandbox();
+    let freeze = PluginSpec {
+        config: serde_json::json!({"tables": ["orders"]}),
+        ..spec("freeze", example("classify_freeze"))
     };
+    let set = sandbox.load(vec![freeze]).await.unwrap();
+    let who = session("ana", "orders");
+    let (mut classify, _) = set.stream(&who, Protocol::Postgres);
+    let object = orders();
     let text = "DELETE FROM orders";
     let known = Facts {
         parse: Parse::Ok,
-        statements: vec![statement],
+        statements: vec![deletes(&object)],
         secrets: Vec::new(),
     };
     let class = classify

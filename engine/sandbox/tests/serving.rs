@@ -331,16 +331,15 @@ async fn a_reload_leaves_open_streams_alone() {
     );
 }
 
-/// What the gateway knows, read with the types that authors have.
-#[test]
-fn authors_read_the_facts_that_the_gateway_writes() {
+/// A statement that has something to say in nearly every field.
+fn elaborate() -> StatementFacts {
     let object = Object {
         kind: "table".into(),
         schema: Some("s".into()),
         name: "t".into(),
         write: true,
     };
-    let inner = StatementFacts {
+    StatementFacts {
         verb: "COPY".into(),
         category: Category::Transfer,
         effect: Effect::Destroy,
@@ -369,7 +368,13 @@ fn authors_read_the_facts_that_the_gateway_writes() {
         }),
         changes: vec![SessionChange::Begin, SessionChange::Fetch("c".into())],
         verbs: Verbs::COPY,
-    };
+    }
+}
+
+/// What the gateway knows, read with the types that authors have.
+#[test]
+fn authors_read_the_facts_that_the_gateway_writes() {
+    let inner = elaborate();
     let statement = StatementFacts {
         changes: vec![SessionChange::Prepare {
             name: "p".into(),
