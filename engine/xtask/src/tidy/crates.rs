@@ -34,6 +34,10 @@ const HEAVY: [(&str, &[&str]); 9] = [
     ("yaml_serde", &["portcullis", "policy"]),
 ];
 
+/// The manifest of a plugin is one type, which the author's build writes and the host reads. The SDK knows
+/// nothing of the engine and brings no heavy dependency along.
+const SHARED_WITH_GUESTS: (&str, &str) = ("sandbox", "sdk");
+
 /// Crates that build fast because they depend on little.
 const LIGHT: [(&str, usize); 2] = [("portcullis-model", 40), ("portcullis-gate", 40)];
 
@@ -120,6 +124,7 @@ fn direction(place: &str, folder: &str, wants: &str, breaches: &mut Vec<Breach>)
         "portcullis" => true,
         "model" => false,
         "gate" => wants == "model",
+        _ if (folder, wants) == SHARED_WITH_GUESTS => true,
         _ if INNER.contains(&folder) => matches!(wants, "model" | "gate"),
         // `stream` and `sql` are inner crates, open to every room.
         _ => INNER.contains(&wants),
