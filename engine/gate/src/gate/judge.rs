@@ -22,17 +22,7 @@ impl Gate {
             }
             Body::Upload(bytes) => {
                 let marked = marker_in_stream(&mut self.upload_tail, bytes);
-                return match marked {
-                    true => Ruling::Deny(Denied {
-                        message,
-                        denial: marker_denial(),
-                        judged: None,
-                    }),
-                    false => Ruling::Allow(Allowed {
-                        message,
-                        judged: None,
-                    }),
-                };
+                return uploaded(message, marked);
             }
             Body::Statement(statement) => statement.clone(),
         };
@@ -505,6 +495,21 @@ fn unshowable_denial() -> Denial {
     .hint(
         "Send the statement itself instead of EXECUTE or FETCH, and parameters of a declared type.",
     )
+}
+
+/// A piece of a COPY: its statement has been judged, and only the gateway's own marker is looked for.
+fn uploaded(message: Message, marked: bool) -> Ruling {
+    match marked {
+        true => Ruling::Deny(Denied {
+            message,
+            denial: marker_denial(),
+            judged: None,
+        }),
+        false => Ruling::Allow(Allowed {
+            message,
+            judged: None,
+        }),
+    }
 }
 
 fn marker_denial() -> Denial {
