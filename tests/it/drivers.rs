@@ -9,8 +9,10 @@ use std::process::Command;
 
 /// A world in which everything is allowed and nothing is masked.
 fn open_world() -> Result<World> {
-    let folder =
-        std::env::temp_dir().join(format!("portcullis-{}/allow_all", &cluster::random_word()[..12]));
+    let folder = std::env::temp_dir().join(format!(
+        "portcullis-{}/allow_all",
+        &cluster::random_word()[..12]
+    ));
     std::fs::create_dir_all(&folder)?;
     let pack = "package portcullis.packs.allow_all\n\nimport rego.v1\n\n\
         grant contains {\"rule\": \"test/allow-all\"} if input.version == \"portcullis/v1\"\n";
