@@ -130,7 +130,7 @@ impl Postgres {
 fn hinted(mut denial: Denial) -> Denial {
     denial
         .hint
-        .get_or_insert_with(|| "Get a fresh token with: portcullis login".to_owned());
+        .get_or_insert_with(|| "Get a fresh token from your identity provider.".to_owned());
     denial
 }
 

@@ -66,7 +66,7 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
 
     let missed = std::mem::take(&mut tour.missed);
     screen::heading(&format!(
-        "{} checks in {:.0} s",
+        "{}, {:.0} s in all",
         tour.checks(),
         began.elapsed().as_secs_f64()
     ));

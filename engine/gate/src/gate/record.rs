@@ -170,10 +170,16 @@ impl Gate {
 
     async fn unjudged_entry(&mut self, message: &Message, now: Timestamp) -> Result<Entry, Fault> {
         Ok(match &message.body {
-            Body::Named { control, name, rows } => Entry {
+            Body::Named {
+                control,
+                name,
+                rows,
+            } => Entry {
                 kind: EntryKind::Request,
                 at: now,
-                payload: json!({"control": control, "name": &**name, "rows": rows}).to_string().into(),
+                payload: json!({"control": control, "name": &**name, "rows": rows})
+                    .to_string()
+                    .into(),
             },
             Body::Control(name) => Entry {
                 kind: EntryKind::Request,
@@ -205,6 +211,7 @@ fn decision_entry(judged: &Judged, stage: Stage, denial: Option<&Denial>, now: T
         (_, Some(denial)) => ("deny", denial.rule.as_str()),
         (Verdict::Allow { rule }, None) => ("allow", rule.as_str()),
         (Verdict::Deny(denial), None) => ("deny", denial.rule.as_str()),
+        (Verdict::Hold(_), None) if judged.approval.is_some() => ("allow", "approval"),
         (Verdict::Hold(_), None) => ("hold", ""),
     };
     let mut head = json!({
