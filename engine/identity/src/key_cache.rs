@@ -83,7 +83,8 @@ impl KeyCache {
     /// Keys for a token: from memory, else after at most one fetch.
     pub(crate) async fn lookup(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Lookup {
         match self.remembered(id, algorithm) {
-            Lookup::Missing(NoKey::Unknown) | Lookup::Unavailable => {}
+            // Inline keys are all there will ever be.
+            Lookup::Missing(NoKey::Unknown) | Lookup::Unavailable if !self.is_inline() => {}
             answer => return answer,
         }
         // In a task of its own: a client that hangs up must not waste the one fetch per cool-down.
@@ -96,13 +97,16 @@ impl KeyCache {
         self.remembered(id, algorithm)
     }
 
+    fn is_inline(&self) -> bool {
+        matches!(self.source, Jwks::Inline(_))
+    }
+
     fn remembered(&self, id: Option<&str>, algorithm: Algorithm) -> Lookup {
         let state = self.state.read();
         let Some(set) = &state.set else {
             return Lookup::Unavailable;
         };
-        let inline = matches!(self.source, Jwks::Inline(_));
-        if !inline && (self.clock)().since(state.fetched) > limits::JWKS_STALE_MAX {
+        if !self.is_inline() && (self.clock)().since(state.fetched) > limits::JWKS_STALE_MAX {
             return Lookup::Unavailable;
         }
         match set.candidates(id, algorithm) {
@@ -141,7 +145,7 @@ impl KeyCache {
     }
 
     async fn fetch(&self, now: Timestamp) {
-        if matches!(self.source, Jwks::Inline(_)) {
+        if self.is_inline() {
             self.state.write().refresh = now.after(limits::JWKS_STALE_MAX);
             return;
         }

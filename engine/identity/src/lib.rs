@@ -8,6 +8,9 @@ mod claims;
 mod config;
 pub mod dev;
 mod fetch;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod issuers;
 mod key_cache;
 mod key_set;

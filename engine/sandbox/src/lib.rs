@@ -24,6 +24,9 @@ mod contract;
 mod edits;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest;
 mod interest;
 mod loader;

@@ -181,7 +181,8 @@ impl Rewrite for StringsRewrite {
         while let Some((kind, tail)) = rest.split_first() {
             let end = memchr::memchr(0, tail)?;
             if *kind == b'C' {
-                return tail.get(..end)?.try_into().ok();
+                let code: [u8; 5] = tail.get(..end)?.try_into().ok()?;
+                return code.iter().all(u8::is_ascii_alphanumeric).then_some(code);
             }
             rest = tail.get(end + 1..)?;
         }
