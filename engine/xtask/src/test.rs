@@ -1,11 +1,14 @@
 //! `cargo xtask test`: install what is missing, build, tidy, and run every test there is.
 
-use crate::{build, screen, tidy};
+use crate::{build, fuzz, screen, tidy};
 use anyhow::{Context, Result, bail};
 use portcullis_tests::install::{self, Need};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+
+/// Seconds for each fuzz target: enough to go through the seeds and a little further.
+const FUZZ_SECONDS: u32 = 3;
 
 /// Runs it. The last line is the sum over all test binaries.
 pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
@@ -33,19 +36,15 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     command
         .env("PORTCULLIS_PYTHON", &python)
         .env("PORTCULLIS_NODE", &node)
-        .env("PORTCULLIS_PROFILE", "debug")
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().context("run cargo test")?;
-    let out = child.stdout.take().context("read what cargo test prints")?;
-    let mut sums = Sums::default();
-    for line in BufReader::new(out).lines() {
-        let line = line.context("read what cargo test prints")?;
-        println!("{line}");
-        sums.add(&line);
+        .env("PORTCULLIS_PROFILE", "debug");
+    let (good, sums) = counted(command)?;
+
+    let fuzzed = fuzzed(workspace);
+    if let Err(broken) = &fuzzed {
+        eprintln!("{broken:#}");
     }
-    let status = child.wait().context("wait for cargo test")?;
     println!("\n{} passed, {} failed", sums.passed, sums.failed);
-    if !status.success() || sums.failed > 0 {
+    if !good || sums.failed > 0 {
         bail!("tests failed");
     }
     if sums.passed == 0 {
@@ -57,6 +56,33 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
             sums.ignored
         );
     }
+    fuzzed
+}
+
+/// Runs `cargo test`, shows what it prints and counts the results: whether it went well, and the sums.
+fn counted(mut command: Command) -> Result<(bool, Sums)> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("run cargo test")?;
+    let out = child.stdout.take().context("read what cargo test prints")?;
+    let mut sums = Sums::default();
+    for line in BufReader::new(out).lines() {
+        let line = line.context("read what cargo test prints")?;
+        println!("{line}");
+        sums.add(&line);
+    }
+    let status = child.wait().context("wait for cargo test")?;
+    Ok((status.success(), sums))
+}
+
+/// A few seconds of every fuzz target; says so where that cannot be.
+fn fuzzed(workspace: &Path) -> Result<()> {
+    if fuzz::has_nightly() {
+        return fuzz::every_target(workspace, FUZZ_SECONDS);
+    }
+    screen::heading("Fuzzing");
+    println!("  not run: there is no nightly toolchain (rustup toolchain install nightly)");
     Ok(())
 }
 
