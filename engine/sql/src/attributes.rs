@@ -109,6 +109,7 @@ pub(crate) fn path(reader: &mut Reader<'_>, path: &AIndirection) {
         reader.column(step);
         reader.carry("*");
         if !listed(reader, step) && !built_in(step) {
+            reader.function(step.to_owned());
             functions::unlisted(reader);
         }
     }
