@@ -19,7 +19,7 @@ pub enum Need {
     Python,
     /// Node with npm.
     Npm,
-    /// `setsid`, `setpriv`.
+    /// `setsid`, `setpriv`, `openssl`.
     Linux,
 }
 
@@ -37,7 +37,7 @@ impl Need {
                         .is_ok_and(|o| o.status.success())
             }
             Self::Npm => which("npm").is_some(),
-            Self::Linux => which("setsid").is_some() && which("setpriv").is_some(),
+            Self::Linux => ["setsid", "setpriv", "openssl"].iter().all(|p| which(p).is_some()),
         }
     }
 
@@ -48,7 +48,7 @@ impl Need {
             Self::PgBouncer => &["pgbouncer"],
             Self::Python => &["python3", "python3-venv", "python3-pip"],
             Self::Npm => &["npm"],
-            Self::Linux => &["util-linux"],
+            Self::Linux => &["util-linux", "openssl"],
         }
     }
 
@@ -59,7 +59,7 @@ impl Need {
             Self::PgBouncer => "the benches compare with it in the same run",
             Self::Python => "psycopg and asyncpg are tested through the gateway",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
-            Self::Linux => "servers run in sessions of their own",
+            Self::Linux => "servers run in sessions and with certificates of their own",
         }
     }
 }
