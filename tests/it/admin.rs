@@ -269,3 +269,53 @@ fn a_reload_swaps_policies_or_keeps_the_old_ones() -> Result<()> {
     );
     Ok(())
 }
+
+/// The shipped packs, and one that asks for an approval of the connection itself.
+fn with_connect_approval() -> Result<WorldOptions> {
+    let word = portcullis_tests::cluster::random_word();
+    let folder = std::env::temp_dir().join(format!("portcullis-{}/ask_first", &word[..12]));
+    std::fs::create_dir_all(&folder)?;
+    let pack = "package portcullis.packs.ask_first\n\nimport rego.v1\n\n\
+        approval contains {\"rule\": \"test/connect\", \"msg\": \"opens orders\", \"approver_groups\": [\"dba\"], \
+        \"ttl_seconds\": 60} if input.action == \"connect\"\n";
+    std::fs::write(folder.join("ask_first.rego"), pack)?;
+    let packs = format!(
+        "{}    - path: {}\n",
+        portcullis_tests::world::PACKS,
+        folder.display()
+    );
+    Ok(WorldOptions {
+        packs,
+        ..WorldOptions::default()
+    })
+}
+
+#[test]
+fn an_access_request_opens_the_session_once_it_is_approved() -> Result<()> {
+    let world = World::start(&with_connect_approval()?)?;
+    let (ana, bea) = (world.token(&ANA)?, world.token(&BEA)?);
+    for (verb, code, text) in [("approve", 0, "opened"), ("deny", 2, "FATAL")] {
+        let mut session = world.psql("anybody", &ana, "orders");
+        session.args(["-c", "SELECT 'opened'"]);
+        let waiting = std::thread::spawn(move || Shown::by(&mut session));
+        let id = world.gateway.pending(Duration::from_secs(15))?;
+        let own = world
+            .gateway
+            .admin_as(Some(&ana), &["approvals", verb, &id, "--reason", "mine"])?;
+        ensure!(own.code != 0, "nobody opens their own door: {}", own.all());
+        let voted = world
+            .gateway
+            .admin_as(Some(&bea), &["approvals", verb, &id, "--reason", "looked"])?;
+        ensure!(voted.code == 0, "{}", voted.all());
+        let shown = waiting
+            .join()
+            .map_err(|_| anyhow::anyhow!("psql was lost"))??;
+        ensure!(
+            shown.code == code && shown.shows(text),
+            "{verb}: {}\n{}",
+            shown.all(),
+            world.gateway.log()
+        );
+    }
+    Ok(())
+}

@@ -40,7 +40,8 @@ scenarios!(
     masking,
     recording,
     session,
-    static_login
+    static_login,
+    static_md5,
 );
 
 fn folder() -> std::path::PathBuf {

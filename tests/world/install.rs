@@ -37,7 +37,9 @@ impl Need {
                         .is_ok_and(|o| o.status.success())
             }
             Self::Npm => which("npm").is_some(),
-            Self::Linux => ["setsid", "setpriv", "openssl"].iter().all(|p| which(p).is_some()),
+            Self::Linux => ["setsid", "setpriv", "openssl"]
+                .iter()
+                .all(|p| which(p).is_some()),
         }
     }
 

@@ -191,7 +191,7 @@ fn certificate(folder: &Path) -> Result<()> {
 pub const DATA: &str = include_str!("data.yaml");
 
 /// Every shipped pack.
-const PACKS: &str = "    - builtin: access
+pub const PACKS: &str = "    - builtin: access
     - builtin: agents_read_only
     - builtin: destructive_sql
     - builtin: prod_ddl_approval
