@@ -16,7 +16,8 @@ use serde_json::{Map, Value};
 
 /// The last second that a claim may name: 2255, so that nanoseconds fit.
 const SECONDS_MAX: i64 = 9_000_000_000;
-const LOGIN_HINT: &str = "Get a fresh token from your identity provider and put it where the password goes.";
+const LOGIN_HINT: &str =
+    "Get a fresh token from your identity provider and put it where the password goes.";
 
 /// A token as it came: readable, and nothing more.
 pub(crate) struct Unverified<'a> {

@@ -6,7 +6,12 @@ use std::process::Command;
 #[test]
 fn the_program_names_its_version_and_refuses_nonsense() {
     let program = env!("CARGO_BIN_EXE_portcullis");
-    let run = |argument: &str| Command::new(program).arg(argument).output().expect("it starts");
+    let run = |argument: &str| {
+        Command::new(program)
+            .arg(argument)
+            .output()
+            .expect("it starts")
+    };
     let version = run("--version");
     assert!(version.status.success());
     let expected = concat!("portcullis ", env!("CARGO_PKG_VERSION"));
