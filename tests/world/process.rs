@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A server that is stopped when dropped: politely first, then for good.
@@ -140,13 +141,27 @@ impl Drop for Server {
     }
 }
 
-/// A port of loopback that was free a moment ago.
+/// Below the range from which the kernel takes the ports of outgoing connections: nobody is given one of
+/// these between the look and the use.
+const PORTS: std::ops::Range<u32> = 12_000..32_000;
+
+/// A port of loopback that is free, and that this process has not handed out before.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
-    Ok(listener.local_addr().context("read the port")?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let all = PORTS.end - PORTS.start;
+    // Processes that run side by side begin in different places.
+    let begin = std::process::id().wrapping_mul(7919) % all;
+    for _ in 0..all {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(PORTS.start + (begin + step) % all).context("a port")?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port of {PORTS:?} is free")
 }
 
 /// Runs a command to its end and returns what it wrote.
