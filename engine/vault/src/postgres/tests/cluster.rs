@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -40,11 +41,7 @@ impl Cluster {
             .unwrap();
         assert!(made.success(), "initdb failed");
         let certificate = certificate(&data);
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let server = command("postgres")
             .arg("-D")
@@ -226,4 +223,14 @@ fn certificate(data: &Path) -> rustls::pki_types::CertificateDer<'static> {
     own(&crt);
     own(&key);
     made.cert.der().clone()
+}
+
+/// A free port below the range that the kernel gives to outgoing connections, never twice in a process.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 3000).unwrap();
+    std::iter::repeat_with(|| 8000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 3000)
+        .take(3000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
