@@ -50,7 +50,7 @@ impl Protocol {
     }
 }
 
-/// Where in its life a statement is.
+/// What a message is: for SQL where in its life the statement is, elsewhere what carries the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Stage {
@@ -64,6 +64,18 @@ pub enum Stage {
     Execute = 3,
     /// FunctionCall: no text.
     Call = 4,
+    /// SSH `exec`: the command line as the server's shell gets it.
+    Exec = 5,
+    /// SSH shell: a line as it was typed, best effort: what the terminal makes of it may be another.
+    ShellLine = 6,
+    /// SSH `subsystem`: its name.
+    Subsystem = 7,
+    /// One SFTP operation: [`crate::call::FileOperation`] as JSON.
+    Sftp = 8,
+    /// Kubernetes: the request, [`crate::call::Call`] as JSON.
+    Request = 9,
+    /// Kubernetes `exec`: the command's words as a JSON array.
+    PodExec = 10,
 }
 
 impl Stage {
@@ -76,6 +88,12 @@ impl Stage {
             2 => Some(Self::Bind),
             3 => Some(Self::Execute),
             4 => Some(Self::Call),
+            5 => Some(Self::Exec),
+            6 => Some(Self::ShellLine),
+            7 => Some(Self::Subsystem),
+            8 => Some(Self::Sftp),
+            9 => Some(Self::Request),
+            10 => Some(Self::PodExec),
             _ => None,
         }
     }
@@ -114,7 +132,7 @@ impl<'a> Message<'a> {
         self.stage
     }
 
-    /// The text as the client sent it.
+    /// What is to be graded: SQL and command lines as the client sent them, JSON where [`Stage`] says so.
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "build")]
 pub mod build;
+pub mod call;
 mod classifier;
 pub mod facts;
 #[doc(hidden)]

@@ -88,7 +88,8 @@ pub struct Interest {
     /// `request` or `response`.
     pub direction: Direction,
     /// Maskers: `rows copy error notice notification parameter call` (response), `request` (request).
-    /// Classifiers: `query parse bind execute call`.
+    /// Classifiers: `query parse bind execute call` (postgres), `exec shell-line subsystem sftp` (ssh),
+    /// `request pod-exec` (kubernetes).
     pub kinds: Vec<String>,
     /// Maskers: column types by PostgreSQL name, by OID in digits, or `textual` (everything but
     /// booleans, floats, dates and times; types of extensions are in). Absent means all. A type left out is

@@ -4,6 +4,7 @@
 //! author mean the same thing. This crate refuses to do anything: no I/O, no async, no clock, no
 //! environment. Time is always an argument.
 
+pub mod call;
 pub mod class;
 pub mod facts;
 pub mod fault;
@@ -16,6 +17,7 @@ pub mod text;
 pub mod time;
 pub mod verdict;
 
+pub use call::{Call, CallBody, FileOperation};
 pub use class::{Class, Effect, Finding, Risk, Verbs};
 pub use facts::{Category, Facts, Object, Parse, Predicate, StatementFacts};
 pub use fault::{Blame, Fault};

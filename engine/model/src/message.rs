@@ -29,9 +29,9 @@ pub enum Protocol {
     Ssh,
 }
 
-/// Where in its life a statement is when it is judged.
+/// What a request is when it is judged: for SQL where in its life the statement is, elsewhere what carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Simple query: text, no parameters, runs at once.
     Query,
@@ -43,6 +43,47 @@ pub enum Stage {
     Execute,
     /// FunctionCall: an OID and arguments, no text.
     Call,
+    /// SSH `exec`: the command line as the server's shell gets it.
+    Exec,
+    /// SSH shell: a line as it was typed, best effort: what the terminal makes of it may be another.
+    ShellLine,
+    /// SSH `subsystem`: its name.
+    Subsystem,
+    /// One SFTP operation: [`crate::call::FileOperation`] as JSON.
+    Sftp,
+    /// Kubernetes: the request, [`crate::call::Call`] as JSON.
+    Request,
+    /// Kubernetes `exec`: the command's words as a JSON array.
+    PodExec,
+}
+
+impl Stage {
+    /// All of them, each at its number in the plugin contract. Numbers are only ever added.
+    pub const ALL: [Self; 11] = [
+        Self::Query,
+        Self::Parse,
+        Self::Bind,
+        Self::Execute,
+        Self::Call,
+        Self::Exec,
+        Self::ShellLine,
+        Self::Subsystem,
+        Self::Sftp,
+        Self::Request,
+        Self::PodExec,
+    ];
+
+    /// The protocol whose messages have it.
+    #[must_use]
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Query | Self::Parse | Self::Bind | Self::Execute | Self::Call => {
+                Protocol::Postgres
+            }
+            Self::Exec | Self::ShellLine | Self::Subsystem | Self::Sftp => Protocol::Ssh,
+            Self::Request | Self::PodExec => Protocol::Kubernetes,
+        }
+    }
 }
 
 /// A bound parameter.

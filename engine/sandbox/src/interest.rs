@@ -95,7 +95,7 @@ fn entry(world: World, declared: &Declared) -> Result<Entry, String> {
     };
     let mut kinds = 0;
     for word in &declared.kinds {
-        let (bit, direction) = kind(world, word).ok_or_else(|| unknown("kind", word))?;
+        let (bit, direction) = kind(world, protocol, word).ok_or_else(|| unknown("kind", word))?;
         if direction != declared.direction {
             return Err(format!("interest: `{word}` does not go in that direction"));
         }
@@ -109,12 +109,14 @@ fn entry(world: World, declared: &Declared) -> Result<Entry, String> {
     })
 }
 
-fn kind(world: World, word: &str) -> Option<(u32, Direction)> {
-    let names: &[&str] = match world {
-        World::Masker => &KINDS,
-        World::Classifier => &STAGES,
+fn kind(world: World, protocol: Protocol, word: &str) -> Option<(u32, Direction)> {
+    let bit = match world {
+        World::Masker => KINDS.iter().position(|name| *name == word)?,
+        World::Classifier => STAGES
+            .iter()
+            .zip(Stage::ALL)
+            .position(|(name, stage)| *name == word && stage.protocol() == protocol)?,
     };
-    let bit = names.iter().position(|name| *name == word)?;
     let direction = match world == World::Classifier || word == "request" {
         true => Direction::Request,
         false => Direction::Response,
@@ -153,7 +155,19 @@ const KINDS: [&str; 8] = [
 ];
 
 /// The names of stages, by their number in the contract.
-const STAGES: [&str; 5] = ["query", "parse", "bind", "execute", "call"];
+const STAGES: [&str; Stage::ALL.len()] = [
+    "query",
+    "parse",
+    "bind",
+    "execute",
+    "call",
+    "exec",
+    "shell-line",
+    "subsystem",
+    "sftp",
+    "request",
+    "pod-exec",
+];
 
 /// The number of a batch kind in the contract.
 pub(crate) fn kind_number(kind: BatchKind) -> u32 {
@@ -177,6 +191,12 @@ pub(crate) fn stage_number(stage: Stage) -> u32 {
         Stage::Bind => 2,
         Stage::Execute => 3,
         Stage::Call => 4,
+        Stage::Exec => 5,
+        Stage::ShellLine => 6,
+        Stage::Subsystem => 7,
+        Stage::Sftp => 8,
+        Stage::Request => 9,
+        Stage::PodExec => 10,
     }
 }
 
@@ -304,6 +324,71 @@ mod tests {
             [true, true, true, false, true]
         );
         assert_eq!(columns(rows(json!([]))), [true; 5]);
+    }
+
+    /// The two tables of this file, the words of policies and the SDK's numbers are one list.
+    #[test]
+    fn a_stage_has_one_number_and_one_name() {
+        for (at, (stage, name)) in (0..).zip(Stage::ALL.into_iter().zip(STAGES)) {
+            assert_eq!(stage_number(stage), at);
+            assert_eq!(json!(stage), json!(name));
+            let written_by_authors = portcullis_sdk::Stage::from_number(at).unwrap();
+            assert_eq!(written_by_authors as u32, at);
+            assert_eq!(format!("{written_by_authors:?}"), format!("{stage:?}"));
+        }
+        let beyond = u32::try_from(Stage::ALL.len()).unwrap();
+        assert_eq!(portcullis_sdk::Stage::from_number(beyond), None);
+    }
+
+    /// What protocol crates write, plugins read: field for field.
+    #[test]
+    fn requests_cross_the_boundary_whole() {
+        use portcullis_model::call;
+        use portcullis_sdk::call as read;
+        let call = json!({
+            "verb": "exec", "path": null, "group": "", "version": "v1", "resource": "pods", "subresource": "exec",
+            "namespace": "shop", "name": "web-0", "label_selector": "a=b", "field_selector": "c=d", "dry_run": true,
+            "content_type": "application/json", "command": ["ls", "-l"], "container": "app", "stdin": true,
+            "tty": true, "body": {"object": {"kind": "Pod"}},
+        });
+        let written: call::Call = serde_json::from_value(call.clone()).unwrap();
+        assert_eq!(json!(written), call);
+        let seen: read::Call = serde_json::from_value(call.clone()).unwrap();
+        assert_eq!(json!(seen), call);
+        let bodies = [
+            (call::CallBody::None, read::CallBody::None),
+            (call::CallBody::Opaque, read::CallBody::Opaque),
+        ];
+        for (written, seen) in bodies {
+            assert_eq!(json!(written), json!(seen));
+        }
+        let operation = json!({
+            "operation": "setstat", "path": "/a", "target": "/b", "flags": ["write"], "mode": 511, "uid": 0, "gid": 0,
+            "size": 1, "extension": "x@y",
+        });
+        let written: call::FileOperation = serde_json::from_value(operation.clone()).unwrap();
+        assert_eq!(json!(written), operation);
+        let seen: read::FileOperation = serde_json::from_value(operation.clone()).unwrap();
+        assert_eq!(json!(seen), operation);
+    }
+
+    #[test]
+    fn a_stage_of_another_protocol_is_refused() {
+        for (protocol, word, good) in [
+            ("ssh", "exec", true),
+            ("ssh", "query", false),
+            ("kubernetes", "request", true),
+            ("kubernetes", "pod-exec", true),
+            ("kubernetes", "exec", false),
+            ("postgres", "sftp", false),
+        ] {
+            let manifest = json!({
+                "api": portcullis_sdk::manifest::API, "name": "x", "version": "1.0.0", "world": "classifier",
+                "interest": [{"protocol": protocol, "direction": "request", "kinds": [word]}], "rules": [],
+            });
+            let interest = Interest::of(&serde_json::from_value(manifest).unwrap());
+            assert_eq!(interest.is_ok(), good, "{protocol} {word}");
+        }
     }
 
     #[test]

@@ -43,13 +43,7 @@ pub(super) fn protocol(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn stage(_: &mut SchemaGenerator) -> Schema {
-    words(&[
-        Stage::Query,
-        Stage::Parse,
-        Stage::Bind,
-        Stage::Execute,
-        Stage::Call,
-    ])
+    words(&Stage::ALL)
 }
 
 pub(super) fn effect(_: &mut SchemaGenerator) -> Schema {
