@@ -5,6 +5,8 @@
 //! test that passes by not running.
 
 pub mod cluster;
+#[path = "../corpus/mod.rs"]
+pub mod corpus;
 pub mod gateway;
 pub mod install;
 pub mod issuer;

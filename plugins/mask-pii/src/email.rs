@@ -47,6 +47,7 @@ pub fn around(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let top = name.rsplit(|b| *b == b'.').next()?;
     let labels = name.split(|b| *b == b'.').count();
     let fine = labels >= 2
+        && !code(bytes, start..at + 1 + length, at, top)
         && top.len() >= 2
         && top
             .iter()
@@ -55,4 +56,17 @@ pub fn around(bytes: &[u8], at: usize) -> Option<Range<usize>> {
             .split(|b| *b == b'.')
             .all(|label| !label.is_empty() && label.len() <= 63);
     fine.then_some(start..at + 1 + length)
+}
+
+/// Other things with an `@` in the middle: `git@host:path`, `icon@2x.png`, a product of matrices, a version of a package.
+fn code(bytes: &[u8], range: Range<usize>, at: usize, top: &[u8]) -> bool {
+    const FILES: [&[u8]; 12] = [
+        b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"css", b"js", b"json", b"html", b"yaml", b"service",
+    ];
+    let next = bytes.get(range.end).copied();
+    let called = matches!(next, Some(b'(' | b'['));
+    let copied = next == Some(b':') && bytes.get(range.start..at) == Some(b"git");
+    let file = FILES.iter().any(|f| f.eq_ignore_ascii_case(top));
+    let instance = bytes.get(range.start..at).is_some_and(|local| local.contains(&b'/'));
+    called || copied || file || instance && next == Some(b'/')
 }

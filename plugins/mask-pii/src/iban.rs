@@ -1,6 +1,7 @@
 //! IBANs: country, two check digits, and the length that the IBAN registry (ISO 13616) gives the country; valid when
 //! the rearranged number is 1 modulo 97 (ISO 7064).
 
+use crate::checks::mod97;
 use std::ops::Range;
 
 /// Country and length, from the registry.
@@ -14,6 +15,7 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"BE", 16),
     (b"BG", 22),
     (b"BH", 22),
+    (b"BI", 27),
     (b"BR", 29),
     (b"BY", 28),
     (b"CH", 21),
@@ -21,12 +23,14 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"CY", 28),
     (b"CZ", 24),
     (b"DE", 22),
+    (b"DJ", 27),
     (b"DK", 18),
     (b"DO", 28),
     (b"EE", 20),
     (b"EG", 29),
     (b"ES", 24),
     (b"FI", 18),
+    (b"FK", 18),
     (b"FO", 18),
     (b"FR", 27),
     (b"GB", 22),
@@ -51,15 +55,19 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"LT", 20),
     (b"LU", 20),
     (b"LV", 21),
+    (b"LY", 25),
     (b"MC", 27),
     (b"MD", 24),
     (b"ME", 22),
     (b"MK", 19),
     (b"MR", 27),
+    (b"MN", 20),
     (b"MT", 31),
     (b"MU", 30),
     (b"NL", 18),
+    (b"NI", 28),
     (b"NO", 15),
+    (b"OM", 23),
     (b"PK", 24),
     (b"PL", 28),
     (b"PS", 29),
@@ -67,12 +75,15 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"QA", 29),
     (b"RO", 24),
     (b"RS", 22),
+    (b"RU", 33),
     (b"SA", 24),
     (b"SC", 31),
+    (b"SD", 18),
     (b"SE", 24),
     (b"SI", 19),
     (b"SK", 24),
     (b"SM", 27),
+    (b"SO", 23),
     (b"ST", 25),
     (b"SV", 28),
     (b"TL", 23),
@@ -81,45 +92,40 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"UA", 29),
     (b"VA", 22),
     (b"VG", 24),
+    (b"YE", 30),
     (b"XK", 20),
 ];
 
-/// The IBAN whose check digits begin at `digits`.
-pub fn around(bytes: &[u8], digits: usize) -> Option<Range<usize>> {
-    let start = digits.checked_sub(2)?;
-    let country = bytes.get(start..digits)?;
-    if start
-        .checked_sub(1)
-        .and_then(|i| bytes.get(i))
-        .is_some_and(u8::is_ascii_alphanumeric)
-    {
+/// The IBAN that begins with the word at `start`.
+pub fn at(data: &[u8], start: usize) -> Option<Range<usize>> {
+    let head = data.get(start..start + 4)?;
+    let shaped = head[0].is_ascii_alphabetic()
+        && head[1].is_ascii_alphabetic()
+        && head[2].is_ascii_digit()
+        && head[3].is_ascii_digit();
+    if !shaped {
         return None;
     }
-    let upper = [
-        country[0].to_ascii_uppercase(),
-        country[1].to_ascii_uppercase(),
-    ];
-    let (_, length) = LENGTHS.iter().find(|(c, _)| **c == upper)?;
-    let mut plain = Vec::with_capacity(*length);
-    let mut end = start;
-    while plain.len() < *length {
-        match bytes.get(end)? {
-            b' ' if !plain.is_empty() => {}
-            byte if byte.is_ascii_alphanumeric() => plain.push(byte.to_ascii_uppercase()),
+    let country = [head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()];
+    let (_, length) = LENGTHS.iter().find(|(c, _)| **c == country)?;
+    let mut plain = [0; 34];
+    let (mut taken, mut end) = (0, start);
+    while taken < *length {
+        match data.get(end)? {
+            // One blank or dash between groups.
+            b' ' | b'-' if taken >= 4 && data[end - 1].is_ascii_alphanumeric() => {}
+            byte if byte.is_ascii_alphanumeric() => {
+                *plain.get_mut(taken)? = byte.to_ascii_uppercase();
+                taken += 1;
+            }
             _ => return None,
         }
         end += 1;
     }
-    let goes_on = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
-    (!goes_on && mod97(&plain) == 1).then_some(start..end)
-}
-
-fn mod97(iban: &[u8]) -> u32 {
-    iban.iter()
-        .skip(4)
-        .chain(iban.iter().take(4))
-        .fold(0, |rest, byte| match byte {
-            b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
-            _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
-        })
+    let goes_on = data
+        .get(end)
+        .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let plain = &plain[..taken];
+    let turned = plain[4..].iter().chain(&plain[..4]).copied();
+    (!goes_on && mod97(turned) == 1).then_some(start..end)
 }

@@ -1,123 +1,96 @@
-//! Finds personal data in responses. Anchors first (an `@`, a run of digits, two capitals before digits),
-//! validators second (Luhn and issuer range, ISO 7064 mod 97, number plans), column names as context.
+//! Finds personal data in responses. One pass makes bitmaps of digits, words, colons and dashes; validators (Luhn and
+//! issuer range, ISO 7064, national check digits, checksums of addresses) look at what stands there; column names and
+//! words nearby decide where a number alone cannot tell.
 //!
-//! It refuses to guess names and addresses: that needs a language model, which has no place in a data path.
+//! It refuses to guess names and postal addresses: that needs a language model, which has no place in a data path.
 //! Use column rules of the policy for those.
 
+mod brazil_india;
 mod card;
-mod digits;
+mod checks;
+mod config;
+mod context;
+mod crypto;
+mod date;
 mod email;
+mod europe;
+mod finder;
+mod groups;
 mod iban;
-mod ip;
+mod kinds;
+mod letters;
+mod net;
+mod numbers;
+mod passport;
 mod phone;
-mod ssn;
+mod scan;
+mod us;
 
+use config::{Config, Settings};
+use context::Words;
+use finder::Finder;
+use kinds::Kind;
 use portcullis_sdk::prelude::*;
+use scan::Maps;
 
-const EMAIL: Rule = Rule(1);
-const CARD: Rule = Rule(2);
-const IBAN: Rule = Rule(3);
-const SSN: Rule = Rule(4);
-const PHONE: Rule = Rule(5);
-const IP: Rule = Rule(6);
-
-/// What a column's name says about its values.
-#[derive(Clone, Copy, Debug, Default)]
-struct Context {
-    ssn: bool,
-    phone: bool,
-}
-
-/// The masker; it has no configuration.
+/// The masker.
 pub struct MaskPii {
-    contexts: Vec<Context>,
+    settings: Settings,
+    words: Words,
+    columns: Vec<u32>,
+    maps: Maps,
+    filler: memchr::memmem::Finder<'static>,
 }
 
 impl Masker for MaskPii {
-    type Config = NoConfig;
+    type Config = Option<Config>;
 
-    fn configure(_: NoConfig) -> Result<Self, ConfigError> {
+    fn configure(config: Option<Config>) -> Result<Self, ConfigError> {
+        let settings = config.unwrap_or_default().settings()?;
+        let words = Words::new(&settings.words).map_err(|e| ConfigError::at("/context", e))?;
         Ok(Self {
-            contexts: Vec::new(),
+            settings,
+            words,
+            columns: Vec::new(),
+            maps: Maps::default(),
+            filler: memchr::memmem::Finder::new(b"<<"),
         })
     }
 
     fn schema(&mut self, shape: &Shape) {
-        let names = shape.columns.iter().map(|c| c.name.to_ascii_lowercase());
-        self.contexts = names
-            .map(|name| Context {
-                ssn: [
-                    "ssn",
-                    "social_security",
-                    "socialsecurity",
-                    "tax_id",
-                    "taxid",
-                ]
-                .iter()
-                .any(|w| name.contains(w)),
-                phone: ["phone", "mobile", "telephone", "fax", "cell"]
-                    .iter()
-                    .any(|w| name.contains(w)),
-            })
-            .collect();
+        let said = |c: &Column| self.words.column(&c.name);
+        self.columns = shape.columns.iter().map(said).collect();
     }
 
     fn mask(&mut self, batch: &Batch<'_>, out: &mut Edits) {
-        // One search over the whole batch: most batches hold no address at all.
-        let mut at = 0;
-        while let Some(found) = batch
-            .data()
-            .get(at..)
-            .and_then(|rest| memchr::memchr(b'@', rest))
-        {
-            let offset = at + found;
-            at = offset + 1;
-            if let Some((cell, within)) = batch.locate(offset)
-                && let Some(range) = email::around(cell.bytes(), within)
-            {
-                out.entity(cell, range, EMAIL);
+        let data = batch.data();
+        self.maps.fill(data);
+        let columns: &[u32] = &self.columns;
+        let mut finder = Finder::new(batch, &self.maps, &self.settings, &self.words, columns, out);
+        for at in memchr::memchr_iter(b'@', data) {
+            if let Some(range) = email::around(data, at) {
+                finder.consider(Kind::Email, range, 90);
             }
         }
-        for cell in batch.cells() {
-            let context = self
-                .contexts
-                .get(cell.column())
-                .copied()
-                .unwrap_or_default();
-            numbers(cell, context, out);
+        let mut from = 0;
+        while let Some(found) = data.get(from..).and_then(|rest| self.filler.find(rest)) {
+            let (end, zone) = passport::around(data, from + found);
+            if let Some(range) = zone {
+                finder.consider(Kind::Passport, range, 90);
+            }
+            from = end.max(from + found + 2);
+        }
+        numbers::all(&mut finder);
+        let mut addresses = Vec::new();
+        net::v6(data, &self.maps, &mut |range| addresses.push((Kind::Ip, range)));
+        net::mac(data, &self.maps, &mut |range| addresses.push((Kind::Mac, range)));
+        for (kind, range) in addresses {
+            finder.consider(kind, range, 75);
         }
     }
 }
 
 portcullis_sdk::export_masker!(MaskPii);
-
-/// Everything that begins with a digit or a plus, and IBANs, which begin with two letters and two digits.
-fn numbers(cell: Cell<'_>, context: Context, out: &mut Edits) {
-    let bytes = cell.bytes();
-    for run in digits::runs(bytes) {
-        if let Some(range) = iban::around(bytes, run.start) {
-            out.entity(cell, range, IBAN);
-            continue;
-        }
-        if run.digits >= 12
-            && let Some(range) = card::within(bytes, &run)
-        {
-            out.entity(cell, range, CARD);
-            continue;
-        }
-        if let Some(range) = ssn::within(bytes, &run, context.ssn) {
-            out.entity(cell, range, SSN);
-            continue;
-        }
-        if let Some(range) = ip::within(bytes, &run) {
-            out.entity(cell, range, IP);
-            continue;
-        }
-        if let Some(range) = phone::within(bytes, &run, context.phone) {
-            out.entity(cell, range, PHONE);
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,49 +1,83 @@
-//! Finds secrets in responses, and in requests on their way into the record. One automaton over the prefixes of
-//! all formats runs over the whole batch; only where a prefix stands does a format's own rule look closer.
+//! Finds secrets in responses, and in requests on their way into the record. One automaton over the anchors of all formats,
+//! plain, in base64 and in hexadecimal digits, runs over the whole batch; only where an anchor stands does a format's
+//! own rule look closer.
 //!
 //! It refuses to match on entropy alone: a hash or an id in every second row would make the mask useless.
 
 mod assignment;
-mod formats;
+mod checksum;
+mod decode;
+mod format;
+mod kubernetes;
+mod lines;
+mod rules;
+mod search;
 mod structured;
+mod vendors;
+mod words;
+mod wrapped;
 
-use aho_corasick::{AhoCorasick, MatchKind};
-use formats::{FORMATS, Found};
+use lines::Lines;
+use portcullis_sdk::manifest::Manifest;
 use portcullis_sdk::prelude::*;
+use search::Search;
+use std::collections::BTreeSet;
 
-/// The masker; it has no configuration.
+/// What an operator may say: names of rules that are not wanted, as in `plugin.json`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `{"without": ["assignment"]}`.
+    pub without: Vec<String>,
+}
+
+/// The masker.
 pub struct MaskSecrets {
-    prefixes: AhoCorasick,
+    search: Search,
+    without: BTreeSet<Rule>,
+    lines: Lines,
 }
 
 impl Masker for MaskSecrets {
-    type Config = NoConfig;
+    type Config = Option<Config>;
 
-    fn configure(_: NoConfig) -> Result<Self, ConfigError> {
-        let prefixes = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .build(FORMATS.iter().map(|f| f.prefix))
-            .map_err(|e| ConfigError::at("", e.to_string()))?;
-        Ok(Self { prefixes })
+    fn configure(config: Option<Config>) -> Result<Self, ConfigError> {
+        let manifest = Manifest::parse(<Self as portcullis_sdk::Described>::MANIFEST).map_err(|e| ConfigError::at("", e))?;
+        let mut without = BTreeSet::new();
+        for (index, name) in config.unwrap_or_default().without.iter().enumerate() {
+            let rule = manifest.rules.iter().find(|r| r.name == *name).ok_or_else(|| {
+                let names: Vec<&str> = manifest.rules.iter().map(|r| r.name.as_str()).collect();
+                ConfigError::at(format!("/without/{index}"), format!("there is no rule `{name}`; there are {}", names.join(", ")))
+            })?;
+            without.insert(Rule(rule.id));
+        }
+        Ok(Self {
+            search: Search::new().map_err(|e| ConfigError::at("", e))?,
+            without,
+            lines: Lines::default(),
+        })
     }
 
     fn mask(&mut self, batch: &Batch<'_>, out: &mut Edits) {
-        for hit in self.prefixes.find_overlapping_iter(batch.data()) {
-            let Some((cell, within)) = batch.locate(hit.start()) else {
-                continue;
-            };
-            let Some(format) = FORMATS.get(hit.pattern().as_usize()) else {
-                continue;
-            };
-            if let Some(Found { range, rule }) = format.find(cell.bytes(), within) {
+        let Self {
+            search,
+            without,
+            lines,
+        } = self;
+        let mut report = |cell: Cell<'_>, range: std::ops::Range<usize>, rule: Rule| {
+            if !without.contains(&rule) {
                 match rule {
-                    formats::URL_PASSWORD | formats::ASSIGNMENT => {
-                        out.entity_without_tail(cell, range, rule)
+                    rules::URL_PASSWORD | rules::ASSIGNMENT | rules::KUBERNETES | rules::BASIC_AUTH => {
+                        out.entity_without_tail(cell, range, rule);
                     }
                     _ => out.entity(cell, range, rule),
                 }
             }
+        };
+        search.batch(batch, &mut report);
+        let held = lines.batch(batch, &mut report);
+        if held > 0 {
+            out.hold(held);
         }
     }
 }
