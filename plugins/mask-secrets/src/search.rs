@@ -45,7 +45,10 @@ fn formats() -> impl Iterator<Item = &'static Format> {
 /// Literals that are looked for inside base64 and hexadecimal digits: what is telling, and what people wrap.
 fn wrappable() -> impl Iterator<Item = &'static str> {
     let telling = vendors::all().filter(|f| f.telling()).map(|f| f.anchor);
-    telling.chain(["-----BEGIN ", "eyJhbGci", "://", "password", "secret"])
+    telling.chain([
+        "-----BEGIN ", "PRIVATE KEY", "eyJhbGci", "password", "PASSWORD", "secret", "SECRET", "_KEY=", "_TOKEN=", "postgres", "mysql://", "mongodb", "redis://",
+        "amqp://", "amqps://", "https://", "\"token\"",
+    ])
 }
 
 /// All anchors in lower case: the search does not regard case.

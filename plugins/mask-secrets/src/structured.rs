@@ -183,7 +183,12 @@ fn crypt64(b: u8) -> bool {
 /// `$2b$12$` and 53 characters.
 fn bcrypt(bytes: &[u8], at: usize) -> Option<Found> {
     let cost = bytes.get(at + 4..at + 7)?;
-    let fine = cost[..2].iter().all(u8::is_ascii_digit) && cost[2] == b'$' && run(bytes, at + 7, crypt64) == 53;
+    let fine = cost[..2].iter().all(u8::is_ascii_digit) && cost[2] == b'$' && match run(bytes, at + 7, crypt64) {
+            53 => true,
+            // A full stop behind it.
+            54 => bytes.get(at + 60) == Some(&b'.'),
+            _ => false,
+        };
     fine.then_some(())?;
     found(at..at + 60, PASSWORD_HASH)
 }

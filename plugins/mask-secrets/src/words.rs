@@ -71,9 +71,10 @@ pub fn code(text: &[u8]) -> bool {
     let path = has(b"::") || has(b"->") || text.ends_with(b"]") || text.ends_with(b"?");
     let dotted = |text: &[u8]| text.split(|b| *b == b'.').all(identifier);
     let indexed = memchr::memchr(b'[', text).is_some_and(|at| dotted(&text[..at]) && (text.ends_with(b"[") || text[at..].contains(&b']')));
-    let file = |p: &[u8]| p.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'-' | b'_' | b':'));
+    let rooted = matches!(text, [b'/', ..] | [b'.', b'/', ..] | [b'~', b'/', ..]);
+    let file = |p: &[u8]| p.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'-' | b'_' | b':') || rooted && b.is_ascii_digit());
     let slashed = text.contains(&b'/') && text.split(|b| *b == b'/').all(|p| file(p) || identifier(p));
-    path || dotted(text) || indexed || slashed || matches!(text.first(), Some(b'&' | b'@' | b'*' | b'#'))
+    path || dotted(text) || indexed || slashed || echo(text) || matches!(text.first(), Some(b'&' | b'@' | b'*' | b'#'))
 }
 
 /// A name as programs have them: words of several letters, few digits. Random letters change case and turn to digits at
@@ -84,7 +85,15 @@ fn identifier(part: &[u8]) -> bool {
     let begins = part.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
     let turn = |p: &[u8]| p[0].is_ascii_digit() != p[1].is_ascii_digit() || p[0].is_ascii_lowercase() && p[1].is_ascii_uppercase();
     let turns = part.windows(2).filter(|p| turn(p)).count();
-    plain && begins && digits * 4 <= part.len() && (turns + 1) * 3 <= part.len().max(3)
+    plain && begins && digits * 4 <= part.len() && (turns + 1) * 4 <= part.len().max(4)
+}
+
+/// A variable that is called after what it holds: `id4Token`, `newPassword2`.
+fn echo(text: &[u8]) -> bool {
+    const NAMES: [&str; 7] = ["token", "secret", "password", "apikey", "credential", "passwd", "auth_key"];
+    let plain = text.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let small = text.to_ascii_lowercase();
+    plain && text.len() <= 40 && NAMES.iter().any(|n| memchr::memmem::find(&small, n.as_bytes()).is_some())
 }
 
 /// Words and short numbers with dashes, underscores, dots or slashes between: a name, not a secret.

@@ -55,7 +55,7 @@ pub fn blob(bytes: &[u8], at: usize, wrapping: Wrapping) -> Option<Blob> {
         Wrapping::Hex => hex,
     };
     let before = run_before(bytes, at, class);
-    let start = at - before;
+    let start = lines_before(bytes, at - before, class);
     let end = at + lines(bytes, at, class);
     if end - start < 16 {
         return None;
@@ -92,4 +92,18 @@ fn lines(bytes: &[u8], at: usize, class: fn(u8) -> bool) -> usize {
         }
         length += gap;
     }
+}
+
+/// Full lines of a blob above the one that begins at `start`.
+fn lines_before(bytes: &[u8], mut start: usize, class: fn(u8) -> bool) -> usize {
+    for _ in 0..DECODED_MAX / 48 {
+        let head = &bytes[..start];
+        let gap = [b"\r\n".as_slice(), b"\\r\\n", b"\n", b"\\n"].into_iter().find(|g| head.ends_with(g)).map_or(0, <[u8]>::len);
+        let line = run_before(bytes, start - gap, class);
+        if gap == 0 || line < 48 {
+            break;
+        }
+        start -= gap + line;
+    }
+    start
 }

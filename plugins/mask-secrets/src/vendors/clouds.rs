@@ -98,7 +98,7 @@ pub const FORMATS: &[Format] = &[
     least("tskey-scim-", word, 20, CLOUD),
     least("tskey-webhook-", word, 20, CLOUD),
     // Scaleway: https://www.scaleway.com/en/docs/iam/reference-content/understanding-identifiers/
-    exactly("SCW", upper, 17, CLOUD).checked(mixed),
+    exactly("SCW", upper, 17, CLOUD),
     // Contentful: https://www.contentful.com/developers/docs/references/content-management-api/
     exactly("CFPAT-", word, 43, CLOUD),
     // Mapbox, secret tokens: https://docs.mapbox.com/accounts/guides/tokens/
