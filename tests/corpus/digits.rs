@@ -83,7 +83,15 @@ pub fn sum(digits: &str, weights: &[u64]) -> u64 {
 /// CRC-32, by a table of nibbles.
 pub fn crc32(text: &str) -> u32 {
     let table: Vec<u32> = (0..16_u32)
-        .map(|n| (0..4).fold(n, |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 }))
+        .map(|n| {
+            (0..4).fold(n, |c, _| {
+                if c & 1 == 1 {
+                    c >> 1 ^ 0xedb8_8320
+                } else {
+                    c >> 1
+                }
+            })
+        })
         .collect();
     let mut crc = u32::MAX;
     for byte in text.bytes() {

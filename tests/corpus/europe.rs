@@ -37,8 +37,19 @@ fn british(corpus: &mut Corpus, dice: &Dice) {
             break format!("{body}{check}");
         }
     };
-    let shown = if dice.below(2) == 0 { number.clone() } else { grouped(&number, &[3, 3, 4], " ") };
-    told(corpus, dice, "NHS", &["nhs_number", "NHS"], &["NHS number", "nhs_no"], &shown);
+    let shown = if dice.below(2) == 0 {
+        number.clone()
+    } else {
+        grouped(&number, &[3, 3, 4], " ")
+    };
+    told(
+        corpus,
+        dice,
+        "NHS",
+        &["nhs_number", "NHS"],
+        &["NHS number", "nhs_no"],
+        &shown,
+    );
     miss(corpus, dice, "NHS", &format!("nhs {}", spoilt(&number)));
 }
 
@@ -62,9 +73,21 @@ fn german(corpus: &mut Corpus, dice: &Dice) {
         let shown = grouped(&number, &[2, 3, 3, 3], " ");
         bare(corpus, dice, "DE_TAX_ID", "grouped", &shown);
     } else {
-        told(corpus, dice, "DE_TAX_ID", &["steuer_id", "tax_id", "idnr"], &["Steuer-ID", "IdNr", "Steueridentifikationsnummer"], &number);
+        told(
+            corpus,
+            dice,
+            "DE_TAX_ID",
+            &["steuer_id", "tax_id", "idnr"],
+            &["Steuer-ID", "IdNr", "Steueridentifikationsnummer"],
+            &number,
+        );
     }
-    miss(corpus, dice, "DE_TAX_ID", &format!("Steuer-ID {}", spoilt(&number)));
+    miss(
+        corpus,
+        dice,
+        "DE_TAX_ID",
+        &format!("Steuer-ID {}", spoilt(&number)),
+    );
 }
 
 fn french(corpus: &mut Corpus, dice: &Dice) {
@@ -73,10 +96,21 @@ fn french(corpus: &mut Corpus, dice: &Dice) {
         1 => "2B".to_owned(),
         _ => format!("{:02}", dice.between(1, 95)),
     };
-    let body = format!("{}{:02}{:02}{department}{:03}{:03}", dice.between(1, 2), dice.below(100), dice.between(1, 12), dice.between(1, 990), dice.between(1, 999));
+    let body = format!(
+        "{}{:02}{:02}{department}{:03}{:03}",
+        dice.between(1, 2),
+        dice.below(100),
+        dice.between(1, 12),
+        dice.between(1, 990),
+        dice.between(1, 999)
+    );
     let plain = body.replace("2A", "19").replace("2B", "18");
     let number = format!("{body}{:02}", 97 - remainder(&plain, 97));
-    let shown = if dice.below(2) == 0 { number.clone() } else { grouped(&number, &[1, 2, 2, 2, 3, 3, 2], " ") };
+    let shown = if dice.below(2) == 0 {
+        number.clone()
+    } else {
+        grouped(&number, &[1, 2, 2, 2, 3, 3, 2], " ")
+    };
     bare(corpus, dice, "NIR", "NIR", &shown);
     miss(corpus, dice, "NIR", &spoilt(&number));
     miss(corpus, dice, "NIR", &format!("3{}", &number[1..]));
@@ -95,25 +129,56 @@ fn spanish(corpus: &mut Corpus, dice: &Dice) {
     };
     let at = remainder(&value, 23) as usize;
     let letter = &letters[at..=at];
-    let dash = if text.starts_with(|c: char| c.is_ascii_digit()) { dice.pick(&["", "-"]) } else { "" };
+    let dash = if text.starts_with(|c: char| c.is_ascii_digit()) {
+        dice.pick(&["", "-"])
+    } else {
+        ""
+    };
     let shown = format!("{text}{dash}{letter}");
     bare(corpus, dice, "DNI", "DNI or NIE", &shown);
     let other = (at + 1) % 23;
-    miss(corpus, dice, "DNI", &format!("{text}{}", &letters[other..=other]));
+    miss(
+        corpus,
+        dice,
+        "DNI",
+        &format!("{text}{}", &letters[other..=other]),
+    );
 }
 
 fn italian(corpus: &mut Corpus, dice: &Dice) {
     let consonants = "BCDFGLMNPRSTVZ";
     let day = dice.between(1, 28) + 40 * dice.below(2);
-    let body = format!("{}{}{:02}{}{day:02}{}{:03}", dice.text(consonants, 3), dice.text(consonants, 3), dice.below(100), dice.text("ABCDEHLMPRST", 1), dice.text("ABCDEFGHIL", 1), dice.between(1, 999));
+    let body = format!(
+        "{}{}{:02}{}{day:02}{}{:03}",
+        dice.text(consonants, 3),
+        dice.text(consonants, 3),
+        dice.below(100),
+        dice.text("ABCDEHLMPRST", 1),
+        dice.text("ABCDEFGHIL", 1),
+        dice.between(1, 999)
+    );
     let odd = |c: char| -> usize {
         let table = "BAFHJNPRTVBAFHJNPRTVCESULDGIMOQKWZYX";
         // Digits first, then letters; values are places in the alphabet of odd places.
-        let at = if c.is_ascii_digit() { c as usize - 48 } else { c as usize - 55 };
+        let at = if c.is_ascii_digit() {
+            c as usize - 48
+        } else {
+            c as usize - 55
+        };
         table.as_bytes()[at] as usize - 65
     };
-    let even = |c: char| if c.is_ascii_digit() { c as usize - 48 } else { c as usize - 65 };
-    let total: usize = body.chars().enumerate().map(|(i, c)| if i % 2 == 0 { odd(c) } else { even(c) }).sum();
+    let even = |c: char| {
+        if c.is_ascii_digit() {
+            c as usize - 48
+        } else {
+            c as usize - 65
+        }
+    };
+    let total: usize = body
+        .chars()
+        .enumerate()
+        .map(|(i, c)| if i % 2 == 0 { odd(c) } else { even(c) })
+        .sum();
     let check = (b'A' + (total % 26) as u8) as char;
     let shown = format!("{body}{check}");
     bare(corpus, dice, "CODICE_FISCALE", "codice fiscale", &shown);
@@ -129,13 +194,32 @@ fn dutch_and_polish(corpus: &mut Corpus, dice: &Dice) {
             break format!("{body}{check}");
         }
     };
-    told(corpus, dice, "BSN", &["bsn", "BSN_nr"], &["BSN", "burgerservicenummer"], &number);
+    told(
+        corpus,
+        dice,
+        "BSN",
+        &["bsn", "BSN_nr"],
+        &["BSN", "burgerservicenummer"],
+        &number,
+    );
     miss(corpus, dice, "BSN", &format!("BSN {}", spoilt(&number)));
     let (month, day) = (dice.between(1, 12), dice.between(1, 28));
     let century = 20 * dice.below(2);
-    let body = format!("{:02}{:02}{day:02}{}", dice.below(100), month + century, dice.digits(4));
+    let body = format!(
+        "{:02}{:02}{day:02}{}",
+        dice.below(100),
+        month + century,
+        dice.digits(4)
+    );
     let check = (10 - sum(&body, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10) % 10;
     let number = format!("{body}{check}");
-    told(corpus, dice, "PESEL", &["pesel", "nr_pesel"], &["PESEL", "numer PESEL"], &number);
+    told(
+        corpus,
+        dice,
+        "PESEL",
+        &["pesel", "nr_pesel"],
+        &["PESEL", "numer PESEL"],
+        &number,
+    );
     miss(corpus, dice, "PESEL", &format!("PESEL {}", spoilt(&number)));
 }

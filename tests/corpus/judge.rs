@@ -21,16 +21,33 @@ pub struct Bar {
 pub type Detector<'a> = dyn FnMut(&[(String, String)]) -> Vec<Finds> + 'a;
 
 /// Values and near misses, by entity or by kind: the table, and what falls short.
-pub fn corpus(title: &str, corpus: &Corpus, by_kind: bool, bar: Bar, detect: &mut Detector<'_>) -> (String, Vec<String>) {
+pub fn corpus(
+    title: &str,
+    corpus: &Corpus,
+    by_kind: bool,
+    bar: Bar,
+    detect: &mut Detector<'_>,
+) -> (String, Vec<String>) {
     let mut scores: BTreeMap<String, Score> = BTreeMap::new();
-    let name = |case: &Case| if by_kind { case.kind.clone() } else { case.entity.to_owned() };
+    let name = |case: &Case| {
+        if by_kind {
+            case.kind.clone()
+        } else {
+            case.entity.to_owned()
+        }
+    };
     for (case, finds) in looked_at(&corpus.positives, detect) {
         let score = scores.entry(name(case)).or_default();
-        let hit = finds.iter().any(|(entity, text)| entity == case.entity && text.contains(&case.value));
+        let hit = finds
+            .iter()
+            .any(|(entity, text)| entity == case.entity && text.contains(&case.value));
         score.positives += 1;
         score.found += usize::from(hit);
         if !hit && score.examples.len() < 4 {
-            score.examples.push(format!("missed in {}: {:?} (wanted {:?}, found {finds:?})", case.column, case.text, case.value));
+            score.examples.push(format!(
+                "missed in {}: {:?} (wanted {:?}, found {finds:?})",
+                case.column, case.text, case.value
+            ));
         }
     }
     for (case, finds) in looked_at(&corpus.misses, detect) {
@@ -39,24 +56,48 @@ pub fn corpus(title: &str, corpus: &Corpus, by_kind: bool, bar: Bar, detect: &mu
         score.misses += 1;
         score.left += usize::from(!wrong);
         if wrong && score.examples.len() < 8 {
-            score.examples.push(format!("wrong in {}: {:?} (found {finds:?})", case.column, case.text));
+            score.examples.push(format!(
+                "wrong in {}: {:?} (found {finds:?})",
+                case.column, case.text
+            ));
         }
     }
     let mut short = Vec::new();
     for (name, score) in &scores {
         if score.recall() < bar.recall && score.positives > 0 || score.left < score.misses {
-            short.push(format!("{name}: recall {:.4}, {} near misses found\n  {}", score.recall(), score.misses - score.left, score.examples.join("\n  ")));
+            short.push(format!(
+                "{name}: recall {:.4}, {} near misses found\n  {}",
+                score.recall(),
+                score.misses - score.left,
+                score.examples.join("\n  ")
+            ));
         }
     }
     (table(title, &scores), short)
 }
 
 /// Clean text, by corpus: the table, and everything that was found.
-pub fn clean(title: &str, corpora: &[(&'static str, Vec<String>)], detect: &mut Detector<'_>) -> (String, Vec<String>) {
-    let mut text = format!("\n{title:<24} {:>9} {:>9} {:>9}\n", "lines", "bytes", "found");
+pub fn clean(
+    title: &str,
+    corpora: &[(&'static str, Vec<String>)],
+    detect: &mut Detector<'_>,
+) -> (String, Vec<String>) {
+    let mut text = format!(
+        "\n{title:<24} {:>9} {:>9} {:>9}\n",
+        "lines", "bytes", "found"
+    );
     let mut wrong = Vec::new();
     for (name, lines) in corpora {
-        let cells: Vec<Case> = lines.iter().map(|l| Case { entity: "", kind: String::new(), column: "note".to_owned(), text: l.clone(), value: String::new() }).collect();
+        let cells: Vec<Case> = lines
+            .iter()
+            .map(|l| Case {
+                entity: "",
+                kind: String::new(),
+                column: "note".to_owned(),
+                text: l.clone(),
+                value: String::new(),
+            })
+            .collect();
         let mut count = 0;
         for (case, finds) in looked_at(&cells, detect) {
             count += finds.len();
@@ -65,7 +106,10 @@ pub fn clean(title: &str, corpora: &[(&'static str, Vec<String>)], detect: &mut 
             }
         }
         let bytes: usize = lines.iter().map(String::len).sum();
-        text.push_str(&format!("{name:<24} {:>9} {bytes:>9} {count:>9}\n", lines.len()));
+        text.push_str(&format!(
+            "{name:<24} {:>9} {bytes:>9} {count:>9}\n",
+            lines.len()
+        ));
     }
     (text, wrong)
 }
@@ -73,9 +117,16 @@ pub fn clean(title: &str, corpora: &[(&'static str, Vec<String>)], detect: &mut 
 fn looked_at<'c>(cases: &'c [Case], detect: &mut Detector<'_>) -> Vec<(&'c Case, Finds)> {
     let mut all = Vec::with_capacity(cases.len());
     for batch in cases.chunks(BATCH) {
-        let cells: Vec<(String, String)> = batch.iter().map(|c| (c.column.clone(), c.text.clone())).collect();
+        let cells: Vec<(String, String)> = batch
+            .iter()
+            .map(|c| (c.column.clone(), c.text.clone()))
+            .collect();
         let finds = detect(&cells);
-        assert_eq!(finds.len(), batch.len(), "a detector answers for every cell");
+        assert_eq!(
+            finds.len(),
+            batch.len(),
+            "a detector answers for every cell"
+        );
         all.extend(batch.iter().zip(finds));
     }
     all

@@ -60,8 +60,21 @@ pub(super) fn lines(dice: &Dice, count: usize) -> Vec<String> {
                 line.push_str(dice.pick(&[" ", " ", " ", " ", ", ", "; ", " - "]));
             }
             // A number right behind the word for a telephone would be a telephone number.
-            let after = line.trim_end_matches([' ', ',', ';', '-']).rsplit(' ').next().unwrap_or_default();
-            let telephone = ["phone", "call", "Telefon", "téléphone", "teléfono", "telefono", "telefon"].contains(&after);
+            let after = line
+                .trim_end_matches([' ', ',', ';', '-'])
+                .rsplit(' ')
+                .next()
+                .unwrap_or_default();
+            let telephone = [
+                "phone",
+                "call",
+                "Telefon",
+                "téléphone",
+                "teléfono",
+                "telefono",
+                "telefon",
+            ]
+            .contains(&after);
             match dice.below(12) + 2 * u64::from(telephone) {
                 0 => line.push_str(&dice.between(1, 9999).to_string()),
                 1 => line.push_str(&format!("{},{:02}", dice.below(1000), dice.below(100))),

@@ -21,6 +21,7 @@ cargo xtask COMMAND
   demo [--exit]      build everything, start a throw-away world, and show the main job with real psql;
                      stays up to be tried by hand, --exit ends it (exit code 1 if any step fell short)
   test [FILTER]      install what is missing, build plugins, check the house rules, run every test
+  test corpus        the detectors alone: recall, near misses and clean text, as tables
   bench [NAME]       the figures, as ratios beside direct and PgBouncer in one run; writes
                      tests/bench/results.md
   fuzz [--seconds N] every fuzz target for N seconds (default 5); needs a nightly toolchain

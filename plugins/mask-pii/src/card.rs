@@ -31,7 +31,7 @@ fn printed(run: &Run<'_>, first: usize, last: usize) -> Option<u8> {
     }
     let window = last + 1 - first;
     let embossed = |lengths: &&[usize]| lengths.len() == window && run.shaped(first, lengths);
-    if EMBOSSED.iter().any(|l| embossed(&l)) {
+    if EMBOSSED.iter().any(embossed) {
         return Some(85);
     }
     // Somebody's own grouping, where nothing else belongs to the run.

@@ -65,7 +65,10 @@ impl Config {
 fn known(at: &str, name: &str) -> Result<Kind, ConfigError> {
     Kind::named(name).ok_or_else(|| {
         let all: Vec<&str> = ALL.iter().map(|k| k.entity()).collect();
-        ConfigError::at(at, format!("there is no entity `{name}`; there are {}", all.join(", ")))
+        ConfigError::at(
+            at,
+            format!("there is no entity `{name}`; there are {}", all.join(", ")),
+        )
     })
 }
 

@@ -93,8 +93,14 @@ impl Words {
             let Some(said) = self.said.get(hit.pattern().as_usize()) else {
                 continue;
             };
-            if begins(text, hit.start()) && (hit.end() - hit.start() > SHORT || ends(text, hit.end())) {
-                let far = if close(hit.start(), hit.end()) { 0 } else { LOOSE };
+            if begins(text, hit.start())
+                && (hit.end() - hit.start() > SHORT || ends(text, hit.end()))
+            {
+                let far = if close(hit.start(), hit.end()) {
+                    0
+                } else {
+                    LOOSE
+                };
                 all.raise |= said.raise & !far;
                 all.lower |= said.lower;
             }
@@ -108,7 +114,8 @@ fn begins(text: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).and_then(|i| text.get(i)) else {
         return true;
     };
-    !letter(*before) || before.is_ascii_lowercase() && text.get(at).is_some_and(u8::is_ascii_uppercase)
+    !letter(*before)
+        || before.is_ascii_lowercase() && text.get(at).is_some_and(u8::is_ascii_uppercase)
 }
 
 fn ends(text: &[u8], at: usize) -> bool {
@@ -125,7 +132,9 @@ fn ends(text: &[u8], at: usize) -> bool {
 
 /// Nothing but a few characters between a word and a number, no end of a clause, and no other word but `number`.
 fn close(between: &[u8], most: usize) -> bool {
-    const LINKS: [&[u8]; 8] = [b"no", b"nr", b"num", b"number", b"is", b"nummer", b"s", b"numer"];
+    const LINKS: [&[u8]; 8] = [
+        b"no", b"nr", b"num", b"number", b"is", b"nummer", b"s", b"numer",
+    ];
     let clause = between.iter().any(|b| matches!(b, b',' | b';' | b'\n'));
     let words = between.split(|b| !letter(*b)).filter(|w| !w.is_empty());
     let mut words = words.filter(|w| !LINKS.iter().any(|l| l.eq_ignore_ascii_case(w)));
@@ -144,22 +153,35 @@ mod tests {
     fn words_are_found_where_words_begin() {
         let words = Words::new(&BTreeMap::new()).unwrap();
         let column = |name: &str, kind: Kind| words.column(name) & kind.bit() != 0;
-        for name in ["phone", "customer_phone", "phoneNumber", "homeTel", "TEL", "tel_no", "Mobile"] {
+        for name in [
+            "phone",
+            "customer_phone",
+            "phoneNumber",
+            "homeTel",
+            "TEL",
+            "tel_no",
+            "Mobile",
+        ] {
             assert!(column(name, Kind::Phone), "{name}");
         }
         for name in ["hotel", "telnet", "microphone_model", "title"] {
             assert!(!column(name, Kind::Phone), "{name}");
         }
-        assert!(column("date_of_birth", Kind::Birthdate) && column("Geburtsdatum", Kind::Birthdate));
+        assert!(
+            column("date_of_birth", Kind::Birthdate) && column("Geburtsdatum", Kind::Birthdate)
+        );
         assert!(!column("version", Kind::Ip) && column("client_ip", Kind::Ip));
     }
 
     #[test]
     fn text_counts_up_to_the_cell_s_end() {
         let words = Words::new(&BTreeMap::new()).unwrap();
-        let text = b"ssn\0123456789 (ssn)\0";
+        let text = b"ssn\x00123456789 (ssn)\x00";
         let said = words.around(text, 4, 13);
         assert!(said.raise & Kind::Ssn.bit() != 0);
-        assert_eq!(words.around(b"ssn\0123456789\0ssn", 4, 13), Said::default());
+        assert_eq!(
+            words.around(b"ssn\x00123456789\x00ssn", 4, 13),
+            Said::default()
+        );
     }
 }

@@ -12,11 +12,10 @@ const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 pub fn score(word: &[u8]) -> Option<u8> {
     match word {
         [b'0', b'x' | b'X', digits @ ..] if digits.len() == 40 => ethereum(digits),
-        [b'1' | b'3' | b'L' | b'M' | b'D' | b'A' | b'9' | b'm' | b'n' | b'2' | b'T', ..]
-            if (26..=35).contains(&word.len()) =>
-        {
-            base58check(word).then_some(95)
-        }
+        [
+            b'1' | b'3' | b'L' | b'M' | b'D' | b'A' | b'9' | b'm' | b'n' | b'2' | b'T',
+            ..,
+        ] if (26..=35).contains(&word.len()) => base58check(word).then_some(95),
         _ if (14..=90).contains(&word.len()) => bech32(word).then_some(95),
         _ => None,
     }
@@ -57,7 +56,10 @@ fn base58check(word: &[u8]) -> bool {
         }
     }
     // Bitcoin, its test network, Litecoin, Dogecoin, Tron.
-    let known = matches!(bytes[0], 0x00 | 0x05 | 0x6f | 0xc4 | 0x30 | 0x32 | 0x1e | 0x16 | 0x41);
+    let known = matches!(
+        bytes[0],
+        0x00 | 0x05 | 0x6f | 0xc4 | 0x30 | 0x32 | 0x1e | 0x16 | 0x41
+    );
     let hash = Sha256::digest(Sha256::digest(&bytes[..21]));
     known && hash[..4] == bytes[21..]
 }
@@ -65,14 +67,23 @@ fn base58check(word: &[u8]) -> bool {
 /// A known prefix, and the polynomial's constant of BIP 173 or BIP 350.
 fn bech32(word: &[u8]) -> bool {
     let known = [b"bc1".as_slice(), b"tb1", b"ltc1", b"bcrt1"];
-    let Some(prefix) = known.iter().find(|p| word.len() > p.len() && word[..p.len()].eq_ignore_ascii_case(p)) else {
+    let Some(prefix) = known
+        .iter()
+        .find(|p| word.len() > p.len() && word[..p.len()].eq_ignore_ascii_case(p))
+    else {
         return false;
     };
     let mixed = word.iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
     let human = &prefix[..prefix.len() - 1];
     let mut sum = 1_u32;
     let mut feed = |value: u32| {
-        const TERMS: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+        const TERMS: [u32; 5] = [
+            0x3b6a_57b2,
+            0x2650_8e6d,
+            0x1ea1_19fa,
+            0x3d42_33dd,
+            0x2a14_62b3,
+        ];
         let top = sum >> 25;
         sum = (sum & 0x1ff_ffff) << 5 ^ value;
         for (bit, term) in TERMS.iter().enumerate() {
@@ -113,6 +124,9 @@ mod tests {
             wrong.swap(right.len() - 1, right.len() - 3);
             assert_eq!(score(&wrong), None, "{right}");
         }
-        assert_eq!(score(b"0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"), Some(35));
+        assert_eq!(
+            score(b"0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"),
+            Some(35)
+        );
     }
 }

@@ -19,7 +19,12 @@ pub fn numeric(run: &Run<'_>, first: usize, last: usize) -> Option<u8> {
             let n = run.digits(first);
             (number(&n[..4]), number(&n[4..6]), number(&n[6..]))
         }
-        2 if [b'-', b'/', b'.', b' '].iter().any(|by| run.joined(first, last, *by)) => (part(0), part(1), part(2)),
+        2 if [b'-', b'/', b'.', b' ']
+            .iter()
+            .any(|by| run.joined(first, last, *by)) =>
+        {
+            (part(0), part(1), part(2))
+        }
         2 if run.gap(first) == b". " && run.gap(first + 1) == b". " => (part(0), part(1), part(2)),
         _ => return None,
     };
@@ -31,7 +36,11 @@ pub fn numeric(run: &Run<'_>, first: usize, last: usize) -> Option<u8> {
         (1 | 2, 2) => is_date(full(c), b, a) || is_date(full(c), a, b),
         _ => false,
     };
-    let year = if matches!(lengths.0, 4 | 8) { a } else { full(c) };
+    let year = if matches!(lengths.0, 4 | 8) {
+        a
+    } else {
+        full(c)
+    };
     (fine && year >= FIRST_YEAR).then_some(SCORE)
 }
 
@@ -92,13 +101,74 @@ fn day(word: &[u8]) -> bool {
 }
 
 fn month(word: &[u8]) -> bool {
-    const MONTHS: [&str; 64] = [
-        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "january", "february",
-        "march", "april", "june", "july", "august", "september", "october", "november", "december", "januar", "februar",
-        "märz", "mai", "juni", "juli", "oktober", "dezember", "janvier", "février", "mars", "avril", "juin", "juillet",
-        "août", "septembre", "octobre", "novembre", "décembre", "enero", "febrero", "marzo", "abril", "mayo", "junio",
-        "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre", "gennaio", "febbraio", "aprile", "maggio",
-        "giugno", "luglio", "settembre", "ottobre", "dicembre",
-    ];
-    MONTHS.iter().any(|m| m.as_bytes().eq_ignore_ascii_case(word))
+    MONTHS
+        .iter()
+        .any(|m| m.as_bytes().eq_ignore_ascii_case(word))
 }
+
+const MONTHS: [&str; 64] = [
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "sept",
+    "oct",
+    "nov",
+    "dec",
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+];

@@ -61,12 +61,15 @@ pub fn around(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 /// Other things with an `@` in the middle: `git@host:path`, `icon@2x.png`, a product of matrices, a version of a package.
 fn code(bytes: &[u8], range: Range<usize>, at: usize, top: &[u8]) -> bool {
     const FILES: [&[u8]; 12] = [
-        b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"css", b"js", b"json", b"html", b"yaml", b"service",
+        b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"css", b"js", b"json", b"html", b"yaml",
+        b"service",
     ];
     let next = bytes.get(range.end).copied();
     let called = matches!(next, Some(b'(' | b'['));
     let copied = next == Some(b':') && bytes.get(range.start..at) == Some(b"git");
     let file = FILES.iter().any(|f| f.eq_ignore_ascii_case(top));
-    let instance = bytes.get(range.start..at).is_some_and(|local| local.contains(&b'/'));
+    let instance = bytes
+        .get(range.start..at)
+        .is_some_and(|local| local.contains(&b'/'));
     called || copied || file || instance && next == Some(b'/')
 }

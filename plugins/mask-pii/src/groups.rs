@@ -168,11 +168,12 @@ pub fn free(data: &[u8], range: &Range<usize>) -> bool {
             .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
     };
     let digit = |at: usize| data.get(at).is_some_and(u8::is_ascii_digit);
-    let before = range.start.checked_sub(1);
     let dotted = |dot: usize| matches!(data.get(dot), Some(b'.'));
-    let left = before.is_none_or(|at| {
-        !word(at) && !(dotted(at) && at.checked_sub(1).is_some_and(digit))
-    });
-    let right = !word(range.end) && !(dotted(range.end) && digit(range.end + 1));
-    left && right
+    let fraction = |dot: usize| dotted(dot) && dot.checked_sub(1).is_some_and(digit);
+    let left = match range.start.checked_sub(1) {
+        Some(at) => !word(at) && !fraction(at),
+        None => true,
+    };
+    let goes_on = dotted(range.end) && digit(range.end + 1);
+    left && !word(range.end) && !goes_on
 }

@@ -43,7 +43,9 @@ macro_rules! kinds {
     };
 }
 
-const ID_WORDS: &[&str] = &["version", "release", "build", "sha", "commit", "revision", "isbn"];
+const ID_WORDS: &[&str] = &[
+    "version", "release", "build", "sha", "commit", "revision", "isbn",
+];
 
 kinds! {
     /// RFC 5321.

@@ -27,13 +27,23 @@ fn nino(word: &[u8]) -> Option<(Kind, u8)> {
     }
     nino_letters(letters, suffix).then(|| {
         let upper = letters[0].is_ascii_uppercase() && letters[1].is_ascii_uppercase();
-        (Kind::Nino, if upper && suffix.is_ascii_uppercase() { 65 } else { 40 })
+        (
+            Kind::Nino,
+            if upper && suffix.is_ascii_uppercase() {
+                65
+            } else {
+                40
+            },
+        )
     })
 }
 
 /// The letters of a NINO.
 pub fn nino_letters(letters: &[u8], suffix: u8) -> bool {
-    let pair = [letters[0].to_ascii_uppercase(), letters[1].to_ascii_uppercase()];
+    let pair = [
+        letters[0].to_ascii_uppercase(),
+        letters[1].to_ascii_uppercase(),
+    ];
     const NEVER: [&[u8; 2]; 7] = [b"BG", b"GB", b"KN", b"NK", b"NT", b"TN", b"ZZ"];
     pair[0].is_ascii_uppercase()
         && pair[1].is_ascii_uppercase()
@@ -87,7 +97,8 @@ fn italian(word: &[u8]) -> Option<(Kind, u8)> {
         _ => b"LMNPQRSTUV".iter().position(|l| *l == b).map(|n| n as u8),
     };
     let letters = [0, 1, 2, 3, 4, 5, 8, 11, 15];
-    if !letters.iter().all(|i| text[*i].is_ascii_uppercase()) || !b"ABCDEHLMPRST".contains(&text[8]) {
+    if !letters.iter().all(|i| text[*i].is_ascii_uppercase()) || !b"ABCDEHLMPRST".contains(&text[8])
+    {
         return None;
     }
     let day = digit(text[9])? * 10 + digit(text[10])?;
@@ -96,14 +107,23 @@ fn italian(word: &[u8]) -> Option<(Kind, u8)> {
         return None;
     }
     const ODD: [u8; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
     ];
     let sum: u32 = text[..15]
         .iter()
         .enumerate()
         .map(|(i, b)| {
-            let value = if b.is_ascii_digit() { b - b'0' } else { b - b'A' };
-            u32::from(if i % 2 == 0 { ODD[usize::from(value)] } else { value })
+            let value = if b.is_ascii_digit() {
+                b - b'0'
+            } else {
+                b - b'A'
+            };
+            u32::from(if i % 2 == 0 {
+                ODD[usize::from(value)]
+            } else {
+                value
+            })
         })
         .sum();
     let right = sum % 26 == u32::from(text[15] - b'A');

@@ -30,13 +30,15 @@ use config::{Config, Settings};
 use context::Words;
 use finder::Finder;
 use kinds::Kind;
-use portcullis_sdk::prelude::*;
+use portcullis_sdk::{BatchKind, prelude::*};
 use scan::Maps;
 
 /// The masker.
 pub struct MaskPii {
     settings: Settings,
     words: Words,
+    /// The shape that was told last, and what the names of its columns say.
+    shape: u32,
     columns: Vec<u32>,
     maps: Maps,
     filler: memchr::memmem::Finder<'static>,
@@ -51,6 +53,7 @@ impl Masker for MaskPii {
         Ok(Self {
             settings,
             words,
+            shape: Shape::NONE,
             columns: Vec::new(),
             maps: Maps::default(),
             filler: memchr::memmem::Finder::new(b"<<"),
@@ -58,6 +61,7 @@ impl Masker for MaskPii {
     }
 
     fn schema(&mut self, shape: &Shape) {
+        self.shape = shape.serial;
         let said = |c: &Column| self.words.column(&c.name);
         self.columns = shape.columns.iter().map(said).collect();
     }
@@ -65,7 +69,11 @@ impl Masker for MaskPii {
     fn mask(&mut self, batch: &Batch<'_>, out: &mut Edits) {
         let data = batch.data();
         self.maps.fill(data);
-        let columns: &[u32] = &self.columns;
+        // What has no columns of its own must not be taken for what came before.
+        let columns = match batch.shape().serial == self.shape {
+            true => self.columns.as_slice(),
+            false => &[],
+        };
         let mut finder = Finder::new(batch, &self.maps, &self.settings, &self.words, columns, out);
         for at in memchr::memchr_iter(b'@', data) {
             if let Some(range) = email::around(data, at) {
@@ -82,15 +90,31 @@ impl Masker for MaskPii {
         }
         numbers::all(&mut finder);
         let mut addresses = Vec::new();
-        net::v6(data, &self.maps, &mut |range| addresses.push((Kind::Ip, range)));
-        net::mac(data, &self.maps, &mut |range| addresses.push((Kind::Mac, range)));
+        net::v6(data, &self.maps, &mut |range| {
+            addresses.push((Kind::Ip, range))
+        });
+        net::mac(data, &self.maps, &mut |range| {
+            addresses.push((Kind::Mac, range))
+        });
         for (kind, range) in addresses {
             finder.consider(kind, range, 75);
+        }
+        if batch.kind() == BatchKind::Stream {
+            out.hold(unfinished(data));
         }
     }
 }
 
 portcullis_sdk::export_masker!(MaskPii);
+
+/// The last line of a stream, until its end is there: a number may go on, and words count up to the line's begin. A line
+/// that is longer than may be held goes as it is.
+fn unfinished(data: &[u8]) -> usize {
+    const HELD_MAX: usize = 4096;
+    let text = data.strip_suffix(&[0]).unwrap_or(data);
+    let line = memchr::memrchr(b'\n', text).map_or(text.len(), |at| text.len() - at - 1);
+    if line > HELD_MAX { 0 } else { line }
+}
 
 #[cfg(test)]
 mod tests;

@@ -48,7 +48,10 @@ fn word(finder: &mut Finder<'_, '_>, start: usize, end: usize) {
     if text.len() < 4 {
         return;
     }
-    if text[1].is_ascii_alphabetic() && text[2].is_ascii_digit() && let Some(range) = iban::at(data, start) {
+    if text[1].is_ascii_alphabetic()
+        && text[2].is_ascii_digit()
+        && let Some(range) = iban::at(data, start)
+    {
         finder.consider(Kind::Iban, range, 95);
     }
     let range = start..end;
@@ -83,7 +86,8 @@ fn number(finder: &mut Finder<'_, '_>, start: usize, end: usize) -> usize {
     let mut phones = 0;
     for first in 0..run.len() {
         windows(finder, &run, first);
-        if first >= phones && finder.wants(Kind::Phone, 75)
+        if first >= phones
+            && finder.wants(Kind::Phone, 75)
             && let Some(number) = phone::at(finder.data, &run, first)
         {
             phones = number.last + 1;
@@ -156,11 +160,17 @@ fn window(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize, last: usize,
             finder.consider(kind, range.clone(), score);
         }
     }
-    if digits <= 15 && first == 0 && last + 1 == run.len() && finder.wants(Kind::Phone, 30)
+    if digits <= 15
+        && first == 0
+        && last + 1 == run.len()
+        && finder.wants(Kind::Phone, 30)
         && let Some(score) = phone::national(run, first, last)
         && run.apart(first, last)
     {
-        let open = range.start.checked_sub(1).filter(|i| matches!(finder.data[*i], b'(' | b'+'));
+        let open = range
+            .start
+            .checked_sub(1)
+            .filter(|i| matches!(finder.data[*i], b'(' | b'+'));
         finder.consider(Kind::Phone, open.unwrap_or(range.start)..range.end, score);
     }
 }
@@ -188,28 +198,42 @@ fn corner(finder: &mut Finder<'_, '_>, run: &Run<'_>) {
     let last = run.len() - 1;
     let range = run.range(0, last);
     let letter = |at: usize| data.get(at).is_some_and(u8::is_ascii_alphabetic);
-    let wordy = |at: usize| data.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let wordy = |at: usize| {
+        data.get(at)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    };
     let end = range.end;
     let suffix = matches!(data.get(end), Some(b'-' | b' ')) && letter(end + 1) && !wordy(end + 2);
     if suffix && run.length(last) == 8 && letters::dni_letter(0, run.digits(last), data[end + 1]) {
         let range = run.range(last, last).start..end + 2;
-        let score = if data[end] == b'-' && data[end + 1].is_ascii_uppercase() { 65 } else { 35 };
+        let score = if data[end] == b'-' && data[end + 1].is_ascii_uppercase() {
+            65
+        } else {
+            35
+        };
         if free(data, &range) {
             finder.consider(Kind::Dni, range, score);
         }
     }
     let pairs = last == 2 && run.shaped(0, &[2, 2, 2]) && run.evenly(0, 2);
     let start = range.start;
-    let front = start >= 3 && matches!(data[start - 1], b' ' | b'-') && letter(start - 2) && letter(start - 3)
+    let front = start >= 3
+        && matches!(data[start - 1], b' ' | b'-')
+        && letter(start - 2)
+        && letter(start - 3)
         && !(start >= 4 && wordy(start - 4));
-    if (pairs || last == 0 && run.length(0) == 6) && suffix && front
+    if (pairs || last == 0 && run.length(0) == 6)
+        && suffix
+        && front
         && letters::nino_letters(&data[start - 3..start - 1], data[end + 1])
     {
         finder.consider(Kind::Nino, start - 3..end + 2, 70);
     }
     if run.length(last) == 2
         && let check = run.range(last, last).start
-        && check >= 16 && data[check - 1] == b'-' && data[check - 6] == b'/'
+        && check >= 16
+        && data[check - 1] == b'-'
+        && data[check - 6] == b'/'
         && let Some(range) = brazil_india::cnpj_with_letters(data, check)
         && free(data, &range)
     {

@@ -6,7 +6,13 @@ use std::ops::Range;
 /// A stretch of the zone's alphabet around `at` and what it is: lines that belong together are reported as one.
 pub fn around(data: &[u8], at: usize) -> (usize, Option<Range<usize>>) {
     let part = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'<';
-    let start = at - data[..at].iter().rev().take(45).take_while(|b| part(b)).count();
+    let start = at
+        - data[..at]
+            .iter()
+            .rev()
+            .take(45)
+            .take_while(|b| part(b))
+            .count();
     let end = at + data[at..].iter().take(140).take_while(|b| part(b)).count();
     let length = end - start;
     if !matches!(length, 30 | 36 | 44) {
@@ -14,7 +20,11 @@ pub fn around(data: &[u8], at: usize) -> (usize, Option<Range<usize>>) {
     }
     let line = &data[start..end];
     let next = below(data, end, length);
-    let found = match (names(line), next.clone().and_then(|n| checked(&data[n.clone()]).then_some(n))) {
+    let found = match (
+        names(line),
+        next.clone()
+            .and_then(|n| checked(&data[n.clone()]).then_some(n)),
+    ) {
         (true, Some(next)) => Some(start..next.end),
         (true, None) if length != 30 => Some(start..end),
         _ if checked(line) => Some(start..end),
@@ -53,9 +63,15 @@ fn below(data: &[u8], end: usize, length: usize) -> Option<Range<usize>> {
 
 /// `P<UTOERIKSSON<<ANNA<MARIA<<<…`: kind, issuer, names, filler.
 fn names(line: &[u8]) -> bool {
-    let kind = matches!(line[0], b'P' | b'I' | b'A' | b'C' | b'V') && (line[1] == b'<' || line[1].is_ascii_uppercase());
-    let issuer = line[2..5].iter().all(|b| b.is_ascii_uppercase() || *b == b'<') && line[2] != b'<';
-    let letters = line[5..].iter().all(|b| b.is_ascii_uppercase() || *b == b'<');
+    let kind = matches!(line[0], b'P' | b'I' | b'A' | b'C' | b'V')
+        && (line[1] == b'<' || line[1].is_ascii_uppercase());
+    let issuer = line[2..5]
+        .iter()
+        .all(|b| b.is_ascii_uppercase() || *b == b'<')
+        && line[2] != b'<';
+    let letters = line[5..]
+        .iter()
+        .all(|b| b.is_ascii_uppercase() || *b == b'<');
     kind && issuer && letters && line[5] != b'<' && line.windows(2).any(|w| w == b"<<")
 }
 
@@ -101,6 +117,9 @@ mod tests {
         assert!(checked(number.as_bytes()));
         assert!(!checked(number.replace("7408122", "7408123").as_bytes()));
         let card = "I<UTOD231458907<<<<<<<<<<<<<<<\n7408122F1204159UTO<<<<<<<<<<<6\nERIKSSON<<ANNA<MARIA<<<<<<<<<<";
-        assert_eq!(around(card.as_bytes(), card.find("<<").unwrap()).1, Some(0..92));
+        assert_eq!(
+            around(card.as_bytes(), card.find("<<").unwrap()).1,
+            Some(0..92)
+        );
     }
 }

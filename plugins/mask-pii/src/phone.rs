@@ -20,8 +20,7 @@ pub struct Number {
 fn plan(digits: &[u8]) -> Option<(usize, usize, usize)> {
     let lead = |n: usize| number(digits.get(..n).unwrap_or(b"0"));
     match lead(1) {
-        1 => return Some((1, 10, 10)),
-        7 => return Some((1, 10, 10)),
+        1 | 7 => return Some((1, 10, 10)),
         _ => {}
     }
     let two = match lead(2) {
@@ -39,7 +38,7 @@ fn plan(digits: &[u8]) -> Option<(usize, usize, usize)> {
         53 | 54 | 57 | 58 => (8, 11),
         81 | 82 => (8, 11),
         86 => (9, 12),
-        91 | 92 | 93 => (8, 10),
+        91..=93 => (8, 10),
         _ => (0, 0),
     };
     if two.1 > 0 {
@@ -71,7 +70,11 @@ pub fn at(data: &[u8], run: &Run<'_>, first: usize) -> Option<Number> {
 
 fn international(data: &[u8], run: &Run<'_>, first: usize, from: usize) -> Option<Number> {
     let wordy = |b: &u8| b.is_ascii_alphanumeric() || *b == b'+' || *b == b'_';
-    if from.checked_sub(1).and_then(|i| data.get(i)).is_some_and(wordy) {
+    if from
+        .checked_sub(1)
+        .and_then(|i| data.get(i))
+        .is_some_and(wordy)
+    {
         return None;
     }
     let (mut best, mut digits) = (None, [0; 16]);
@@ -104,16 +107,26 @@ fn international(data: &[u8], run: &Run<'_>, first: usize, from: usize) -> Optio
     let last = best?;
     let range = from..run.range(first, last).end;
     let body = &digits[1..length];
-    (!uniform(body)).then_some(Number { range, score: 70, last })
+    (!uniform(body)).then_some(Number {
+        range,
+        score: 70,
+        last,
+    })
 }
 
 fn phone_gap(gap: &[u8]) -> bool {
-    matches!(gap, b" " | b"-" | b"." | b"/" | b") " | b" (" | b")-" | b")" | b"(" | b" -" | b"- ")
+    matches!(
+        gap,
+        b" " | b"-" | b"." | b"/" | b") " | b" (" | b")-" | b")" | b"(" | b" -" | b"- "
+    )
 }
 
 /// `(415) 555-2671`, `415-555-2671`, `1 415 555 2671`: area code and exchange begin with 2 to 9 (NANP).
 fn american(data: &[u8], run: &Run<'_>, first: usize) -> Option<Number> {
-    let area = match (run.shaped(first, &[1, 3, 3, 4]), run.shaped(first, &[3, 3, 4])) {
+    let area = match (
+        run.shaped(first, &[1, 3, 3, 4]),
+        run.shaped(first, &[3, 3, 4]),
+    ) {
         (true, _) if run.digits(first) == b"1" => first + 1,
         (_, true) => first,
         _ => return None,
@@ -123,7 +136,11 @@ fn american(data: &[u8], run: &Run<'_>, first: usize) -> Option<Number> {
     if !begins(area) || !begins(area + 1) || &run.digits(area)[1..] == b"11" {
         return None;
     }
-    let open = run.range(area, area).start.checked_sub(1).filter(|i| data.get(*i) == Some(&b'('));
+    let open = run
+        .range(area, area)
+        .start
+        .checked_sub(1)
+        .filter(|i| data.get(*i) == Some(&b'('));
     let (one, two) = (run.gap(area), run.gap(area + 1));
     let score = match (one, two) {
         (b") " | b")" | b")-", b"-" | b"." | b" ") if open.is_some() => 75,
@@ -134,7 +151,11 @@ fn american(data: &[u8], run: &Run<'_>, first: usize) -> Option<Number> {
         _ => return None,
     };
     let whole = run.range(first, last);
-    let start = if first == area { open.unwrap_or(whole.start) } else { whole.start };
+    let start = if first == area {
+        open.unwrap_or(whole.start)
+    } else {
+        whole.start
+    };
     let range = start..whole.end;
     let edge = first == 0 || run.gap(first - 1).contains(&b' ');
     let after = last + 1 == run.len() || matches!(run.gap(last), b" " | b"/" | b" (");
@@ -149,7 +170,9 @@ pub fn national(run: &Run<'_>, first: usize, last: usize) -> Option<u8> {
     let groups = last + 1 - first;
     let date = groups == 3 && {
         let part = |g: usize| number(run.digits(first + g));
-        is_date(part(0), part(1), part(2)) || is_date(part(2), part(1), part(0)) || is_date(part(2), part(0), part(1))
+        is_date(part(0), part(1), part(2))
+            || is_date(part(2), part(1), part(0))
+            || is_date(part(2), part(0), part(1))
     };
     let whole = first == 0 && last + 1 == run.len() && !run.decimal();
     let address = groups == 4 && run.joined(first, last, b'.');

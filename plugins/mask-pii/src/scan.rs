@@ -187,7 +187,10 @@ mod tests {
                 }
                 assert_eq!(maps.word.end(first), last);
                 assert!(maps.dash.has(last) && maps.colon.has(last + 1));
-                assert_eq!((maps.word.start(last + 3), maps.word.end(last + 2)), (last + 2, last + 4));
+                assert_eq!(
+                    (maps.word.start(last + 3), maps.word.end(last + 2)),
+                    (last + 2, last + 4)
+                );
                 assert!(!maps.digit.has(last) && !maps.digit.has(text.len() + 500));
             }
         }

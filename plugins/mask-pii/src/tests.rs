@@ -2,7 +2,7 @@
 
 use crate::MaskPii;
 use portcullis_sdk::testing::harness;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn found(column: &str, text: &str) -> Vec<(String, String)> {
     let row = harness::<MaskPii>(Value::Null)
@@ -90,4 +90,50 @@ fn negatives_are_left_alone() {
     for text in cases {
         assert_eq!(found("note", text), [], "{text}");
     }
+}
+
+#[test]
+fn thresholds_entities_and_words_are_configuration() {
+    let found = |config: serde_json::Value, text: &str| -> Vec<String> {
+        let row = harness::<MaskPii>(config).row(&[text]);
+        row.found.into_iter().map(|f| f.entity).collect()
+    };
+    let text = "ada@example.com 123456789 203.0.113.7";
+    assert_eq!(found(json!({}), text), ["EMAIL", "IP"]);
+    assert_eq!(found(json!({"entities": ["IP"]}), text), ["IP"]);
+    assert_eq!(found(json!({"thresholds": {"EMAIL": 95}}), text), ["IP"]);
+    assert_eq!(
+        found(json!({"thresholds": {"SSN": 20}}), text),
+        ["EMAIL", "SSN", "IP"]
+    );
+    let words = json!({"context": {"SSN": ["sozialnummer"]}, "entities": ["SSN"]});
+    assert_eq!(found(words, "Sozialnummer 123456789"), ["SSN"]);
+    for (config, path) in [
+        (json!({"entities": ["MAIL"]}), "/entities/0"),
+        (json!({"threshold": 0}), "/threshold"),
+        (json!({"thresholds": {"EMAIL": 101}}), "/thresholds/EMAIL"),
+        (json!({"context": {"SSN": ["x"]}}), "/context/SSN"),
+    ] {
+        assert_eq!(harness::<MaskPii>(config).config_error().path, path);
+    }
+}
+
+#[test]
+fn an_alias_cannot_make_a_value_less_sure() {
+    for name in ["version", "release_build", "sha", "order_no"] {
+        assert_eq!(found(name, "4539578763621486").len(), 1, "{name}");
+        assert_eq!(found(name, "203.0.113.7").len(), 1, "{name}");
+        assert_eq!(found(name, "123-45-6789").len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_stream_may_be_cut_anywhere() {
+    let pii = harness::<MaskPii>(Value::Null).kind(portcullis_sdk::BatchKind::Stream);
+    let text = "$ grep ana\nphone 030 901820, card 4539 5787 6362 1486\nana@example.com\nbye\n";
+    let out = String::from_utf8(pii.stream(text.as_bytes())).unwrap();
+    assert_eq!(
+        out,
+        "$ grep ana\nphone [pc-masked:phone], card [pc-masked:card]\n[pc-masked:email]\nbye\n"
+    );
 }

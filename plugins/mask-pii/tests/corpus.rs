@@ -19,7 +19,13 @@ fn detect(cells: &[(String, String)]) -> Vec<Finds> {
 
 #[test]
 fn corpus_values_are_found_and_near_misses_are_not() {
-    let (table, short) = judge::corpus("personal data", &personal(), false, Bar { recall: 0.98 }, &mut detect);
+    let (table, short) = judge::corpus(
+        "personal data",
+        &personal(),
+        false,
+        Bar { recall: 0.98 },
+        &mut detect,
+    );
     println!("{table}");
     assert!(short.is_empty(), "{}", short.join("\n"));
 }
@@ -28,5 +34,15 @@ fn corpus_values_are_found_and_near_misses_are_not() {
 fn corpus_clean_text_is_left_alone() {
     let (table, wrong) = judge::clean("mask-pii, clean", &clean::corpora(), &mut detect);
     println!("{table}");
-    assert!(wrong.is_empty(), "{} finds in clean text:\n{}", wrong.len(), wrong.iter().take(60).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} finds in clean text:\n{}",
+        wrong.len(),
+        wrong
+            .iter()
+            .take(60)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
 }

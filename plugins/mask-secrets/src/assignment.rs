@@ -71,15 +71,22 @@ struct Name {
 
 impl Name {
     fn read(bytes: &[u8], at: usize) -> Option<Self> {
-        let length = run(bytes, at, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let length = run(bytes, at, |b| {
+            b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
+        });
         let word = bytes.get(at..at + length)?;
         // `secret` in `secretary` and `token` in `tokenizer` begin other words.
         if length > 64 || words::other_meaning(word) {
             return None;
         }
-        let strong = word.get(..4).is_some_and(|w| w.eq_ignore_ascii_case(b"pass")) || word.eq_ignore_ascii_case(b"pwd");
+        let strong = word
+            .get(..4)
+            .is_some_and(|w| w.eq_ignore_ascii_case(b"pass"))
+            || word.eq_ignore_ascii_case(b"pwd");
         let front = bytes.get(at.saturating_sub(64)..at)?;
-        let start = front.iter().rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')));
+        let start = front
+            .iter()
+            .rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')));
         let before = start.map(|i| front[i]);
         let own = &front[start.map_or(0, |i| i + 1)..];
         Some(Self {
@@ -105,47 +112,32 @@ impl Value {
     fn read(bytes: &[u8], name: &Name) -> Option<Self> {
         let mut at = name.end;
         let quote = |b: Option<&u8>| matches!(b, Some(b'"' | b'\'' | b'`'));
-        let skip = |at: &mut usize, more: fn(u8) -> bool| {
-            *at += run(bytes, *at, more).min(64);
-        };
         if name.tag {
             if bytes.get(at) != Some(&b'>') {
                 return None;
             }
-            let length = bytes.get(at + 1..)?.iter().take(VALUE_MAX).position(|b| *b == b'<')?;
+            let length = bytes
+                .get(at + 1..)?
+                .iter()
+                .take(VALUE_MAX)
+                .position(|b| *b == b'<')?;
             return Some(Self::new(at + 1, at + 1 + length, true));
         }
-        skip(&mut at, |b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']'));
-        let sign = match bytes.get(at)? {
-            b':' | b'=' => true,
-            // `ALTER ROLE … PASSWORD '…'`
-            _ if name.strong && quote(bytes.get(at.wrapping_sub(1))) && bytes.get(name.end) == Some(&b' ') => false,
-            _ if name.flag && bytes.get(name.end) == Some(&b' ') => false,
-            _ => return None,
-        };
-        if sign {
-            let from = at;
-            skip(&mut at, |b| matches!(b, b':' | b'=' | b'>' | b'~'));
-            // `a == b` compares, `A::b` names.
-            let signs = &bytes[from..at];
-            if signs == b"==" || signs == b"===" || signs.starts_with(b"::") || signs == b"=~" {
-                return None;
-            }
-            skip(&mut at, |b| matches!(b, b' ' | b'\t' | b'\\'));
-        }
+        at += run(bytes, at, |b| {
+            matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']')
+        })
+        .min(64);
+        Self::sign(bytes, name, &mut at)?;
         let mark = if quote(bytes.get(at)) {
             at += 1;
             bytes.get(at - 1).copied()
         } else {
-            bytes.get(at.wrapping_sub(1)).copied().filter(|_| quote(bytes.get(at.wrapping_sub(1))))
+            bytes
+                .get(at.wrapping_sub(1))
+                .copied()
+                .filter(|_| quote(bytes.get(at.wrapping_sub(1))))
         };
-        let mut basic = false;
-        for scheme in [b"Bearer ".as_slice(), b"Basic ", b"token ", b"ApiKey ", b"Digest "] {
-            if bytes.get(at..at + scheme.len()).is_some_and(|b| b.eq_ignore_ascii_case(scheme)) {
-                at += scheme.len();
-                basic = scheme == b"Basic ";
-            }
-        }
+        let basic = Self::scheme(bytes, &mut at);
         let end = match mark {
             Some(mark) => Self::closing(bytes, at, mark)?,
             None => at + run(bytes, at, plain).min(VALUE_MAX + 1),
@@ -155,6 +147,41 @@ impl Value {
             called: bytes.get(end) == Some(&b'('),
             ..Self::new(at, end, mark.is_some())
         })
+    }
+
+    /// The sign between name and value, if there has to be one.
+    fn sign(bytes: &[u8], name: &Name, at: &mut usize) -> Option<()> {
+        let quoted = matches!(bytes.get(at.wrapping_sub(1)), Some(b'"' | b'\'' | b'`'));
+        let blank = bytes.get(name.end) == Some(&b' ');
+        match bytes.get(*at)? {
+            b':' | b'=' => {}
+            // `ALTER ROLE … PASSWORD '…'`, `--password …`
+            _ if blank && (name.strong && quoted || name.flag) => return Some(()),
+            _ => return None,
+        }
+        let from = *at;
+        *at += run(bytes, *at, |b| matches!(b, b':' | b'=' | b'>' | b'~')).min(64);
+        // `a == b` compares, `A::b` names.
+        let signs = &bytes[from..*at];
+        if signs == b"==" || signs == b"===" || signs.starts_with(b"::") || signs == b"=~" {
+            return None;
+        }
+        *at += run(bytes, *at, |b| matches!(b, b' ' | b'\t' | b'\\')).min(64);
+        Some(())
+    }
+
+    /// Steps over the scheme of an `Authorization` header; true for `Basic`.
+    fn scheme(bytes: &[u8], at: &mut usize) -> bool {
+        const SCHEMES: [&[u8]; 5] = [b"Bearer ", b"Basic ", b"token ", b"ApiKey ", b"Digest "];
+        let begins = |s: &&&[u8]| {
+            let head = bytes.get(*at..*at + s.len());
+            head.is_some_and(|h| h.eq_ignore_ascii_case(s))
+        };
+        let Some(scheme) = SCHEMES.iter().find(begins) else {
+            return false;
+        };
+        *at += scheme.len();
+        *scheme == b"Basic "
     }
 
     fn new(start: usize, end: usize, quoted: bool) -> Self {
@@ -170,7 +197,10 @@ impl Value {
     /// The quote that ends the value, escaped as the first one was.
     fn closing(bytes: &[u8], at: usize, mark: u8) -> Option<usize> {
         let rest = bytes.get(at..)?;
-        let end = rest.iter().take(VALUE_MAX + 1).position(|b| *b == mark || *b == b'\n');
+        let end = rest
+            .iter()
+            .take(VALUE_MAX + 1)
+            .position(|b| *b == mark || *b == b'\n');
         let mut end = at + end.unwrap_or(rest.len().min(VALUE_MAX + 1));
         while end > at && bytes[end - 1] == b'\\' {
             end -= 1;
@@ -180,7 +210,23 @@ impl Value {
 }
 
 fn plain(b: u8) -> bool {
-    (b.is_ascii_graphic() || b >= 128) && !matches!(b, b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'`' | b'{' | b'}' | b'\\' | b'&' | b'|')
+    (b.is_ascii_graphic() || b >= 128)
+        && !matches!(
+            b,
+            b'"' | b'\''
+                | b','
+                | b';'
+                | b'<'
+                | b'>'
+                | b'('
+                | b')'
+                | b'`'
+                | b'{'
+                | b'}'
+                | b'\\'
+                | b'&'
+                | b'|'
+        )
 }
 
 /// Mixed enough to be no word, no path, no code and no placeholder.
@@ -190,9 +236,14 @@ fn looks_secret(text: &[u8], name: &Name, value: &Value) -> bool {
     }
     let digits = text.iter().any(u8::is_ascii_digit);
     let letters = text.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let marks = text.iter().any(|b| b.is_ascii_punctuation() && !matches!(b, b'_' | b'-' | b'.' | b'/' | b':'));
+    let marks = text
+        .iter()
+        .any(|b| b.is_ascii_punctuation() && !matches!(b, b'_' | b'-' | b'.' | b'/' | b':'));
     let cases = text.iter().any(u8::is_ascii_uppercase) && text.iter().any(u8::is_ascii_lowercase);
-    if letters < 2 || distinct(text) < 5 || !(digits || marks || cases && value.quoted && !words::phrase(text)) {
+    if letters < 2
+        || distinct(text) < 5
+        || !(digits || marks || cases && value.quoted && !words::phrase(text))
+    {
         return false;
     }
     if text.contains(&b' ') {
@@ -201,7 +252,8 @@ fn looks_secret(text: &[u8], name: &Name, value: &Value) -> bool {
     }
     let code = !value.quoted && (value.called || words::code(text));
     // A name of a secret (`prod-tls-2024`, `aws_secret_v2`) is none, except where only a password can stand.
-    let named = words::name(text) && !(name.strong && (value.quoted || digits) && !words::only_letters(text));
+    let named = words::name(text)
+        && !(name.strong && (value.quoted || digits) && !words::only_letters(text));
     !code && !named && (name.strong || entropy(text) >= ENTROPY_MIN)
 }
 

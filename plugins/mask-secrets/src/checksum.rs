@@ -46,7 +46,12 @@ pub fn grafana(token: &[u8]) -> bool {
         let byte = crc32(body).to_le_bytes()[i / 2];
         b"0123456789abcdef"[usize::from(byte >> (4 * (1 - i % 2)) & 0xf)]
     };
-    body.len() == 37 && check.len() == 8 && check.iter().enumerate().all(|(i, c)| c.eq_ignore_ascii_case(&digit(i)))
+    body.len() == 37
+        && check.len() == 8
+        && check
+            .iter()
+            .enumerate()
+            .all(|(i, c)| c.eq_ignore_ascii_case(&digit(i)))
 }
 
 /// bech32 (BIP 173) over the whole, as age writes its keys (<https://age-encryption.org/v1>, "The X25519 recipient type").
@@ -57,7 +62,13 @@ pub fn bech32(token: &[u8]) -> bool {
     };
     let mut sum = 1_u32;
     let mut feed = |value: u32| {
-        const TERMS: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+        const TERMS: [u32; 5] = [
+            0x3b6a_57b2,
+            0x2650_8e6d,
+            0x1ea1_19fa,
+            0x3d42_33dd,
+            0x2a14_62b3,
+        ];
         let top = sum >> 25;
         sum = (sum & 0x1ff_ffff) << 5 ^ value;
         for (bit, term) in TERMS.iter().enumerate() {
@@ -71,7 +82,10 @@ pub fn bech32(token: &[u8]) -> bool {
     feed(0);
     human.iter().for_each(|b| feed(u32::from(b & 31)));
     for byte in &token[split + 1..] {
-        match ALPHABET.iter().position(|c| *c == byte.to_ascii_lowercase()) {
+        match ALPHABET
+            .iter()
+            .position(|c| *c == byte.to_ascii_lowercase())
+        {
             Some(value) => feed(value as u32),
             None => return false,
         }

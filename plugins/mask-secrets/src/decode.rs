@@ -39,9 +39,12 @@ pub fn to_base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        let word =
+            chunk.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
         for sextet in 0..=chunk.len() {
-            out.push(char::from(ALPHABET[(word >> (18 - 6 * sextet) & 63) as usize]));
+            out.push(char::from(
+                ALPHABET[(word >> (18 - 6 * sextet) & 63) as usize],
+            ));
         }
     }
     out

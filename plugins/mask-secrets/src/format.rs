@@ -58,7 +58,10 @@ impl Format {
             length -= 1;
         }
         let tail = bytes.get(end..end + length)?;
-        if length < least || length > most || distinct(&tail[tail.len().saturating_sub(32)..]) < DISTINCT {
+        if length < least
+            || length > most
+            || distinct(&tail[tail.len().saturating_sub(32)..]) < DISTINCT
+        {
             return None;
         }
         let range = at..end + length;
@@ -85,7 +88,13 @@ impl Format {
 pub const TOKEN_MAX: usize = 4096;
 
 /// From least to most characters of a class.
-pub const fn between(anchor: &'static str, class: fn(u8) -> bool, least: usize, most: usize, rule: Rule) -> Format {
+pub const fn between(
+    anchor: &'static str,
+    class: fn(u8) -> bool,
+    least: usize,
+    most: usize,
+    rule: Rule,
+) -> Format {
     Format {
         anchor,
         tail: Tail::Between(class, least, most),
@@ -95,12 +104,22 @@ pub const fn between(anchor: &'static str, class: fn(u8) -> bool, least: usize, 
 }
 
 /// So many characters of a class.
-pub const fn exactly(anchor: &'static str, class: fn(u8) -> bool, length: usize, rule: Rule) -> Format {
+pub const fn exactly(
+    anchor: &'static str,
+    class: fn(u8) -> bool,
+    length: usize,
+    rule: Rule,
+) -> Format {
     between(anchor, class, length, length, rule)
 }
 
 /// At least so many characters of a class.
-pub const fn least(anchor: &'static str, class: fn(u8) -> bool, least: usize, rule: Rule) -> Format {
+pub const fn least(
+    anchor: &'static str,
+    class: fn(u8) -> bool,
+    least: usize,
+    rule: Rule,
+) -> Format {
     Format {
         anchor,
         tail: Tail::Least(class, least),
@@ -110,7 +129,11 @@ pub const fn least(anchor: &'static str, class: fn(u8) -> bool, least: usize, ru
 }
 
 /// A function.
-pub const fn ruled(anchor: &'static str, find: fn(&[u8], usize) -> Option<Found>, rule: Rule) -> Format {
+pub const fn ruled(
+    anchor: &'static str,
+    find: fn(&[u8], usize) -> Option<Found>,
+    rule: Rule,
+) -> Format {
     Format {
         anchor,
         tail: Tail::Rule(find),
@@ -163,7 +186,10 @@ pub fn mixed(token: &[u8]) -> bool {
     let tail = &token[token.len().saturating_sub(24).max(3)..];
     let digits = tail.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = tail.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let turns = tail.windows(2).filter(|p| p[0].is_ascii_lowercase() && p[1].is_ascii_uppercase()).count();
+    let turns = tail
+        .windows(2)
+        .filter(|p| p[0].is_ascii_lowercase() && p[1].is_ascii_uppercase())
+        .count();
     letters >= 2 && (digits >= 1 || turns >= 3)
 }
 

@@ -14,9 +14,14 @@ pub fn is_secret(bytes: &[u8], at: usize) -> bool {
     let word = bytes.get(at..at + 6) == Some(b"Secret");
     let next = bytes.get(at + 6).copied();
     // `SecretList` holds Secrets as well; `SecretStore` does not.
-    let whole = next.is_none_or(|b| !b.is_ascii_alphanumeric()) || bytes.get(at + 6..at + 10) == Some(b"List");
+    let whole = next.is_none_or(|b| !b.is_ascii_alphanumeric())
+        || bytes.get(at + 6..at + 10) == Some(b"List");
     let head = bytes.get(at.saturating_sub(16)..at).unwrap_or_default();
-    let quiet: Vec<u8> = head.iter().copied().filter(|b| !matches!(b, b' ' | b'"' | b'\\' | b'\'')).collect();
+    let quiet: Vec<u8> = head
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b' ' | b'"' | b'\\' | b'\''))
+        .collect();
     word && whole && quiet.ends_with(b"kind:")
 }
 
@@ -26,7 +31,10 @@ pub fn values(bytes: &[u8]) -> Vec<Found> {
     for name in [b"data".as_slice(), b"stringData"] {
         for at in memchr::memmem::find_iter(bytes, name) {
             let before = at.checked_sub(1).and_then(|i| bytes.get(i)).copied();
-            let begins = matches!(before, None | Some(b'"' | b' ' | b'\n' | b'\t' | b'{' | b'\''));
+            let begins = matches!(
+                before,
+                None | Some(b'"' | b' ' | b'\n' | b'\t' | b'{' | b'\'')
+            );
             if !begins || found.len() > VALUES_MAX {
                 continue;
             }
@@ -46,7 +54,12 @@ pub fn values(bytes: &[u8]) -> Vec<Found> {
 
 /// `"data": {"key": "value", …}`; every second string is a value.
 fn json(bytes: &[u8], from: usize, out: &mut Vec<Range<usize>>) {
-    let quote = bytes.get(from..).unwrap_or_default().iter().take_while(|b| matches!(b, b'"' | b'\\')).count();
+    let quote = bytes
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|b| matches!(b, b'"' | b'\\'))
+        .count();
     let mut at = from + quote;
     let blank = |at: usize| matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r' | b':'));
     while blank(at) {
@@ -55,10 +68,19 @@ fn json(bytes: &[u8], from: usize, out: &mut Vec<Range<usize>>) {
     if bytes.get(at) != Some(&b'{') {
         return;
     }
-    let escapes = bytes.get(from..).unwrap_or_default().iter().take_while(|b| **b == b'\\').count();
+    let escapes = bytes
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|b| **b == b'\\')
+        .count();
     let (mut string, mut strings) = (None, 0);
     while let Some(byte) = bytes.get(at) {
-        let depth = bytes[..at].iter().rev().take_while(|b| **b == b'\\').count();
+        let depth = bytes[..at]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
         match (byte, string) {
             (b'"', None) => string = Some(at + 1),
             (b'"', Some(start)) if depth <= escapes => {
@@ -81,14 +103,24 @@ fn json(bytes: &[u8], from: usize, out: &mut Vec<Range<usize>>) {
 
 /// Lines under `data:` that stand further in; a block scalar (`|`) with all its lines.
 fn yaml(bytes: &[u8], at: usize, name: usize, out: &mut Vec<Range<usize>>) {
-    let line_start = bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let line_start = bytes[..at]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |i| i + 1);
     let indent = at - line_start;
     let rest = bytes.get(at + name..).unwrap_or_default();
-    let own = bytes[line_start..at].iter().all(|b| *b == b' ' || *b == b'-');
+    let own = bytes[line_start..at]
+        .iter()
+        .all(|b| *b == b' ' || *b == b'-');
     if rest.first() != Some(&b':') || !own {
         return;
     }
-    let mut from = at + name + rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |i| i + 1);
+    let mut from = at
+        + name
+        + rest
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(rest.len(), |i| i + 1);
     let mut keys = None;
     while from < bytes.len() && out.len() < VALUES_MAX {
         let line = &bytes[from..];
@@ -124,6 +156,7 @@ fn value(line: &[u8], depth: usize, goes_on: bool) -> Option<Range<usize>> {
         end -= 1;
     }
     let text = line.get(start..end)?;
-    let empty = text.is_empty() || matches!(text, b"|" | b"|-" | b">" | b">-" | b"|+" | b"{}" | b"null");
+    let empty =
+        text.is_empty() || matches!(text, b"|" | b"|-" | b">" | b">-" | b"|+" | b"{}" | b"null");
     (!empty).then_some(start..end)
 }

@@ -42,13 +42,21 @@ impl Masker for MaskSecrets {
     type Config = Option<Config>;
 
     fn configure(config: Option<Config>) -> Result<Self, ConfigError> {
-        let manifest = Manifest::parse(<Self as portcullis_sdk::Described>::MANIFEST).map_err(|e| ConfigError::at("", e))?;
+        let manifest = Manifest::parse(<Self as portcullis_sdk::Described>::MANIFEST)
+            .map_err(|e| ConfigError::at("", e))?;
         let mut without = BTreeSet::new();
         for (index, name) in config.unwrap_or_default().without.iter().enumerate() {
-            let rule = manifest.rules.iter().find(|r| r.name == *name).ok_or_else(|| {
-                let names: Vec<&str> = manifest.rules.iter().map(|r| r.name.as_str()).collect();
-                ConfigError::at(format!("/without/{index}"), format!("there is no rule `{name}`; there are {}", names.join(", ")))
-            })?;
+            let rule = manifest
+                .rules
+                .iter()
+                .find(|r| r.name == *name)
+                .ok_or_else(|| {
+                    let names: Vec<&str> = manifest.rules.iter().map(|r| r.name.as_str()).collect();
+                    ConfigError::at(
+                        format!("/without/{index}"),
+                        format!("there is no rule `{name}`; there are {}", names.join(", ")),
+                    )
+                })?;
             without.insert(Rule(rule.id));
         }
         Ok(Self {
@@ -67,7 +75,10 @@ impl Masker for MaskSecrets {
         let mut report = |cell: Cell<'_>, range: std::ops::Range<usize>, rule: Rule| {
             if !without.contains(&rule) {
                 match rule {
-                    rules::URL_PASSWORD | rules::ASSIGNMENT | rules::KUBERNETES | rules::BASIC_AUTH => {
+                    rules::URL_PASSWORD
+                    | rules::ASSIGNMENT
+                    | rules::KUBERNETES
+                    | rules::BASIC_AUTH => {
                         out.entity_without_tail(cell, range, rule);
                     }
                     _ => out.entity(cell, range, rule),

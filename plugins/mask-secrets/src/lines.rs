@@ -32,7 +32,10 @@ impl Lines {
             if self.open.contains(&cell.column()) {
                 self.go_on(cell, report);
             }
-            if memchr::memmem::rfind(cell.bytes(), b"-----BEGIN ").is_some_and(|at| cut(cell.bytes(), at)) && !self.open.contains(&cell.column()) {
+            if memchr::memmem::rfind(cell.bytes(), b"-----BEGIN ")
+                .is_some_and(|at| cut(cell.bytes(), at))
+                && !self.open.contains(&cell.column())
+            {
                 self.open.push(cell.column());
             }
         }
@@ -110,7 +113,11 @@ fn cut(bytes: &[u8], at: usize) -> bool {
 /// base64, a header, an empty line, or the END line.
 fn key_line(line: &[u8]) -> bool {
     let line = line.trim_ascii();
-    let base64 = line.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-    let header = ["Proc-Type:", "DEK-Info:", "Comment:", "Version:", "Hash:"].iter().any(|h| line.starts_with(h.as_bytes()));
+    let base64 = line
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    let header = ["Proc-Type:", "DEK-Info:", "Comment:", "Version:", "Hash:"]
+        .iter()
+        .any(|h| line.starts_with(h.as_bytes()));
     line.len() <= LINE_MAX && (base64 || header || line.starts_with(b"-----END "))
 }

@@ -39,19 +39,38 @@ pub type Report<'a, 'b> = dyn FnMut(Cell<'b>, Range<usize>, Rule) + 'a;
 
 /// All formats.
 fn formats() -> impl Iterator<Item = &'static Format> {
-    structured::FORMATS.iter().chain(assignment::FORMATS).chain(vendors::all())
+    structured::FORMATS
+        .iter()
+        .chain(assignment::FORMATS)
+        .chain(vendors::all())
 }
 
 /// Literals that are looked for inside base64 and hexadecimal digits: what is telling, and what people wrap.
 fn wrappable() -> impl Iterator<Item = &'static str> {
     let telling = vendors::all().filter(|f| f.telling()).map(|f| f.anchor);
     telling.chain([
-        "-----BEGIN ", "PRIVATE KEY", "eyJhbGci", "password", "PASSWORD", "secret", "SECRET", "_KEY=", "_TOKEN=", "postgres", "mysql://", "mongodb", "redis://",
-        "amqp://", "amqps://", "https://", "\"token\"",
+        "-----BEGIN ",
+        "PRIVATE KEY",
+        "eyJhbGci",
+        "password",
+        "PASSWORD",
+        "secret",
+        "SECRET",
+        "_KEY=",
+        "_TOKEN=",
+        "postgres",
+        "mysql://",
+        "mongodb",
+        "redis://",
+        "amqp://",
+        "amqps://",
+        "https://",
+        "\"token\"",
     ])
 }
 
 /// All anchors in lower case: the search does not regard case.
+#[cfg(test)]
 pub fn anchors() -> Vec<String> {
     leads().into_keys().collect()
 }
@@ -62,12 +81,18 @@ fn leads() -> BTreeMap<String, Vec<Lead>> {
         let anchor = format.anchor.to_ascii_lowercase();
         leads.entry(anchor).or_default().push(Lead::Format(format));
     }
-    leads.entry("secret".to_owned()).or_default().push(Lead::KubernetesSecret);
+    leads
+        .entry("secret".to_owned())
+        .or_default()
+        .push(Lead::KubernetesSecret);
     for literal in wrappable() {
         for (form, wrapping) in wrapped::forms(literal) {
             if form.len() >= 5 {
                 let lead = Lead::Wrapped(wrapping);
-                leads.entry(form.to_ascii_lowercase()).or_default().push(lead);
+                leads
+                    .entry(form.to_ascii_lowercase())
+                    .or_default()
+                    .push(lead);
             }
         }
     }
@@ -89,7 +114,10 @@ impl Search {
         let formats: Vec<_> = formats().collect();
         Ok(Self {
             automaton: build(AhoCorasickKind::DFA, &mut leads.keys().cloned())?,
-            inner: build(AhoCorasickKind::ContiguousNFA, &mut formats.iter().map(|f| f.anchor.to_owned()))?,
+            inner: build(
+                AhoCorasickKind::ContiguousNFA,
+                &mut formats.iter().map(|f| f.anchor.to_owned()),
+            )?,
             leads: leads.into_values().collect(),
             formats,
         })
@@ -108,14 +136,24 @@ impl Search {
                     ..Seen::default()
                 };
             }
-            let leads = self.leads.get(hit.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
+            let leads = self
+                .leads
+                .get(hit.pattern().as_usize())
+                .map_or(&[][..], Vec::as_slice);
             for lead in leads {
                 self.follow(*lead, cell, within, &mut seen, report);
             }
         }
     }
 
-    fn follow<'b>(&self, lead: Lead, cell: Cell<'b>, at: usize, seen: &mut Seen, report: &mut Report<'_, 'b>) {
+    fn follow<'b>(
+        &self,
+        lead: Lead,
+        cell: Cell<'b>,
+        at: usize,
+        seen: &mut Seen,
+        report: &mut Report<'_, 'b>,
+    ) {
         let bytes = cell.bytes();
         match lead {
             Lead::Format(format) => {
@@ -132,7 +170,10 @@ impl Search {
                 }
             }
             Lead::Wrapped(wrapping) => {
-                let known = seen.blob.as_ref().is_some_and(|(range, found)| *found && range.contains(&at));
+                let known = seen
+                    .blob
+                    .as_ref()
+                    .is_some_and(|(range, found)| *found && range.contains(&at));
                 if known {
                     return;
                 }

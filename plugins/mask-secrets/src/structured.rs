@@ -58,11 +58,23 @@ pub fn begins(bytes: &[u8], at: usize) -> Option<usize> {
     let body = at + close;
     // Line ends as they are, or escaped, however often.
     let blank = bytes.get(body..)?.iter().take(16);
-    let from = body + blank.take_while(|b| matches!(b, b'\n' | b'\r' | b' ' | b'\\' | b'n' | b'r' | b'\t')).count();
+    let from = body
+        + blank
+            .take_while(|b| matches!(b, b'\n' | b'\r' | b' ' | b'\\' | b'n' | b'r' | b'\t'))
+            .count();
     let rest = bytes.get(from..).unwrap_or_default();
-    let headers = [b"Proc-Type:".as_slice(), b"DEK-Info:", b"Comment:", b"Version:", b"Key-"];
+    let headers = [
+        b"Proc-Type:".as_slice(),
+        b"DEK-Info:",
+        b"Comment:",
+        b"Version:",
+        b"Key-",
+    ];
     // An escape may have eaten letters of the body: they are base64 all the same.
-    let keyed = run(bytes, from, base64_any) >= 8 || headers.iter().any(|h| rest.starts_with(h)) || rest.is_empty();
+    let length = run(bytes, from, base64_any);
+    // Cut off in the middle of the first line, or right before it: it may be a key.
+    let cut = from + length == bytes.len();
+    let keyed = length >= 8 || cut || headers.iter().any(|h| rest.starts_with(h));
     keyed.then_some(body)
 }
 
@@ -86,10 +98,11 @@ fn openssh(bytes: &[u8], at: usize) -> Option<Found> {
 fn putty(bytes: &[u8], at: usize) -> Option<Found> {
     let rest = bytes.get(at..)?;
     let lines = memchr::memmem::find(rest, b"Private-Lines:")?;
-    let mac = memchr::memmem::find(&rest[lines..], b"Private-MAC:").map_or(rest.len() - lines, |m| {
-        let line = memchr::memchr(b'\n', &rest[lines + m..]);
-        m + line.unwrap_or(rest.len() - lines - m)
-    });
+    let mac =
+        memchr::memmem::find(&rest[lines..], b"Private-MAC:").map_or(rest.len() - lines, |m| {
+            let line = memchr::memchr(b'\n', &rest[lines + m..]);
+            m + line.unwrap_or(rest.len() - lines - m)
+        });
     found(at..at + lines + mac, PRIVATE_KEY)
 }
 
@@ -105,7 +118,10 @@ pub fn jwt(bytes: &[u8], at: usize) -> Option<Found> {
         return None;
     }
     let header = decode::base64(&bytes[at..at + first.min(512)]);
-    if ![b"\"alg\"".as_slice(), b"\"enc\"", b"\"typ\""].iter().any(|f| memchr::memmem::find(&header, f).is_some()) {
+    if ![b"\"alg\"".as_slice(), b"\"enc\"", b"\"typ\""]
+        .iter()
+        .any(|f| memchr::memmem::find(&header, f).is_some())
+    {
         return None;
     }
     let mut parts = 1;
@@ -126,13 +142,22 @@ pub fn jwt(bytes: &[u8], at: usize) -> Option<Found> {
 
 /// The password in `scheme://user:password@host`.
 pub fn url_password(bytes: &[u8], at: usize) -> Option<Found> {
-    if !at.checked_sub(1).and_then(|i| bytes.get(i)).is_some_and(u8::is_ascii_alphanumeric) {
+    if !at
+        .checked_sub(1)
+        .and_then(|i| bytes.get(i))
+        .is_some_and(u8::is_ascii_alphanumeric)
+    {
         return None;
     }
     let rest = bytes.get(at + 3..)?;
     let rest = &rest[..rest.len().min(512)];
     // User information ends before the path; a quote or a blank ends the URL.
-    let stop = |b: &u8| matches!(b, b'/' | b'?' | b'#' | b' ' | b'"' | b'\'' | b'<' | b'>' | b'\n' | b'`' | b'(' | b')');
+    let stop = |b: &u8| {
+        matches!(
+            b,
+            b'/' | b'?' | b'#' | b' ' | b'"' | b'\'' | b'<' | b'>' | b'\n' | b'`' | b'(' | b')'
+        )
+    };
     let authority = &rest[..rest.iter().position(stop).unwrap_or(rest.len())];
     let host = match memchr::memrchr(b'@', authority) {
         Some(host) => host,
@@ -141,8 +166,13 @@ pub fn url_password(bytes: &[u8], at: usize) -> Option<Found> {
     };
     let colon = memchr::memchr(b':', rest.get(..host)?)?;
     let password = rest.get(colon + 1..host)?;
-    let template = matches!(password.first(), Some(b'$' | b'{' | b'<' | b'*' | b'%' | b'[')) || password == b"password"
-        || password.iter().all(|b| matches!(b, b'x' | b'X' | b'*' | b'.'));
+    let template = matches!(
+        password.first(),
+        Some(b'$' | b'{' | b'<' | b'*' | b'%' | b'[')
+    ) || password == b"password"
+        || password
+            .iter()
+            .all(|b| matches!(b, b'x' | b'X' | b'*' | b'.'));
     if password.is_empty() || template {
         return None;
     }
@@ -171,7 +201,8 @@ fn scram(bytes: &[u8], at: usize) -> Option<Found> {
 
 /// `md5` and 32 hexadecimal digits, in one word.
 fn postgres_md5(bytes: &[u8], at: usize) -> Option<Found> {
-    let fine = run(bytes, at + 3, hex) == 32 && run(bytes, at, word) == 35 && !continues_word(bytes, at);
+    let fine =
+        run(bytes, at + 3, hex) == 32 && run(bytes, at, word) == 35 && !continues_word(bytes, at);
     (fine && bytes.get(at..at + 3)? == b"md5").then_some(())?;
     found(at..at + 35, PASSWORD_HASH)
 }
@@ -183,7 +214,9 @@ fn crypt64(b: u8) -> bool {
 /// `$2b$12$` and 53 characters.
 fn bcrypt(bytes: &[u8], at: usize) -> Option<Found> {
     let cost = bytes.get(at + 4..at + 7)?;
-    let fine = cost[..2].iter().all(u8::is_ascii_digit) && cost[2] == b'$' && match run(bytes, at + 7, crypt64) {
+    let fine = cost[..2].iter().all(u8::is_ascii_digit)
+        && cost[2] == b'$'
+        && match run(bytes, at + 7, crypt64) {
             53 => true,
             // A full stop behind it.
             54 => bytes.get(at + 60) == Some(&b'.'),
@@ -197,7 +230,11 @@ fn bcrypt(bytes: &[u8], at: usize) -> Option<Found> {
 fn phc(bytes: &[u8], at: usize) -> Option<Found> {
     let class = |b: u8| b.is_ascii_alphanumeric() || b"+/=,$._-".contains(&b);
     let length = run(bytes, at, class);
-    let signs = bytes.get(at..at + length)?.iter().filter(|b| **b == b'$').count();
+    let signs = bytes
+        .get(at..at + length)?
+        .iter()
+        .filter(|b| **b == b'$')
+        .count();
     (length >= 50 && signs >= 4).then_some(())?;
     found(at..at + length, PASSWORD_HASH)
 }
@@ -208,8 +245,13 @@ fn crypt(bytes: &[u8], at: usize) -> Option<Found> {
     let length = run(bytes, at, class);
     let text = bytes.get(at..at + length)?;
     let hash = text.len() - memchr::memrchr(b'$', text)? - 1;
-    let least = if bytes.get(at + 1) == Some(&b'1') { 22 } else { 43 };
-    (hash >= least && hash <= 90 && text.iter().filter(|b| **b == b'$').count() >= 3).then_some(())?;
+    let least = if bytes.get(at + 1) == Some(&b'1') {
+        22
+    } else {
+        43
+    };
+    (hash >= least && hash <= 90 && text.iter().filter(|b| **b == b'$').count() >= 3)
+        .then_some(())?;
     found(at..at + length, PASSWORD_HASH)
 }
 
@@ -217,7 +259,11 @@ fn crypt(bytes: &[u8], at: usize) -> Option<Found> {
 fn django(bytes: &[u8], at: usize) -> Option<Found> {
     let class = |b: u8| b.is_ascii_alphanumeric() || b"+/=$_".contains(&b);
     let length = run(bytes, at, class);
-    let signs = bytes.get(at..at + length)?.iter().filter(|b| **b == b'$').count();
+    let signs = bytes
+        .get(at..at + length)?
+        .iter()
+        .filter(|b| **b == b'$')
+        .count();
     (length >= 60 && signs == 3).then_some(())?;
     found(at..at + length, PASSWORD_HASH)
 }

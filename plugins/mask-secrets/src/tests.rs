@@ -32,10 +32,7 @@ fn tokens_of_vendors_are_found() {
         assert_eq!(found(&token), [(rule.to_owned(), token)]);
     }
     let aws = format!("AKIA{}", "IOSFODNN7EXAMPLE");
-    assert_eq!(
-        found(&format!("id {aws}.")),
-        [("aws".to_owned(), aws)]
-    );
+    assert_eq!(found(&format!("id {aws}.")), [("aws".to_owned(), aws)]);
 }
 
 #[test]
@@ -78,4 +75,78 @@ fn near_misses_are_left_alone() {
     ] {
         assert_eq!(found(text), [], "{text}");
     }
+}
+
+/// The ranges found in cells of one column, as the gateway would show them over several calls.
+fn over_cells(calls: &[&[&str]]) -> Vec<Vec<String>> {
+    use portcullis_sdk::glue::MaskerGlue;
+    let mut glue = MaskerGlue::<MaskSecrets>::configure(b"{}").unwrap();
+    let mut all = Vec::new();
+    for cells in calls {
+        let (mut flat, mut data) = (Vec::new(), Vec::new());
+        for cell in *cells {
+            let start = data.len() as u32;
+            data.extend_from_slice(cell.as_bytes());
+            flat.extend([0, start, data.len() as u32]);
+            data.push(0);
+        }
+        let (edits, ..) = glue.mask(0, portcullis_sdk::Shape::NONE, &flat, &data);
+        let text = |(cell, start, end): (u32, u32, u32)| {
+            cells[cell as usize][start as usize..end as usize].to_owned()
+        };
+        let places = edits.iter().map(|e| (e.cell, e.start, e.end));
+        all.push(places.map(text).collect());
+    }
+    all
+}
+
+#[test]
+fn a_key_that_comes_line_by_line_is_masked_line_by_line() {
+    let line = "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn4e2ZkYNoI0T1lQ0bMsyhrqpZyaQVEM6tP";
+    let begin = "-----BEGIN RSA PRIVATE KEY-----";
+    let end = "-----END RSA PRIVATE KEY-----";
+    let found = over_cells(&[
+        &["hello", begin, line],
+        &[line, "short0==", end, line],
+        &["after"],
+    ]);
+    assert_eq!(found[0], [begin, line]);
+    assert_eq!(found[1], [line, "short0==", end]);
+    assert!(found[2].is_empty());
+    // A line that is none of a key closes it.
+    let found = over_cells(&[&[begin, line, "a whole other value", line]]);
+    assert_eq!(found[0], [begin, line]);
+}
+
+#[test]
+fn a_stream_may_be_cut_anywhere() {
+    let secrets = harness::<MaskSecrets>(Value::Null).kind(portcullis_sdk::BatchKind::Stream);
+    let line = "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn4e2ZkYNoI0T1lQ0bMsyhrqpZyaQVEM6tP";
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{line}\n{line}\n-----END PRIVATE KEY-----\n");
+    let token = format!("glpat-{}", "4eC39HqLyjWDarjtT1zd");
+    let text = format!("$ cat key\n{key}$ echo {token}\npassword=Tr0ub4dor3\nbye\n");
+    let out = String::from_utf8(secrets.stream(text.as_bytes())).unwrap();
+    assert!(
+        !out.contains(line) && !out.contains(&token) && !out.contains("Tr0ub4dor3"),
+        "{out}"
+    );
+    assert!(
+        out.starts_with("$ cat key\n") && out.ends_with("bye\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn rules_can_be_left_out_and_unknown_ones_are_refused() {
+    let without = harness::<MaskSecrets>(serde_json::json!({"without": ["assignment"]}));
+    without.row(&["password=Tr0ub4dor3"]).expect_found(&[]);
+    let wrong = harness::<MaskSecrets>(serde_json::json!({"without": ["assignments"]}));
+    assert_eq!(wrong.config_error().path, "/without/0");
+}
+
+#[test]
+fn anchors_are_many_and_none_is_too_short() {
+    let anchors = crate::search::anchors();
+    assert!(anchors.len() > 400, "{}", anchors.len());
+    assert!(anchors.iter().all(|a| a.len() >= 3), "{anchors:?}");
 }

@@ -69,7 +69,11 @@ pub fn blob(bytes: &[u8], at: usize, wrapping: Wrapping) -> Option<Blob> {
         Wrapping::Hex => (before.min(BEFORE) / 2 * 2, false),
     };
     let piece = bytes.get(at - back..end.min(at + DECODED_MAX))?;
-    let inside = if text { decode::base64(piece) } else { decode::hex(piece) };
+    let inside = if text {
+        decode::base64(piece)
+    } else {
+        decode::hex(piece)
+    };
     Some(Blob {
         range: start..end,
         inside,
@@ -84,7 +88,10 @@ fn lines(bytes: &[u8], at: usize, class: fn(u8) -> bool) -> usize {
         let line = rest.iter().take_while(|b| class(**b)).count();
         length += line;
         let rest = &rest[line..];
-        let gap = [b"\r\n".as_slice(), b"\n", b"\\r\\n", b"\\n"].into_iter().find(|g| rest.starts_with(g)).map_or(0, <[u8]>::len);
+        let gap = [b"\r\n".as_slice(), b"\n", b"\\r\\n", b"\\n"]
+            .into_iter()
+            .find(|g| rest.starts_with(g))
+            .map_or(0, <[u8]>::len);
         let next = rest.get(gap..).unwrap_or_default();
         let goes_on = next.iter().take(4).filter(|b| class(**b)).count() >= 2;
         if gap == 0 || line < 48 || !goes_on || length > DECODED_MAX * 8 {
@@ -98,7 +105,10 @@ fn lines(bytes: &[u8], at: usize, class: fn(u8) -> bool) -> usize {
 fn lines_before(bytes: &[u8], mut start: usize, class: fn(u8) -> bool) -> usize {
     for _ in 0..DECODED_MAX / 48 {
         let head = &bytes[..start];
-        let gap = [b"\r\n".as_slice(), b"\\r\\n", b"\n", b"\\n"].into_iter().find(|g| head.ends_with(g)).map_or(0, <[u8]>::len);
+        let gap = [b"\r\n".as_slice(), b"\\r\\n", b"\n", b"\\n"]
+            .into_iter()
+            .find(|g| head.ends_with(g))
+            .map_or(0, <[u8]>::len);
         let line = run_before(bytes, start - gap, class);
         if gap == 0 || line < 48 {
             break;

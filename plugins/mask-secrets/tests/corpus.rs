@@ -9,7 +9,9 @@ use serde_json::json;
 fn detect(cells: &[(String, String)]) -> Vec<Finds> {
     let names: Vec<&str> = cells.iter().map(|(name, _)| name.as_str()).collect();
     let texts: Vec<&str> = cells.iter().map(|(_, text)| text.as_str()).collect();
-    let row = harness::<MaskSecrets>(json!({})).columns(&names).row(&texts);
+    let row = harness::<MaskSecrets>(json!({}))
+        .columns(&names)
+        .row(&texts);
     let mut finds: Vec<Finds> = vec![Vec::new(); cells.len()];
     for found in row.found {
         finds[found.cell].push((found.entity, found.text));
@@ -19,7 +21,13 @@ fn detect(cells: &[(String, String)]) -> Vec<Finds> {
 
 #[test]
 fn corpus_values_are_found_and_near_misses_are_not() {
-    let (table, short) = judge::corpus("secrets", &secrets::corpus(), true, Bar { recall: 0.98 }, &mut detect);
+    let (table, short) = judge::corpus(
+        "secrets",
+        &secrets::corpus(),
+        true,
+        Bar { recall: 0.98 },
+        &mut detect,
+    );
     println!("{table}");
     assert!(short.is_empty(), "{}", short.join("\n"));
 }
@@ -28,5 +36,15 @@ fn corpus_values_are_found_and_near_misses_are_not() {
 fn corpus_clean_text_is_left_alone() {
     let (table, wrong) = judge::clean("mask-secrets, clean", &clean::corpora(), &mut detect);
     println!("{table}");
-    assert!(wrong.is_empty(), "{} finds in clean text:\n{}", wrong.len(), wrong.iter().take(60).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} finds in clean text:\n{}",
+        wrong.len(),
+        wrong
+            .iter()
+            .take(60)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
 }

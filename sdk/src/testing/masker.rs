@@ -209,7 +209,7 @@ impl<M: Masker + Described> Harness<M> {
             let last = index + 1 == chunks.len();
             let mut ready = pending.len() - if last { 0 } else { held as usize };
             let crossing = edits.iter().filter(|e| e.end as usize > ready);
-            ready = crossing.map(|e| e.start as usize).min().unwrap_or(ready);
+            ready = crossing.map(|e| e.start as usize).fold(ready, usize::min);
             ready = if last { pending.len() } else { ready };
             let settled = edits.iter().filter(|e| e.end as usize <= ready);
             let settled: Vec<_> = settled.map(|e| (*e, own(e, &heap))).collect();

@@ -1,8 +1,9 @@
 //! Clouds and hosters.
 
 use crate::format::{
-    Format, Found, TOKEN_MAX, alnum, base32, base64, base64_any, between, continues_word, distinct, exactly, hex, least, lower, mixed,
-    ruled, run, run_before, upper, uuid, word, word_dot, word_pad,
+    Format, Found, TOKEN_MAX, alnum, base32, base64, base64_any, between, continues_word, distinct,
+    exactly, hex, least, lower, mixed, ruled, run, run_before, upper, uuid, word, word_dot,
+    word_pad,
 };
 use crate::rules::{AWS, AZURE, CLOUD, GOOGLE};
 
@@ -120,7 +121,9 @@ fn aws_secret(bytes: &[u8], at: usize) -> Option<Found> {
     let name = run(bytes, at, word);
     let mut from = at + name;
     let gap = bytes.get(from..)?.iter().take(12);
-    from += gap.take_while(|b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b':' | b'=' | b'>')).count();
+    from += gap
+        .take_while(|b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b':' | b'=' | b'>'))
+        .count();
     let length = run(bytes, from, base64);
     let value = bytes.get(from..from + length)?;
     let fine = length == 40 && distinct(value) >= 12 && from > at + name;
@@ -204,7 +207,10 @@ fn azure_devops(bytes: &[u8], at: usize) -> Option<Found> {
 /// `pat` + fourteen characters + a dot + 64 hexadecimal digits.
 fn airtable(bytes: &[u8], at: usize) -> Option<Found> {
     let dot = at + 17;
-    if bytes.get(dot) != Some(&b'.') || continues_word(bytes, at) || bytes.get(at..at + 3)? != b"pat" {
+    if bytes.get(dot) != Some(&b'.')
+        || continues_word(bytes, at)
+        || bytes.get(at..at + 3)? != b"pat"
+    {
         return None;
     }
     let fine = run(bytes, at, alnum) == 17 && run(bytes, dot + 1, hex) == 64;

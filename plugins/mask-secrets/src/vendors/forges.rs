@@ -1,7 +1,9 @@
 //! Forges, registries of packages and images, and what builds from them.
 
 use crate::checksum;
-use crate::format::{Format, alnum, base64_any, between, exactly, hex, least, lower, mixed, word, word_dot, word_pad};
+use crate::format::{
+    Format, alnum, base64_any, between, exactly, hex, least, lower, mixed, word, word_dot, word_pad,
+};
 use crate::rules::{GITHUB, GITLAB, OPERATIONS, REGISTRY};
 
 /// The formats.

@@ -1,7 +1,8 @@
 //! Chat, mail, telephony and webhooks.
 
 use crate::format::{
-    Format, Found, alnum, continues_word, distinct, exactly, hex, least, path, ruled, run, run_before, word, word_dot,
+    Format, Found, alnum, continues_word, distinct, exactly, hex, least, path, ruled, run,
+    run_before, word, word_dot,
 };
 use crate::rules::{MESSAGING, SLACK};
 
@@ -45,18 +46,28 @@ pub const FORMATS: &[Format] = &[
     ruled("hooks.zapier.com/hooks/catch/", zapier, MESSAGING),
 ];
 
-fn hook(bytes: &[u8], at: usize, anchor: usize, least: usize, rule: portcullis_sdk::Rule) -> Option<Found> {
+fn hook(
+    bytes: &[u8],
+    at: usize,
+    anchor: usize,
+    least: usize,
+    rule: portcullis_sdk::Rule,
+) -> Option<Found> {
     let length = run(bytes, at + anchor, path);
     let tail = bytes.get(at + anchor..at + anchor + length)?;
-    (length >= least && distinct(tail) >= 8 && tail.iter().any(u8::is_ascii_digit)).then_some(Found {
-        range: at..at + anchor + length,
-        rule,
-    })
+    (length >= least && distinct(tail) >= 8 && tail.iter().any(u8::is_ascii_digit)).then_some(
+        Found {
+            range: at..at + anchor + length,
+            rule,
+        },
+    )
 }
 
 fn slack_hook(bytes: &[u8], at: usize) -> Option<Found> {
     let kind = bytes.get(at + 16..)?;
-    let known = kind.starts_with(b"services/") || kind.starts_with(b"workflows/") || kind.starts_with(b"triggers/");
+    let known = kind.starts_with(b"services/")
+        || kind.starts_with(b"workflows/")
+        || kind.starts_with(b"triggers/");
     known.then(|| hook(bytes, at, 16, 40, SLACK)).flatten()
 }
 
@@ -115,7 +126,10 @@ fn twilio(bytes: &[u8], at: usize) -> Option<Found> {
         let length = run(bytes, from + offset, alnum);
         let token = bytes.get(from + offset..from + offset + length)?;
         let digits = token.strip_prefix(b"SK").unwrap_or(token);
-        if digits.len() == 32 && digits.iter().all(|b| b.is_ascii_hexdigit()) && distinct(digits) >= 8 {
+        if digits.len() == 32
+            && digits.iter().all(|b| b.is_ascii_hexdigit())
+            && distinct(digits) >= 8
+        {
             return Some(Found {
                 range: from + offset..from + offset + length,
                 rule: MESSAGING,
@@ -156,7 +170,10 @@ fn mailchimp(bytes: &[u8], at: usize) -> Option<Found> {
 
 /// `re_` + eight + `_` + 24.
 fn resend(bytes: &[u8], at: usize) -> Option<Found> {
-    if bytes.get(at + 11) != Some(&b'_') || bytes.get(at..at + 3)? != b"re_" || continues_word(bytes, at) {
+    if bytes.get(at + 11) != Some(&b'_')
+        || bytes.get(at..at + 3)? != b"re_"
+        || continues_word(bytes, at)
+    {
         return None;
     }
     let tail = bytes.get(at + 12..at + 36)?;

@@ -1,6 +1,9 @@
 //! Language models and what is built around them.
 
-use crate::format::{Format, Found, alnum, between, continues_word, distinct, exactly, hex, least, letter, mixed, ruled, run, word};
+use crate::format::{
+    Format, Found, alnum, between, continues_word, distinct, exactly, hex, least, letter, mixed,
+    ruled, run, word,
+};
 use crate::rules::{ANTHROPIC, MODELS, OPENAI};
 
 /// The formats.
@@ -54,7 +57,10 @@ fn openai(bytes: &[u8], at: usize) -> Option<Found> {
     let start = at - head.len() + begin;
     let length = run(bytes, start, word);
     let before = at - start;
-    let fine = before >= 20 && length >= before + 20 && !continues_word(bytes, start) && distinct(&bytes[start..start + length]) > 12;
+    let fine = before >= 20
+        && length >= before + 20
+        && !continues_word(bytes, start)
+        && distinct(&bytes[start..start + length]) > 12;
     fine.then_some(Found {
         range: start..start + length,
         rule: OPENAI,

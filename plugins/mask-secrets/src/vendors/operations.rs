@@ -2,8 +2,8 @@
 
 use crate::checksum;
 use crate::format::{
-    Format, Found, alnum, base64_any, between, continues_word, exactly, hex, least, ruled, run, run_before, upper, uuid, word, word_dot,
-    word_pad,
+    Format, Found, alnum, base64_any, between, continues_word, exactly, hex, least, ruled, run,
+    run_before, upper, uuid, word, word_dot, word_pad,
 };
 use crate::rules::OPERATIONS;
 

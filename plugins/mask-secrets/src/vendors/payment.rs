@@ -1,6 +1,8 @@
 //! Payment and shops.
 
-use crate::format::{Format, Found, alnum, continues_word, exactly, hex, least, lower, mixed, ruled, run, uuid, word};
+use crate::format::{
+    Format, Found, alnum, continues_word, exactly, hex, least, lower, mixed, ruled, run, uuid, word,
+};
 use crate::rules::{PAYMENT, STRIPE};
 
 /// The formats.
@@ -56,7 +58,10 @@ pub const FORMATS: &[Format] = &[
 /// `access_token$production$` + sixteen + `$` + 32 hexadecimal digits.
 fn braintree(bytes: &[u8], at: usize) -> Option<Found> {
     let rest = bytes.get(at + 13..)?;
-    let stage = [b"production$".as_slice(), b"sandbox$"].iter().find(|s| rest.starts_with(s))?.len();
+    let stage = [b"production$".as_slice(), b"sandbox$"]
+        .iter()
+        .find(|s| rest.starts_with(s))?
+        .len();
     let from = at + 13 + stage;
     let fine = run(bytes, from, alnum) == 16
         && bytes.get(from + 16) == Some(&b'$')
