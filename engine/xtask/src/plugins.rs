@@ -84,11 +84,15 @@ fn folders(workspace: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// A digest of everything that goes into a plugin: its sources, the SDK's, the lock file, the profile, the compiler.
+/// A digest of everything that goes into a plugin: its sources, those of plugins that it is built on, the SDK's, the
+/// lock file, the profile, the compiler.
 fn inputs(workspace: &Path, folder: &Path) -> Result<String> {
     let mut files = Vec::new();
     for root in [folder.to_owned(), workspace.join("sdk")] {
         collect(&root, &mut files)?;
+    }
+    for sibling in siblings(folder)? {
+        collect(&sibling, &mut files)?;
     }
     for name in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         files.push(workspace.join(name));
@@ -107,6 +111,21 @@ fn inputs(workspace: &Path, folder: &Path) -> Result<String> {
         field(&fs::read(&file).with_context(|| format!("read {}", file.display()))?);
     }
     Ok(format!("{:x}", hash.finalize()))
+}
+
+/// The plugins that this one is built on: `{ path = "../NAME" }`.
+fn siblings(folder: &Path) -> Result<Vec<PathBuf>> {
+    let path = folder.join("Cargo.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let names = text.lines().filter_map(|line| {
+        let (_, after) = line.split_once("path = \"../")?;
+        let name = after.split('"').next()?;
+        (!name.starts_with('.')).then_some(name)
+    });
+    Ok(names
+        .map(|name| folder.with_file_name(name))
+        .filter(|sibling| sibling.is_dir())
+        .collect())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -355,6 +374,7 @@ mod tests {
         let folder = root.join("plugins").join("one");
         fs::create_dir_all(folder.join("src")).unwrap();
         fs::create_dir_all(root.join("sdk")).unwrap();
+        fs::create_dir_all(root.join("plugins").join("two")).unwrap();
         for (path, text) in [
             ("Cargo.toml", ""),
             ("Cargo.lock", ""),
@@ -364,8 +384,9 @@ mod tests {
             ("plugins/one/src/lib.rs", "code"),
             (
                 "plugins/one/Cargo.toml",
-                "[package]\nname = \"package-one\"\n",
+                "[package]\nname = \"package-one\"\n[dependencies]\ntwo = { path = \"../two\" }\n",
             ),
+            ("plugins/two/lib.rs", "what it is built on"),
         ] {
             fs::write(root.join(path), text).unwrap();
         }
@@ -379,7 +400,12 @@ mod tests {
         assert_eq!(package(&folder).unwrap(), "package-one");
         let before = inputs(&root, &folder).unwrap();
         assert_eq!(inputs(&root, &folder).unwrap(), before);
-        for path in ["Cargo.lock", "sdk/lib.rs", "plugins/one/src/lib.rs"] {
+        for path in [
+            "Cargo.lock",
+            "sdk/lib.rs",
+            "plugins/one/src/lib.rs",
+            "plugins/two/lib.rs",
+        ] {
             let was = fs::read(root.join(path)).unwrap();
             fs::write(root.join(path), "other").unwrap();
             assert_ne!(inputs(&root, &folder).unwrap(), before, "{path}");

@@ -93,6 +93,11 @@ fn said(label: &labels::Label, text: &str) -> Opinion {
     report.finish()
 }
 
+/// Makes ready what is made once, so that no message waits for it.
+pub fn prepare() {
+    programs::prepare();
+}
+
 /// Opinion on a command line, as a shell gets it with `-c`.
 #[must_use]
 pub fn command_line(text: &str) -> Opinion {
