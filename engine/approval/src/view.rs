@@ -24,6 +24,8 @@ pub struct View {
     pub opened: Timestamp,
     /// Seconds left to approve it or, once approved, to use it; 0 when it has ended.
     pub remaining_seconds: u64,
+    /// The ticket that was named.
+    pub ticket: Option<String>,
     /// The request itself, whole, secrets masked.
     pub shown: String,
     /// What the approval is bound to, hex.
@@ -121,6 +123,7 @@ impl View {
             waiting: request.waiting,
             opened: request.opened,
             remaining_seconds: remaining,
+            ticket: asked.ticket.as_deref().map(escape_line),
             shown: escape_for_people(&asked.shown),
             binding: hex::encode(asked.binding),
             class: escaped(serde_json::to_value(&asked.class).unwrap_or_default()),

@@ -1,6 +1,7 @@
 //! The gate of one stream: judge, commit, reject, release, in that order and by nobody else.
 
 use crate::house::House;
+use crate::ledger::Ledger;
 use crate::permit::{Housed, Permit, Refusal, Release};
 use crate::ruling::{Allowed, Answer, Approved, Denied, Held, Judged, Ruling};
 use crate::seams::{
@@ -28,6 +29,7 @@ mod judge;
 
 mod record;
 mod release;
+mod spend;
 
 pub use release::Unreleased;
 
@@ -49,6 +51,8 @@ pub struct Parts {
     pub tripwire: Arc<dyn Tripwire>,
     /// The target's catalog.
     pub catalog: Arc<dyn Catalog>,
+    /// What this identity did within the last hour, shared by its sessions.
+    pub ledger: Arc<Ledger>,
     /// Obligations of the connect decision: they hold for what no statement caused.
     pub granted: Obligations,
 }
@@ -102,6 +106,11 @@ impl Gate {
             at: now,
             payload: admit,
         }])?;
+        let one = portcullis_model::Tally {
+            sessions: 1,
+            ..Default::default()
+        };
+        parts.ledger.add(one, now);
         let mut secrets_only = Obligations::none();
         secrets_only.entities.insert(EntityRule {
             entity: "SECRET".to_owned(),
@@ -207,10 +216,10 @@ impl Gate {
     /// # Errors
     /// When the record cannot be written: the session then reads `interrupted`.
     pub fn finish(mut self, reason: &str, now: Timestamp) -> Result<(), Fault> {
-        let history = self.history;
+        let done = self.history.session;
         let payload = json!({
-            "reason": reason, "commands": history.commands, "denied": history.denied,
-            "rows": history.rows, "bytes": history.bytes,
+            "reason": reason, "commands": done.commands, "denied": done.denied,
+            "rows": done.rows, "bytes": done.bytes, "effects": done.effects,
         });
         let payload = Bytes::from(payload.to_string());
         self.parts.record.append(&[Entry {

@@ -12,6 +12,7 @@
 
 mod gate;
 mod house;
+mod ledger;
 mod permit;
 mod ruling;
 mod seams;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use gate::{Gate, Parts, Unreleased};
 pub use house::House;
+pub use ledger::Ledger;
 pub use permit::{Housed, Permit, Refusal, Release};
 pub use ruling::{Allowed, Answer, Denied, Held, Ruling};
 pub use seams::{

@@ -8,7 +8,7 @@ pub use portcullis_model::Stage;
 use portcullis_model::message::Context;
 use portcullis_model::{
     Batch, Class, Client, Decision, Denial, Edits, Facts, Fault, Obligations, Principal, Protocol,
-    Requirement, RowShape, Session, SessionId, Target, Timestamp,
+    Requirement, RowShape, Session, SessionId, Tally, Target, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -66,17 +66,13 @@ pub trait Mask: Send {
     ) -> BoxFuture<'a, Result<Edits, Fault>>;
 }
 
-/// The counts of a session so far, for rate and exfiltration rules.
+/// What came before, for rate and exfiltration rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// Statements judged.
-    pub commands: u64,
-    /// Of these, refused.
-    pub denied: u64,
-    /// Rows released.
-    pub rows: u64,
-    /// Bytes released.
-    pub bytes: u64,
+    /// This session.
+    pub session: Tally,
+    /// This identity within the last hour, this session included.
+    pub hour: Tally,
     /// When somebody last approved something here.
     pub last_approval: Option<Timestamp>,
 }
@@ -245,6 +241,8 @@ pub struct HoldRequest {
     pub class: Class,
     /// Role, search_path, shadowing objects, transaction state.
     pub context: Context,
+    /// The ticket that was named, if any.
+    pub ticket: Option<String>,
     /// What is required.
     pub requirements: Vec<Requirement>,
     /// True for an access request at connect.

@@ -1,6 +1,7 @@
 //! The order of things, with fakes at every seam: what fails denies, what is not recorded does not move,
 //! what was approved is what runs.
 
+mod budgets;
 mod fakes;
 
 use crate::{Answer, Outgoing, Ruling, Unreleased};
@@ -33,6 +34,7 @@ fn hold() -> Verdict {
         execution_ttl: std::time::Duration::from_secs(60),
         defer: false,
         in_transaction: false,
+        ticket: false,
     }])
 }
 

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod message;
 pub mod rows;
 pub mod session;
+pub mod tally;
 pub mod text;
 pub mod time;
 pub mod verdict;
@@ -25,6 +26,7 @@ pub use identity::{Identity, Kind, Principal};
 pub use message::{Context, Parameter, Protocol, Side, Stage, Statement, Transaction};
 pub use rows::{Batch, BatchKind, Cell, ColumnMask, Edits, RowShape, SpanEdit, Strategy};
 pub use session::{Client, Session, SessionId, Target};
+pub use tally::{Budget, Counted, Effects, Per, Tally};
 pub use text::{escape_for_people, escape_line};
 pub use time::Timestamp;
 pub use verdict::{

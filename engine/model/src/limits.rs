@@ -95,6 +95,10 @@ pub const JWKS_COOL_DOWN: Duration = Duration::from_secs(30);
 pub const JWKS_REFRESH_EVERY: Duration = Duration::from_secs(3600);
 /// How long the last good keys serve while the provider is down.
 pub const JWKS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Identities whose last hour is remembered on one node; about a kilobyte each.
+pub const LEDGER_IDENTITIES_MAX: usize = 65_536;
+/// A ticket that a client names.
+pub const TICKET_BYTES_MAX: usize = 128;
 /// Revocations remembered at a time.
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Secrets that are matched in output at a time: live credentials and static ones.

@@ -127,8 +127,23 @@ pub struct Session {
     pub login: String,
     /// The reason the client gave, if any (`options=-c portcullis.reason=…`).
     pub reason: Option<String>,
+    /// The ticket the client named, if any (`options=-c portcullis.ticket=…`).
+    #[serde(default)]
+    pub ticket: Option<String>,
     /// The access request that opened it, if one was needed.
     pub access_request: Option<String>,
+}
+
+/// The setting by which a client names the ticket its work belongs to.
+pub const TICKET_SETTING: &str = "portcullis.ticket";
+
+/// The ticket that is in force: what SET said last, or else what the client connected with.
+#[must_use]
+pub fn ticket<'a>(session: &'a Session, context: &'a crate::Context) -> Option<&'a str> {
+    let set = context.settings.get(TICKET_SETTING);
+    let set = set.and_then(|value| value.as_deref());
+    set.filter(|ticket| !ticket.trim().is_empty())
+        .or(session.ticket.as_deref())
 }
 
 #[cfg(test)]

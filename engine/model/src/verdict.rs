@@ -1,6 +1,7 @@
 //! What a policy answers. No `bool`, no `Default` for an answer: silence is never consent.
 
 use crate::Strategy;
+use crate::tally::Budget;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -74,6 +75,9 @@ pub struct Requirement {
     pub defer: bool,
     /// True when it may be held inside an open transaction (locks stay held).
     pub in_transaction: bool,
+    /// True when the request must name a ticket, which approvers are shown.
+    #[serde(default)]
+    pub ticket: bool,
 }
 
 /// Mask what a detector finds.
@@ -121,6 +125,8 @@ pub struct Obligations {
     pub row_limit: Option<u64>,
     /// Bytes a session may release.
     pub byte_limit: Option<u64>,
+    /// What a session, or an identity within an hour, may use up; one for each kind of count.
+    pub budgets: Vec<Budget>,
     /// The minted role may only read.
     pub read_only: bool,
     /// How much is recorded.
@@ -146,6 +152,7 @@ impl Obligations {
             columns: BTreeSet::new(),
             row_limit: None,
             byte_limit: None,
+            budgets: Vec::new(),
             read_only: false,
             record: RecordLevel::Full,
             session_max: None,

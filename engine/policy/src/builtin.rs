@@ -49,9 +49,14 @@ const PACKS: &[(&str, &[File])] = packs![
     "access",
     "agents_read_only",
     "approve",
+    "break_glass",
+    "contractor_hours",
     "destructive_sql",
+    "exfiltration",
     "mask_pii",
     "prod_ddl_approval",
+    "separation_of_duties",
+    "ticket",
     "write_approval",
 ];
 

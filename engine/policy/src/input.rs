@@ -150,6 +150,8 @@ pub struct Session<'a> {
     pub login: Option<Text<'a>>,
     /// The reason the client gave.
     pub reason: Option<Text<'a>>,
+    /// The ticket it belongs to: set in the session, or named when it connected.
+    pub ticket: Option<Text<'a>>,
     /// The approved access request that opened it.
     pub access_request: Option<Text<'a>>,
 }
@@ -366,11 +368,34 @@ pub struct Requirement<'a> {
     pub approvers: u32,
     /// How long it may be pending.
     pub ttl_seconds: u64,
+    /// It wants a ticket.
+    pub ticket: bool,
 }
 
-/// What a session has done so far.
+/// What came before: this session, and this identity within the last hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
+    /// Statements judged in this session, the present one included.
+    pub commands: u64,
+    /// Of these, refused.
+    pub denied: u64,
+    /// Rows released.
+    pub rows: u64,
+    /// Bytes released.
+    pub bytes: u64,
+    /// Statements let through, by their worst effect.
+    pub effects: Effects,
+    /// When somebody last approved something here, in nanoseconds since the epoch.
+    pub last_approval_ns: Option<i64>,
+    /// This identity, in all its sessions on this node, within the last hour (up to five minutes more).
+    pub identity_hour: Hour,
+}
+
+/// What an identity did within the last hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hour {
+    /// Sessions admitted.
+    pub sessions: u64,
     /// Statements judged.
     pub commands: u64,
     /// Of these, refused.
@@ -379,8 +404,23 @@ pub struct History {
     pub rows: u64,
     /// Bytes released.
     pub bytes: u64,
-    /// When somebody last approved something here.
-    pub last_approval_ns: Option<i64>,
+    /// Statements let through, by their worst effect.
+    pub effects: Effects,
+}
+
+/// Statements by effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Effects {
+    /// Reads only.
+    pub read: u64,
+    /// Changes data.
+    pub write: u64,
+    /// Destroys data or structure.
+    pub destroy: u64,
+    /// Changes who may do what.
+    pub escalate: u64,
+    /// Could not be established.
+    pub unknown: u64,
 }
 
 /// The request itself.

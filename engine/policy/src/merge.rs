@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::input::Action;
 use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said};
 use portcullis_model::{
-    ColumnRule, Denial, EntityRule, Obligations, Reason, Requirement, Strategy, Verdict, limits,
+    Budget, ColumnRule, Counted, Denial, EntityRule, Obligations, Per, Reason, Requirement,
+    Strategy, Verdict, limits,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -224,6 +225,7 @@ fn requirement(approval: &Approval, msg: String) -> Requirement {
         execution_ttl: Duration::from_secs(approval.execution_ttl_seconds),
         defer: approval.mode == Mode::Defer,
         in_transaction: approval.in_transaction,
+        ticket: approval.ticket,
     }
 }
 
@@ -233,6 +235,7 @@ struct Obliged {
     columns: BTreeMap<(String, String, String), (Strategy, String)>,
     role: Option<String>,
     record: Option<portcullis_model::RecordLevel>,
+    budgets: BTreeMap<(Per, Counted), u64>,
     function_call: Option<bool>,
     replication: Option<bool>,
     rest: Obligations,
@@ -245,6 +248,7 @@ impl Obliged {
             columns: BTreeMap::new(),
             role: None,
             record: None,
+            budgets: BTreeMap::new(),
             function_call: None,
             replication: None,
             rest: Obligations::none(),
@@ -258,6 +262,13 @@ impl Obliged {
             Obligation::Record(level) => self.record = self.record.max(Some(*level)),
             Obligation::RowLimit(rows) => rest.row_limit = least(rest.row_limit, *rows),
             Obligation::ByteLimit(bytes) => rest.byte_limit = least(rest.byte_limit, *bytes),
+            Obligation::Budget(budget) => {
+                let max = self
+                    .budgets
+                    .entry((budget.per, budget.what))
+                    .or_insert(budget.max);
+                *max = budget.max.min(*max);
+            }
             Obligation::ReadOnly => rest.read_only = true,
             Obligation::SessionMax(time) => rest.session_max = least(rest.session_max, *time),
             // A permission holds when somebody gives it and nobody refuses it.
@@ -319,7 +330,10 @@ impl Obliged {
                 strategy,
                 tag,
             });
+        let budgets = self.budgets.into_iter();
+        let budgets = budgets.map(|((per, what), max)| Budget { per, what, max });
         Obligations {
+            budgets: budgets.collect(),
             entities: entities.collect(),
             columns: columns.collect(),
             role: self.role,

@@ -2,7 +2,7 @@
 //! `approver_groupz` must not become an approval by anybody.
 
 use crate::failure::Failure;
-use portcullis_model::{RecordLevel, Strategy, limits};
+use portcullis_model::{Budget, RecordLevel, Strategy, limits};
 use regorus::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +80,8 @@ pub(crate) struct Approval {
     pub mode: Mode,
     #[serde(default)]
     pub in_transaction: bool,
+    #[serde(default)]
+    pub ticket: bool,
 }
 
 fn one() -> u32 {
@@ -101,6 +103,7 @@ pub(crate) enum Obligation {
     Record(RecordLevel),
     RowLimit(u64),
     ByteLimit(u64),
+    Budget(Budget),
     ReadOnly,
     SessionMax(Duration),
     Credential(String),
@@ -274,6 +277,7 @@ fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure
         "record" => Obligation::Record(fields::<Level>(json)?.level),
         "row_limit" => Obligation::RowLimit(fields::<Rows>(json)?.rows),
         "byte_limit" => Obligation::ByteLimit(fields::<ByteCount>(json)?.bytes),
+        "budget" => Obligation::Budget(fields(json)?),
         "read_only" => {
             fields::<Nothing>(json)?;
             Obligation::ReadOnly

@@ -1,5 +1,6 @@
 //! Tests of the loader, the merge and the shipped packs.
 
+mod acme;
 mod cache;
 mod decide;
 mod failure;

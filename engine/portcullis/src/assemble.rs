@@ -165,6 +165,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         examine: Arc::new(examiner) as Arc<dyn Examine>,
         tripwire: Arc::new(tripwires.clone()) as Arc<dyn Tripwire>,
         registry: Registry::new(Arc::clone(&metrics), Arc::clone(&clock)),
+        ledgers: Arc::default(),
         metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
         node: loaded.config.node.clone(),

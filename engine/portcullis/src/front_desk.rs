@@ -15,6 +15,7 @@ pub(crate) mod tests;
 pub use parts::{Access, Books, Connection, Login, Serving, Streamed, Streams, Verify};
 
 use crate::config::{OnTokenExpiry, SessionLife};
+use crate::ledgers::Ledgers;
 use crate::metrics::Watched;
 use crate::registry::{End, Ground, Pass, Registry};
 use arc_swap::ArcSwap;
@@ -62,6 +63,8 @@ pub struct Desk {
     pub tripwire: Arc<dyn Tripwire>,
     /// Who is here.
     pub registry: Arc<Registry>,
+    /// What each identity did within the last hour.
+    pub ledgers: Arc<Ledgers>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The time.
@@ -193,10 +196,12 @@ impl Desk {
         asking: &Asking<'_>,
         access_request: Option<&str>,
     ) -> Result<portcullis_model::Decision, Denial> {
-        let question = asking.question(&self.node, access_request, (self.clock)());
-        self.access
-            .connect(&question)
-            .map_err(|fault| self.broken(&fault))
+        let now = (self.clock)();
+        let broken = |fault: Fault| self.broken(&fault);
+        let ledger = self.ledgers.of(&asking.identity.principal, now);
+        let hour = ledger.map_err(broken)?.hour(now);
+        let question = asking.question(&self.node, access_request, hour, now);
+        self.access.connect(&question).map_err(broken)
     }
 
     /// The grant, asked again when another policy set has come to serve meanwhile.
@@ -227,6 +232,7 @@ impl Desk {
             started: (self.clock)(),
             node: self.node.clone(),
             reason: asking.reason().map(str::to_owned),
+            ticket: asking.ticket().map(str::to_owned),
             access_request: granted.access_request.clone(),
         })
     }
@@ -303,6 +309,7 @@ impl Desk {
             record: self.books.session(session.id, who).map_err(broken)?,
             tripwire: Arc::clone(&self.tripwire),
             catalog: Arc::clone(&connection.catalog),
+            ledger: self.ledgers.of(who, (self.clock)()).map_err(broken)?,
             granted: granted.decision.obligations.clone(),
         };
         let entry = admit_entry(session, &granted, serving);

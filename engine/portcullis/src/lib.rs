@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod front_desk;
 pub mod harden;
+pub mod ledgers;
 pub mod listen;
 pub mod metrics;
 pub mod operations;

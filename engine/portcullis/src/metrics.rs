@@ -32,12 +32,12 @@ impl Decide for Watched {
         let decided = self.policy.decide(question);
         self.metrics.decided(began.elapsed());
         let mut counts = question.history;
-        counts.commands += 1;
+        counts.session.commands += 1;
         match &decided {
             Ok(decision) => match &decision.verdict {
                 Verdict::Allow { .. } => {}
                 Verdict::Deny(denial) => {
-                    counts.denied += 1;
+                    counts.session.denied += 1;
                     self.metrics.denied(&denial.rule);
                 }
                 Verdict::Hold(requirements) => {
@@ -47,7 +47,7 @@ impl Decide for Watched {
                 }
             },
             Err(fault) => {
-                counts.denied += 1;
+                counts.session.denied += 1;
                 self.metrics.fault(fault);
             }
         }

@@ -186,10 +186,10 @@ impl Live {
             started: session.started.rfc3339(),
             ends: Some(self.end.at.rfc3339()),
             doing: self.doing(),
-            commands: counts.commands,
-            denied: counts.denied,
-            rows: counts.rows,
-            bytes: counts.bytes,
+            commands: counts.session.commands,
+            denied: counts.session.denied,
+            rows: counts.session.rows,
+            bytes: counts.session.bytes,
         }
     }
 }

@@ -131,6 +131,11 @@ impl Reloader {
     fn connect_again(&self, live: &Live, target: &portcullis_model::Target) -> Option<Denial> {
         let desk = self.gateway.reception.desk();
         let session = &live.session;
+        let now = (desk.clock)();
+        let hour = match desk.ledgers.of(&session.identity.principal, now) {
+            Ok(ledger) => ledger.hour(now),
+            Err(_) => return Some(gone("the counts of the identity cannot be kept")),
+        };
         let question = ConnectQuestion {
             identity: &session.identity,
             target,
@@ -140,8 +145,10 @@ impl Reloader {
             settings: &live.ground.settings,
             replication: live.ground.replication,
             reason: session.reason.as_deref(),
+            ticket: session.ticket.as_deref(),
+            hour,
             access_request: session.access_request.as_deref(),
-            now: (desk.clock)(),
+            now,
         };
         match desk.access.connect(&question) {
             Ok(decision) => match decision.verdict {

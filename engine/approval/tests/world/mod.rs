@@ -119,6 +119,7 @@ impl Wants {
             execution_ttl: Duration::from_secs(30),
             defer: false,
             in_transaction: false,
+            ticket: false,
         };
         Self {
             request: HoldRequest {
@@ -126,6 +127,7 @@ impl Wants {
                 binding: [1; 32],
                 shown: "DROP TABLE orders".to_owned(),
                 class: Class::nothing(),
+                ticket: None,
                 context: Context::new(),
                 requirements: vec![requirement],
                 access: false,
@@ -166,6 +168,7 @@ fn session(identity: Identity) -> Arc<Session> {
         node: "node-1".to_owned(),
         login: "pc_1".to_owned(),
         reason: None,
+        ticket: None,
         access_request: None,
     })
 }

@@ -26,12 +26,32 @@ impl Gate {
             }
             Body::Statement(statement) => statement.clone(),
         };
-        self.history.commands += u64::from(statement.stage != Stage::Parse);
-        let ruling = match self.weigh(&statement, context, now).await {
-            Ok((judged, Verdict::Allow { .. })) => Ruling::Allow(Allowed {
-                message,
-                judged: Some(judged),
-            }),
+        if statement.stage != Stage::Parse {
+            self.count_command(now);
+        }
+        let ruling = self.rule(message, &statement, context, now).await;
+        if matches!(ruling, Ruling::Deny(_)) {
+            self.count_denied(now);
+        }
+        ruling
+    }
+
+    /// The ruling on a statement that has been counted.
+    async fn rule(
+        &mut self,
+        message: Message,
+        statement: &Statement,
+        context: &Context,
+        now: Timestamp,
+    ) -> Ruling {
+        match self.weigh(statement, context, now).await {
+            Ok((judged, Verdict::Allow { .. })) => {
+                self.count_effect(&judged, statement.stage, now);
+                Ruling::Allow(Allowed {
+                    message,
+                    judged: Some(judged),
+                })
+            }
             Ok((judged, Verdict::Deny(denial))) => Ruling::Deny(Denied {
                 message,
                 denial,
@@ -44,13 +64,13 @@ impl Gate {
                     judged: Some(judged),
                 })
             }
-            Ok((judged, Verdict::Hold(_))) if !shows_all(&statement) => Ruling::Deny(Denied {
+            Ok((judged, Verdict::Hold(_))) if !shows_all(statement) => Ruling::Deny(Denied {
                 message,
                 denial: unshowable_denial(),
                 judged: Some(judged),
             }),
             Ok((judged, Verdict::Hold(requirements))) => {
-                let binding = self.binding(&statement, &message.wire);
+                let binding = self.binding(statement, &message.wire);
                 Ruling::Hold(Held {
                     message,
                     judged,
@@ -69,11 +89,7 @@ impl Gate {
                 denial: fault_denial(&fault),
                 judged: None,
             }),
-        };
-        if matches!(ruling, Ruling::Deny(_)) {
-            self.history.denied += 1;
         }
-        ruling
     }
 
     async fn weigh(
@@ -109,7 +125,7 @@ impl Gate {
             facts: &case.facts,
             class: &case.class,
             context,
-            history: self.history,
+            history: self.past(now),
             now,
         })?;
         let verdict = match moved(&case.facts, &decision.obligations, &*self.parts.catalog) {
@@ -120,7 +136,7 @@ impl Gate {
                 )
                 .hint("Leave the protected column out: name the columns you need instead of `*`."),
             ),
-            _ => decision.verdict.clone(),
+            _ => self.within(&decision, statement.stage, context, now),
         };
         let journal_form = match parameters.is_empty() {
             true => case.journal_text,
@@ -353,6 +369,8 @@ impl Gate {
             shown: held.judged.journal_form.to_string(),
             class: (*held.judged.class).clone(),
             context: held.context.clone(),
+            ticket: portcullis_model::session::ticket(&self.parts.session, context)
+                .map(str::to_owned),
             requirements: held.requirements.clone(),
             access: false,
         }
@@ -379,7 +397,7 @@ impl Gate {
         } = held;
         let (ruling, outcome, by) = match answer {
             Answer::Refuse(denial) => {
-                self.history.denied += 1;
+                self.count_denied(now);
                 let outcome = denial.rule.clone();
                 (
                     Ruling::Deny(Denied {
@@ -392,7 +410,7 @@ impl Gate {
                 )
             }
             Answer::Approve { .. } if then != *context => {
-                self.history.denied += 1;
+                self.count_denied(now);
                 let denial = Denial::new(
                     "approval/void",
                     "the session's role, search_path, settings or transaction changed after the approval was asked for",
@@ -435,13 +453,20 @@ impl Gate {
         context: &Context,
         now: Timestamp,
     ) -> Ruling {
-        self.history.commands = self.history.commands.saturating_sub(1);
-        match self.judge(message, context, now).await {
+        let Body::Statement(statement) = message.body.clone() else {
+            return Ruling::Deny(Denied {
+                message,
+                denial: fault_denial(&Fault::bare(Blame::Gateway, "release what was held")),
+                judged: None,
+            });
+        };
+        match self.rule(message, &statement, context, now).await {
             Ruling::Hold(held) if held.requirements.iter().all(|r| met.contains(r)) => {
                 let judged = Judged {
                     approval: Some(approved),
                     ..held.judged
                 };
+                self.count_effect(&judged, statement.stage, now);
                 Ruling::Allow(Allowed {
                     message: held.message,
                     judged: Some(judged),

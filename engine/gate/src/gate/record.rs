@@ -124,6 +124,7 @@ impl Gate {
             "id": id, "rules": rules, "requirements": held.requirements,
             "binding": hex(&held.binding), "request": &*held.judged.journal_form,
             "context": held.context,
+            "ticket": portcullis_model::session::ticket(&self.parts.session, &held.context),
         });
         let entries = [
             decision_entry(&held.judged, statement.stage, None, now),

@@ -1,6 +1,7 @@
 //! Back to the client: mask, rebuild, record what is released, and only then a release.
 
 use super::*;
+use portcullis_model::Counted;
 
 /// Why a response cannot be released.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl Gate {
                         decision: obligations,
                         granted: self.granted.clone(),
                     };
-                    self.spend(&batch, cause.obligations())?;
+                    self.spend(&batch, cause.obligations(), now)?;
                     let edits = self.edits(&batch, &cause, now).await?;
                     if !edits.is_empty() {
                         entries.push(masked_entry(&batch, &edits, now));
@@ -102,14 +103,19 @@ impl Gate {
                     payload: wire.clone(),
                 });
             }
-            self.history.bytes += wire.len() as u64;
+            self.count_bytes(wire.len(), now);
             frames.push(wire);
         }
         let sequence = self.parts.record.append(&entries)?;
         Ok(Release { frames, sequence })
     }
 
-    fn spend(&mut self, batch: &Batch, obligations: &Obligations) -> Result<(), Unreleased> {
+    fn spend(
+        &mut self,
+        batch: &Batch,
+        obligations: &Obligations,
+        now: Timestamp,
+    ) -> Result<(), Unreleased> {
         let rows = u64::from(batch.rows);
         if let Some(limit) = obligations.row_limit
             && self.result_rows + rows > limit
@@ -123,7 +129,7 @@ impl Gate {
             ));
         }
         if let Some(limit) = obligations.byte_limit
-            && self.history.bytes + batch.wire.len() as u64 > limit
+            && self.history.session.bytes + batch.wire.len() as u64 > limit
         {
             return Err(Unreleased::Budget(
                 Denial::new(
@@ -133,8 +139,14 @@ impl Gate {
                 .hint("Ask for less, or open a new session if policy allows."),
             ));
         }
+        let bytes = batch.wire.len() as u64;
+        for (what, more) in [(Counted::Rows, rows), (Counted::Bytes, bytes)] {
+            if let Some(denial) = self.over_budget(obligations, what, more, now) {
+                return Err(Unreleased::Budget(denial));
+            }
+        }
         self.result_rows += rows;
-        self.history.rows += rows;
+        self.count_rows(rows, now);
         Ok(())
     }
 

@@ -44,11 +44,14 @@ struct State {
     floor: Effect,
     opinion: Option<Class>,
     class: Option<Class>,
+    obliged: Obligations,
+    past: Option<crate::History>,
     dead: bool,
     entries: u64,
     waited: bool,
     secret: String,
     granted: Obligations,
+    ledger: Arc<crate::Ledger>,
 }
 
 #[derive(Clone)]
@@ -62,11 +65,14 @@ impl Fakes {
             floor: Effect::Read,
             opinion: Some(Class::nothing()),
             class: None,
+            obliged: Obligations::none(),
+            past: None,
             dead: false,
             entries: 0,
             waited: false,
             secret: String::new(),
             granted: Obligations::none(),
+            ledger: Arc::default(),
         })))
     }
 
@@ -118,6 +124,16 @@ impl Fakes {
         self.with(|s| s.granted = granted);
     }
 
+    /// What comes with every decision.
+    pub fn oblige(&self, obliged: Obligations) {
+        self.with(|s| s.obliged = obliged);
+    }
+
+    /// What policy was last told of the past.
+    pub fn past(&self) -> Option<crate::History> {
+        self.with(|s| s.past)
+    }
+
     pub fn gate(&self) -> Gate {
         let parts = Parts {
             session: Arc::new(session()),
@@ -128,6 +144,7 @@ impl Fakes {
             record: Box::new(self.clone()),
             tripwire: Arc::new(self.clone()),
             catalog: Arc::new(self.clone()),
+            ledger: self.with(|s| s.ledger.clone()),
             granted: self.with(|s| s.granted.clone()),
         };
         Gate::open(parts, Bytes::from_static(b"{}"), NOW).expect("the journal is alive")
@@ -182,6 +199,7 @@ fn session() -> Session {
         node: "n".to_owned(),
         login: "pc_1".to_owned(),
         reason: None,
+        ticket: None,
         access_request: None,
     }
 }
@@ -244,9 +262,10 @@ impl Decide for Fakes {
     fn decide(&self, question: &Question<'_>) -> Result<Decision, Fault> {
         self.failing("decide", Blame::Policy)?;
         self.with(|s| s.class = Some(question.class.clone()));
+        self.with(|s| s.past = Some(question.history));
         Ok(Decision {
             verdict: self.with(|s| s.verdict.clone()),
-            obligations: Obligations::none(),
+            obligations: self.with(|s| s.obliged.clone()),
             reasons: Vec::new(),
             would: Vec::new(),
             revision: "r1".to_owned(),

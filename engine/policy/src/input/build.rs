@@ -28,6 +28,10 @@ pub struct ConnectQuestion<'a> {
     /// The approved access request it comes back with. Whoever asks checks that the requirements of a
     /// `Hold` are the ones that were met.
     pub access_request: Option<&'a str>,
+    /// The ticket the client named.
+    pub ticket: Option<&'a str>,
+    /// What this identity did within the last hour.
+    pub hour: model::Tally,
     /// The time.
     pub now: Timestamp,
 }
@@ -68,7 +72,10 @@ impl<'a> Input<'a> {
             action: Action::Command,
             identity: identity(&session.identity),
             connection: connection(&session.target),
-            session: admitted(session),
+            session: Session {
+                ticket: ticket(session, question.context),
+                ..admitted(session)
+            },
             connect: None,
             command: Some(Command {
                 meaning: Meaning {
@@ -90,13 +97,11 @@ impl<'a> Input<'a> {
             }),
             context: Some(context(question.context)),
             approval: None,
-            history: History {
-                commands: question.history.commands,
-                denied: question.history.denied,
-                rows: question.history.rows,
-                bytes: question.history.bytes,
-                last_approval_ns: question.history.last_approval.map(|at| at.0),
-            },
+            history: history(
+                question.history.session,
+                question.history.hour,
+                question.history.last_approval,
+            ),
             request: request(Some(&session.client), Some(&session.node), question.now),
         }
     }
@@ -114,6 +119,7 @@ impl<'a> Input<'a> {
                 started_ns: None,
                 login: None,
                 reason: text(question.reason),
+                ticket: text(question.ticket),
                 access_request: text(question.access_request),
             },
             connect: Some(Connect {
@@ -124,7 +130,7 @@ impl<'a> Input<'a> {
             command: None,
             context: None,
             approval: None,
-            history: nothing_yet(),
+            history: history(model::Tally::default(), question.hour, None),
             request: request(Some(question.client), Some(question.node), question.now),
         }
     }
@@ -139,7 +145,10 @@ impl<'a> Input<'a> {
             action: Action::Approve,
             identity: identity(question.voter),
             connection: connection(&held.session.target),
-            session: admitted(&held.session),
+            session: Session {
+                ticket: text(held.ticket.as_deref()),
+                ..admitted(&held.session)
+            },
             connect: None,
             command: None,
             context: None,
@@ -152,6 +161,7 @@ impl<'a> Input<'a> {
                     approver_groups: Cow::Borrowed(&requirement.approver_groups),
                     approvers: requirement.approvers,
                     ttl_seconds: requirement.ttl.as_secs(),
+                    ticket: requirement.ticket,
                 },
                 shown: cut(&held.shown).0,
                 access: held.access,
@@ -160,7 +170,7 @@ impl<'a> Input<'a> {
                 votes: question.votes.iter().map(principal).collect(),
                 expires_ns: question.expires.0,
             }),
-            history: nothing_yet(),
+            history: history(model::Tally::default(), model::Tally::default(), None),
             request: request(question.client, None, question.now),
         }
     }
@@ -174,14 +184,38 @@ fn text(text: Option<&str>) -> Option<Text<'_>> {
     text.map(Cow::Borrowed)
 }
 
-fn nothing_yet() -> History {
+fn history(session: model::Tally, hour: model::Tally, last_approval: Option<Timestamp>) -> History {
     History {
-        commands: 0,
-        denied: 0,
-        rows: 0,
-        bytes: 0,
-        last_approval_ns: None,
+        commands: session.commands,
+        denied: session.denied,
+        rows: session.rows,
+        bytes: session.bytes,
+        effects: effects(session.effects),
+        last_approval_ns: last_approval.map(|at| at.0),
+        identity_hour: Hour {
+            sessions: hour.sessions,
+            commands: hour.commands,
+            denied: hour.denied,
+            rows: hour.rows,
+            bytes: hour.bytes,
+            effects: effects(hour.effects),
+        },
     }
+}
+
+fn effects(counted: model::Effects) -> Effects {
+    Effects {
+        read: counted.read,
+        write: counted.write,
+        destroy: counted.destroy,
+        escalate: counted.escalate,
+        unknown: counted.unknown,
+    }
+}
+
+/// What SET said last, or else what the client connected with.
+fn ticket<'a>(session: &'a model::Session, context: &'a model::Context) -> Option<Text<'a>> {
+    text(model::session::ticket(session, context))
 }
 
 /// The text up to the bound, on a character's border, and whether it was cut.
@@ -236,6 +270,7 @@ fn admitted(session: &model::Session) -> Session<'_> {
         started_ns: Some(session.started.0),
         login: Some(text_of(&session.login)),
         reason: text(session.reason.as_deref()),
+        ticket: text(session.ticket.as_deref()),
         access_request: text(session.access_request.as_deref()),
     }
 }

@@ -4,8 +4,18 @@ use super::world::{Asked, granting, identity, load, pack, select, shipped};
 use crate::PolicySet;
 use crate::input::Action;
 use portcullis_gate::History;
-use portcullis_model::{Kind, SessionId, Timestamp, Verdict};
+use portcullis_model::{Kind, SessionId, Tally, Timestamp, Verdict};
 use serde_json::json;
+
+fn nine_rows() -> History {
+    History {
+        session: Tally {
+            rows: 9,
+            ..Tally::default()
+        },
+        ..History::default()
+    }
+}
 
 fn asked() -> Asked {
     Asked::new(identity("ada", Kind::Human, &[]), vec![select()])
@@ -32,10 +42,7 @@ some_drop if { some s in input.command.statements; s.verb == "DROP" }"#,
     assert_eq!(set.remembered(), 3);
     question.session.id = SessionId(2);
     question.now = Timestamp(1);
-    question.history = History {
-        rows: 9,
-        ..History::default()
-    };
+    question.history = nine_rows();
     assert!(!denied(&set, &question));
     assert_eq!(
         set.remembered(),
@@ -77,10 +84,7 @@ fn what_reads_time_or_history_is_never_remembered() {
         question.now = Timestamp(1);
         assert!(!denied(&set, &question), "{body}");
         question.now = Timestamp(9);
-        question.history = History {
-            rows: 9,
-            ..History::default()
-        };
+        question.history = nine_rows();
         assert!(denied(&set, &question), "{body}");
     }
 }
@@ -118,14 +122,14 @@ fn an_answer_from_memory_is_the_same_answer() {
 }
 
 #[test]
-fn only_the_pack_about_votes_reads_time() {
+fn only_packs_about_votes_and_hours_read_time() {
     let set = shipped();
     let volatile: Vec<&str> = set
         .packs()
         .map(|(n, _)| n)
         .filter(|n| set.volatile(n))
         .collect();
-    assert_eq!(volatile, ["approve"]);
+    assert_eq!(volatile, ["approve", "contractor_hours"]);
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn requirement() -> Requirement {
         execution_ttl: Duration::from_secs(60),
         defer: false,
         in_transaction: false,
+        ticket: false,
     }
 }
 

@@ -6,7 +6,8 @@ use portcullis_gate::{History, HoldRequest, Question};
 use portcullis_model::facts::Parse;
 use portcullis_model::{
     Category, Class, Client, Context, Decision, Effect, Facts, Identity, Kind, Object, Predicate,
-    Principal, Protocol, Session, SessionId, Stage, StatementFacts, Target, Timestamp, Verbs,
+    Principal, Protocol, Session, SessionId, Stage, StatementFacts, Tally, Target, Timestamp,
+    Verbs,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,7 @@ pub(super) fn session(identity: Identity) -> Session {
         node: "gw-1".to_owned(),
         login: "pc_1".to_owned(),
         reason: None,
+        ticket: None,
         access_request: None,
     }
 }
@@ -201,6 +203,8 @@ impl Knocks {
             settings: &self.settings,
             replication: false,
             reason: None,
+            ticket: None,
+            hour: Tally::default(),
             access_request: None,
             now: NOW,
         }
@@ -214,6 +218,7 @@ pub(super) fn held(identity: Identity) -> HoldRequest {
         shown: "DELETE FROM orders WHERE id = 1".to_owned(),
         class: facts(vec![delete("orders", Predicate::Present)]).floor(),
         context: Context::new(),
+        ticket: None,
         requirements: Vec::new(),
         access: false,
     }

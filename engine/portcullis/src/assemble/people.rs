@@ -191,6 +191,7 @@ fn shown(view: &View, now: Timestamp) -> Approval {
         "address": session.address,
         "program": session.program,
         "reason": session.reason,
+        "ticket": view.ticket,
         "login": session.login,
         "session": session.id,
         "labels": session.labels,

@@ -20,6 +20,12 @@ impl Desk {
         requirements: Vec<Requirement>,
         waiting: Knocking<'_>,
     ) -> Result<Granted, Denial> {
+        if let Some(wanting) = requirements
+            .iter()
+            .find(|r| r.ticket && asking.ticket().is_none())
+        {
+            return Err(no_ticket(&wanting.rule));
+        }
         let request = self.hold_request(asking, requirements.clone());
         let broken = |fault: Fault| self.broken(&fault);
         let (id, answer) = self.approvals.open(request).await.map_err(broken)?;
@@ -48,6 +54,7 @@ impl Desk {
             node: self.node.clone(),
             login: asking.knock.login.clone(),
             reason: asking.reason().map(str::to_owned),
+            ticket: asking.ticket().map(str::to_owned),
             access_request: None,
         };
         let replication = if asking.knock.replication {
@@ -61,6 +68,7 @@ impl Desk {
             shown: format!("connect to {}{replication}", target.name),
             class: Class::nothing(),
             context: Context::new(),
+            ticket: asking.ticket().map(str::to_owned),
             requirements,
             access: true,
         }
@@ -131,6 +139,14 @@ impl Desk {
             access_request: Some(id),
         })
     }
+}
+
+fn no_ticket(rule: &str) -> Denial {
+    Denial::new(
+        "approval/ticket",
+        format!("{rule} asks for the ticket this belongs to, and none was named"),
+    )
+    .hint("Connect with PGOPTIONS='-c portcullis.ticket=ABC-123'.")
 }
 
 fn expired(asking: &Asking<'_>, now: Timestamp) -> bool {

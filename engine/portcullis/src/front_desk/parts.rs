@@ -7,8 +7,8 @@ use portcullis_gate::{
     BoxFuture, Catalog, Classify, Credential, Knock, Mask, Record, Upstream, UpstreamTls,
 };
 use portcullis_model::{
-    Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Target,
-    Timestamp,
+    Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Tally,
+    Target, Timestamp, limits,
 };
 use portcullis_policy::ConnectQuestion;
 use serde_json::Value;
@@ -147,10 +147,21 @@ impl Asking<'_> {
         self.knock.settings.get(REASON).map(String::as_str)
     }
 
+    /// The ticket the client says it belongs to. What is too long is none.
+    pub(super) fn ticket(&self) -> Option<&str> {
+        let ticket = self
+            .knock
+            .settings
+            .get(portcullis_model::session::TICKET_SETTING);
+        let fits = |t: &&str| !t.trim().is_empty() && t.len() <= limits::TICKET_BYTES_MAX;
+        ticket.map(String::as_str).filter(fits)
+    }
+
     pub(super) fn question<'q>(
         &'q self,
         node: &'q str,
         access_request: Option<&'q str>,
+        hour: Tally,
         now: Timestamp,
     ) -> ConnectQuestion<'q> {
         ConnectQuestion {
@@ -162,6 +173,8 @@ impl Asking<'_> {
             settings: &self.knock.settings,
             replication: self.knock.replication,
             reason: self.reason(),
+            ticket: self.ticket(),
+            hour,
             access_request,
             now,
         }

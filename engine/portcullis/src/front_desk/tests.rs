@@ -52,6 +52,7 @@ pub(crate) fn session(id: u128, identity: Identity) -> Session {
         node: "gw-1".to_owned(),
         login: "pc_1".to_owned(),
         reason: None,
+        ticket: None,
         access_request: None,
     }
 }
@@ -74,6 +75,7 @@ fn requirement(group: &str) -> Requirement {
         execution_ttl: Duration::from_secs(60),
         defer: false,
         in_transaction: false,
+        ticket: false,
     }
 }
 

@@ -213,6 +213,7 @@ pub fn session(subject: &str, target: &str) -> Session {
         node: "test".to_owned(),
         login: "app".to_owned(),
         reason: None,
+        ticket: None,
         access_request: None,
     }
 }

@@ -135,6 +135,7 @@ impl Desk {
             node: "test".into(),
             login: world.user.clone(),
             reason: knock.settings.get("portcullis.reason").cloned(),
+            ticket: None,
             access_request: None,
         });
         let fake = Arc::new(Fake(world.clone()));
@@ -147,6 +148,7 @@ impl Desk {
             record: Box::new(Book(world.clone())),
             tripwire: fake.clone(),
             catalog: fake.clone(),
+            ledger: Arc::default(),
             granted: Obligations::none(),
         };
         Admission {
@@ -354,6 +356,7 @@ impl Decide for Fake {
                 approvers: 1,
                 ttl: Duration::from_secs(60),
                 execution_ttl: Duration::from_secs(60),
+                ticket: false,
                 defer: self.0.defer,
                 in_transaction: self.0.in_transaction,
             }])

@@ -107,6 +107,7 @@ impl World {
             approvals: Arc::clone(&cast) as Arc<dyn ApprovalDesk>,
             examine: Arc::new(Blank),
             tripwire: Arc::new(Blank),
+            ledgers: Arc::default(),
             registry: Registry::new(Arc::clone(&metrics), Arc::clone(&clock)),
             metrics,
             clock,
