@@ -14,6 +14,9 @@ pub mod glue;
 pub mod host;
 pub mod manifest;
 mod masker;
+pub mod needles;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod sieve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 

@@ -2,6 +2,7 @@
 //! section `portcullis:manifest`. The gateway sends a plugin what its interest names and refuses a plugin
 //! without a manifest, and every answer that names a rule the manifest does not have.
 
+use crate::needles::Needles;
 use serde::{Deserialize, Serialize};
 
 /// The contract that this SDK speaks.
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub interest: Vec<Interest>,
     /// What it can find.
     pub rules: Vec<RuleEntry>,
+    /// Maskers: what must stand in a cell for it to be shown. Absent: every cell is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needles: Option<Needles>,
     /// Tighter limits than the gateway's.
     #[serde(default)]
     pub limits: Limits,
@@ -64,6 +68,14 @@ impl Manifest {
                 "rule `{}` of a masker needs an `entity`",
                 rule.name
             ));
+        }
+        if let Some(needles) = &manifest.needles {
+            if manifest.world == World::Classifier {
+                return Err(
+                    "a classifier has no `needles`: it is asked about every request".to_owned(),
+                );
+            }
+            needles.check()?;
         }
         Ok(manifest)
     }

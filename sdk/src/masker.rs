@@ -297,7 +297,8 @@ impl Edits {
     }
 
     /// [`BatchKind::Stream`]: the last `bytes` bytes may be the beginning of something; they are shown
-    /// again in front of what comes next. At most 4096; an edit within them is ignored for now.
+    /// again in front of what comes next. At most 4096; an edit within them, or one that touches the end, waits.
+    /// Up to 64 bytes that have gone already stand before what is new: an edit of these changes nothing any more.
     pub fn hold(&mut self, bytes: usize) {
         assert!(bytes <= 4096, "at most 4096 bytes can be held");
         self.held = bytes as u32;

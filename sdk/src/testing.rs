@@ -1,6 +1,6 @@
 //! The author's harness: runs a plugin natively through the same flat calls as the gateway, and checks for free what
 //! the gateway relies on: determinism, batches cut anywhere between cells, streams cut at every byte, rules that
-//! the manifest knows. It panics with a readable message, as tests do.
+//! the manifest knows, needles in every cell in which something is found. It panics with a readable message, as tests do.
 //!
 //! ```ignore
 //! harness::<Pii>(json!({})).columns(&["mail"]).row(&["to ana@example.org"]).expect(&["to [pc-masked:email]"]);
@@ -8,6 +8,7 @@
 
 mod classifier;
 mod masker;
+mod needles;
 
 pub use classifier::{ClassifierHarness, classifier};
 pub use masker::{Found, Harness, Row, harness};

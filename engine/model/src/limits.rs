@@ -71,6 +71,10 @@ pub const QUARANTINE_LASTS: Duration = Duration::from_secs(300);
 pub const QUARANTINE_RECORDS_MAX: usize = 4096;
 /// Tail bytes a masker may ask to see again.
 pub const HELD_TAIL_MAX: usize = 4096;
+/// Bytes of a stream that has gone already which maskers see again in front of what comes: what stands before a word.
+pub const STREAM_CONTEXT_BYTES: usize = 64;
+/// Bytes of a stream that are held because something in them has not ended yet: longer than any key in PEM.
+pub const STREAM_HELD_MAX: usize = 64 * 1024;
 /// Secrets shorter than this many bits of entropy are not matched in output, or a mask becomes an oracle.
 pub const TRIPWIRE_BITS_MIN: u32 = 80;
 /// SCRAM iterations accepted from an upstream (a malicious server can ask for 2^31).

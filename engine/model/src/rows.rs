@@ -49,6 +49,8 @@ pub enum BatchKind {
     Call,
     /// A request's text and parameters, on its way into the record and the policy's input.
     Request,
+    /// A piece of a byte stream: one cell, which may end anywhere. See [`Edits::held`].
+    Stream,
 }
 
 /// A stretch of text to be looked at: a whole cell, an element of an array, a leaf of a JSON document.
@@ -104,7 +106,7 @@ pub struct SpanEdit {
     pub end: u32,
     /// What stands there instead; text, without NUL.
     pub replacement: Bytes,
-    /// `plugin@version/rule`, for the record.
+    /// `plugin@version#digest/rule`, for the record.
     pub label: Arc<str>,
 }
 
@@ -126,6 +128,9 @@ pub struct Edits {
     pub spans: Vec<SpanEdit>,
     /// Whole columns; they win over spans.
     pub columns: Vec<ColumnMask>,
+    /// [`BatchKind::Stream`]: so many bytes at the end may be the beginning of something. They are to be seen
+    /// again in front of what comes next, and must not go before.
+    pub held: u32,
 }
 
 impl Edits {

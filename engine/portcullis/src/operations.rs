@@ -249,10 +249,15 @@ impl Operations for Front {
                 ("failures", stats.failures as f64),
                 ("seconds", seconds),
                 ("edits", stats.edits as f64),
+                ("bytes", stats.bytes as f64),
+                ("memory_bytes", stats.memory as f64),
                 ("live_instances", stats.live_instances as f64),
                 ("quarantined", stats.quarantined as f64),
             ] {
                 metrics.plugin(&name, count, value);
+            }
+            for (counter, value) in stats.counters {
+                metrics.plugin(&name, &format!("own_{counter}"), value as f64);
             }
         }
         let approvals = self.gateway.people.list();

@@ -169,7 +169,7 @@ pub(crate) fn functions(
     Ok((lifecycle, work))
 }
 
-fn function<P, R>(
+pub(crate) fn function<P, R>(
     instance: &Instance,
     mut store: impl AsContextMut<Data = Guest>,
     interface: &str,

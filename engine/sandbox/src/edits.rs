@@ -8,7 +8,7 @@ use crate::mark::Marks;
 use crate::plugin::{RuleInfo, Rules};
 use bytes::Bytes;
 use portcullis_model::verdict::EntityRule;
-use portcullis_model::{Batch, SessionId, SpanEdit, Strategy, limits};
+use portcullis_model::{Batch, BatchKind, SessionId, SpanEdit, Strategy, limits};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn strictness(strategy: Strategy) -> u8 {
     }
 }
 
-/// Checks an answer and adds what policy wants of it to `proposals`.
+/// Checks an answer and adds what policy wants of it to `proposals`. The answer is how many bytes are held.
 pub(crate) fn collect(
     answer: &contract::Edits,
     sent: &[Sent],
@@ -66,12 +66,16 @@ pub(crate) fn collect(
     rules: &Rules,
     chosen: &[Option<Strategy>],
     proposals: &mut Vec<Proposal>,
-) -> Result<(), Failure> {
-    if answer.held != 0 {
+) -> Result<u32, Failure> {
+    if answer.held != 0 && batch.kind != BatchKind::Stream {
         return Err(Failure::Edits("bytes are held where there is no stream"));
     }
+    let last = sent.last().map_or(0, |s| s.len);
+    if answer.held > last || answer.held as usize > limits::HELD_TAIL_MAX {
+        return Err(Failure::Edits("more bytes are held than may be"));
+    }
     if answer.edits.is_empty() {
-        return Ok(());
+        return Ok(answer.held);
     }
     let bytes: usize = sent.iter().map(|s| s.len as usize).sum();
     if answer.edits.len() > bytes {
@@ -114,7 +118,7 @@ pub(crate) fn collect(
             });
         }
     }
-    Ok(())
+    Ok(answer.held)
 }
 
 /// The replacement that an edit brings along, if it does.

@@ -57,7 +57,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .total_tables(instances.saturating_mul(2))
         .max_tables_per_component(2)
         .max_tables_per_module(2)
-        .table_elements(16 * 1024)
+        .table_elements(crate::guest::TABLE_ELEMENTS_MAX)
         .total_stacks(instances)
         .max_memory_size(limits::PLUGIN_MEMORY_MAX)
         .linear_memory_keep_resident(0)

@@ -21,6 +21,12 @@ pub enum LoadError {
         /// What was found.
         detail: String,
     },
+    /// More maskers than can serve one stream.
+    #[error("at most {most} maskers can serve together")]
+    TooMany {
+        /// How many can.
+        most: usize,
+    },
     /// Its sha256 is not the pinned one.
     #[error("plugin {name}: sha256 is {found}, but {pinned} is pinned")]
     VerifyPin {

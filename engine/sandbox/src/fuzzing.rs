@@ -46,7 +46,7 @@ pub fn masked(
         name: name.to_owned(),
         entity: Some(entity.to_owned()),
     };
-    let rules = Rules::of(&RULES.map(entry), "fuzz@1.0.0");
+    let rules = Rules::of(&RULES.map(entry), "fuzz@1.0.0", "0");
     let chosen = edits::choose(&rules, wanted);
     let sent: Vec<Sent> = windows
         .iter()

@@ -6,20 +6,24 @@ use crate::engine::{InFlight, TICK};
 use crate::error::Failure;
 use crate::stats::Counts;
 use portcullis_model::{RowShape, limits};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-use wasmtime::component::InstancePre;
-use wasmtime::{
-    Engine, PoolConcurrencyLimitError, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline,
-};
+use std::time::{Duration, Instant};
+use wasmtime::component::{ComponentNamedList, Instance, InstancePre, Lift, WasmList};
+use wasmtime::{Engine, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline};
 
 /// Log lines of one call.
 const LOG_LINES: u32 = 8;
+/// Elements of a table; what the pool has room for.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 16 * 1024;
 
 /// What the store knows of its guest.
 pub(crate) struct Guest {
-    limits: StoreLimits,
     counts: Arc<Counts>,
+    /// Bytes of linear memory that it may have, and has.
+    memory_max: usize,
+    memory: usize,
     ticks_left: u32,
     lines_left: u32,
 }
@@ -37,6 +41,40 @@ impl Guest {
     }
 }
 
+/// Refusing to grow makes a guest abort, which is a trap.
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        let sum = self.memory.saturating_add(more);
+        if sum > self.memory_max || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.memory = sum;
+        self.counts.grown(more);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.counts.shrunk(self.memory);
+    }
+}
+
 /// The bounds of an instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -47,18 +85,36 @@ pub(crate) struct Bounds {
 /// A configured instance.
 pub(crate) struct Live {
     store: Store<Guest>,
+    instance: Instance,
     lifecycle: Lifecycle,
     work: Work,
     call_ticks: u32,
     told: Option<u32>,
     opened: bool,
     in_flight: Arc<InFlight>,
+    counts: Arc<Counts>,
+    /// When it was called last.
+    used: Instant,
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.store.data().counts.gone();
+        self.counts.gone();
     }
+}
+
+/// Runs a call and accounts the time that it takes of the worker: while it yields, nothing is counted. What an
+/// abandoned call has used is counted too.
+async fn timed<T>(counts: &Counts, used: &mut Instant, call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    poll_fn(|cx| {
+        let began = Instant::now();
+        let answer = call.as_mut().poll(cx);
+        *used = Instant::now();
+        counts.spent(used.duration_since(began));
+        answer
+    })
+    .await
 }
 
 /// Runs one call of the guest under a deadline. A macro because the typed functions differ.
@@ -69,8 +125,8 @@ macro_rules! call {
         let guest = live.store.data_mut();
         (guest.ticks_left, guest.lines_left) = ($ticks, LOG_LINES);
         live.store.set_epoch_deadline(1);
-        $function
-            .call_async(&mut live.store, $arguments)
+        let call = $function.call_async(&mut live.store, $arguments);
+        timed(&live.counts, &mut live.used, call)
             .await
             .map_err(failure)
     }};
@@ -86,15 +142,15 @@ impl Live {
         counts: &Arc<Counts>,
         in_flight: &Arc<InFlight>,
     ) -> Result<Self, Failure> {
-        let limits = StoreLimitsBuilder::new().memory_size(bounds.memory).build();
         let guest = Guest {
-            limits,
             counts: counts.clone(),
+            memory_max: bounds.memory,
+            memory: 0,
             ticks_left: ticks(limits::PLUGIN_CONFIGURE_MAX),
             lines_left: LOG_LINES,
         };
         let mut store = Store::new(engine, guest);
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|guest| guest);
         store.set_hostcall_fuel(limits::PLUGIN_ANSWER_BYTES_MAX);
         store.epoch_deadline_callback(|mut store| {
             let guest = store.data_mut();
@@ -117,13 +173,21 @@ impl Live {
         counts.born();
         Ok(Self {
             store,
+            instance,
             lifecycle,
             work,
             call_ticks: ticks(bounds.call),
             told: None,
             opened: false,
             in_flight: in_flight.clone(),
+            counts: counts.clone(),
+            used: Instant::now(),
         })
+    }
+
+    /// When it was called last.
+    pub(crate) fn used(&self) -> Instant {
+        self.used
     }
 
     /// Configures it. `Ok(Err(_))`: what the plugin has to say against the configuration.
@@ -141,6 +205,26 @@ impl Live {
             };
             errors.iter().take(16).map(line).collect()
         }))
+    }
+
+    /// Calls a function without arguments: how the state of an instrumented one is read out.
+    pub(crate) async fn read<R>(&mut self, interface: &str, name: &str) -> wasmtime::Result<R>
+    where
+        R: 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        let instance = self.instance;
+        let function = contract::function::<(), (R,)>(&instance, &mut self.store, interface, name)?;
+        let guest = self.store.data_mut();
+        guest.ticks_left = ticks(limits::PLUGIN_CONFIGURE_MAX);
+        self.store.set_epoch_deadline(1);
+        let (value,) = function.call_async(&mut self.store, ()).await?;
+        Ok(value)
+    }
+
+    /// The bytes of a list that it has answered with.
+    pub(crate) fn bytes(&self, list: &WasmList<u8>) -> &[u8] {
+        list.as_le_slice(&self.store)
     }
 
     /// Tells it once which stream it works for.

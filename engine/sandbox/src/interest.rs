@@ -143,7 +143,7 @@ fn types(words: &[String]) -> Result<Types, String> {
 }
 
 /// The names of batch kinds, by their number in the contract.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "rows",
     "copy",
     "error",
@@ -152,6 +152,7 @@ const KINDS: [&str; 8] = [
     "parameter",
     "call",
     "request",
+    "stream",
 ];
 
 /// The names of stages, by their number in the contract.
@@ -180,6 +181,7 @@ pub(crate) fn kind_number(kind: BatchKind) -> u32 {
         BatchKind::Parameter => 5,
         BatchKind::Call => 6,
         BatchKind::Request => 7,
+        BatchKind::Stream => 8,
     }
 }
 

@@ -20,10 +20,12 @@
 )]
 
 mod artifacts;
+mod classifiers;
 mod contract;
 mod edits;
 mod engine;
 mod error;
+mod flat;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -31,13 +33,15 @@ mod guest;
 mod interest;
 mod loader;
 mod mark;
+mod maskers;
 mod opinion;
 mod plugin;
 mod quarantine;
 mod set;
+mod sift;
 mod slot;
+mod snapshot;
 mod stats;
-mod stream;
 
 pub use error::{Failure, LoadError};
 pub use loader::{Inspection, inspect};

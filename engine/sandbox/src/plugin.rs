@@ -7,12 +7,17 @@ use crate::guest::{Bounds, Guest, Live};
 use crate::interest::Interest;
 use crate::quarantine::Quarantine;
 use crate::stats::Counts;
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_sdk::manifest::RuleEntry;
+use portcullis_sdk::needles::Needles;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
+
+/// Hex digits of a digest in labels: enough to tell builds apart.
+pub(crate) const DIGEST_HEX: usize = 12;
 
 /// A rule, as it is needed for every edit.
 #[derive(Debug)]
@@ -23,7 +28,7 @@ pub(crate) struct RuleInfo {
     pub(crate) entity: String,
     /// As it stands in marks.
     pub(crate) tag: String,
-    /// `plugin@version/rule`.
+    /// `plugin@version#digest/rule`, the digest cut to [`DIGEST_HEX`] digits.
     pub(crate) label: Arc<str>,
 }
 
@@ -32,7 +37,8 @@ pub(crate) struct RuleInfo {
 pub(crate) struct Rules(Vec<Arc<RuleInfo>>);
 
 impl Rules {
-    pub(crate) fn of(entries: &[RuleEntry], plugin: &str) -> Self {
+    pub(crate) fn of(entries: &[RuleEntry], plugin: &str, digest: &str) -> Self {
+        let digest = digest.get(..DIGEST_HEX).unwrap_or(digest);
         let mut rules: Vec<_> = entries
             .iter()
             .map(|entry| {
@@ -42,7 +48,7 @@ impl Rules {
                     name: entry.name.clone(),
                     tag: entity.to_lowercase(),
                     entity,
-                    label: Arc::from(format!("{plugin}/{}", entry.name)),
+                    label: Arc::from(format!("{plugin}#{digest}/{}", entry.name)),
                 })
             })
             .collect();
@@ -75,15 +81,24 @@ pub(crate) struct Plugin {
     pub(crate) masker: bool,
     pub(crate) rules: Rules,
     pub(crate) interest: Interest,
+    /// What must stand in a cell for it to be shown; none: every cell is.
+    pub(crate) needles: Option<Needles>,
     pub(crate) counters: Vec<String>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) config: Vec<u8>,
     pub(crate) engine: Engine,
-    pub(crate) component: InstancePre<Guest>,
+    pub(crate) image: ArcSwap<Image>,
     pub(crate) bounds: Bounds,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) warm: Warm,
+}
+
+/// What instances are made of.
+pub(crate) struct Image {
+    pub(crate) component: InstancePre<Guest>,
+    /// A snapshot: instances begin as `configure` leaves them.
+    pub(crate) configured: bool,
 }
 
 /// Configured instances that wait for a stream.
@@ -125,19 +140,22 @@ impl Plugin {
 
     /// Makes and configures an instance.
     pub(crate) async fn configured(&self) -> Result<Live, NotConfigured> {
+        let image = self.image.load_full();
         let started = Live::start(
             &self.engine,
-            &self.component,
+            &image.component,
             self.masker,
             self.bounds,
             &self.counts,
             &self.in_flight,
         );
         let mut live = started.await.map_err(NotConfigured::Failed)?;
-        let answer = live.configure(&self.config).await;
-        answer
-            .map_err(NotConfigured::Failed)?
-            .map_err(NotConfigured::Refused)?;
+        if !image.configured {
+            let answer = live.configure(&self.config).await;
+            answer
+                .map_err(NotConfigured::Failed)?
+                .map_err(NotConfigured::Refused)?;
+        }
         Ok(live)
     }
 

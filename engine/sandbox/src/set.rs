@@ -2,6 +2,7 @@
 //! not serve at all; the one before goes on. Streams keep the set that they were opened with.
 
 use crate::artifacts::Artifacts;
+use crate::classifiers::Classifiers;
 use crate::contract;
 use crate::engine::{self, InFlight};
 use crate::error::{Failure, LoadError};
@@ -9,17 +10,20 @@ use crate::guest::{Bounds, Guest};
 use crate::interest::Interest;
 use crate::loader::{Inspection, inspect};
 use crate::mark::Marks;
-use crate::plugin::{NotConfigured, Plugin, Rules, Warm};
+use crate::maskers::Maskers;
+use crate::plugin::{Image, NotConfigured, Plugin, Rules, Warm};
 use crate::quarantine::Quarantine;
+use crate::sift::{OWNERS_MAX, Sift};
 use crate::slot::{Idlers, Slot, Who};
+use crate::snapshot::{self, Maker};
 use crate::stats::{Counts, PluginStats};
-use crate::stream::{Classifiers, Flat, Masker, Maskers};
 use arc_swap::ArcSwap;
 use lru::LruCache;
 use parking_lot::Mutex;
 use portcullis_gate::{Classify, Mask};
 use portcullis_model::{Protocol, Session, limits};
-use portcullis_sdk::manifest::World;
+use portcullis_sdk::manifest::{Limits, World};
+use portcullis_sdk::sieve::Sieve;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -44,6 +48,8 @@ pub struct Settings {
     pub warm: usize,
     /// An instance that was not called for so long is dropped.
     pub idle: Duration,
+    /// Configured plugins are kept as snapshots, where there is a cache.
+    pub snapshots: bool,
 }
 
 impl Settings {
@@ -55,6 +61,7 @@ impl Settings {
             instances: limits::PLUGIN_INSTANCES_MAX,
             warm: 4,
             idle: limits::PLUGIN_IDLE_MAX,
+            snapshots: true,
         }
     }
 }
@@ -96,6 +103,7 @@ pub struct Sandbox {
     idlers: Arc<Idlers>,
     marks: Arc<Marks>,
     warm: usize,
+    snapshots: bool,
     generations: AtomicU64,
     serving: ArcSwap<PluginSet>,
 }
@@ -123,6 +131,7 @@ impl Sandbox {
             plugins: Vec::new(),
             idlers: idlers.clone(),
             marks: marks.clone(),
+            sift: Arc::new(Sift::default()),
         };
         Ok(Arc::new(Self {
             engine,
@@ -134,6 +143,7 @@ impl Sandbox {
             idlers,
             marks,
             warm: settings.warm,
+            snapshots: settings.snapshots,
             generations: AtomicU64::new(0),
             serving: ArcSwap::from_pointee(nothing),
         }))
@@ -159,8 +169,17 @@ impl Sandbox {
         for spec in specs {
             plugins.push(self.plugin(spec).await?);
         }
+        let maskers = || plugins.iter().filter(|p| p.masker);
+        if maskers().count() > OWNERS_MAX {
+            return Err(LoadError::TooMany { most: OWNERS_MAX });
+        }
+        let sift = Sift::of(maskers()).map_err(|detail| LoadError::ReadManifest {
+            name: "(all maskers)".to_owned(),
+            detail,
+        })?;
         Ok(Arc::new(PluginSet {
             generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,
+            sift: Arc::new(sift),
             plugins,
             idlers: self.idlers.clone(),
             marks: self.marks.clone(),
@@ -188,7 +207,7 @@ impl Sandbox {
     async fn plugin(self: &Arc<Self>, spec: PluginSpec) -> Result<Arc<Plugin>, LoadError> {
         let sandbox = self.clone();
         let blocking = tokio::task::spawn_blocking(move || sandbox.prepared(spec));
-        let (name, plugin) = blocking
+        let (name, plugin, bytes) = blocking
             .await
             .map_err(|e| LoadError::StartEngine(format!("a plugin was not compiled: {e}")))??;
         match plugin.configured().await {
@@ -211,11 +230,12 @@ impl Sandbox {
             Err(NotConfigured::Failed(failure)) => return Err(LoadError::Start { name, failure }),
         }
         plugin.refill();
+        self.freeze(&plugin, bytes);
         Ok(plugin)
     }
 
     /// Everything that needs no runtime: inspect, compile or read the artifact, link.
-    fn prepared(&self, spec: PluginSpec) -> Result<(String, Arc<Plugin>), LoadError> {
+    fn prepared(&self, spec: PluginSpec) -> Result<(String, Arc<Plugin>, Vec<u8>), LoadError> {
         let PluginSpec {
             name,
             bytes,
@@ -229,52 +249,99 @@ impl Sandbox {
             name: name.clone(),
             detail,
         })?;
+        if let Some(needles) = &manifest.needles {
+            Sieve::new(&[(1, needles)]).map_err(|detail| LoadError::ReadManifest {
+                name: name.clone(),
+                detail,
+            })?;
+        }
         let compile = |e: wasmtime::Error| LoadError::Compile {
             name: name.clone(),
             detail: format!("{e:#}"),
         };
-        let component = self.component(&digest, &bytes).map_err(compile)?;
-        let component = self.linker.instantiate_pre(&component).map_err(compile)?;
+        let config = config.to_string().into_bytes();
+        let image = self.image(&digest, &bytes, &config).map_err(compile)?;
         let label = format!("{}@{}", manifest.name, manifest.version);
         let ledger = self.ledger(&digest, &label, manifest.counters.len());
-        let mib = |mib: u32| {
-            usize::try_from(mib)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(1 << 20)
-        };
-        let bounds = Bounds {
-            memory: manifest
-                .limits
-                .memory_mib
-                .map_or(limits::PLUGIN_MEMORY_MAX, mib)
-                .min(limits::PLUGIN_MEMORY_MAX),
-            call: manifest
-                .limits
-                .call_ms
-                .map_or(limits::PLUGIN_CALL_MAX, |ms| {
-                    Duration::from_millis(ms.into())
-                })
-                .min(limits::PLUGIN_CALL_MAX),
-        };
         let plugin = Plugin {
-            rules: Rules::of(&manifest.rules, &label),
+            rules: Rules::of(&manifest.rules, &label, &digest),
             name: manifest.name,
             version: manifest.version,
             label,
             digest,
             masker: manifest.world == World::Masker,
             interest,
+            needles: manifest.needles,
             counters: manifest.counters,
             counts: ledger.counts,
             quarantine: ledger.quarantine,
-            config: config.to_string().into_bytes(),
+            config,
             engine: self.engine.clone(),
-            component,
-            bounds,
+            image: ArcSwap::from_pointee(image),
+            bounds: bounds(manifest.limits),
             in_flight: self.in_flight.clone(),
             warm: Warm::new(self.warm),
         };
-        Ok((name, Arc::new(plugin)))
+        Ok((name, Arc::new(plugin), bytes))
+    }
+
+    /// What instances are made of: a snapshot if there is one, else the component.
+    fn image(&self, digest: &str, bytes: &[u8], config: &[u8]) -> wasmtime::Result<Image> {
+        if let Some(image) = self.snapshot(digest, config) {
+            return Ok(image);
+        }
+        let component = self.component(digest, bytes)?;
+        Ok(Image {
+            component: self.linker.instantiate_pre(&component)?,
+            configured: false,
+        })
+    }
+
+    /// The snapshot of a plugin with this configuration, if one was made before.
+    fn snapshot(&self, digest: &str, config: &[u8]) -> Option<Image> {
+        let artifacts = self.artifacts.as_ref().filter(|_| self.snapshots)?;
+        let artifact = artifacts.read(&snapshot::key(digest, config))?;
+        let component = self.trusted(&artifact).ok()?;
+        Some(Image {
+            component: self.linker.instantiate_pre(&component).ok()?,
+            configured: true,
+        })
+    }
+
+    /// Makes the snapshot in the background; what opens meanwhile is configured one by one.
+    fn freeze(self: &Arc<Self>, plugin: &Arc<Plugin>, bytes: Vec<u8>) {
+        if self.artifacts.is_none() || !self.snapshots || plugin.image.load().configured {
+            return;
+        }
+        let (sandbox, plugin) = (self.clone(), plugin.clone());
+        tokio::task::spawn_blocking(move || match sandbox.frozen(&plugin, &bytes) {
+            Ok(image) => plugin.image.store(Arc::new(image)),
+            Err(why) => {
+                tracing::warn!(plugin = %plugin.label, why, "a plugin cannot be snapshotted: opening it takes longer");
+            }
+        });
+    }
+
+    fn frozen(&self, plugin: &Plugin, bytes: &[u8]) -> Result<Image, String> {
+        let says = |e: wasmtime::Error| format!("{e:#}");
+        let maker = Maker {
+            engine: &self.engine,
+            linker: &self.linker,
+            masker: plugin.masker,
+            bounds: plugin.bounds,
+            in_flight: &self.in_flight,
+        };
+        let component = maker.make(bytes, &plugin.config)?;
+        let artifact = self.engine.precompile_component(&component).map_err(says)?;
+        if let Some(artifacts) = &self.artifacts {
+            let key = snapshot::key(&plugin.digest, &plugin.config);
+            artifacts.write(&key, &artifact);
+        }
+        let component = self.trusted(&artifact).map_err(says)?;
+        Ok(Image {
+            component: self.linker.instantiate_pre(&component).map_err(says)?,
+            configured: true,
+        })
     }
 
     /// The compiled component: from memory, from a genuine artifact, or compiled now.
@@ -322,6 +389,7 @@ pub struct PluginSet {
     plugins: Vec<Arc<Plugin>>,
     idlers: Arc<Idlers>,
     marks: Arc<Marks>,
+    sift: Arc<Sift>,
 }
 
 impl PluginSet {
@@ -355,12 +423,8 @@ impl PluginSet {
             who: who.clone(),
             slots: slots(false).collect(),
         };
-        let mask = Maskers {
-            who,
-            marks: self.marks.clone(),
-            slots: slots(true).map(Masker::new).collect(),
-            flat: Flat::default(),
-        };
+        let (marks, sift) = (self.marks.clone(), self.sift.clone());
+        let mask = Maskers::new(who, marks, sift, slots(true));
         (Box::new(classify), Box::new(mask))
     }
 
@@ -370,10 +434,28 @@ impl PluginSet {
         let now = Instant::now();
         let of = |p: &Arc<Plugin>| {
             let identity = (p.name.as_str(), p.version.as_str(), p.digest.as_str());
-            p.counts
-                .read(identity, &p.counters, p.quarantine.count(now))
+            let mut stats = p
+                .counts
+                .read(identity, &p.counters, p.quarantine.count(now));
+            stats.snapshot = p.image.load().configured;
+            stats
         };
         self.plugins.iter().map(of).collect()
+    }
+}
+
+/// The gateway's limits, or tighter ones of the plugin's own.
+fn bounds(own: Limits) -> Bounds {
+    let mib = |mib: u32| usize::try_from(mib).map_or(usize::MAX, |mib| mib.saturating_mul(1 << 20));
+    let call = own.call_ms.map(|ms| Duration::from_millis(ms.into()));
+    Bounds {
+        memory: own
+            .memory_mib
+            .map_or(limits::PLUGIN_MEMORY_MAX, mib)
+            .min(limits::PLUGIN_MEMORY_MAX),
+        call: call
+            .unwrap_or(limits::PLUGIN_CALL_MAX)
+            .min(limits::PLUGIN_CALL_MAX),
     }
 }
 

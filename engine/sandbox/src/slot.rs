@@ -110,26 +110,19 @@ impl Slot {
     }
 
     /// Ends a call: the instance stays after an answer and is gone after anything else.
-    pub(crate) fn settle(
-        &mut self,
-        who: &Who,
-        live: Live,
-        started: Instant,
-        failure: Option<&Failure>,
-    ) {
-        let now = Instant::now();
-        let took = now.duration_since(started);
-        self.plugin.counts.called(took, failure.is_some());
+    pub(crate) fn settle(&mut self, who: &Who, live: Live, failure: Option<&Failure>) {
+        self.plugin.counts.called(failure.is_some());
         match failure {
             Some(failure) => {
                 drop(live);
                 self.failed(who, failure);
             }
-            None => self.sit(live, now),
+            None => self.sit(live),
         }
     }
 
-    fn sit(&mut self, live: Live, used: Instant) {
+    fn sit(&mut self, live: Live) {
+        let used = live.used();
         match &self.seat {
             Some(seat) => {
                 let mut seat = seat.lock();

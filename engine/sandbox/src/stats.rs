@@ -18,14 +18,20 @@ pub struct PluginStats {
     pub calls: u64,
     /// Of these, failed ones.
     pub failures: u64,
-    /// Time spent in calls.
+    /// Time that its calls took of a worker, in any function; yields are not counted.
     pub nanoseconds: u64,
+    /// Bytes of text that it was shown.
+    pub bytes: u64,
+    /// Linear memory of its instances, in bytes.
+    pub memory: u64,
     /// Edits made of its reports.
     pub edits: u64,
     /// Instances that exist, warm ones included.
     pub live_instances: u64,
     /// Identity and target pairs for which it is in quarantine.
     pub quarantined: u64,
+    /// Its instances begin configured: opening one costs microseconds.
+    pub snapshot: bool,
     /// Its own counters, by name.
     pub counters: BTreeMap<String, u64>,
 }
@@ -39,6 +45,8 @@ pub(crate) struct Counts {
     failures: AtomicU64,
     nanoseconds: AtomicU64,
     edits: AtomicU64,
+    bytes: AtomicU64,
+    memory: AtomicU64,
     live: AtomicU64,
     own: Mutex<BTreeMap<u32, u64>>,
     own_len: u32,
@@ -52,18 +60,39 @@ impl Counts {
             failures: AtomicU64::new(0),
             nanoseconds: AtomicU64::new(0),
             edits: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
             live: AtomicU64::new(0),
             own: Mutex::new(BTreeMap::new()),
             own_len: u32::try_from(counters).unwrap_or(0),
         }
     }
 
-    pub(crate) fn called(&self, took: Duration, failed: bool) {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    pub(crate) fn called(&self, failed: bool) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.failures
-            .fetch_add(u64::from(failed), Ordering::Relaxed);
+        if failed {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn spent(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn shown(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn grown(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.memory.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn shrunk(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.memory.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn edited(&self, edits: usize) {
@@ -108,8 +137,11 @@ impl Counts {
             failures: self.failures.load(Ordering::Relaxed),
             nanoseconds: self.nanoseconds.load(Ordering::Relaxed),
             edits: self.edits.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            memory: self.memory.load(Ordering::Relaxed),
             live_instances: self.live.load(Ordering::Relaxed),
             quarantined: u64::try_from(quarantined).unwrap_or(u64::MAX),
+            snapshot: false,
             counters: named.collect(),
         }
     }

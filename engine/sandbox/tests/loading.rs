@@ -240,6 +240,7 @@ fn cached(folder: &Path) -> Result<std::sync::Arc<Sandbox>, LoadError> {
         cache_dir: Some(folder.to_owned()),
         instances: 16,
         warm: 1,
+        snapshots: false,
         ..Settings::new()
     };
     Sandbox::new(&settings)

@@ -42,8 +42,9 @@ async fn a_masker_reports_and_the_host_replaces() {
     let (_, mut mask) = stream(&sandbox, masker(MARK_ALL, "")).await;
     let batch = batch(&["a word", "4111111111111234", ""]);
     let all = spans(&mut *mask, &batch, &[false; 3], &[("*", Strategy::Redact)]).await;
-    let label = "test-masker@1.2.3/word";
-    let span = |cell, text: &str| (cell, text.to_owned(), label.to_owned());
+    let digest = &sandbox.stats()[0].digest[..12];
+    let label = format!("test-masker@1.2.3#{digest}/word");
+    let span = |cell, text: &str| (cell, text.to_owned(), label.clone());
     assert_eq!(
         all,
         [span(0, "[pc-masked:word]"), span(1, "[pc-masked:word]")]
@@ -131,7 +132,7 @@ async fn an_idle_instance_is_dropped_and_made_again() {
         instances: 8,
         warm: 0,
         idle: Duration::from_millis(20),
-        cache_dir: None,
+        ..Settings::new()
     };
     let sandbox = Sandbox::new(&settings).unwrap();
     let (_, mut mask) = stream(&sandbox, masker(MARK_ALL, "")).await;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the figures, as ratios in one run. The measuring itself is in `tests/bench`.
+//! `cargo xtask bench`: the figures, as ratios in one run. The measuring itself is in `tests/bench`; what plugins cost
+//! is measured where they run, by the sandbox's own `tests/speed.rs`.
 
 use crate::{build, screen};
 use anyhow::Result;
@@ -10,6 +11,13 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     screen::heading("What the benches need");
     install::ensure(&[Need::Libclang, Need::Postgres, Need::PgBouncer, Need::Linux])?;
     screen::seen("PostgreSQL, PgBouncer, libclang");
+    let rest: Vec<&String> = arguments.iter().filter(|a| *a != PLUGINS).collect();
+    if arguments.is_empty() || rest.len() < arguments.len() {
+        plugins(workspace)?;
+        if !arguments.is_empty() && rest.is_empty() {
+            return Ok(());
+        }
+    }
     build::gateway(workspace)?;
     let mut command = vec![
         "run",
@@ -20,6 +28,25 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         "portcullis-bench",
         "--",
     ];
-    command.extend(arguments.iter().map(String::as_str));
+    command.extend(rest.iter().map(|a| a.as_str()));
     build::cargo(workspace, &command)
+}
+
+/// The load that needs no server.
+const PLUGINS: &str = "plugins";
+
+/// The boundary, the detectors, and a thousand sessions with both maskers.
+fn plugins(workspace: &Path) -> Result<()> {
+    build::all_plugins(workspace)?;
+    screen::heading("What plugins cost (processor time of one thread)");
+    let speed = [
+        "test",
+        "--release",
+        "--package",
+        "portcullis-sandbox",
+        "--test",
+        "speed",
+    ];
+    let shown = ["--", "--nocapture", "--test-threads=1"];
+    build::cargo(workspace, &[speed.as_slice(), &shown].concat())
 }

@@ -1,12 +1,16 @@
 //! The harness for maskers. It masks as the gateway does under a policy that redacts: the widest of overlapping
 //! finds names the mark.
 
+use super::needles::Sound;
 use super::{manifest, stream_json};
 use crate::glue::{FlatColumn, Lifecycle, MaskerGlue};
 use crate::masker::{BatchKind, Edit, Masker, Shape};
 use crate::{ConfigError, Described, Manifest};
 use serde_json::Value;
 use std::marker::PhantomData;
+
+/// Bytes of a stream that the gateway shows again in front of what comes.
+const CONTEXT: usize = 64;
 
 /// A masker under test.
 #[derive(Debug)]
@@ -16,18 +20,21 @@ pub struct Harness<M> {
     kind: BatchKind,
     entities: Option<Vec<String>>,
     manifest: Manifest,
+    sound: Sound,
     plugin: PhantomData<M>,
 }
 
 /// Tests a masker with this configuration, on result rows with nameless text columns.
 #[must_use]
 pub fn harness<M: Masker + Described>(config: Value) -> Harness<M> {
+    let manifest = manifest::<M>();
     Harness {
         config: config.to_string().into_bytes(),
         columns: Vec::new(),
         kind: BatchKind::Rows,
         entities: None,
-        manifest: manifest::<M>(),
+        sound: Sound::of(&manifest),
+        manifest,
         plugin: PhantomData,
     }
 }
@@ -176,7 +183,40 @@ impl<M: Masker + Described> Harness<M> {
             apart, together,
             "cells alone are masked otherwise than in one batch: the gateway may cut between cells"
         );
+        self.check_needles(cells, &together);
         self.apply(cells, &together)
+    }
+
+    /// Fails when something is found in a cell without a needle, in many variations of these texts: cut, joined,
+    /// with other digits, separators, letters and cases. [`Harness::row`] checks the same for its own cells.
+    ///
+    /// # Panics
+    /// When the needles of the manifest are not sound: the gateway would not show that cell.
+    pub fn needles_hold(&self, seeds: &[&str]) {
+        let width = self.columns.len().max(1);
+        let mut glue = self.fresh(width);
+        for cells in super::needles::variations(seeds, width) {
+            let cells: Vec<&[u8]> = cells.iter().map(Vec::as_slice).collect();
+            let edits = self.once(&mut glue, &cells, 0);
+            self.check_needles(&cells, &edits);
+        }
+    }
+
+    fn check_needles(&self, cells: &[&[u8]], edits: &[(Edit, String)]) {
+        // A stream is shown as a whole: what is held at its cuts cannot be told from a part.
+        if self.kind == BatchKind::Stream {
+            return;
+        }
+        for (edit, _) in edits {
+            let index = edit.cell as usize;
+            let name = self
+                .columns
+                .get(index)
+                .map_or("", |(name, _)| name.as_str());
+            let rule = self.manifest.rules.iter().find(|r| r.id == edit.rule);
+            let rule = rule.map_or("?", |rule| rule.name.as_str());
+            self.sound.check(cells[index], name, rule);
+        }
     }
 
     /// Masks a byte stream, cut in two at every byte: every cut must give what the whole gives.
@@ -197,25 +237,42 @@ impl<M: Masker + Described> Harness<M> {
         whole
     }
 
+    /// As the gateway does: what has gone last stands in front, and what touches the end waits.
     fn streamed(&self, chunks: &[&[u8]]) -> Vec<u8> {
         let mut glue = self.fresh(1);
         let mut out = Vec::new();
-        let mut pending: Vec<u8> = Vec::new();
+        let (mut text, mut gone) = (Vec::new(), 0);
         for (index, chunk) in chunks.iter().enumerate() {
-            pending.extend_from_slice(chunk);
-            let flat = Flat::of(std::iter::once((0, pending.as_slice())));
+            text.extend_from_slice(chunk);
+            let flat = Flat::of(std::iter::once((0, text.as_slice())));
             let stream = BatchKind::Stream as u32;
-            let (edits, heap, held) = glue.mask(stream, Shape::NONE, &flat.cells, &flat.data);
-            let last = index + 1 == chunks.len();
-            let mut ready = pending.len() - if last { 0 } else { held as usize };
-            let crossing = edits.iter().filter(|e| e.end as usize > ready);
-            ready = crossing.map(|e| e.start as usize).fold(ready, usize::min);
-            ready = if last { pending.len() } else { ready };
+            let (mut edits, heap, held) = glue.mask(stream, Shape::NONE, &flat.cells, &flat.data);
+            edits.retain(|e| e.end as usize > gone);
+            let mut ready = text.len();
+            if index + 1 < chunks.len() {
+                ready -= (held as usize).min(text.len() - gone);
+                let open = |ready: usize| {
+                    let open = edits.iter().filter(|e| {
+                        let (start, end) = (e.start as usize, e.end as usize);
+                        start.max(gone) < ready && (end > ready || end == text.len())
+                    });
+                    open.map(|e| (e.start as usize).max(gone)).min()
+                };
+                while let Some(start) = open(ready) {
+                    ready = start;
+                }
+            }
             let settled = edits.iter().filter(|e| e.end as usize <= ready);
-            let settled: Vec<_> = settled.map(|e| (*e, own(e, &heap))).collect();
-            let masked = self.apply(&[&pending[..ready]], &settled);
+            let settled = settled.map(|e| {
+                let (start, end) = ((e.start as usize).max(gone) - gone, e.end as usize - gone);
+                let (start, end) = (start as u32, end as u32);
+                (Edit { start, end, ..*e }, own(e, &heap))
+            });
+            let masked = self.apply(&[&text[gone..ready]], &settled.collect::<Vec<_>>());
             out.extend_from_slice(masked.cells[0].as_bytes());
-            pending.drain(..ready);
+            let forget = ready.saturating_sub(CONTEXT);
+            text.drain(..forget);
+            gone = ready - forget;
         }
         out
     }

@@ -161,7 +161,7 @@ impl Gate {
         if !obligations.masks() {
             return Ok(Edits {
                 spans: tripped,
-                columns: Vec::new(),
+                ..Edits::default()
             });
         }
         self.treat_shape(batch, cause).await?;

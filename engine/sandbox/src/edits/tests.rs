@@ -15,7 +15,7 @@ fn rules() -> Rules {
         entry(2, "url", "URL"),
         entry(3, "card", "CARD"),
     ];
-    Rules::of(&entries, "test@1.0.0")
+    Rules::of(&entries, "test@1.0.0", "0123456789abcdef")
 }
 
 fn batch(cells: &[&str]) -> (Batch, Vec<Sent>) {

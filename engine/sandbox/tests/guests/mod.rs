@@ -107,12 +107,22 @@ pub fn module(masker: bool, parts: &Parts<'_>) -> Vec<u8> {
 
 /// A masker component with this body of `mask`.
 pub fn masker(work: &str, more: &str) -> Vec<u8> {
+    masker_of(MASKER, work, more)
+}
+
+/// The same with this manifest.
+pub fn masker_of(manifest: &str, work: &str, more: &str) -> Vec<u8> {
     let parts = Parts {
         configure: ACCEPT,
         work,
         more,
     };
-    portcullis_sdk::build::component(&module(true, &parts), MASKER).unwrap()
+    portcullis_sdk::build::component(&module(true, &parts), manifest).unwrap()
+}
+
+/// The manifest of a test masker with these needles.
+pub fn needles(json: &str) -> String {
+    MASKER.replacen('{', &format!(r#"{{ "needles": {json},"#), 1)
 }
 
 /// A classifier component with this body of `classify`.

@@ -64,7 +64,11 @@ fn layout(kind: BatchKind) -> Result<(u8, Arc<RowShape>), Fault> {
         BatchKind::Notice => (b'N', shape::NOTICE.clone()),
         BatchKind::Notification => (b'A', shape::NOTIFICATION.clone()),
         BatchKind::Parameter => (b'S', shape::PARAMETER.clone()),
-        BatchKind::Rows | BatchKind::Copy | BatchKind::Call | BatchKind::Request => {
+        BatchKind::Rows
+        | BatchKind::Copy
+        | BatchKind::Call
+        | BatchKind::Request
+        | BatchKind::Stream => {
             let doing = "read the strings of a message that has none";
             return Err(Fault::bare(Blame::Gateway, doing));
         }

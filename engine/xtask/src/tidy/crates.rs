@@ -22,8 +22,9 @@ const MIDDLE: [&str; 9] = [
 ];
 
 /// One heavy dependency, the crates that may have it.
-const HEAVY: [(&str, &[&str]); 9] = [
+const HEAVY: [(&str, &[&str]); 10] = [
     ("wasmtime", &["sandbox"]),
+    ("wasmtime-wizer", &["sandbox"]),
     ("regorus", &["policy"]),
     ("pg_query", &["sql"]),
     ("russh", &["wire-ssh"]),

@@ -124,12 +124,12 @@ pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 
 pub(super) fn mask(column: u32, strategy: Strategy) -> Edits {
     Edits {
-        spans: Vec::new(),
         columns: vec![ColumnMask {
             column,
             strategy,
             label: Arc::from("tag"),
         }],
+        ..Edits::default()
     }
 }
 

@@ -103,7 +103,7 @@ fn blank(batch: &Batch, nth: usize) -> Edits {
             .step_by(nth)
             .map(whole)
             .collect(),
-        columns: Vec::new(),
+        ..Edits::default()
     }
 }
 

@@ -389,7 +389,7 @@ fn binary_records_are_read_by_the_types_they_carry() {
         );
         let new = rewritten(oid, BINARY, &record, |_| Edits {
             spans: vec![span(0, 0, 16, "card"), span(1, 0, 6, "word")],
-            columns: Vec::new(),
+            ..Edits::default()
         });
         assert_eq!(cells_of(oid, BINARY, &new.unwrap()), ["0", "word"], "{oid}");
     }
@@ -427,7 +427,7 @@ fn an_edit_that_does_not_fit_is_refused() {
         let (batch, rewrite) = result.batch(frames.clone()).unwrap();
         let edits = Edits {
             spans: spans.clone(),
-            columns: Vec::new(),
+            ..Edits::default()
         };
         assert!(rewrite.rewrite(&batch, &edits).is_err(), "{spans:?}");
     }
@@ -439,7 +439,7 @@ fn an_edit_that_does_not_fit_is_refused() {
 fn half_a_character_never_stays_behind() {
     let edits = |_: &_| Edits {
         spans: vec![span(0, 2, 3, "*")],
-        columns: Vec::new(),
+        ..Edits::default()
     };
     let new = rewritten(25, TEXT, "aéb".as_bytes(), edits).unwrap();
     assert_eq!(new, b"a*b");
