@@ -346,7 +346,9 @@ impl Edits {
             return;
         }
         for edit in &self.entries {
-            match kept.iter_mut().rev().find(|k| overlaps(k, edit)) {
+            let same_cell = |k: &&mut Edit| k.cell == edit.cell;
+            let mut before = kept.iter_mut().rev().take_while(same_cell);
+            match before.find(|k| overlaps(k, edit)) {
                 Some(before) => {
                     let wider = edit.end - edit.start > before.end - before.start;
                     if wider {

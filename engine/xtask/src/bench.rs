@@ -8,6 +8,9 @@ use std::path::Path;
 
 /// Runs the benches.
 pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
+    if arguments.first().is_some_and(|name| name == "detectors") {
+        return detectors(workspace, arguments.get(1..).unwrap_or_default());
+    }
     screen::heading("What the benches need");
     install::ensure(&[Need::Libclang, Need::Postgres, Need::PgBouncer, Need::Linux])?;
     screen::seen("PostgreSQL, PgBouncer, libclang");
@@ -49,4 +52,13 @@ fn plugins(workspace: &Path) -> Result<()> {
     ];
     let shown = ["--", "--nocapture", "--test-threads=1"];
     build::cargo(workspace, &[speed.as_slice(), &shown].concat())
+}
+
+/// The detectors, in the sandbox and natively, beside Presidio and detect-secrets.
+fn detectors(workspace: &Path, arguments: &[String]) -> Result<()> {
+    build::all_plugins(workspace)?;
+    let mut command = vec!["bench", "--package", "portcullis-tests"];
+    command.extend(["--bench", "detectors", "--"]);
+    command.extend(arguments.iter().map(String::as_str));
+    build::cargo(workspace, &command)
 }

@@ -24,6 +24,8 @@ cargo xtask COMMAND
   test corpus        the detectors alone: recall, near misses and clean text, as tables
   bench [NAME]       the figures, as ratios beside direct and PgBouncer in one run; writes
                      tests/bench/results.md
+  bench detectors    MB/s of the detectors in wasm and natively, beside Presidio and detect-secrets; writes
+                     tests/bench/detectors.md (--quick leaves the others out)
   fuzz [--seconds N] every fuzz target for N seconds (default 5); needs a nightly toolchain
   tidy               the rules of the house
   plugins            build the first-party plugins into target/plugins

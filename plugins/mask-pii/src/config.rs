@@ -25,6 +25,8 @@ pub struct Config {
 pub struct Settings {
     /// By the number of the kind; what is not looked for has 255.
     pub thresholds: [u8; 32],
+    /// The lowest of them.
+    pub lowest: u8,
     /// Further words.
     pub words: BTreeMap<Kind, Vec<String>>,
 }
@@ -58,7 +60,12 @@ impl Config {
             }
             words.insert(kind, list.clone());
         }
-        Ok(Settings { thresholds, words })
+        let lowest = thresholds.iter().copied().min().unwrap_or(0);
+        Ok(Settings {
+            thresholds,
+            lowest,
+            words,
+        })
     }
 }
 

@@ -6,9 +6,9 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use std::collections::BTreeMap;
 
 /// How far before a value words count.
-const BEFORE: usize = 48;
+pub const BEFORE: usize = 48;
 /// How far behind it.
-const BEHIND: usize = 24;
+pub const BEHIND: usize = 24;
 /// How far from a word a number without any check may stand.
 const CLOSE: usize = 14;
 /// Kinds without any check: a telephone number is any number that stands right behind the word.

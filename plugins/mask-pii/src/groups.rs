@@ -15,16 +15,22 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// The run that begins with the digits at `start..end`.
-    pub fn read(data: &'a [u8], maps: &Maps, start: usize, end: usize) -> Self {
-        let mut run = Self {
+    /// An empty run, to be read into again and again: clearing it costs more than most runs do.
+    pub fn new(data: &'a [u8]) -> Self {
+        Self {
             data,
             groups: [(0, 0); GROUPS_MAX],
-            count: 1,
-        };
-        run.groups[0] = (start as u32, end as u32);
+            count: 0,
+        }
+    }
+
+    /// Reads the run that begins with the digits at `start..end`.
+    pub fn read(&mut self, maps: &Maps, start: usize, end: usize) {
+        let data = self.data;
+        self.groups[0] = (start as u32, end as u32);
+        self.count = 1;
         let mut end = end;
-        while run.count < GROUPS_MAX {
+        while self.count < GROUPS_MAX {
             let Some(next) = next_group(data, maps, end) else {
                 break;
             };
@@ -32,22 +38,26 @@ impl<'a> Run<'a> {
             let whole = maps.word.end(next);
             // `2A` and `2B` stand for Corsica in the middle of a French number.
             let corsica = whole == next + 2
-                && run.count == 3
+                && self.count == 3
                 && data[next] == b'2'
                 && matches!(data[next + 1], b'A' | b'B');
             if stop != whole && !corsica {
                 break;
             }
-            run.groups[run.count] = (next as u32, whole as u32);
-            run.count += 1;
+            self.groups[self.count] = (next as u32, whole as u32);
+            self.count += 1;
             end = whole;
         }
-        run
     }
 
     /// How many groups.
     pub fn len(&self) -> usize {
         self.count
+    }
+
+    /// How many digits there are.
+    pub fn total(&self) -> usize {
+        (0..self.count).map(|g| self.length(g)).sum()
     }
 
     /// Where the scan goes on: behind the run, or in its second half where it may have been cut.
@@ -106,6 +116,15 @@ impl<'a> Run<'a> {
         (first == 0 || blank(self.gap(first - 1)))
             && (last + 1 == self.count || blank(self.gap(last)))
             && free(self.data, &self.range(first, last))
+    }
+
+    /// True for `2026-11-21` and what may follow it: a day, and no number of any other kind.
+    pub fn iso_date(&self) -> bool {
+        self.shaped(0, &[4, 2, 2])
+            && self.joined(0, 2, b'-')
+            && matches!(self.digits(0), [b'1', b'9', ..] | [b'2', b'0', ..])
+            && matches!(self.digits(1)[0], b'0' | b'1')
+            && (self.count == 3 || self.gap(2) == b" ")
     }
 
     /// True when a comma and more digits follow: an amount.

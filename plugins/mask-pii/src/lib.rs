@@ -28,7 +28,7 @@ mod us;
 
 use config::{Config, Settings};
 use context::Words;
-use finder::Finder;
+use finder::{Finder, Found};
 use kinds::Kind;
 use portcullis_sdk::{BatchKind, prelude::*};
 use scan::Maps;
@@ -40,7 +40,9 @@ pub struct MaskPii {
     /// The shape that was told last, and what the names of its columns say.
     shape: u32,
     columns: Vec<u32>,
+    /// Reused from call to call.
     maps: Maps,
+    found: Vec<Found>,
     filler: memchr::memmem::Finder<'static>,
 }
 
@@ -56,6 +58,7 @@ impl Masker for MaskPii {
             shape: Shape::NONE,
             columns: Vec::new(),
             maps: Maps::default(),
+            found: Vec::new(),
             filler: memchr::memmem::Finder::new(b"<<"),
         })
     }
@@ -74,14 +77,22 @@ impl Masker for MaskPii {
             true => self.columns.as_slice(),
             false => &[],
         };
-        let mut finder = Finder::new(batch, &self.maps, &self.settings, &self.words, columns, out);
+        let Self {
+            maps,
+            settings,
+            words,
+            found,
+            filler,
+            ..
+        } = self;
+        let mut finder = Finder::new(batch, maps, (settings, words), columns, found);
         for at in memchr::memchr_iter(b'@', data) {
             if let Some(range) = email::around(data, at) {
                 finder.consider(Kind::Email, range, 90);
             }
         }
         let mut from = 0;
-        while let Some(found) = data.get(from..).and_then(|rest| self.filler.find(rest)) {
+        while let Some(found) = data.get(from..).and_then(|rest| filler.find(rest)) {
             let (end, zone) = passport::around(data, from + found);
             if let Some(range) = zone {
                 finder.consider(Kind::Passport, range, 90);
@@ -89,16 +100,13 @@ impl Masker for MaskPii {
             from = end.max(from + found + 2);
         }
         numbers::all(&mut finder);
-        let mut addresses = Vec::new();
-        net::v6(data, &self.maps, &mut |range| {
-            addresses.push((Kind::Ip, range))
+        net::v6(data, maps, &mut |range| {
+            finder.consider(Kind::Ip, range, 75)
         });
-        net::mac(data, &self.maps, &mut |range| {
-            addresses.push((Kind::Mac, range))
+        net::mac(data, maps, &mut |range| {
+            finder.consider(Kind::Mac, range, 75)
         });
-        for (kind, range) in addresses {
-            finder.consider(kind, range, 75);
-        }
+        finder::report(batch, found, out);
         if batch.kind() == BatchKind::Stream {
             out.hold(unfinished(data));
         }

@@ -10,6 +10,7 @@ use crate::{brazil_india, card, crypto, date, europe, iban, letters, net, phone,
 pub fn all(finder: &mut Finder<'_, '_>) {
     let maps = finder.maps;
     let digits = &maps.digit;
+    let mut run = Run::new(finder.data);
     let mut carry = 0;
     let mut from = 0;
     for (block, bits) in digits.words().iter().enumerate() {
@@ -19,7 +20,7 @@ pub fn all(finder: &mut Finder<'_, '_>) {
             let at = block * 64 + starts.trailing_zeros() as usize;
             starts &= starts - 1;
             if at >= from {
-                from = one(finder, at);
+                from = one(finder, &mut run, at);
             }
         }
     }
@@ -27,7 +28,7 @@ pub fn all(finder: &mut Finder<'_, '_>) {
 
 /// Looks at what stands around a digit; returns where to go on.
 #[inline]
-fn one(finder: &mut Finder<'_, '_>, at: usize) -> usize {
+fn one<'b>(finder: &mut Finder<'_, 'b>, run: &mut Run<'b>, at: usize) -> usize {
     let maps = finder.maps;
     let (stop, end) = (maps.digit.end(at), maps.word.end(at));
     let start = match maps.word.has(at.wrapping_sub(1)) && at > 0 {
@@ -35,7 +36,8 @@ fn one(finder: &mut Finder<'_, '_>, at: usize) -> usize {
         false => at,
     };
     if start == at && stop == end {
-        return number(finder, at, end);
+        run.read(maps, at, end);
+        return number(finder, run);
     }
     word(finder, start, end);
     end
@@ -73,32 +75,72 @@ fn word(finder: &mut Finder<'_, '_>, start: usize, end: usize) {
 }
 
 /// A group of digits and those that follow it; returns where to go on.
-fn number(finder: &mut Finder<'_, '_>, start: usize, end: usize) -> usize {
-    let run = Run::read(finder.data, finder.maps, start, end);
-    if run.len() == 1 && run.length(0) < 7 {
-        let year = run.length(0) == 4 && matches!(finder.data[start], b'1' | b'2');
-        if year && matches!(start.checked_sub(1).map(|i| finder.data[i]), Some(b' ')) {
-            written(finder, &run, 0);
+fn number(finder: &mut Finder<'_, '_>, run: &Run<'_>) -> usize {
+    if run.len() == 1 {
+        single(finder, run);
+        return run.next();
+    }
+    if run.iso_date() {
+        birthday(finder, run, 0, 2);
+        return run.range(2, 2).end;
+    }
+    // A price, a version, a fraction: too few digits for anything but an address, a day or what has letters beside it.
+    if run.total() < 7 && run.len() < 3 {
+        if run.length(1) == 4 {
+            written(finder, run, 1);
         }
-        corner(finder, &run);
+        corner(finder, run);
         return run.next();
     }
     let mut phones = 0;
     for first in 0..run.len() {
-        windows(finder, &run, first);
+        windows(finder, run, first);
         if first >= phones
             && finder.wants(Kind::Phone, 75)
-            && let Some(number) = phone::at(finder.data, &run, first)
+            && let Some(number) = phone::at(finder.data, run, first)
         {
             phones = number.last + 1;
             finder.consider(Kind::Phone, number.range, number.score);
         }
         if run.length(first) == 4 && first > 0 {
-            written(finder, &run, first);
+            written(finder, run, first);
         }
     }
-    corner(finder, &run);
+    corner(finder, run);
     run.next()
+}
+
+/// What a number in one piece is worth at most, of those that words have to speak for.
+const SCORE_IN_ONE_PIECE: u8 = 45;
+
+/// A group that stands alone: most numbers are one.
+fn single(finder: &mut Finder<'_, '_>, run: &Run<'_>) {
+    let digits = run.length(0);
+    let start = run.range(0, 0).start;
+    let before = start.checked_sub(1).map(|i| finder.data[i]);
+    if digits >= 7 {
+        if matches!(before, Some(b'+' | b'('))
+            && finder.wants(Kind::Phone, 75)
+            && let Some(number) = phone::at(finder.data, run, 0)
+        {
+            finder.consider(Kind::Phone, number.range, number.score);
+        }
+        // Without a word only cards of the usual lengths and French numbers can be sure enough.
+        let usual = matches!(digits, 15 | 16) || finder.lenient(SCORE_IN_ONE_PIECE);
+        if usual || !finder.deaf(start, run.range(0, 0).end) {
+            if digits == 8 {
+                birthday(finder, run, 0, 0);
+            }
+            window(finder, run, 0, 0, digits);
+        }
+    }
+    match digits {
+        4 if before == Some(b' ') && matches!(finder.data[start], b'1' | b'2') => {
+            written(finder, run, 0);
+        }
+        2 | 6 | 8 => corner(finder, run),
+        _ => {}
+    }
 }
 
 /// All windows of a run that begin with this group.
@@ -163,7 +205,8 @@ fn window(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize, last: usize,
     if digits <= 15
         && first == 0
         && last + 1 == run.len()
-        && finder.wants(Kind::Phone, 30)
+        && finder.wants(Kind::Phone, 25)
+        && (finder.lenient(25) || !finder.deaf(range.start, range.end))
         && let Some(score) = phone::national(run, first, last)
         && run.apart(first, last)
     {
@@ -176,11 +219,13 @@ fn window(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize, last: usize,
 }
 
 fn birthday(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize, last: usize) {
+    let range = run.range(first, last);
     if finder.wants(Kind::Birthdate, date::SCORE)
+        && (finder.lenient(date::SCORE) || !finder.deaf(range.start, range.end))
         && let Some(score) = date::numeric(run, first, last)
         && run.apart(first, last)
     {
-        finder.consider(Kind::Birthdate, run.range(first, last), score);
+        finder.consider(Kind::Birthdate, range, score);
     }
 }
 

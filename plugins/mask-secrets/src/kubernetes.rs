@@ -11,7 +11,9 @@ const VALUES_MAX: usize = 512;
 
 /// True when the word at `at` says that this is a Secret: `kind: Secret`, `"kind": "Secret"`, with quotes escaped or not.
 pub fn is_secret(bytes: &[u8], at: usize) -> bool {
-    let word = bytes.get(at..at + 6) == Some(b"Secret");
+    if bytes.get(at..at + 6) != Some(b"Secret") {
+        return false;
+    }
     let next = bytes.get(at + 6).copied();
     // `SecretList` holds Secrets as well; `SecretStore` does not.
     let whole = next.is_none_or(|b| !b.is_ascii_alphanumeric())
@@ -22,7 +24,7 @@ pub fn is_secret(bytes: &[u8], at: usize) -> bool {
         .copied()
         .filter(|b| !matches!(b, b' ' | b'"' | b'\\' | b'\''))
         .collect();
-    word && whole && quiet.ends_with(b"kind:")
+    whole && quiet.ends_with(b"kind:")
 }
 
 /// All values of all Secrets in a text.

@@ -1,4 +1,4 @@
-//! Finds secrets in responses, and in requests on their way into the record. One automaton over the anchors of all formats,
+//! Finds secrets in responses, and in requests on their way into the record. One search for the anchors of all formats,
 //! plain, in base64 and in hexadecimal digits, runs over the whole batch; only where an anchor stands does a format's
 //! own rule look closer.
 //!
@@ -11,6 +11,7 @@ mod format;
 mod kubernetes;
 mod lines;
 mod rules;
+mod scan;
 mod search;
 mod structured;
 mod vendors;

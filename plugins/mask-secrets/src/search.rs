@@ -1,10 +1,10 @@
-//! The automaton, and what happens where it hits.
+//! All anchors, and what happens where one stands.
 
 use crate::format::{Format, Found};
 use crate::rules::WRAPPED;
+use crate::scan::Scanner;
 use crate::wrapped::{self, Wrapping};
 use crate::{assignment, kubernetes, structured, vendors};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use portcullis_sdk::{Batch, Cell, Rule};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,10 +19,10 @@ enum Lead {
 
 /// All anchors.
 pub struct Search {
-    automaton: AhoCorasick,
+    scanner: Scanner,
     leads: Vec<Vec<Lead>>,
     /// The plain anchors alone, for what was unwrapped.
-    inner: AhoCorasick,
+    inner: Scanner,
     formats: Vec<&'static Format>,
 }
 
@@ -87,7 +87,7 @@ fn leads() -> BTreeMap<String, Vec<Lead>> {
         .push(Lead::KubernetesSecret);
     for literal in wrappable() {
         for (form, wrapping) in wrapped::forms(literal) {
-            if form.len() >= 5 {
+            if form.len() >= 4 {
                 let lead = Lead::Wrapped(wrapping);
                 leads
                     .entry(form.to_ascii_lowercase())
@@ -100,24 +100,15 @@ fn leads() -> BTreeMap<String, Vec<Lead>> {
 }
 
 impl Search {
-    /// Builds the automata.
+    /// Builds the tables.
     pub fn new() -> Result<Self, String> {
         let leads = leads();
-        let build = |kind, patterns: &mut dyn Iterator<Item = String>| {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .ascii_case_insensitive(true)
-                .kind(Some(kind))
-                .build(patterns)
-                .map_err(|e| e.to_string())
-        };
+        let anchors: Vec<String> = leads.keys().cloned().collect();
         let formats: Vec<_> = formats().collect();
+        let plain: Vec<String> = formats.iter().map(|f| f.anchor.to_owned()).collect();
         Ok(Self {
-            automaton: build(AhoCorasickKind::DFA, &mut leads.keys().cloned())?,
-            inner: build(
-                AhoCorasickKind::ContiguousNFA,
-                &mut formats.iter().map(|f| f.anchor.to_owned()),
-            )?,
+            scanner: Scanner::new(&anchors)?,
+            inner: Scanner::new(&plain)?,
             leads: leads.into_values().collect(),
             formats,
         })
@@ -126,9 +117,9 @@ impl Search {
     /// Looks at all cells at once.
     pub fn batch<'b>(&self, batch: &Batch<'b>, report: &mut Report<'_, 'b>) {
         let mut seen = Seen::default();
-        for hit in self.automaton.find_overlapping_iter(batch.data()) {
-            let Some((cell, within)) = batch.locate(hit.start()) else {
-                continue;
+        self.scanner.each(batch.data(), |anchor, at| {
+            let Some((cell, within)) = batch.locate(at) else {
+                return;
             };
             if seen.cell != Some(cell.index()) {
                 seen = Seen {
@@ -136,14 +127,11 @@ impl Search {
                     ..Seen::default()
                 };
             }
-            let leads = self
-                .leads
-                .get(hit.pattern().as_usize())
-                .map_or(&[][..], Vec::as_slice);
+            let leads = self.leads.get(anchor).map_or(&[][..], Vec::as_slice);
             for lead in leads {
                 self.follow(*lead, cell, within, &mut seen, report);
             }
-        }
+        });
     }
 
     fn follow<'b>(
@@ -190,9 +178,11 @@ impl Search {
 
     /// True when there is a secret in what was unwrapped.
     fn holds(&self, inside: &[u8]) -> bool {
-        self.inner.find_overlapping_iter(inside).any(|hit| {
-            let format = self.formats.get(hit.pattern().as_usize());
-            format.is_some_and(|f| f.find(inside, hit.start()).is_some())
-        })
+        let mut found = false;
+        self.inner.each(inside, |format, at| {
+            let format = self.formats.get(format);
+            found |= format.is_some_and(|f| !found && f.find(inside, at).is_some());
+        });
+        found
     }
 }

@@ -167,10 +167,17 @@ impl Line {
 
 /// Processor seconds of this thread.
 fn thread_seconds() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")
-        .context("read this thread's processor time")?;
-    let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
-    Ok(nanoseconds / 1e9)
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes one `timespec`, which is ours.
+    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    ensure!(
+        done == 0,
+        "this system does not count a thread's processor time"
+    );
+    Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
 fn table(lines: &[Line], inputs: &[Input]) -> String {
