@@ -1,6 +1,10 @@
-//! Embeds the first-party plugins as `builtin:NAME`. They are looked for in `$PORTCULLIS_PLUGINS_DIR`, else
-//! in `plugins/` of the target folder, where `cargo xtask plugins` puts them. Without them the build still
-//! works, and using one says how to get it.
+//! Embeds what the program carries. The first-party plugins, as `builtin:NAME`: they are looked for in
+//! `$PORTCULLIS_PLUGINS_DIR`, else in `plugins/` of the target folder, where `cargo xtask plugins` puts them; without
+//! them the build still works, and using one says how to get it. And the SDK's sources, so that `portcullis plugin new`
+//! needs nothing but the program.
+
+#[path = "build/carried_sdk.rs"]
+mod carried_sdk;
 
 use std::env;
 use std::fmt::Write as _;
@@ -8,6 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-env-changed=PORTCULLIS_PLUGINS_DIR");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut text = String::from("pub(super) const BUILTIN: &[(&str, &[u8])] = &[\n");
@@ -25,6 +31,8 @@ fn main() {
     }
     text.push_str("];\n");
     fs::write(out.join("builtin_plugins.rs"), text).expect("OUT_DIR can be written");
+    fs::write(out.join("carried_sdk.rs"), carried_sdk::table(&out))
+        .expect("OUT_DIR can be written");
 }
 
 fn plugins_dir(out: &Path) -> Option<PathBuf> {

@@ -212,6 +212,16 @@ impl Verbs {
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
+
+    /// The names of its bits.
+    pub fn names(self) -> Vec<&'static str> {
+        const NAMES: [&str; 11] = [
+            "read", "write", "ddl", "dcl", "exec", "copy", "file", "net", "priv", "session",
+            "admin",
+        ];
+        let set = |bit: &usize| self.0 & 1 << bit != 0;
+        (0..NAMES.len()).filter(set).map(|bit| NAMES[bit]).collect()
+    }
 }
 
 impl BitOr for Verbs {

@@ -19,6 +19,7 @@ pub mod needles;
 pub mod sieve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod types;
 
 pub use classifier::{Classifier, Effect, Message, Object, Opinion, Protocol, Risk, Stage, Verbs};
 pub use manifest::{Manifest, Rule};

@@ -4,14 +4,26 @@
 //!
 //! ```ignore
 //! harness::<Pii>(json!({})).columns(&["mail"]).row(&["to ana@example.org"]).expect(&["to [pc-masked:email]"]);
+//! masker_fixtures::<Pii>("fixtures");              // every trace of the folder, against its golden file
 //! ```
 
 mod classifier;
+mod examine;
+mod fixtures;
+mod flat;
 mod masker;
 mod needles;
+mod release;
+mod subject;
+pub mod trace;
 
 pub use classifier::{ClassifierHarness, classifier};
+pub use examine::{Examined, examine, opinion_json};
+pub use fixtures::{
+    BLESS, Fixture, TRANSCRIPTS, classifier_fixtures, compare, fixtures_in, masker_fixtures,
+};
 pub use masker::{Found, Harness, Row, harness};
+pub use subject::{Instance, Masked, Report, Subject, stream_labels};
 
 use crate::{Described, Manifest};
 

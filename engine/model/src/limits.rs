@@ -45,6 +45,14 @@ pub const PLUGIN_STACK_MAX: usize = 512 * 1024;
 pub const PLUGIN_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A manifest that is longer is not read.
 pub const PLUGIN_MANIFEST_BYTES_MAX: usize = 256 * 1024;
+/// How deep a plugin's configuration and its schema may nest, references included.
+pub const PLUGIN_CONFIG_DEPTH_MAX: usize = 32;
+/// Steps of comparing a configuration with its schema: both come from outside.
+pub const PLUGIN_CONFIG_STEPS_MAX: usize = 1_000_000;
+/// What is said about one plugin's configuration at most.
+pub const PLUGIN_CONFIG_PROBLEMS_MAX: usize = 16;
+/// The signature that lies beside a plugin.
+pub const PLUGIN_SIGNATURE_BYTES_MAX: usize = 4096;
 /// Text that goes into one plugin call; more is shown in several, overlapping by [`HELD_TAIL_MAX`].
 pub const PLUGIN_CALL_BYTES_MAX: usize = 256 * 1024;
 /// Facts that go into one plugin call, as JSON.

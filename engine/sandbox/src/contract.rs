@@ -1,19 +1,67 @@
-//! The contract in the host's types, `sdk/wit/portcullis.wit` word for word: wasmtime compares them with the
-//! component when it is loaded. API version 0.1; a later version gets a module of its own beside this one.
+//! The contract in the host's types. Versions stand side by side, one module each (`v0_1`): what a version calls its
+//! interfaces, what it may import, how its manifest reads and how its functions are called. The types here are those of
+//! the newest; a version whose records differ brings its own and turns them into these. A manifest of a version that is
+//! not in the table is refused before anything of the component is compiled.
 
-use wasmtime::component::{ComponentType, Instance, Lift, Linker, Lower, TypedFunc};
-use wasmtime::{AsContextMut, StoreContextMut};
+mod v0_1;
 
 use crate::guest::Guest;
+use portcullis_sdk::Manifest;
+use wasmtime::component::{
+    ComponentNamedList, ComponentType, Instance, Lift, Linker, Lower, TypedFunc,
+};
+use wasmtime::{AsContextMut, StoreContextMut};
 
-/// The versions that are loadable, newest first: this one and, once there are more, the two before.
-pub(crate) const VERSIONS: [&str; 1] = [portcullis_sdk::manifest::API];
+/// One version of the contract.
+pub(crate) struct Version {
+    /// What its manifests say: `portcullis:plugin@0.1`.
+    pub(crate) api: &'static str,
+    /// The only interface that may be imported.
+    pub(crate) host: &'static str,
+    /// The package of its types, which have no code and come with the interfaces that use them.
+    pub(crate) types: &'static str,
+    /// Reads its manifest.
+    pub(crate) manifest: fn(&str) -> Result<Manifest, String>,
+    /// Gives its guests the host's two functions.
+    link: fn(&mut Linker<Guest>) -> wasmtime::Result<()>,
+    /// Finds the functions of an instance.
+    functions: fn(&Instance, StoreContextMut<'_, Guest>, bool) -> wasmtime::Result<Functions>,
+}
 
-/// The only interface that may be imported.
-pub(crate) const HOST: &str = "portcullis:plugin/host@0.1.0";
-const LIFECYCLE: &str = "portcullis:plugin/lifecycle@0.1.0";
-const MASK: &str = "portcullis:plugin/mask@0.1.0";
-const CLASSIFY: &str = "portcullis:plugin/classify@0.1.0";
+impl std::fmt::Debug for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.api)
+    }
+}
+
+/// The versions that are loadable, newest first: the gateway's own and, as they come, the two before.
+pub(crate) static VERSIONS: [&Version; 1] = [&v0_1::VERSION];
+
+/// The version that a manifest names.
+pub(crate) fn version(api: &str) -> Option<&'static Version> {
+    VERSIONS.into_iter().find(|version| version.api == api)
+}
+
+/// What a component is to export: a world of a version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct World {
+    pub(crate) version: &'static Version,
+    pub(crate) masker: bool,
+}
+
+impl World {
+    /// The functions of an instance.
+    pub(crate) fn functions(
+        self,
+        instance: &Instance,
+        mut store: impl AsContextMut<Data = Guest>,
+    ) -> wasmtime::Result<Functions> {
+        (self.version.functions)(instance, store.as_context_mut(), self.masker)
+    }
+}
+
+/// The functions of an instance: those of both worlds, and those of its own.
+pub(crate) type Functions = (Lifecycle, Work);
 
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
@@ -151,24 +199,6 @@ pub(crate) enum Work {
     Classify(ClassifyFn),
 }
 
-/// The functions of an instance.
-pub(crate) fn functions(
-    instance: &Instance,
-    mut store: impl AsContextMut<Data = Guest>,
-    masker: bool,
-) -> wasmtime::Result<(Lifecycle, Work)> {
-    let lifecycle = Lifecycle {
-        configure: function(instance, &mut store, LIFECYCLE, "configure")?,
-        open: function(instance, &mut store, LIFECYCLE, "open")?,
-        schema: function(instance, &mut store, LIFECYCLE, "schema")?,
-    };
-    let work = match masker {
-        true => Work::Mask(function(instance, &mut store, MASK, "mask")?),
-        false => Work::Classify(function(instance, &mut store, CLASSIFY, "classify")?),
-    };
-    Ok((lifecycle, work))
-}
-
 pub(crate) fn function<P, R>(
     instance: &Instance,
     mut store: impl AsContextMut<Data = Guest>,
@@ -176,8 +206,8 @@ pub(crate) fn function<P, R>(
     name: &str,
 ) -> wasmtime::Result<TypedFunc<P, R>>
 where
-    P: wasmtime::component::ComponentNamedList + Lower,
-    R: wasmtime::component::ComponentNamedList + Lift,
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
 {
     let missing = || wasmtime::Error::msg(format!("`{interface}#{name}` is not exported"));
     let outer = instance
@@ -189,21 +219,9 @@ where
     instance.get_typed_func(&mut store, inner)
 }
 
-/// The two functions that a plugin can call.
+/// The functions that a plugin can call, of every version: a component imports those of its own.
 pub(crate) fn link_host(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    let mut host = linker.instance(HOST)?;
-    host.func_wrap(
-        "log",
-        |mut store: StoreContextMut<'_, Guest>, (code, value): (u32, u64)| {
-            store.data_mut().log(code, value);
-            Ok(())
-        },
-    )?;
-    host.func_wrap(
-        "count",
-        |store: StoreContextMut<'_, Guest>, (counter, by): (u32, u64)| {
-            store.data().count(counter, by);
-            Ok(())
-        },
-    )
+    VERSIONS
+        .into_iter()
+        .try_for_each(|version| (version.link)(linker))
 }

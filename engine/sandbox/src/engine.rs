@@ -3,6 +3,7 @@
 //! 64-bit memories, no component-model async.
 
 use crate::error::LoadError;
+use crate::guest::TABLE_ELEMENTS_MAX;
 use portcullis_model::limits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +19,16 @@ const IDLE_TICK: Duration = Duration::from_millis(10);
 /// An engine for `instances` live plugins.
 pub(crate) fn engine(instances: u32) -> Result<Engine, LoadError> {
     Engine::new(&config(instances)).map_err(|e| LoadError::StartEngine(format!("{e:#}")))
+}
+
+/// An engine that counts fuel, for the author's workbench: the same features, one instance after the other.
+pub(crate) fn metered() -> Result<Engine, LoadError> {
+    let mut config = config(1);
+    config
+        .epoch_interruption(false)
+        .consume_fuel(true)
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).map_err(|e| LoadError::StartEngine(format!("{e:#}")))
 }
 
 fn config(instances: u32) -> Config {
@@ -57,7 +68,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .total_tables(instances.saturating_mul(2))
         .max_tables_per_component(2)
         .max_tables_per_module(2)
-        .table_elements(crate::guest::TABLE_ELEMENTS_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
         .total_stacks(instances)
         .max_memory_size(limits::PLUGIN_MEMORY_MAX)
         .linear_memory_keep_resident(0)

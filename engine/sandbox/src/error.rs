@@ -1,7 +1,8 @@
 //! What can go wrong: [`LoadError`] before a plugin serves, for the operator, with advice; [`Failure`] while it
 //! serves, for the log. Neither ever holds a byte of a message.
 
-use portcullis_model::{Blame, Fault};
+use portcullis_model::{Blame, Fault, escape_line};
+use std::fmt;
 
 /// Why a plugin is not loaded. The set that serves stays.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,7 @@ pub enum LoadError {
         detail: String,
     },
     /// It speaks an API version that this gateway does not.
-    #[error("plugin {name}: speaks {found}; this gateway speaks {supported}")]
+    #[error("plugin {name}: speaks {found}; this gateway speaks {supported}: {advice}")]
     MatchApi {
         /// The configured name.
         name: String,
@@ -54,6 +55,8 @@ pub enum LoadError {
         found: String,
         /// Ours.
         supported: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// It imports what no plugin may have.
     #[error(
@@ -65,7 +68,7 @@ pub enum LoadError {
         /// The import.
         import: String,
         /// What to do instead.
-        advice: &'static str,
+        advice: String,
     },
     /// The compiler refuses it.
     #[error("plugin {name}: does not compile: {detail}")]
@@ -88,12 +91,12 @@ pub enum LoadError {
         detail: String,
     },
     /// It refuses its configuration.
-    #[error("plugin {name}: refuses its configuration: {}", .problems.join("; "))]
+    #[error("plugin {name}: refuses its configuration: {}", listed(.problems))]
     Configure {
         /// The configured name.
         name: String,
-        /// `pointer: message`, as the plugin says.
-        problems: Vec<String>,
+        /// Each with its place.
+        problems: Vec<ConfigProblem>,
     },
     /// It failed while it was configured.
     #[error("plugin {name}: failed while it was configured: {failure}")]
@@ -109,6 +112,31 @@ pub enum LoadError {
         /// The name.
         name: String,
     },
+}
+
+/// What is wrong with the configuration of a plugin: what its schema does not allow, or what it says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// JSON pointer into the configuration: `/entities/3`; empty for the whole.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigProblem {
+    /// On one line, and harmless on a terminal: the words are those of the plugin.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pointer, message) = (escape_line(&self.pointer), escape_line(&self.message));
+        match pointer.is_empty() {
+            true => f.write_str(&message),
+            false => write!(f, "{pointer}: {message}"),
+        }
+    }
+}
+
+pub(crate) fn listed(problems: &[ConfigProblem]) -> String {
+    let all: Vec<_> = problems.iter().map(ConfigProblem::to_string).collect();
+    all.join("; ")
 }
 
 /// How a plugin failed on a message.

@@ -1,9 +1,11 @@
 //! One live instance: its store, its limits, its clock. After anything but an answer it is gone: nothing here
 //! can call an instance again that has trapped.
 
-use crate::contract::{self, Batch, Classification, Column, Edits, Lifecycle, Message, Work};
+use crate::contract::{
+    self, Batch, Classification, Column, Edits, Lifecycle, Message, Work, World,
+};
 use crate::engine::{InFlight, TICK};
-use crate::error::Failure;
+use crate::error::{ConfigProblem, Failure};
 use crate::stats::Counts;
 use portcullis_model::{RowShape, limits};
 use std::future::{Future, poll_fn};
@@ -29,6 +31,22 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
+    /// A guest with this much memory at most, on its way to being configured.
+    pub(crate) fn new(counts: &Arc<Counts>, memory_max: usize) -> Self {
+        Self {
+            counts: counts.clone(),
+            memory_max,
+            memory: 0,
+            ticks_left: ticks(limits::PLUGIN_CONFIGURE_MAX),
+            lines_left: LOG_LINES,
+        }
+    }
+
+    /// Bytes of linear memory that it has.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
     pub(crate) fn log(&mut self, code: u32, value: u64) {
         if self.lines_left > 0 {
             self.lines_left -= 1;
@@ -137,19 +155,12 @@ impl Live {
     pub(crate) async fn start(
         engine: &Engine,
         component: &InstancePre<Guest>,
-        masker: bool,
+        world: World,
         bounds: Bounds,
         counts: &Arc<Counts>,
         in_flight: &Arc<InFlight>,
     ) -> Result<Self, Failure> {
-        let guest = Guest {
-            counts: counts.clone(),
-            memory_max: bounds.memory,
-            memory: 0,
-            ticks_left: ticks(limits::PLUGIN_CONFIGURE_MAX),
-            lines_left: LOG_LINES,
-        };
-        let mut store = Store::new(engine, guest);
+        let mut store = Store::new(engine, Guest::new(counts, bounds.memory));
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(limits::PLUGIN_ANSWER_BYTES_MAX);
         store.epoch_deadline_callback(|mut store| {
@@ -168,7 +179,8 @@ impl Live {
             .await
             .map_err(start_failure)?;
         drop(running);
-        let (lifecycle, work) = contract::functions(&instance, &mut store, masker)
+        let (lifecycle, work) = world
+            .functions(&instance, &mut store)
             .map_err(|e| Failure::World(format!("{e:#}")))?;
         counts.born();
         Ok(Self {
@@ -194,16 +206,20 @@ impl Live {
     pub(crate) async fn configure(
         &mut self,
         json: &[u8],
-    ) -> Result<Result<(), Vec<String>>, Failure> {
+    ) -> Result<Result<(), Vec<ConfigProblem>>, Failure> {
         let configure = self.lifecycle.configure;
         let ticks = ticks(limits::PLUGIN_CONFIGURE_MAX);
         let (answer,) = call!(self, configure, ticks, (json,))?;
         Ok(answer.map_err(|errors| {
-            let line = |e: &contract::ConfigError| match e.path.is_empty() {
-                true => e.message.clone(),
-                false => format!("{}: {}", e.path, e.message),
+            let problem = |e: contract::ConfigError| ConfigProblem {
+                pointer: e.path,
+                message: e.message,
             };
-            errors.iter().take(16).map(line).collect()
+            errors
+                .into_iter()
+                .take(limits::PLUGIN_CONFIG_PROBLEMS_MAX)
+                .map(problem)
+                .collect()
         }))
     }
 

@@ -37,13 +37,17 @@ mod maskers;
 mod opinion;
 mod plugin;
 mod quarantine;
+mod schema;
 mod set;
 mod sift;
+pub mod signature;
 mod slot;
 mod snapshot;
 mod stats;
+mod workbench;
 
-pub use error::{Failure, LoadError};
+pub use error::{ConfigProblem, Failure, LoadError};
 pub use loader::{Inspection, inspect};
 pub use set::{PluginSet, PluginSpec, Sandbox, Settings};
 pub use stats::PluginStats;
+pub use workbench::{Live, Workbench};

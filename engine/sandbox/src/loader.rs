@@ -1,7 +1,7 @@
 //! Looks into a component before anything of it is compiled: digest, manifest, imports. Refuses what is
 //! no component, what carries no manifest, what another version of the contract wrote and what wants more than `host`.
 
-use crate::contract::{HOST, VERSIONS};
+use crate::contract::{self, VERSIONS, Version};
 use crate::error::LoadError;
 use aws_lc_rs::digest;
 use portcullis_model::limits;
@@ -9,8 +9,12 @@ use portcullis_sdk::Manifest;
 use portcullis_sdk::manifest::SECTION;
 use wasmparser::{Encoding, Parser, Payload};
 
-const WASI_ADVICE: &str = ": there is no WASI; build for `wasm32-unknown-unknown`, not for wasm32-wasip1 or \
-                           wasm32-wasip2";
+/// What a module of the WASI targets imports from, and what a component of them does.
+const WASI_MODULE: &str = "wasi_snapshot_preview1";
+const WASI_PACKAGE: &str = "wasi:";
+
+const TARGET_ADVICE: &str =
+    "build it for `wasm32-unknown-unknown`, which has no WASI: `portcullis plugin build` does";
 
 /// What a component says of itself.
 #[derive(Clone, Debug)]
@@ -21,6 +25,9 @@ pub struct Inspection {
     pub manifest: Manifest,
     /// Bytes.
     pub size: usize,
+    /// What it imports: of a plugin that loads, nothing but the contract's own.
+    pub imports: Vec<String>,
+    pub(crate) version: &'static Version,
 }
 
 /// Looks into a component without compiling it. `name` is for messages; `pin` is the sha256 that it must
@@ -48,18 +55,34 @@ pub fn inspect(name: &str, bytes: &[u8], pin: Option<&str>) -> Result<Inspection
         });
     }
     let outside = outside(name, bytes)?;
+    // A foreign target first: it explains whatever else is missing.
+    if let Some(import) = outside.imports.iter().find(|i| i.starts_with(WASI_PACKAGE)) {
+        return Err(LoadError::CheckImports {
+            name: name.to_owned(),
+            import: (*import).to_owned(),
+            advice: format!(": that is WASI, of the target wasm32-wasip2; {TARGET_ADVICE}"),
+        });
+    }
     let json = outside.manifest.ok_or_else(|| LoadError::ReadManifest {
         name: name.to_owned(),
         detail: format!("no custom section `{SECTION}`; `portcullis plugin build` writes it"),
     })?;
-    let manifest = manifest(name, json)?;
-    for import in outside.imports {
-        check_import(name, import)?;
+    let (version, manifest) = manifest(name, json)?;
+    for import in &outside.imports {
+        if *import != version.host && *import != version.types {
+            return Err(LoadError::CheckImports {
+                name: name.to_owned(),
+                import: (*import).to_owned(),
+                advice: String::new(),
+            });
+        }
     }
     Ok(Inspection {
         digest,
         manifest,
         size: bytes.len(),
+        imports: outside.imports.into_iter().map(str::to_owned).collect(),
+        version,
     })
 }
 
@@ -79,12 +102,19 @@ fn outside<'a>(name: &str, bytes: &'a [u8]) -> Result<Outside<'a>, LoadError> {
         manifest: None,
     };
     let mut depth = 0u32;
+    let mut is_module = false;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| unreadable(e.message().to_owned()))? {
             Payload::Version { encoding, .. } => {
                 depth += 1;
-                if depth == 1 && encoding == Encoding::Module {
-                    return Err(unreadable("a core module".to_owned()));
+                is_module |= depth == 1 && encoding == Encoding::Module;
+            }
+            Payload::ImportSection(section) if is_module => {
+                let mut imports = section.into_imports().flatten();
+                if imports.any(|import| import.module == WASI_MODULE) {
+                    return Err(unreadable(format!(
+                        "a core module that imports WASI, of the target wasm32-wasip1; {TARGET_ADVICE}"
+                    )));
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
@@ -100,10 +130,13 @@ fn outside<'a>(name: &str, bytes: &'a [u8]) -> Result<Outside<'a>, LoadError> {
             _ => {}
         }
     }
-    Ok(outside)
+    match is_module {
+        true => Err(unreadable("a core module".to_owned())),
+        false => Ok(outside),
+    }
 }
 
-fn manifest(name: &str, json: &[u8]) -> Result<Manifest, LoadError> {
+fn manifest(name: &str, json: &[u8]) -> Result<(&'static Version, Manifest), LoadError> {
     let malformed = |detail: String| LoadError::ReadManifest {
         name: name.to_owned(),
         detail,
@@ -117,16 +150,31 @@ fn manifest(name: &str, json: &[u8]) -> Result<Manifest, LoadError> {
         .ok()
         .and_then(|v| Some(v.get("api")?.as_str()?.to_owned()))
         .ok_or_else(|| malformed("the manifest has no `api`".to_owned()))?;
-    if !VERSIONS.contains(&api.as_str()) {
-        return Err(LoadError::MatchApi {
-            name: name.to_owned(),
-            found: api,
-            supported: VERSIONS.join(", "),
-        });
-    }
-    let manifest = Manifest::parse(text).map_err(malformed)?;
+    let version = contract::version(&api).ok_or_else(|| LoadError::MatchApi {
+        name: name.to_owned(),
+        advice: api_advice(&api),
+        found: api,
+        supported: VERSIONS.map(|version| version.api).join(", "),
+    })?;
+    let manifest = (version.manifest)(text).map_err(malformed)?;
     check_words(&manifest).map_err(malformed)?;
-    Ok(manifest)
+    Ok((version, manifest))
+}
+
+/// `portcullis:plugin@0.7` is newer than anything here; `acme@1` is no version at all.
+fn api_advice(api: &str) -> &'static str {
+    let number = |api: &str| -> Option<(u32, u32)> {
+        let (major, minor) = api.strip_prefix("portcullis:plugin@")?.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let newest = VERSIONS.first().and_then(|version| number(version.api));
+    match (number(api), newest) {
+        (Some(found), Some(newest)) if found > newest => {
+            "upgrade the gateway, or build the plugin with an older SDK"
+        }
+        (Some(_), _) => "build the plugin again with a newer SDK",
+        (None, _) => "correct `api` in plugin.json",
+    }
 }
 
 /// Names end up in marks, labels and logs: they must not be able to forge any.
@@ -161,19 +209,4 @@ fn check_words(manifest: &Manifest) -> Result<(), String> {
         true => Err("the manifest has too many rules or counters".to_owned()),
         false => Ok(()),
     }
-}
-
-fn check_import(name: &str, import: &str) -> Result<(), LoadError> {
-    // Types have no code: they come with the interfaces that use them.
-    if import == HOST || import == "portcullis:plugin/types@0.1.0" {
-        return Ok(());
-    }
-    Err(LoadError::CheckImports {
-        name: name.to_owned(),
-        import: import.to_owned(),
-        advice: match import.starts_with("wasi:") {
-            true => WASI_ADVICE,
-            false => "",
-        },
-    })
 }

@@ -1,8 +1,9 @@
 //! One loaded plugin with one configuration: how its instances are made, and a few that wait ready. A
 //! configured instance is handed to one stream and never comes back.
 
+use crate::contract::{Version, World};
 use crate::engine::InFlight;
-use crate::error::Failure;
+use crate::error::{ConfigProblem, Failure};
 use crate::guest::{Bounds, Guest, Live};
 use crate::interest::Interest;
 use crate::quarantine::Quarantine;
@@ -79,6 +80,8 @@ pub(crate) struct Plugin {
     /// sha256 of the component, hex.
     pub(crate) digest: String,
     pub(crate) masker: bool,
+    /// The contract that it was built for.
+    pub(crate) contract: &'static Version,
     pub(crate) rules: Rules,
     pub(crate) interest: Interest,
     /// What must stand in a cell for it to be shown; none: every cell is.
@@ -120,7 +123,7 @@ impl Warm {
 
 /// Why an instance could not be configured.
 pub(crate) enum NotConfigured {
-    Refused(Vec<String>),
+    Refused(Vec<ConfigProblem>),
     Failed(Failure),
 }
 
@@ -138,13 +141,21 @@ impl Plugin {
         }
     }
 
+    /// What it exports.
+    pub(crate) fn world(&self) -> World {
+        World {
+            version: self.contract,
+            masker: self.masker,
+        }
+    }
+
     /// Makes and configures an instance.
     pub(crate) async fn configured(&self) -> Result<Live, NotConfigured> {
         let image = self.image.load_full();
         let started = Live::start(
             &self.engine,
             &image.component,
-            self.masker,
+            self.world(),
             self.bounds,
             &self.counts,
             &self.in_flight,

@@ -13,6 +13,7 @@ use crate::mark::Marks;
 use crate::maskers::Maskers;
 use crate::plugin::{Image, NotConfigured, Plugin, Rules, Warm};
 use crate::quarantine::Quarantine;
+use crate::schema;
 use crate::sift::{OWNERS_MAX, Sift};
 use crate::slot::{Idlers, Slot, Who};
 use crate::snapshot::{self, Maker};
@@ -243,8 +244,15 @@ impl Sandbox {
             sha256,
         } = spec;
         let Inspection {
-            digest, manifest, ..
+            digest,
+            manifest,
+            version,
+            ..
         } = inspect(&name, &bytes, sha256.as_deref())?;
+        let problems = schema::misfits(manifest.config_schema.as_ref(), &config);
+        if !problems.is_empty() {
+            return Err(LoadError::Configure { name, problems });
+        }
         let interest = Interest::of(&manifest).map_err(|detail| LoadError::ReadManifest {
             name: name.clone(),
             detail,
@@ -270,6 +278,7 @@ impl Sandbox {
             label,
             digest,
             masker: manifest.world == World::Masker,
+            contract: version,
             interest,
             needles: manifest.needles,
             counters: manifest.counters,
@@ -327,7 +336,7 @@ impl Sandbox {
         let maker = Maker {
             engine: &self.engine,
             linker: &self.linker,
-            masker: plugin.masker,
+            world: plugin.world(),
             bounds: plugin.bounds,
             in_flight: &self.in_flight,
         };

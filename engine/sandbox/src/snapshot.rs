@@ -4,7 +4,9 @@
 //! A snapshot is made of bytes that were verified and of a configuration that was accepted, and is kept under a key
 //! of both, with the MAC of every artifact. Refuses to be half right: whatever goes wrong, the plugin goes on as it is.
 
+use crate::contract::World;
 use crate::engine::InFlight;
+use crate::error::listed;
 use crate::guest::{Bounds, Guest, Live};
 use crate::stats::Counts;
 use aws_lc_rs::digest;
@@ -27,7 +29,7 @@ pub(crate) fn key(component: &str, config: &[u8]) -> String {
 pub(crate) struct Maker<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) linker: &'a Linker<Guest>,
-    pub(crate) masker: bool,
+    pub(crate) world: World,
     pub(crate) bounds: Bounds,
     pub(crate) in_flight: &'a Arc<InFlight>,
 }
@@ -49,14 +51,14 @@ impl Maker<'_> {
             let started = Live::start(
                 self.engine,
                 &component,
-                self.masker,
+                self.world,
                 self.bounds,
                 &counts,
                 self.in_flight,
             );
             let mut live = started.await.map_err(|e| e.to_string())?;
             let configured = live.configure(config).await.map_err(|e| e.to_string())?;
-            configured.map_err(|problems| problems.join("; "))?;
+            configured.map_err(|problems| listed(&problems))?;
             let mut state = State { live, broken: None };
             let snapshot = wizer
                 .snapshot_component(&plan, &mut state)

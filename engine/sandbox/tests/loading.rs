@@ -145,6 +145,65 @@ async fn wasi_is_refused_with_advice() {
 }
 
 #[tokio::test]
+async fn a_component_or_module_of_a_wasi_target_is_refused_with_advice() {
+    // No manifest at all: the target explains that too.
+    let wasip2 = wat::parse_str(
+        r#"(component
+            (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func)))))"#,
+    );
+    let wasip1 = wat::parse_str(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))))"#,
+    );
+    for (bytes, target) in [(wasip2, "wasm32-wasip2"), (wasip1, "wasm32-wasip1")] {
+        let said = refused(bytes.unwrap()).await.to_string();
+        let advised = said.contains(target) && said.contains("wasm32-unknown-unknown");
+        assert!(
+            advised && said.contains("portcullis plugin build"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_api_version_is_refused_with_advice() {
+    for (api, advice) in [
+        ("portcullis:plugin@0.9", "upgrade the gateway"),
+        ("portcullis:plugin@0.0", "with a newer SDK"),
+        ("acme", "correct `api`"),
+    ] {
+        let manifest = MASKER.replace("portcullis:plugin@0.1", api);
+        let bytes = with_manifest(&masker(MARK_ALL, ""), Some(&manifest));
+        let error = refused(bytes).await;
+        assert!(matches!(error, LoadError::MatchApi { .. }), "{error}");
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_does_not_fit_its_schema_is_refused_by_place() {
+    let schema = r#""counters": ["cells"], "config_schema": {
+        "type": "object", "additionalProperties": false,
+        "properties": {"names": {"type": "array", "items": {"type": "string"}}}}"#;
+    let manifest = MASKER.replace(r#""counters": ["cells"]"#, schema);
+    let bytes = with_manifest(&masker(MARK_ALL, ""), Some(&manifest));
+    let with = |config: serde_json::Value| PluginSpec {
+        config,
+        ..spec("p", bytes.clone())
+    };
+    let sandbox = sandbox();
+    let good = serde_json::json!({"names": ["a"]});
+    assert!(sandbox.load(vec![with(good)]).await.is_ok());
+    let bad = serde_json::json!({"names": ["a", 7], "nmaes": 1});
+    let error = sandbox.load(vec![with(bad)]).await.map(drop).unwrap_err();
+    let LoadError::Configure { problems, .. } = &error else {
+        panic!("{error}");
+    };
+    let places: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
+    assert_eq!(places, ["/names/1", "/nmaes"]);
+}
+
+#[tokio::test]
 async fn any_other_import_is_refused() {
     let component = wat::parse_str(
         r#"(component (import "acme:network/socket" (instance (export "send" (func)))))"#,

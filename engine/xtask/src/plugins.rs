@@ -1,19 +1,16 @@
-//! Builds the crates under `plugins/` into plugins: core module for `wasm32-unknown-unknown`, component,
-//! manifest. Skips what has not changed, by content and not by time, and gives the same bytes for the same inputs
-//! on every machine. Refuses a module that imports anything but the contract's `host`.
+//! Builds the crates under `plugins/` into plugins, with the SDK's own build code: what an author's `portcullis plugin
+//! build` does. Skips what has not changed, by content and not by time. Refuses to build without knowing how: a
+//! machine with no toolchain for WebAssembly is told what to install.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result};
+use portcullis_sdk::build::{Guest, Toolchain};
 use sha2::{Digest, Sha256};
-use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Bumped when this file builds otherwise from the same inputs.
-const RECIPE: &str = "portcullis-plugin-build/1";
+const RECIPE: &str = "portcullis-plugin-build/2";
 
 /// One plugin, built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +60,9 @@ pub fn build_all(workspace: &Path, out: &Path) -> Result<Vec<Built>> {
         }
         let toolchain = match &toolchain {
             Some(found) => found,
-            None => toolchain.insert(Toolchain::find(workspace)?),
+            None => toolchain.insert(Toolchain::find(workspace).map_err(Error::msg)?),
         };
-        built.push(build(workspace, &folder, out, toolchain, &inputs)?);
+        built.push(build(&folder, out, toolchain, &inputs)?);
     }
     Ok(built)
 }
@@ -104,7 +101,7 @@ fn inputs(workspace: &Path, folder: &Path) -> Result<String> {
         hash.update(bytes);
     };
     field(RECIPE.as_bytes());
-    field(version(workspace).as_bytes());
+    field(Toolchain::version(workspace).as_bytes());
     for file in files {
         let name = file.strip_prefix(workspace).unwrap_or(&file);
         field(name.as_os_str().as_encoded_bytes());
@@ -140,18 +137,6 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The compiler that would be used: another one makes other bytes.
-fn version(workspace: &Path) -> String {
-    let said = Command::new("rustc")
-        .arg("-vV")
-        .current_dir(workspace)
-        .output();
-    said.map_or_else(
-        |_| "no rustc in the path".to_owned(),
-        |out| String::from_utf8_lossy(&out.stdout).into_owned(),
-    )
-}
-
 /// What was built before from the same inputs, if it is still the same.
 fn unchanged(folder: &Path, out: &Path, inputs: &str) -> Result<Option<Built>> {
     let name = name(folder)?;
@@ -180,44 +165,15 @@ fn name(folder: &Path) -> Result<String> {
         .to_owned())
 }
 
-fn build(
-    workspace: &Path,
-    folder: &Path,
-    out: &Path,
-    toolchain: &Toolchain,
-    inputs: &str,
-) -> Result<Built> {
+fn build(folder: &Path, out: &Path, toolchain: &Toolchain, inputs: &str) -> Result<Built> {
     let name = name(folder)?;
-    let package = package(folder)?;
+    let of = |reason: String| Error::msg(format!("plugin {name}: {reason}"));
+    let guest = Guest::open(folder).map_err(of)?;
     // A folder of its own: the gateway's build may hold the other one, and flags differ.
-    let target_dir = out.join(".build");
-    let mut cargo = toolchain.cargo(workspace, &target_dir);
-    cargo.args(["--package", &package]);
-    let done = cargo
-        .output()
-        .with_context(|| format!("run cargo for {name}"))?;
-    if !done.status.success() {
-        bail!(
-            "plugin {name} does not build with {toolchain}:\n{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-    }
-    let module = target_dir
-        .join(TARGET)
-        .join("plugin")
-        .join(format!("{}.wasm", package.replace('-', "_")));
-    let module = fs::read(&module).with_context(|| {
-        format!(
-            "read {} (is the crate-type [\"cdylib\", \"rlib\"]?)",
-            module.display()
-        )
-    })?;
-    let manifest = fs::read_to_string(folder.join("plugin.json"))
-        .with_context(|| format!("read the manifest of {name}"))?;
-    let component = match portcullis_sdk::build::component(&module, &manifest) {
-        Ok(component) => component,
-        Err(reason) => bail!("plugin {name}: {reason}"),
-    };
+    let target = out.join(".build");
+    let module = guest.module(toolchain, &target, true).map_err(of)?;
+    let manifest = guest.manifest().map_err(of)?;
+    let component = portcullis_sdk::build::component(&module, &manifest).map_err(of)?;
     let path = out.join(format!("{name}.wasm"));
     let sha256 = format!("{:x}", Sha256::digest(&component));
     fs::write(&path, &component).with_context(|| format!("write {}", path.display()))?;
@@ -230,139 +186,6 @@ fn build(
         sha256,
         by: toolchain.to_string(),
     })
-}
-
-/// The package's name, from the first `name = "…"` of its Cargo.toml.
-fn package(folder: &Path) -> Result<String> {
-    let path = folder.join("Cargo.toml");
-    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let line = text.lines().find_map(|l| l.strip_prefix("name = \""));
-    let name = line.and_then(|l| l.split('"').next());
-    Ok(name
-        .with_context(|| format!("{} has no package name", path.display()))?
-        .to_owned())
-}
-
-/// What compiles for WebAssembly on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Toolchain {
-    /// The compiler in the path, which has the target's standard library.
-    Installed,
-    /// Debian's compiler, which builds the standard library from its sources and links with LLVM's linker.
-    Debian {
-        /// `/usr/bin/wasm-ld-19` or another version.
-        linker: PathBuf,
-    },
-}
-
-impl fmt::Display for Toolchain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Installed => write!(f, "the installed toolchain"),
-            Self::Debian { linker } => {
-                write!(
-                    f,
-                    "Debian's toolchain with build-std and {}",
-                    linker.display()
-                )
-            }
-        }
-    }
-}
-
-impl Toolchain {
-    fn find(workspace: &Path) -> Result<Self> {
-        if has_target(workspace) {
-            return Ok(Self::Installed);
-        }
-        let added = Command::new("rustup")
-            .args(["target", "add", TARGET])
-            .current_dir(workspace)
-            .output();
-        if added.is_ok_and(|out| out.status.success()) && has_target(workspace) {
-            return Ok(Self::Installed);
-        }
-        if let (true, Some(linker)) = (Path::new("/usr/bin/cargo").is_file(), wasm_ld()) {
-            return Ok(Self::Debian { linker });
-        }
-        bail!(
-            "nothing here compiles for {TARGET}. With rustup: `rustup target add {TARGET}`. \
-             On Debian: `apt-get install cargo rustc rust-src lld` (the plugins then build with build-std)."
-        )
-    }
-
-    /// `cargo build` of one package, with flags that make the same bytes everywhere.
-    fn cargo(&self, workspace: &Path, target_dir: &Path) -> Command {
-        let mut flags = vec!["-Ctarget-feature=+simd128".to_owned()];
-        for (from, to) in self.prefixes(workspace) {
-            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-        }
-        let mut cargo = match self {
-            Self::Installed => {
-                Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            }
-            Self::Debian { linker } => {
-                flags.push(format!("-Clinker={}", linker.display()));
-                let mut cargo = Command::new("/usr/bin/cargo");
-                cargo
-                    .env("RUSTC", "/usr/bin/rustc")
-                    .env("RUSTC_BOOTSTRAP", "1");
-                cargo
-            }
-        };
-        cargo
-            .current_dir(workspace)
-            .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-            .args(["build", "--lib", "--profile", "plugin", "--target", TARGET])
-            .arg("--target-dir")
-            .arg(target_dir);
-        if matches!(self, Self::Debian { .. }) {
-            cargo.args(["-Z", "build-std=std,panic_abort", "--ignore-rust-version"]);
-        }
-        cargo
-    }
-
-    /// Folders whose names differ from machine to machine; panic messages would carry them.
-    fn prefixes(&self, workspace: &Path) -> Vec<(PathBuf, &'static str)> {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let folder = |variable: &str, name: &str| {
-            let set = std::env::var_os(variable).filter(|v: &OsString| !v.is_empty());
-            set.map(PathBuf::from)
-                .or_else(|| Some(home.as_ref()?.join(name)))
-        };
-        let mut prefixes = vec![(workspace.to_owned(), "/portcullis")];
-        prefixes.extend(folder("CARGO_HOME", ".cargo").map(|path| (path, "/cargo")));
-        prefixes.extend(folder("RUSTUP_HOME", ".rustup").map(|path| (path, "/rustup")));
-        prefixes
-    }
-}
-
-/// True when the compiler in the path has the target's standard library.
-fn has_target(workspace: &Path) -> bool {
-    let asked = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .current_dir(workspace)
-        .output();
-    asked.is_ok_and(|out| {
-        let folder = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-        out.status.success() && Path::new(&folder).is_dir()
-    })
-}
-
-/// LLVM's linker for WebAssembly, the newest version that Debian has installed.
-fn wasm_ld() -> Option<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/bin")
-        .ok()?
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let version = name.strip_prefix("wasm-ld")?.trim_start_matches('-');
-            Some((version.parse().unwrap_or(0), entry.path()))
-        })
-        .collect();
-    found.sort();
-    found.pop().map(|(_, path)| path)
 }
 
 #[cfg(test)]
@@ -397,7 +220,6 @@ mod tests {
     fn a_plugin_is_built_again_when_anything_that_goes_into_it_changes() {
         let (root, folder) = world();
         assert_eq!(folders(&root).unwrap(), [folder.clone()]);
-        assert_eq!(package(&folder).unwrap(), "package-one");
         let before = inputs(&root, &folder).unwrap();
         assert_eq!(inputs(&root, &folder).unwrap(), before);
         for path in [

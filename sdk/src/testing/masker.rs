@@ -1,16 +1,16 @@
 //! The harness for maskers. It masks as the gateway does under a policy that redacts: the widest of overlapping
 //! finds names the mark.
 
+use super::flat::{Flat, flat_columns};
 use super::needles::Sound;
+use super::release::{masked, streamed};
+use super::subject::{Instance, Masked, Report};
 use super::{manifest, stream_json};
-use crate::glue::{FlatColumn, Lifecycle, MaskerGlue};
-use crate::masker::{BatchKind, Edit, Masker, Shape};
+use crate::glue::{Lifecycle, MaskerGlue};
+use crate::masker::{BatchKind, Column, Masker};
 use crate::{ConfigError, Described, Manifest};
 use serde_json::Value;
 use std::marker::PhantomData;
-
-/// Bytes of a stream that the gateway shows again in front of what comes.
-const CONTEXT: usize = 64;
 
 /// A masker under test.
 #[derive(Debug)]
@@ -84,29 +84,6 @@ impl Row {
     }
 }
 
-/// The flat form of some cells.
-struct Flat {
-    cells: Vec<u32>,
-    data: Vec<u8>,
-}
-
-impl Flat {
-    fn of<'a>(cells: impl Iterator<Item = (u32, &'a [u8])>) -> Self {
-        let mut flat = Self {
-            cells: Vec::new(),
-            data: Vec::new(),
-        };
-        for (column, bytes) in cells {
-            let start = flat.data.len() as u32;
-            flat.data.extend_from_slice(bytes);
-            let end = flat.data.len() as u32;
-            flat.cells.extend([column, start, end]);
-            flat.data.push(0);
-        }
-        flat
-    }
-}
-
 impl<M: Masker + Described> Harness<M> {
     /// Names of text columns.
     #[must_use]
@@ -172,11 +149,11 @@ impl<M: Masker + Described> Harness<M> {
             "another instance answers otherwise: a masker must be deterministic"
         );
         let mut apart = Vec::new();
-        for (index, cell) in cells.iter().enumerate() {
-            let edits = self.once(&mut glue, &[cell], index as u32);
-            apart.extend(edits.into_iter().map(|(mut edit, own)| {
-                edit.cell = index as u32;
-                (edit, own)
+        for (index, cell) in (0u32..).zip(cells) {
+            let reports = self.once(&mut glue, &[cell], index);
+            apart.extend(reports.into_iter().map(|report| Report {
+                cell: index,
+                ..report
             }));
         }
         assert_eq!(
@@ -202,20 +179,19 @@ impl<M: Masker + Described> Harness<M> {
         }
     }
 
-    fn check_needles(&self, cells: &[&[u8]], edits: &[(Edit, String)]) {
+    fn check_needles(&self, cells: &[&[u8]], reports: &[Report]) {
         // A stream is shown as a whole: what is held at its cuts cannot be told from a part.
         if self.kind == BatchKind::Stream {
             return;
         }
-        for (edit, _) in edits {
-            let index = edit.cell as usize;
-            let name = self
-                .columns
-                .get(index)
-                .map_or("", |(name, _)| name.as_str());
-            let rule = self.manifest.rules.iter().find(|r| r.id == edit.rule);
+        for report in reports {
+            let index = report.cell as usize;
+            let column = self.columns.get(index);
+            let column = column.map_or("", |(name, _)| name.as_str());
+            let rule = self.manifest.rules.iter().find(|r| r.id == report.rule);
             let rule = rule.map_or("?", |rule| rule.name.as_str());
-            self.sound.check(cells[index], name, rule);
+            let sound = self.sound.check(cells[index], column, rule);
+            sound.unwrap_or_else(|e| panic!("{e}"));
         }
     }
 
@@ -237,44 +213,12 @@ impl<M: Masker + Described> Harness<M> {
         whole
     }
 
-    /// As the gateway does: what has gone last stands in front, and what touches the end waits.
-    fn streamed(&self, chunks: &[&[u8]]) -> Vec<u8> {
+    fn streamed(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let mut glue = self.fresh(1);
-        let mut out = Vec::new();
-        let (mut text, mut gone) = (Vec::new(), 0);
-        for (index, chunk) in chunks.iter().enumerate() {
-            text.extend_from_slice(chunk);
-            let flat = Flat::of(std::iter::once((0, text.as_slice())));
-            let stream = BatchKind::Stream as u32;
-            let (mut edits, heap, held) = glue.mask(stream, Shape::NONE, &flat.cells, &flat.data);
-            edits.retain(|e| e.end as usize > gone);
-            let mut ready = text.len();
-            if index + 1 < chunks.len() {
-                ready -= (held as usize).min(text.len() - gone);
-                let open = |ready: usize| {
-                    let open = edits.iter().filter(|e| {
-                        let (start, end) = (e.start as usize, e.end as usize);
-                        start.max(gone) < ready && (end > ready || end == text.len())
-                    });
-                    open.map(|e| (e.start as usize).max(gone)).min()
-                };
-                while let Some(start) = open(ready) {
-                    ready = start;
-                }
-            }
-            let settled = edits.iter().filter(|e| e.end as usize <= ready);
-            let settled = settled.map(|e| {
-                let (start, end) = ((e.start as usize).max(gone) - gone, e.end as usize - gone);
-                let (start, end) = (start as u32, end as u32);
-                (Edit { start, end, ..*e }, own(e, &heap))
-            });
-            let masked = self.apply(&[&text[gone..ready]], &settled.collect::<Vec<_>>());
-            out.extend_from_slice(masked.cells[0].as_bytes());
-            let forget = ready.saturating_sub(CONTEXT);
-            text.drain(..forget);
-            gone = ready - forget;
-        }
-        out
+        let masked = streamed(&mut glue, pieces, &|cell, reports| {
+            self.apply(&[cell], reports).cells.remove(0)
+        });
+        masked.unwrap_or_else(|e| panic!("{e}")).into_bytes()
     }
 
     fn fresh(&self, width: usize) -> MaskerGlue<M> {
@@ -283,97 +227,32 @@ impl<M: Masker + Described> Harness<M> {
         glue.open(&stream_json());
         let nameless = (String::new(), 25);
         let columns = (0..width).map(|i| self.columns.get(i).unwrap_or(&nameless));
-        let mut names = Vec::new();
-        let flat: Vec<FlatColumn> = columns
-            .map(|(name, oid)| {
-                let start = names.len() as u32;
-                names.extend_from_slice(name.as_bytes());
-                FlatColumn {
-                    name_start: start,
-                    name_end: names.len() as u32,
-                    type_oid: *oid,
-                    table_oid: 0,
-                    attnum: 0,
-                    binary: 0,
-                }
+        let columns: Vec<Column> = columns
+            .map(|(name, type_oid)| Column {
+                name: name.clone(),
+                type_oid: *type_oid,
+                ..Column::default()
             })
             .collect();
-        glue.schema(1, &flat, &names);
+        let (flat, names) = flat_columns(&columns);
+        Lifecycle::schema(&mut glue, 1, &flat, &names);
         glue
     }
 
-    fn once(
-        &self,
-        glue: &mut MaskerGlue<M>,
-        cells: &[&[u8]],
-        first_column: u32,
-    ) -> Vec<(Edit, String)> {
+    fn once(&self, glue: &mut MaskerGlue<M>, cells: &[&[u8]], first_column: u32) -> Vec<Report> {
         let flat = Flat::of((first_column..).zip(cells.iter().copied()));
-        let (edits, heap, held) = glue.mask(self.kind as u32, 1, &flat.cells, &flat.data);
+        let answer = Instance::mask(glue, self.kind as u32, 1, &flat.cells, &flat.data);
+        let Masked { reports, held } = answer.unwrap_or_else(|e| panic!("{e}"));
         let stream = self.kind == BatchKind::Stream;
         assert!(held == 0 || stream, "only streams can be held");
-        edits
-            .into_iter()
-            .map(|e| {
-                let text = own(&e, &heap);
-                // Where the text stands in the heap is no part of the answer.
-                (Edit { rep_start: 0, ..e }, text)
-            })
-            .collect()
+        reports
     }
 
-    fn apply(&self, cells: &[&[u8]], edits: &[(Edit, String)]) -> Row {
-        let mut row = Row {
-            cells: Vec::new(),
-            found: Vec::new(),
+    fn apply(&self, cells: &[&[u8]], reports: &[Report]) -> Row {
+        let wanted = |entity: &str| match &self.entities {
+            Some(entities) => entities.iter().any(|e| e == entity),
+            None => true,
         };
-        for (index, cell) in cells.iter().enumerate() {
-            let mut spans: Vec<(usize, usize, String, usize)> = Vec::new();
-            for (edit, own) in edits.iter().filter(|(e, _)| e.cell as usize == index) {
-                let rule = self.manifest.rules.iter().find(|r| r.id == edit.rule);
-                let rule =
-                    rule.unwrap_or_else(|| panic!("rule {} is not in plugin.json", edit.rule));
-                let entity = rule.entity.clone().unwrap_or_default();
-                if self.entities.as_ref().is_some_and(|e| !e.contains(&entity)) {
-                    continue;
-                }
-                let (start, end) = (edit.start as usize, edit.end as usize);
-                let mark = match own.is_empty() {
-                    true => format!("[pc-masked:{}]", entity.to_lowercase()),
-                    false => own.clone(),
-                };
-                row.found.push(Found {
-                    cell: index,
-                    text: String::from_utf8_lossy(&cell[start..end]).into_owned(),
-                    entity,
-                    rule: rule.name.clone(),
-                });
-                match spans.last_mut() {
-                    Some(last) if start < last.1 => {
-                        if end - start > last.3 {
-                            (last.2, last.3) = (mark, end - start);
-                        }
-                        last.1 = last.1.max(end);
-                    }
-                    _ => spans.push((start, end, mark, end - start)),
-                }
-            }
-            let mut masked = Vec::new();
-            let mut from = 0;
-            for (start, end, mark, _) in spans {
-                masked.extend_from_slice(&cell[from..start]);
-                masked.extend_from_slice(mark.as_bytes());
-                from = end;
-            }
-            masked.extend_from_slice(&cell[from..]);
-            row.cells
-                .push(String::from_utf8_lossy(&masked).into_owned());
-        }
-        row
+        masked(&self.manifest, &wanted, cells, reports).unwrap_or_else(|e| panic!("{e}"))
     }
-}
-
-fn own(edit: &Edit, heap: &[u8]) -> String {
-    let (start, len) = (edit.rep_start as usize, edit.rep_len as usize);
-    String::from_utf8(heap[start..start + len].to_vec()).expect("a replacement is UTF-8")
 }

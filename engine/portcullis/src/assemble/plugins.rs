@@ -1,10 +1,13 @@
-//! From `plugins:` to a set that runs. Shipped plugins are in the binary; files are pinned by digest.
+//! From `plugins:` to a set that runs. Shipped plugins are in the binary; files are pinned by digest, or signed by a key
+//! that the configuration trusts. Refuses everything else, and a signed file of another plugin.
 
 use super::Broken;
 use crate::config::{Loaded, Plugin};
 use portcullis_model::limits;
-use portcullis_sandbox::{PluginSet, PluginSpec, Sandbox};
+use portcullis_sandbox::signature::{PublicKey, verify};
+use portcullis_sandbox::{PluginSet, PluginSpec, Sandbox, inspect};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/builtin_plugins.rs"));
@@ -12,15 +15,19 @@ include!(concat!(env!("OUT_DIR"), "/builtin_plugins.rs"));
 /// The plugins of a configuration, in order.
 ///
 /// # Errors
-/// When a file cannot be read, or a shipped plugin is not in this binary.
+/// When a file cannot be read, is not signed as it should be, or a shipped plugin is not in this binary.
 pub fn specs(loaded: &Loaded) -> Result<Vec<PluginSpec>, String> {
     let plugins = loaded.config.plugins.iter();
     plugins.map(|plugin| spec(plugin, loaded)).collect()
 }
 
-fn spec(plugin: &Plugin, loaded: &Loaded) -> Result<PluginSpec, String> {
-    let (name, bytes) = match (&plugin.builtin, &plugin.path) {
-        (Some(name), _) => (name.clone(), builtin(name)?.to_vec()),
+/// One of them: its bytes, and why they may run.
+///
+/// # Errors
+/// See [`specs`].
+pub fn spec(plugin: &Plugin, loaded: &Loaded) -> Result<PluginSpec, String> {
+    let (name, bytes, sha256) = match (&plugin.builtin, &plugin.path) {
+        (Some(name), _) => (name.clone(), builtin(name)?.to_vec(), plugin.sha256.clone()),
         (None, Some(path)) => {
             let path = loaded.path(path);
             let name = path
@@ -28,7 +35,9 @@ fn spec(plugin: &Plugin, loaded: &Loaded) -> Result<PluginSpec, String> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            (name, read(&path)?)
+            let bytes = read(&path)?;
+            let sha256 = trusted(plugin, &name, &path, &bytes)?;
+            (name, bytes, Some(sha256))
         }
         (None, None) => return Err("a plugin needs `builtin` or `path`".to_owned()),
     };
@@ -36,8 +45,61 @@ fn spec(plugin: &Plugin, loaded: &Loaded) -> Result<PluginSpec, String> {
         name,
         bytes,
         config: plugin.config.clone().unwrap_or_else(|| json!({})),
-        sha256: plugin.sha256.clone(),
+        sha256,
     })
+}
+
+/// The digest that the loader is to insist on: the pinned one, else what a trusted key has signed. These very bytes
+/// go to the compiler: nothing is read twice.
+fn trusted(plugin: &Plugin, name: &str, path: &Path, bytes: &[u8]) -> Result<String, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let pin = plugin.sha256.as_deref();
+    let found = inspect(name, bytes, pin).map_err(|error| error.to_string())?;
+    let manifest = &found.manifest;
+    if let Some(expected) = plugin.name.as_ref().filter(|n| **n != manifest.name) {
+        let other = &manifest.name;
+        return Err(failed(&format!(
+            "is `{other}`, and `name: {expected}` was expected"
+        )));
+    }
+    if plugin.trusted_keys.is_empty() {
+        let neither = || failed(&"is neither pinned nor signed by a trusted key");
+        return pin.map(str::to_owned).ok_or_else(neither);
+    }
+    let keys = plugin.trusted_keys.iter().map(|key| PublicKey::parse(key));
+    let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let note = signature_of(path)?;
+    let (digest, version) = (&found.digest, &manifest.version);
+    let signed = verify(&note, digest, &manifest.name, version, &keys);
+    let signed = signed.map_err(|e| format!("{}: {e}", signature_file(path).display()))?;
+    Ok(signed.sha256)
+}
+
+/// Where the signature of a component lies.
+#[must_use]
+pub fn signature_file(component: &Path) -> PathBuf {
+    let mut file = component.as_os_str().to_owned();
+    file.push(".sig");
+    file.into()
+}
+
+/// The signature of a component.
+///
+/// # Errors
+/// When there is none, or it is too long to be one.
+pub fn signature_of(component: &Path) -> Result<String, String> {
+    let file = signature_file(component);
+    let failed = |error: &dyn std::fmt::Display| {
+        format!(
+            "{}: {error}; `portcullis plugin sign FILE --key KEY` writes it",
+            file.display()
+        )
+    };
+    let size = std::fs::metadata(&file).map_err(|e| failed(&e))?.len();
+    if size > limits::PLUGIN_SIGNATURE_BYTES_MAX as u64 {
+        return Err(failed(&"is too long for a signature"));
+    }
+    std::fs::read_to_string(&file).map_err(|e| failed(&e))
 }
 
 /// A shipped plugin.
@@ -63,7 +125,11 @@ pub fn builtin(name: &str) -> Result<&'static [u8], String> {
     })
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
+/// The bytes of a component.
+///
+/// # Errors
+/// When it cannot be read, or is larger than what is loaded.
+pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > limits::PLUGIN_BYTES_MAX as u64 {

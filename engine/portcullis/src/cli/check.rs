@@ -7,8 +7,9 @@ use crate::cli::{Exit, paint};
 use crate::config::{self, Loaded, Notes, Place, Problems};
 use clap::Args;
 use portcullis_identity::Issuers;
+use portcullis_model::escape_line;
 use portcullis_policy::{PolicySet, read_data};
-use portcullis_sandbox::{Sandbox, Settings, inspect};
+use portcullis_sandbox::{LoadError, Sandbox, Settings, inspect};
 use portcullis_stream::Tripwires;
 use serde_json::json;
 use std::path::PathBuf;
@@ -202,46 +203,49 @@ fn policies(loaded: &Loaded, notes: &mut Notes<'_>) {
     }
 }
 
+const LOOK_INTO: &str = "`portcullis plugin inspect FILE` looks into a file";
+
 fn plugins(loaded: &Loaded, notes: &mut Notes<'_>) {
     let place = Place::root().key("plugins");
-    let specs = match assemble::plugins::specs(loaded) {
-        Ok(specs) => specs,
-        Err(error) => {
-            notes.error(
-                &place,
-                error,
-                "`portcullis plugin inspect FILE` looks into a file",
-            );
-            return;
-        }
-    };
-    let before = specs.len();
     let mut good = Vec::new();
-    for (index, spec) in specs.into_iter().enumerate() {
-        match inspect(&spec.name, &spec.bytes, spec.sha256.as_deref()) {
-            Ok(_) => good.push(spec),
-            Err(error) => notes.error(
-                &place.index(index),
-                error.to_string(),
-                "`portcullis plugin inspect FILE` looks into a file",
-            ),
+    let mut failed = false;
+    for (index, plugin) in loaded.config.plugins.iter().enumerate() {
+        let inspected = assemble::plugins::spec(plugin, loaded).and_then(|spec| {
+            let looked = inspect(&spec.name, &spec.bytes, spec.sha256.as_deref());
+            looked.map(|_| spec).map_err(|error| error.to_string())
+        });
+        match inspected {
+            Ok(spec) => good.push(spec),
+            Err(error) => {
+                failed = true;
+                notes.error(&place.index(index), error, LOOK_INTO);
+            }
         }
     }
-    if good.len() < before || good.is_empty() {
+    if failed || good.is_empty() {
         return;
     }
-    let loaded = block_on(async {
+    let names: Vec<String> = good.iter().map(|spec| spec.name.clone()).collect();
+    let tried = block_on(async {
         let sandbox = Sandbox::new(&Settings::new()).map_err(|e| Exit::refused(e.to_string()))?;
-        sandbox
-            .load(good)
-            .await
-            .map_err(|e| Exit::refused(e.to_string()))
+        Ok(sandbox.load(good).await.map(drop))
     });
-    if let Err(error) = loaded {
-        notes.error(
-            &place,
-            error.to_string(),
-            "correct its `config`, or ask its author",
-        );
+    match tried {
+        Err(exit) => notes.error(&place, exit.to_string(), "free some memory, and try again"),
+        Ok(Ok(())) => {}
+        Ok(Err(LoadError::Configure { name, problems })) => {
+            let index = names.iter().position(|n| *n == name).unwrap_or(0);
+            let config = loaded.config.plugins[index].config.clone();
+            let at = place.index(index).key("config");
+            for problem in problems {
+                let place = at.pointer(&config.clone().unwrap_or_default(), &problem.pointer);
+                let remedy = "correct it; the schema is in what `portcullis plugin inspect` prints";
+                notes.error(&place, escape_line(&problem.message), remedy);
+            }
+        }
+        Ok(Err(error)) => {
+            let remedy = "correct its `config`, or ask its author";
+            notes.error(&place, error.to_string(), remedy);
+        }
     }
 }

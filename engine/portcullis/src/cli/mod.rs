@@ -79,7 +79,7 @@ enum Command {
     /// Policies: check and test them without a gateway
     #[command(subcommand)]
     Policy(policy::Policy),
-    /// Plugins: look into one
+    /// Plugins: write, build, test, run, measure, sign and pin them
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// DEVELOPMENT ONLY: an identity provider that believes everybody

@@ -32,10 +32,18 @@ fn the_help_is_the_committed_one() {
         "sessions",
         "journal",
         "dev-issuer",
+        "plugin",
     ] {
         let command = cli.find_subcommand_mut(name).expect(name);
         text.push_str(&format!("\n==== portcullis {name} ====\n"));
         text.push_str(&command.render_long_help().to_string());
+        for step in command.get_subcommands_mut().filter(|_| name == "plugin") {
+            text.push_str(&format!(
+                "\n==== portcullis plugin {} ====\n",
+                step.get_name()
+            ));
+            text.push_str(&step.render_long_help().to_string());
+        }
     }
     let text: Vec<&str> = text.lines().map(str::trim_end).collect();
     golden("help.txt", &(text.join("\n") + "\n"));
@@ -58,7 +66,17 @@ fn every_listing_has_json() {
         "check",
         "config print",
         "policy test x",
+        "plugin new x --world masker",
+        "plugin build",
+        "plugin test",
+        "plugin run x --trace y",
+        "plugin bench",
+        "plugin trace --sql x",
         "plugin inspect x",
+        "plugin keygen x --name y",
+        "plugin sign x --key y",
+        "plugin verify x --key y",
+        "plugin pin x",
         "sessions show s-00000000000000000000000000",
     ] {
         let words = ["portcullis"]

@@ -5,6 +5,7 @@
 use super::problem::Notes;
 use super::schema::*;
 use super::spans::Place;
+use portcullis_sandbox::signature::PublicKey;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -280,21 +281,57 @@ fn plugins(plugins: &[Plugin], place: &Place, notes: &mut Notes<'_>) {
                 "write `builtin: mask-pii`, or `path: ./mine.wasm` with its `sha256`",
             );
         }
-        let digest = plugin.sha256.as_deref();
-        if plugin.path.is_some() && digest.is_none() {
+        plugin_trust(plugin, &place, notes);
+    }
+}
+
+/// A plugin from a file is loaded because its bytes are known, or because somebody is trusted.
+fn plugin_trust(plugin: &Plugin, place: &Place, notes: &mut Notes<'_>) {
+    let digest = plugin.sha256.as_deref();
+    let by_key = !plugin.trusted_keys.is_empty();
+    if plugin.builtin.is_some() && by_key {
+        notes.error(
+            &place.key("trusted_keys"),
+            "has no meaning for a plugin that ships with the gateway",
+            "remove the key",
+        );
+    }
+    if plugin.path.is_some() && digest.is_none() && !by_key {
+        notes.error(
+            &place.key("sha256"),
+            "is missing: a plugin from a file is pinned, or signed by one of `trusted_keys`",
+            "`portcullis plugin pin FILE` prints it",
+        );
+    }
+    if plugin.path.is_some() && digest.is_none() && by_key {
+        notes.warning(
+            &place.key("trusted_keys"),
+            "the plugin is not pinned: whatever version one of these keys has signed is loaded, older ones too",
+            "`portcullis plugin pin FILE --config portcullis.yaml` pins the one that is there",
+        );
+        if plugin.name.is_none() {
             notes.error(
-                &place.key("sha256"),
-                "is missing: a plugin from a file is pinned",
-                "`portcullis plugin inspect FILE` prints it",
+                &place.key("name"),
+                "is missing: another plugin that the same key has signed would be loaded in its place",
+                "write the `name` of its manifest; `portcullis plugin inspect FILE` prints it",
             );
         }
-        if digest.is_some_and(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
+    }
+    for (index, key) in plugin.trusted_keys.iter().enumerate() {
+        if let Err(error) = PublicKey::parse(key) {
             notes.error(
-                &place.key("sha256"),
-                "is no SHA-256",
-                "write its 64 hex digits",
+                &place.key("trusted_keys").index(index),
+                error.to_string(),
+                "copy the line of its `.pub` file",
             );
         }
+    }
+    if digest.is_some_and(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
+        notes.error(
+            &place.key("sha256"),
+            "is no SHA-256",
+            "write its 64 hex digits",
+        );
     }
 }
 

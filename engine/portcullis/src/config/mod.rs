@@ -93,6 +93,30 @@ pub fn parse(file: &Path, text: String) -> Result<Loaded, Problems> {
     })
 }
 
+/// The plugins of a configuration that need not be complete: what is not pinned yet is about to be.
+///
+/// # Errors
+/// When it cannot be read as YAML, or a plugin's entry is malformed.
+pub fn plugins_of(file: &Path, text: &str) -> Result<Vec<Plugin>, Problems> {
+    #[derive(serde::Deserialize)]
+    struct Plugins {
+        #[serde(default)]
+        plugins: Vec<Plugin>,
+    }
+    let read: Plugins = serde_yaml::from_str(text).map_err(|e| shape_problem(file, &e))?;
+    Ok(read.plugins)
+}
+
+/// Any YAML file as a JSON value, with its text to find places in.
+///
+/// # Errors
+/// When it cannot be read, or is no YAML.
+pub fn value(file: &Path) -> Result<(serde_json::Value, String), Problems> {
+    let text = read(file)?;
+    let value = serde_yaml::from_str(&text).map_err(|e| shape_problem(file, &e))?;
+    Ok((value, text))
+}
+
 /// The configuration as the gateway understood it, with every default written out.
 #[must_use]
 pub fn effective(config: &Config) -> String {

@@ -309,7 +309,7 @@ pub struct Pack {
     pub dry_run: bool,
 }
 
-/// One plugin: a shipped one by name, or a file pinned by its digest.
+/// One plugin: a shipped one by name, or a file that is pinned by its digest, signed by a trusted key, or both.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plugin {
@@ -319,9 +319,15 @@ pub struct Plugin {
     /// A WebAssembly component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The file's SHA-256 in hex. `portcullis plugin inspect FILE` prints it.
+    /// The file's SHA-256 in hex. `portcullis plugin pin FILE` prints it, or writes it here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Public keys, as `portcullis plugin keygen` prints them: one of them must have signed the file, in FILE.sig.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_keys: Vec<String>,
+    /// The name that its manifest must have. Needed with `trusted_keys` alone: a key may sign more than one plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its configuration, checked against the schema in its manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,

@@ -33,6 +33,25 @@ impl Place {
         Self(steps)
     }
 
+    /// What a JSON pointer names in this value, from here on. A part that is not there ends the way.
+    #[must_use]
+    pub fn pointer(&self, value: &serde_json::Value, pointer: &str) -> Self {
+        let mut place = self.clone();
+        let mut value = Some(value);
+        for part in pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            let index = part
+                .parse()
+                .ok()
+                .filter(|_| value.is_some_and(|v| v.is_array()));
+            (place, value) = match index {
+                Some(index) => (place.index(index), value.and_then(|v| v.get(index))),
+                None => (place.key(&part), value.and_then(|v| v.get(&part))),
+            };
+        }
+        place
+    }
+
     /// One item further.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
@@ -193,6 +212,14 @@ listeners:
         ] {
             assert_eq!(locate(TEXT, &place), Some(expected), "{place}");
         }
+    }
+
+    #[test]
+    fn a_json_pointer_leads_to_its_place() {
+        let value = serde_json::json!({"a/b": [{"0": 1}]});
+        let place = Place::root().key("config").pointer(&value, "/a~1b/0/0");
+        assert_eq!(place.to_string(), "config.a/b[0].0");
+        assert_eq!(Place::root().pointer(&value, "").to_string(), "");
     }
 
     #[test]

@@ -266,3 +266,51 @@ fn the_example_is_right() {
         panic!("{problems}");
     }
 }
+
+#[test]
+fn a_plugin_from_a_file_is_pinned_or_trusted_by_key() {
+    const KEY: &str = "acme+631c0c36+ASqWdiwAID9WQGpRGMaXR/x5jeDKqhxWl07PvGflYwRc";
+    let pin = "0".repeat(64);
+    for (plugin, stops, says) in [
+        (format!("{{ path: a.wasm, sha256: {pin} }}"), false, ""),
+        (
+            format!("{{ path: a.wasm, sha256: {pin}, trusted_keys: [{KEY}] }}"),
+            false,
+            "",
+        ),
+        (
+            format!("{{ path: a.wasm, name: acme/a, trusted_keys: [{KEY}] }}"),
+            false,
+            "not pinned",
+        ),
+        (
+            format!("{{ path: a.wasm, trusted_keys: [{KEY}] }}"),
+            true,
+            "another plugin",
+        ),
+        ("{ path: a.wasm }".to_owned(), true, "signed by one of"),
+        (
+            "{ path: a.wasm, name: a, trusted_keys: [] }".to_owned(),
+            true,
+            "signed by one of",
+        ),
+        (
+            "{ path: a.wasm, name: a, trusted_keys: [acme] }".to_owned(),
+            true,
+            "no public key",
+        ),
+        (
+            format!("{{ builtin: mask-pii, trusted_keys: [{KEY}] }}"),
+            true,
+            "no meaning",
+        ),
+    ] {
+        let text = GOOD.replace("policies:", &format!("plugins:\n  - {plugin}\npolicies:"));
+        let found = problems(&text);
+        assert_eq!(found.stop(), stops, "{plugin}: {found}");
+        match says {
+            "" => assert!(found.0.is_empty(), "{plugin}: {found}"),
+            says => assert!(found.to_string().contains(says), "{plugin}: {found}"),
+        }
+    }
+}
