@@ -2,6 +2,7 @@
 //! passed by not running.
 
 mod admin;
+mod author;
 mod bad_input;
 mod bypass;
 mod canary;
