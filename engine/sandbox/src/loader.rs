@@ -3,6 +3,7 @@
 
 use crate::contract::{self, VERSIONS, Version};
 use crate::error::LoadError;
+use crate::interest::Interest;
 use aws_lc_rs::digest;
 use portcullis_model::limits;
 use portcullis_sdk::Manifest;
@@ -158,6 +159,7 @@ fn manifest(name: &str, json: &[u8]) -> Result<(&'static Version, Manifest), Loa
     })?;
     let manifest = (version.manifest)(text).map_err(malformed)?;
     check_words(&manifest).map_err(malformed)?;
+    Interest::of(&manifest).map_err(malformed)?;
     Ok((version, manifest))
 }
 

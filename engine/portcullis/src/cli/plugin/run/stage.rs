@@ -273,5 +273,6 @@ fn session() -> Session {
         login: "author".to_owned(),
         reason: None,
         access_request: None,
+        ticket: None,
     }
 }
