@@ -370,12 +370,14 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_of_a_thread_counts_its_work() {
+    fn the_clock_of_a_thread_counts_its_work_and_not_its_sleep() {
         let before = cpu();
-        let mut sum = 0u64;
-        while cpu() == before {
-            sum = sum.wrapping_add(std::hint::black_box(1));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(cpu().saturating_sub(before) < Duration::from_millis(50));
+        let (before, began) = (cpu(), Instant::now());
+        while cpu().saturating_sub(before) < Duration::from_millis(5) {
+            std::hint::black_box(began.elapsed());
         }
-        assert!(sum > 0);
+        assert!(began.elapsed() >= Duration::from_millis(5));
     }
 }
