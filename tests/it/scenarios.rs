@@ -35,6 +35,7 @@ macro_rules! scenarios {
 scenarios!(
     access,
     approval,
+    budgets,
     deciding,
     defer,
     masking,
@@ -121,6 +122,21 @@ fn run(name: &str) -> Result<()> {
                     }
                 }
                 "tls" => options.cluster.tls = value == "on",
+                "packs" => {
+                    let more = value.split_whitespace();
+                    let more = more.map(|pack| format!("    - builtin: {pack}\n"));
+                    options.packs = std::iter::once(portcullis_tests::world::PACKS.to_owned())
+                        .chain(more)
+                        .collect();
+                }
+                "config" => {
+                    let data = match options.data.is_empty() {
+                        true => portcullis_tests::world::DATA,
+                        false => &options.data,
+                    };
+                    let head = format!("\nconfig:\n  {value}\n");
+                    options.data = data.replace("\nconfig:\n", &head);
+                }
                 "session" => options.more = format!("session: {value}\n"),
                 other => bail!("line {}: a world has no `{other}`", block.line),
             }

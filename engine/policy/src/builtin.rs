@@ -47,14 +47,18 @@ pub fn packs() -> &'static [(&'static str, &'static [File])] {
 
 const PACKS: &[(&str, &[File])] = packs![
     "access",
+    "agent_secrets",
     "agents_read_only",
     "approve",
     "break_glass",
     "contractor_hours",
+    "destructive_commands",
     "destructive_sql",
     "exfiltration",
     "mask_pii",
+    "persistence",
     "prod_ddl_approval",
+    "prod_sessions",
     "separation_of_duties",
     "ticket",
     "write_approval",

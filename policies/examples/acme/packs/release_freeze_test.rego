@@ -12,7 +12,7 @@ at(where, statement, when) := object.union(
 	{"request": {"time_ns": time.parse_rfc3339_ns(when)}},
 )
 
-frozen(doc) if count(release_freeze.deny) == 1 with input as doc with data.config as config
+frozen(doc) if {d.rule | some d in release_freeze.deny} == {"freeze/period"} with input as doc with data.config as config
 
 test_writes_wait if {
 	frozen(at(fixtures.prod, fixtures.insert("orders"), "2026-11-27T00:00:00Z"))
