@@ -5,7 +5,7 @@
 mod guests;
 
 use guests::*;
-use portcullis_gate::seams::Classify;
+use portcullis_gate::Classify;
 use portcullis_model::{Class, Effect, Facts, Parse, Protocol, Session, Stage};
 use portcullis_sandbox::PluginSpec;
 use std::path::{Path, PathBuf};
