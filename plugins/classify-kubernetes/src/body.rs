@@ -80,12 +80,12 @@ impl Found {
         if matches!(operation["op"].as_str(), Some("copy" | "move")) {
             // Where it comes from is not in the patch.
             if keys.iter().any(|k| is_telling(k)) {
-                self.say(labels::OPAQUE_BODY);
+                self.say(labels::UNREAD_BODY);
             }
             return;
         }
         if keys.len() > PATH_PARTS_MAX {
-            self.say(labels::OPAQUE_BODY);
+            self.say(labels::UNREAD_BODY);
             return;
         }
         let value = &operation["value"];

@@ -314,9 +314,9 @@ fn asked(graded: &mut Graded, call: &Call) {
                 graded.say(labels::UNLISTED_REQUEST);
             }
         }
-        CallBody::Opaque => graded.say(labels::OPAQUE_BODY),
+        CallBody::Opaque => graded.say(labels::UNREAD_BODY),
         // To write nothing is no request that a client sends.
-        CallBody::None => graded.say(labels::OPAQUE_BODY),
+        CallBody::None => graded.say(labels::UNREAD_BODY),
     }
 }
 

@@ -23,7 +23,7 @@ macro_rules! labels {
 
 labels! {
     UNLISTED_REQUEST "unlisted-request" Critical Unknown 1,
-    OPAQUE_BODY "opaque-body" Critical Unknown 1,
+    UNREAD_BODY "unread-body" Critical Unknown 1,
     DRY_RUN "dry-run" None Read 1,
     POD_LOG "pod-log" Low Read 9,
     POD_PRIVILEGED "pod-privileged" Critical Escalate 30,

@@ -103,7 +103,7 @@ fn depth_ends_in_unknown() {
     let path = "/a".repeat(50_000);
     let patch = json!({"verb": "patch", "version": "v1", "resource": "pods", "namespace": "a", "name": "b",
         "body": {"object": [{"op": "add", "path": path, "value": true}]}});
-    assert!(opinion(&patch.to_string()).labels.contains("opaque-body"));
+    assert!(opinion(&patch.to_string()).labels.contains("unread-body"));
     let deep = format!(
         r#"{{"verb":"create","version":"v1","resource":"pods","body":{{"object":{}1{}}}}}"#,
         "[".repeat(50_000),

@@ -38,7 +38,7 @@ labels! {
     TOO_COMPLEX "too-complex" Critical Unknown 1,
     OTHER_SHELL "other-shell" Critical Unknown 1,
     DYNAMIC_COMMAND "dynamic-command" Critical Unknown 1,
-    DYNAMIC_ARGUMENT "dynamic-argument" Low Read 1,
+    UNKNOWN_ARGUMENT "unknown-argument" Low Read 1,
     UNLISTED_PROGRAM "unlisted-program" High Unknown 1,
     HIDDEN_CHARACTERS "hidden-characters" High Unknown 20,
     // Code that is not in the text, or not in this language.
@@ -134,10 +134,10 @@ labels! {
     DATABASE_DESTROY "database-destroy" Critical Destroy 16,
     DROP_DATABASE "drop-database" Critical Destroy 16,
     DROP_SCHEMA "drop-schema" Critical Destroy 16,
-    DROP_TABLE "drop-table" High Destroy 16,
-    TRUNCATE "truncate" High Destroy 16,
+    DROP_TABLE "drop-table" Critical Destroy 16,
+    TRUNCATE "truncate" Critical Destroy 16,
     UNBOUNDED_WRITE "unbounded-write" High Destroy 16,
-    GRANT "grant" High Escalate 16,
+    GRANT "grant" Critical Escalate 16,
     ALTER_ROLE "alter-role" Critical Escalate 16,
     COPY_PROGRAM "copy-program" Critical Unknown 16,
     // Repositories.

@@ -224,7 +224,7 @@ pub fn look_at(walker: &mut Walker<'_>, args: &[Field]) -> Walk {
             walker.touch(&part, Deed::Read);
         }
         if field.open {
-            walker.report.say(labels::DYNAMIC_ARGUMENT);
+            walker.report.say(labels::UNKNOWN_ARGUMENT);
         }
     }
     Ok(())

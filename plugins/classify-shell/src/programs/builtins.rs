@@ -42,7 +42,7 @@ pub fn declare(walker: &mut Walker<'_>, call: &Call<'_>) -> Walk<Output> {
         if field.open || field.multiple {
             // A shell that splits here declares whatever comes out.
             walker.environment.forget();
-            walker.report.say(labels::DYNAMIC_ARGUMENT);
+            walker.report.say(labels::UNKNOWN_ARGUMENT);
         }
         if field.open {
             continue;

@@ -104,7 +104,7 @@ pub fn kubectl(walker: &mut Walker<'_>, call: &Call<'_>) -> Walk<Output> {
         return Ok(None);
     };
     if after.open || options.open {
-        walker.report.say(labels::DYNAMIC_ARGUMENT);
+        walker.report.say(labels::UNKNOWN_ARGUMENT);
     }
     if options.has(&["as", "as-group", "as-uid"]) || after.has(&["as", "as-group", "as-uid"]) {
         walker.report.say(labels::IMPERSONATION);

@@ -30,7 +30,7 @@ pub fn rm(walker: &mut Walker<'_>, call: &Call<'_>) -> Walk<Output> {
         walker.report.say(labels::RECURSIVE_DELETE_ROOT);
     }
     if options.open {
-        walker.report.say(labels::DYNAMIC_ARGUMENT);
+        walker.report.say(labels::UNKNOWN_ARGUMENT);
     }
     // `rm $x`: it may bring its own option, but a plain variable is rarely one.
     let recursive = recursive && (options.has(&["r", "R", "recursive"]) || call.args.len() > 1);

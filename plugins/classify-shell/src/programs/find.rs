@@ -43,7 +43,7 @@ pub fn find(walker: &mut Walker<'_>, call: &Call<'_>) -> Walk<Output> {
         walker.report.say(
             match later || (at_start && roots.iter().any(|f| f.multiple)) {
                 true => labels::DYNAMIC_COMMAND,
-                false => labels::DYNAMIC_ARGUMENT,
+                false => labels::UNKNOWN_ARGUMENT,
             },
         );
     }

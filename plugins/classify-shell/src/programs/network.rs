@@ -356,7 +356,7 @@ pub fn other(walker: &mut Walker<'_>, call: &Call<'_>) -> Walk<Output> {
             walker.report.does(Effect::Read, Verbs::NET);
             // Names that carry data out.
             if call.args.iter().any(|f| f.multiple) || walker.secret {
-                walker.report.say(labels::DYNAMIC_ARGUMENT);
+                walker.report.say(labels::UNKNOWN_ARGUMENT);
             }
         }
         _ => {
