@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Needles of one plugin.
-pub const NEEDLES_MAX: usize = 1024;
+pub const NEEDLES_MAX: usize = 4096;
 /// Bytes of a literal.
 pub const LITERAL_BYTES_MAX: usize = 64;
 /// Bytes of a pattern.
@@ -17,6 +17,8 @@ pub const DIGITS_MAX: u32 = 64;
 pub const GAP_MAX: u32 = 3;
 /// Bytes that may separate the digits of a run.
 const SEPARATORS_MAX: usize = 16;
+/// Cells that can be shown behind one.
+pub const FOLLOW_MAX: u32 = 4096;
 /// Words of column names.
 const COLUMNS_MAX: usize = 64;
 
@@ -30,6 +32,19 @@ pub struct Needles {
     /// what a masker finds only where the name of the column says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// For what goes on over rows: a key whose lines stand in rows of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<Follow>,
+}
+
+/// Behind a cell that holds one of these, the next cells of the same column are shown too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    /// At least one.
+    pub any_of: Vec<Needle>,
+    /// So many cells.
+    pub cells: u32,
 }
 
 /// One needle.
@@ -201,6 +216,15 @@ impl Needles {
             return Err(format!(
                 "`needles` needs between 1 and {NEEDLES_MAX} entries in `any_of`; leave `needles` out to be shown \
                  every cell"
+            ));
+        }
+        if let Some(follow) = &self.follow
+            && (follow.any_of.is_empty()
+                || follow.any_of.len() > NEEDLES_MAX
+                || !(1..=FOLLOW_MAX).contains(&follow.cells))
+        {
+            return Err(format!(
+                "`needles.follow` needs entries in `any_of`, and between 1 and {FOLLOW_MAX} `cells`"
             ));
         }
         let word = |w: &String| (1..=LITERAL_BYTES_MAX).contains(&w.len());

@@ -5,7 +5,7 @@ use crate::edits::{self, Proposal};
 use crate::error::Failure;
 use crate::flat::{Flat, Position};
 use crate::mark::Marks;
-use crate::sift::{Owners, Sift, owner};
+use crate::sift::{FOLLOW_SHIFT, Following, Owners, Sift, owner};
 use crate::slot::{Slot, Who};
 use portcullis_gate::{BoxFuture, Mask};
 use portcullis_model::verdict::EntityRule;
@@ -25,6 +25,7 @@ pub(crate) struct Maskers {
     /// Cells that somebody is to see, and who. Reused from batch to batch.
     candidates: Vec<(u32, Owners)>,
     found: Vec<Owners>,
+    following: Following,
     shown: Vec<u32>,
     flat: Flat,
 }
@@ -116,6 +117,7 @@ impl Maskers {
             view: None,
             candidates: Vec::new(),
             found: Vec::new(),
+            following: Following::default(),
             shown: Vec::new(),
             flat: Flat::default(),
         }
@@ -200,13 +202,22 @@ impl Maskers {
             let sight = sight(cell.column);
             let ask = sight.shown & !sight.always;
             let text = batch.text.get(cell.start as usize..cell.end as usize)?;
-            (ask != 0).then_some((number, text, ask))
+            (ask != 0).then_some((number, text, ask | sight.shown << FOLLOW_SHIFT))
         });
         self.sift.scan(texts, &mut self.found);
+        let maskers = &self.maskers;
+        let follows = |owner: Owners| {
+            let masker = maskers.get(owner.trailing_zeros() as usize);
+            let needles = masker.and_then(|m| m.slot.plugin.needles.as_ref());
+            needles
+                .and_then(|n| n.follow.as_ref())
+                .map_or(1, |f| f.cells)
+        };
         for ((number, found), cell) in (0..).zip(&self.found).zip(&batch.cells) {
-            let found = found & sight(cell.column).shown;
-            if found != 0 {
-                self.candidates.push((number, found));
+            let seen = self.following.see(cell.column, *found, follows);
+            let seen = seen & sight(cell.column).shown;
+            if seen != 0 {
+                self.candidates.push((number, seen));
             }
         }
     }

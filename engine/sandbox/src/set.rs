@@ -14,7 +14,7 @@ use crate::maskers::Maskers;
 use crate::plugin::{Image, NotConfigured, Plugin, Rules, Warm};
 use crate::quarantine::Quarantine;
 use crate::schema;
-use crate::sift::{OWNERS_MAX, Sift};
+use crate::sift::{MASKERS_MAX, Sift};
 use crate::slot::{Idlers, Slot, Who};
 use crate::snapshot::{self, Maker};
 use crate::stats::{Counts, PluginStats};
@@ -24,7 +24,6 @@ use parking_lot::Mutex;
 use portcullis_gate::{Classify, Mask};
 use portcullis_model::{Protocol, Session, limits};
 use portcullis_sdk::manifest::{Limits, World};
-use portcullis_sdk::sieve::Sieve;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -171,8 +170,8 @@ impl Sandbox {
             plugins.push(self.plugin(spec).await?);
         }
         let maskers = || plugins.iter().filter(|p| p.masker);
-        if maskers().count() > OWNERS_MAX {
-            return Err(LoadError::TooMany { most: OWNERS_MAX });
+        if maskers().count() > MASKERS_MAX {
+            return Err(LoadError::TooMany { most: MASKERS_MAX });
         }
         let sift = Sift::of(maskers()).map_err(|detail| LoadError::ReadManifest {
             name: "(all maskers)".to_owned(),
@@ -258,7 +257,7 @@ impl Sandbox {
             detail,
         })?;
         if let Some(needles) = &manifest.needles {
-            Sieve::new(&[(1, needles)]).map_err(|detail| LoadError::ReadManifest {
+            Sift::check(needles).map_err(|detail| LoadError::ReadManifest {
                 name: name.clone(),
                 detail,
             })?;

@@ -150,3 +150,26 @@ async fn maskers_that_together_need_too_large_a_table_are_searched_one_by_one() 
     .await;
     assert_eq!(found, [1]);
 }
+
+#[tokio::test]
+async fn what_goes_on_over_rows_is_followed_in_its_column() {
+    let sandbox = sandbox();
+    let needles =
+        r#"{"any_of": [{"byte": 64}], "follow": {"any_of": [{"literal": "BEGIN"}], "cells": 2}}"#;
+    let specs = vec![
+        named("one", needles),
+        named("two", r#"{"any_of": [{"byte": 64}]}"#),
+    ];
+    let mut mask = stream(&sandbox, specs).await;
+    let row = |key: &str| typed_batch(&[("key", 25), ("note", 25)], &[key, "plain"]);
+    let mut seen = Vec::new();
+    for key in ["plain", "BEGIN", "line", "line", "line"] {
+        seen.push(masked(&mut *mask, &row(key), &[false; 2]).await);
+    }
+    assert_eq!(seen, [vec![], vec![0], vec![0], vec![0], vec![]]);
+    assert_eq!(
+        sandbox.stats()[1].calls,
+        0,
+        "the other masker follows nothing"
+    );
+}

@@ -10,9 +10,11 @@ pub fn uniform(digits: &[u8]) -> bool {
     digits.windows(2).all(|pair| pair[0] == pair[1])
 }
 
-/// The number that these digits write.
+/// The number that these digits write; the largest there is where it is larger.
 pub fn number(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |n, d| n * 10 + value(*d))
+    digits
+        .iter()
+        .fold(0_u32, |n, d| n.saturating_mul(10).saturating_add(value(*d)))
 }
 
 /// ISO/IEC 7812-1 annex B.

@@ -41,6 +41,10 @@ fn ethereum(digits: &[u8]) -> Option<u8> {
 
 /// A version of a known network, twenty bytes, and their checksum.
 fn base58check(word: &[u8]) -> bool {
+    // A hash in hexadecimal digits is none, whatever its checksum: the needles rely on it.
+    if word.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return false;
+    }
     let mut bytes = [0_u8; 25];
     for character in word {
         let Some(mut carry) = BASE58.iter().position(|c| c == character) else {

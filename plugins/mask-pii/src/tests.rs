@@ -137,3 +137,60 @@ fn a_stream_may_be_cut_anywhere() {
         "$ grep ana\nphone [pc-masked:phone], card [pc-masked:card]\n[pc-masked:email]\nbye\n"
     );
 }
+
+/// One of each kind, so that every rule is reached from somewhere.
+const SEEDS: [&str; 44] = [
+    "ada.lovelace+x@mail.example.co.uk",
+    "card 4539 5787 6362 1486 exp 12/29",
+    "3782-822463-10005",
+    "DE89 3704 0044 0532 0130 00",
+    "GB82-WEST-1234-5698-7654-32",
+    "NO9386011117947",
+    "ssn 123-45-6789.",
+    "912-70-1234",
+    "+1 415 555 2671",
+    "(415) 555-2671",
+    "tel 030 901820",
+    "+49 (0)30 901820",
+    "from 203.0.113.7:80",
+    "2001:db8:85a3::8a2e:370:7334",
+    "2001:db8:85a3:1:2:8a2e:370:7334",
+    "AB 12 34 56 C",
+    "AB123456C",
+    "ni number ab 123456 c",
+    "nhs 943 476 5919",
+    "86 095 742 719",
+    "steuer-id 86095742719",
+    "1 85 05 2A 006 084 36",
+    "185052A00608436",
+    "1 85 05 78 006 084 91",
+    "12345678-Z",
+    "12345678Z",
+    "X1234567L",
+    "RSSMRA85T10A562S",
+    "bsn 1112.22.333",
+    "pesel 44051401359",
+    "cpf 111.444.777-35",
+    "11.222.333/0001-81",
+    "12.ABC.345/01DE-35",
+    "aadhaar 2341 2341 2346",
+    "ABCPE1234F",
+    "00:1b:44:11:3a:b7",
+    "00-1B-44-11-3A-B7",
+    "born 12 March 1980",
+    "geboren am 12. März 1980, Berlin",
+    "dob 1980-03-12",
+    "L898902C36UTO7408122F1204159ZE184226B<<<<<10",
+    "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+    "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
+    "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+];
+
+#[test]
+fn nothing_is_found_without_a_needle() {
+    for config in [Value::Null, json!({"threshold": 1})] {
+        harness::<MaskPii>(config)
+            .columns(&["note", "phone", "dob", "wallet"])
+            .needles_hold(&SEEDS);
+    }
+}

@@ -75,6 +75,24 @@ pub fn anchors() -> Vec<String> {
     leads().into_keys().collect()
 }
 
+/// What must stand in a cell: anchors as they are matched, true without regard to case.
+#[cfg(test)]
+pub fn needles() -> std::collections::BTreeSet<(String, bool)> {
+    let mut needles = std::collections::BTreeSet::new();
+    for (anchor, leads) in leads() {
+        for lead in leads {
+            needles.insert(match lead {
+                // Checked letter by letter.
+                Lead::Format(f) if !matches!(f.tail, crate::format::Tail::Rule(_)) => {
+                    (f.anchor.to_owned(), false)
+                }
+                _ => (anchor.clone(), true),
+            });
+        }
+    }
+    needles
+}
+
 fn leads() -> BTreeMap<String, Vec<Lead>> {
     let mut leads: BTreeMap<String, Vec<Lead>> = BTreeMap::new();
     for format in formats() {

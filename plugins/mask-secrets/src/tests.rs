@@ -150,3 +150,53 @@ fn anchors_are_many_and_none_is_too_short() {
     assert!(anchors.len() > 400, "{}", anchors.len());
     assert!(anchors.iter().all(|a| a.len() >= 3), "{anchors:?}");
 }
+
+/// Every find begins with an anchor, every anchor holds a needle; a key that goes on over rows is followed.
+#[test]
+fn every_anchor_holds_a_needle() {
+    use portcullis_sdk::needles::Needle;
+    let manifest = portcullis_sdk::testing::manifest::<MaskSecrets>();
+    let needles = manifest.needles.expect("needles");
+    let literal = |needle: &Needle| match needle {
+        Needle::Literal { text, ignore_case } => (text.clone(), *ignore_case),
+        other => panic!("{other:?} is no literal"),
+    };
+    let declared: Vec<(String, bool)> = needles.any_of.iter().map(literal).collect();
+    for (anchor, any_case) in crate::search::needles() {
+        let held = declared.iter().any(|(needle, ignores)| match ignores {
+            true => anchor
+                .to_ascii_lowercase()
+                .contains(&needle.to_ascii_lowercase()),
+            false => !any_case && anchor.contains(needle.as_str()),
+        });
+        assert!(held, "no needle for {anchor:?} (any case: {any_case})");
+    }
+    let follow = needles.follow.expect("keys go on over rows");
+    assert_eq!(
+        follow.any_of.iter().map(literal).collect::<Vec<_>>(),
+        [("-----BEGIN ".to_owned(), false)]
+    );
+}
+
+#[test]
+fn nothing_is_found_without_a_needle() {
+    let key = format!("-----BEGIN {} KEY-----", "PRIVATE");
+    let tail = "4eC39HqLyjWDarjtT1zdp7dc4eC39HqLyjWDarjtT1zdp7dc";
+    let seeds = [
+        format!("AKIA{}", "IOSFODNN7EXAMPLE"),
+        format!("sk_live_{}", &tail[..24]),
+        format!("glpat-{}", &tail[..20]),
+        format!("{key}\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"),
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj".to_owned(),
+        "postgres://ana:Xq9vT2LmPw81@db.example/x".to_owned(),
+        "password=Xq9vT2LmPw81, user=ana".to_owned(),
+        "Authorization: Basic YW5hOlhxOXZUMkxtUHc4MQ==".to_owned(),
+        "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl".to_owned(),
+        "cGFzc3dvcmQ9WHE5dlQyTG1QdzgxCg==".to_owned(),
+        "70617373776f72643d587139765432 4c6d50773831".to_owned(),
+    ];
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    harness::<MaskSecrets>(Value::Null)
+        .columns(&["a", "b"])
+        .needles_hold(&seeds);
+}

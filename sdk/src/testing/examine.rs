@@ -3,7 +3,7 @@
 //! failure of a plugin's promise: all of them are reported.
 
 use super::flat::{Flat, flat_columns};
-use super::needles::{Sound, variations};
+use super::needles::{Following, Sound, unsound, variations};
 use super::release::{masked, streamed};
 use super::subject::{Instance, Masked, Report, Subject};
 use super::trace::{Request, Step, Trace, kind_word, stage_word};
@@ -42,6 +42,7 @@ pub fn examine(subject: &dyn Subject, trace: &Trace, config: &Value) -> Result<E
         config: &config,
         columns: Vec::new(),
         sound: Sound::of(subject.manifest()),
+        following: Following::default(),
         seen: Examined::default(),
     };
     for (index, step) in trace.steps.iter().enumerate() {
@@ -65,6 +66,7 @@ struct Sight<'a> {
     config: &'a [u8],
     columns: Vec<Column>,
     sound: Sound,
+    following: Following,
     seen: Examined,
 }
 
@@ -297,16 +299,24 @@ impl<'a> Sight<'a> {
         if !answer.reports.is_sorted_by_key(order) {
             self.broken(format!("{word}: its reports are not sorted"));
         }
+        let columns: &[Column] = if tabular(kind) { &self.columns } else { &[] };
+        let name = |column: u32| {
+            let column = columns.get(column as usize);
+            column.map_or(String::new(), |c| c.name.clone())
+        };
+        let mut shown = Vec::with_capacity(cells.len());
+        for (column, cell) in cells {
+            let (at, name) = (*column as usize, name(*column));
+            shown.push(self.sound.shows(&mut self.following, at, &name, cell));
+        }
+        let names: Vec<String> = cells.iter().map(|(column, _)| name(*column)).collect();
         for (index, report) in answer.reports.iter().enumerate() {
-            let (column, cell) = cells.get(report.cell as usize).copied().unwrap_or_default();
-            let name = self.columns.get(column as usize);
-            let name = name
-                .filter(|_| tabular(kind))
-                .map_or("", |c| c.name.as_str());
+            let (_, cell) = cells.get(report.cell as usize).copied().unwrap_or_default();
             let rule = manifest.rules.iter().find(|r| r.id == report.rule);
             let rule = rule.map_or("?", |rule| rule.name.as_str());
-            if let Err(unsound) = self.sound.check(cell, name, rule) {
-                self.broken(format!("{word}: {unsound}"));
+            let name = names.get(report.cell as usize).map_or("", String::as_str);
+            if shown.get(report.cell as usize) == Some(&false) {
+                self.broken(format!("{word}: {}", unsound(cell, name, rule)));
             }
             if report.start >= report.end || report.end as usize > cell.len() {
                 self.broken(format!("{word}: {report:?} is out of range"));

@@ -4,6 +4,7 @@
 use crate::Manifest;
 use crate::needles::Needles;
 use crate::sieve::Sieve;
+use std::collections::HashMap;
 
 /// Rows that are made of the seeds.
 const ROWS: usize = 6000;
@@ -12,14 +13,24 @@ const ROWS: usize = 6000;
 #[derive(Debug)]
 pub(super) struct Sound(Option<(Needles, Sieve)>);
 
+/// Columns in which something may go on, and for how many cells.
+#[derive(Debug, Default)]
+pub(super) struct Following(HashMap<usize, u32>);
+
+/// A needle stands here, and one that shows what follows.
+const HERE: u32 = 1;
+const FOLLOWS: u32 = 2;
+
 impl Sound {
     pub(super) fn of(manifest: &Manifest) -> Self {
         Self(manifest.needles.clone().map(|needles| {
-            let sieve = Sieve::new(&[(1, &needles)]);
-            (
-                needles,
-                sieve.unwrap_or_else(|e| panic!("plugin.json: {e}")),
-            )
+            let mut owned = vec![(HERE, needles.any_of.as_slice())];
+            if let Some(follow) = &needles.follow {
+                owned.push((FOLLOWS, follow.any_of.as_slice()));
+            }
+            let sieve = Sieve::new(&owned);
+            let sieve = sieve.unwrap_or_else(|e| panic!("plugin.json: {e}"));
+            (needles, sieve)
         }))
     }
 
@@ -28,20 +39,35 @@ impl Sound {
         self.0.is_some()
     }
 
-    /// Fails where something is found in a cell that the gateway would not show.
-    pub(super) fn check(&self, cell: &[u8], column: &str, rule: &str) -> Result<(), String> {
+    /// True when the gateway would show this cell.
+    pub(super) fn shows(
+        &self,
+        following: &mut Following,
+        column: usize,
+        name: &str,
+        cell: &[u8],
+    ) -> bool {
         let Some((needles, sieve)) = &self.0 else {
-            return Ok(());
+            return true;
         };
-        match needles.names(column) || sieve.scan(cell, 1) != 0 {
-            true => Ok(()),
-            false => Err(format!(
-                "rule `{rule}` finds something in {:?} (column `{column}`), but no needle of plugin.json stands there: \
-                 the gateway would not show it this cell",
-                String::from_utf8_lossy(cell)
-            )),
+        let found = sieve.scan(cell, HERE | FOLLOWS);
+        let left = following.0.entry(column).or_default();
+        let goes_on = *left > 0;
+        *left = left.saturating_sub(1);
+        if let Some(follow) = needles.follow.as_ref().filter(|_| found & FOLLOWS != 0) {
+            *left = follow.cells;
         }
+        found != 0 || goes_on || needles.names(name)
     }
+}
+
+/// What is wrong where something is found in a cell that the gateway would not show.
+pub(super) fn unsound(cell: &[u8], column: &str, rule: &str) -> String {
+    format!(
+        "rule `{rule}` finds something in {:?} (column `{column}`), but no needle of plugin.json stands there: \
+         the gateway would not show it this cell",
+        String::from_utf8_lossy(cell)
+    )
 }
 
 /// Rows of varied texts.
