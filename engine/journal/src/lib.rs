@@ -21,6 +21,7 @@
 //! [`verify_against`]: that is what an anchor is for.
 
 mod admit;
+mod decisions;
 mod disk;
 mod error;
 mod frame;
@@ -40,6 +41,7 @@ mod volume;
 mod wal;
 
 pub use admit::admit_payload;
+pub use decisions::{Decisions, RecordedDecision, Stage as DecisionStage};
 pub use disk::{Disk, LogFile, OsDisk};
 pub use error::Error;
 pub use frame::kind_name;

@@ -411,6 +411,11 @@ fn admit_entry(session: &Session, granted: &Granted, serving: &Serving) -> Bytes
         .unwrap_or_else(|_| json!(String::from_utf8_lossy(&decision.input)));
     let more = json!({
         "connect": {
+            "verdict": match &decision.verdict {
+                Verdict::Allow { .. } => "allow",
+                Verdict::Deny(_) => "deny",
+                Verdict::Hold(_) => "hold",
+            },
             "rule": rule,
             "revision": decision.revision,
             "reasons": decision.reasons,
