@@ -147,6 +147,8 @@ pub const POLICY_MODULES_MAX: usize = 512;
 pub const POLICY_FOLDER_DEPTH_MAX: usize = 8;
 /// The data document of one policy set.
 pub const POLICY_DATA_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What one policy bundle may unpack to.
+pub const POLICY_BUNDLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How deep the data document may be nested.
 pub const POLICY_DATA_DEPTH_MAX: usize = 64;
 /// How deep rules and functions may call each other: the interpreter uses the stack.
@@ -159,5 +161,9 @@ pub const POLICY_SAID_MAX: usize = 1024;
 pub const POLICY_MSG_BYTES_MAX: usize = 1024;
 /// One test rule of a pack.
 pub const POLICY_TEST_TIME_MAX: Duration = Duration::from_millis(500);
+/// All tests of a policy set, in the child process that runs them before it serves.
+pub const POLICY_SELF_TEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// Address space of that child process.
+pub const POLICY_SELF_TEST_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Distinct people that a rule may ask for.
 pub const APPROVERS_MAX: u32 = 16;

@@ -72,3 +72,25 @@ pub fn example_data() -> &'static str {
         "/../../policies/data.yaml"
     ))
 }
+
+/// The input documents that `policies/README.md` teaches with: a name and the document.
+#[must_use]
+pub fn examples() -> Vec<(String, serde_json::Value)> {
+    let readme = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../policies/README.md"
+    ));
+    let mut heading = "";
+    let mut found = Vec::new();
+    for part in readme.split("\n```") {
+        if let Some(text) = part.strip_prefix("json\n")
+            && let Ok(input) = serde_json::from_str(text)
+        {
+            found.push((heading.to_owned(), input));
+        }
+        if let Some(last) = part.lines().rfind(|line| line.starts_with("### ")) {
+            heading = last.trim_start_matches("### ");
+        }
+    }
+    found
+}

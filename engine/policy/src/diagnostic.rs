@@ -4,6 +4,9 @@
 use serde::Serialize;
 use std::fmt;
 
+/// A longer line is cut when it is shown.
+const EXCERPT_CHARS_MAX: usize = 160;
+
 /// One finding of the loader.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Diagnostic {
@@ -19,6 +22,12 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do.
     pub remedy: String,
+    /// The line it is about; empty when there is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub excerpt: String,
+    /// How many characters of it are meant, from the column on.
+    #[serde(skip)]
+    width: usize,
 }
 
 impl Diagnostic {
@@ -30,7 +39,29 @@ impl Diagnostic {
             rule,
             message,
             remedy: remedy.to_owned(),
+            excerpt: String::new(),
+            width: 0,
         }
+    }
+
+    /// With the line it is about, when the text of its file is known.
+    pub(crate) fn excerpted<'t>(mut self, text_of: impl Fn(&str) -> Option<&'t str>) -> Self {
+        let Some(line) = text_of(&self.file)
+            .and_then(|text| text.lines().nth((self.line as usize).checked_sub(1)?))
+        else {
+            return self;
+        };
+        self.excerpt = line.trim_end().chars().take(EXCERPT_CHARS_MAX).collect();
+        if !self.file.ends_with(".json") && !self.file.ends_with(".yaml") {
+            self.column = in_characters(line, self.column);
+        }
+        let from = self
+            .excerpt
+            .chars()
+            .skip((self.column as usize).saturating_sub(1));
+        let word = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        self.width = from.take_while(word).count().max(1);
+        self
     }
 
     pub(crate) fn at(mut self, (line, column): (u32, u32)) -> Self {
@@ -40,13 +71,37 @@ impl Diagnostic {
     }
 }
 
+/// The engine counts a tab as four columns; editors that jump to a place count characters.
+fn in_characters(line: &str, column: u32) -> u32 {
+    let mut engine = 1;
+    for (at, c) in (1..).zip(line.chars()) {
+        if engine >= column {
+            return if column == 0 { 0 } else { at };
+        }
+        engine += if c == '\t' { 4 } else { 1 };
+    }
+    column
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
-        write!(f, ": {} ({})\n  {}", self.message, self.rule, self.remedy)
+        writeln!(f, ": {} ({})", self.message, self.rule)?;
+        if !self.excerpt.is_empty() {
+            let number = self.line.to_string();
+            writeln!(f, "  {number} | {}", self.excerpt)?;
+            if self.column > 0 {
+                // Tabs stay tabs, so that the caret stands where the terminal puts the word.
+                let before = self.excerpt.chars().take(self.column as usize - 1);
+                let before: String = before.map(|c| if c == '\t' { c } else { ' ' }).collect();
+                let carets = "^".repeat(self.width);
+                writeln!(f, "  {:1$} | {before}{carets}", "", number.len())?;
+            }
+        }
+        write!(f, "  {}", self.remedy)
     }
 }
 

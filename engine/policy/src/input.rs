@@ -12,7 +12,7 @@ mod schema;
 pub use build::{ApproveQuestion, ConnectQuestion};
 pub(crate) use document::{Document, Section};
 pub use schema::schema;
-pub(crate) use schema::{Known, Paths};
+pub(crate) use schema::{Known, Paths, Step, Typed};
 
 use portcullis_model::{
     Effect, Kind, Object, Predicate, Protocol, Risk, Stage, Transaction, facts,
@@ -273,6 +273,42 @@ pub struct Statement<'a> {
     pub changes: Vec<Text<'a>>,
     /// COPY, if it is one.
     pub copy: Option<Copying<'a>>,
+    /// SSH: the command as the remote shell would read it; null elsewhere.
+    pub shell: Option<Shell<'a>>,
+    /// Kubernetes: the request; null elsewhere.
+    pub call: Option<Call<'a>>,
+}
+
+/// A command for a remote shell. `verb` of its statement is the program's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shell<'a> {
+    /// Program and arguments, after quoting.
+    pub argv: Texts<'a>,
+    /// `exec`, `shell`, `subsystem`, or `typed` for a line at a prompt.
+    pub mode: Text<'a>,
+    /// Files and folders it names, made absolute where that is known.
+    pub paths: Texts<'a>,
+    /// Options among the arguments, long ones in full, short ones apart.
+    pub flags: Texts<'a>,
+    /// It runs as somebody else, by sudo and the like.
+    pub privileged: bool,
+}
+
+/// A request to a Kubernetes API. `verb` of its statement is the API's verb in upper case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Call<'a> {
+    /// API group; empty for the core.
+    pub group: Text<'a>,
+    /// `pods`, `secrets`, …; null for paths that are no resource.
+    pub resource: Option<Text<'a>>,
+    /// `exec`, `log`, `token`, …
+    pub subresource: Option<Text<'a>>,
+    /// Null for what belongs to the whole cluster, and for all namespaces.
+    pub namespace: Option<Text<'a>>,
+    /// Null for a list.
+    pub name: Option<Text<'a>>,
+    /// Exec: the words of the command.
+    pub command: Texts<'a>,
 }
 
 /// A setting that a statement changes.

@@ -7,14 +7,19 @@
 //! or any of its own tests never serves.
 
 pub mod builtin;
+mod bundle;
 mod diagnostic;
 mod explain;
 mod failure;
+mod format;
 mod input;
 mod load;
 mod merge;
+mod outline;
 mod policy;
+mod replay;
 mod said;
+mod self_test;
 mod set;
 mod source;
 mod testing;
@@ -22,9 +27,13 @@ mod testing;
 mod tests;
 
 pub use diagnostic::Diagnostic;
-pub use explain::{Explanation, PackExplanation};
+pub use explain::{Condition, Explanation, PackExplanation, RuleExplanation};
+pub use format::format;
 pub use input::{ApproveQuestion, ConnectQuestion, Input, VERSION, schema};
+pub use outline::RuleOutline;
 pub use policy::Policy;
+pub use replay::{Change, Outcome, Then, change};
+pub use self_test::{SelfTest, died, self_test};
 pub use set::PolicySet;
 pub use source::{Files, PackSource, read_data};
 pub use testing::{Coverage, TestReport, TestResult};

@@ -3,23 +3,30 @@
 //! It refuses the whole set at the first stage that finds something wrong.
 
 mod checks;
+mod data;
 mod graph;
+mod heads;
+mod reach;
 mod references;
+mod types;
+mod walk;
 
 pub(crate) use checks::ENTRIES;
 
 use crate::builtin;
 use crate::diagnostic::{Diagnostic, pointed};
+use crate::explain::Anatomy;
 use crate::input::{Paths, Section};
 use crate::set::{Pack, PolicySet, Reads, Stages};
-use crate::source::PackSource;
+use crate::source::{Files, PackSource, Pieces};
 use crate::testing::{Suite, TestReport};
 use aws_lc_rs::digest::{Context, SHA256};
 use checks::Checks;
 use graph::Graph;
 use portcullis_model::limits;
-pub(crate) use references::Contents;
+pub(crate) use references::{Contents, fixed};
 use references::{Guard, HeadKind, ReferenceKind};
+use regorus::unstable::{Expr, Literal};
 use regorus::{Engine, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,31 +81,92 @@ pub(crate) fn load(
     data: serde_json::Value,
     strictness: Strictness,
 ) -> Result<PolicySet, Vec<Diagnostic>> {
-    let modules = modules(sources)?;
-    let data = document(data).map_err(|d| vec![d])?;
-    let parsed = parse(&modules)?;
+    let read = read(sources)?;
+    let modules = Arc::new(modules(&read)?);
+    let data = data::merged(data, &read).map_err(|found| vec![found])?;
+    compile(&read, &modules, data, strictness).map_err(|wrong| {
+        let text_of = |file: &str| modules.iter().find(|m| m.file == file).map(|m| &*m.text);
+        wrong.into_iter().map(|d| d.excerpted(text_of)).collect()
+    })
+}
+
+/// A source that has been read.
+pub(crate) struct Read {
+    pub name: String,
+    pub dry_run: bool,
+    pub pieces: Pieces,
+}
+
+fn read(sources: &[PackSource]) -> Result<Vec<Read>, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut all = Vec::new();
+    for source in sources {
+        // A name that is wrong by itself is told before a folder that is not there.
+        if !matches!(source.files, Files::Bundle(..))
+            && let Some(diagnostic) = bad_name(&source.name)
+        {
+            wrong.push(diagnostic);
+            continue;
+        }
+        match source.read() {
+            Err(diagnostic) => wrong.push(diagnostic),
+            Ok(mut pieces) => {
+                let name = pieces.name.take().unwrap_or_else(|| source.name.clone());
+                wrong.extend(bad_name(&name).or_else(|| taken(&name, &mut names)));
+                all.push(Read {
+                    name,
+                    dry_run: source.dry_run,
+                    pieces,
+                });
+            }
+        }
+    }
+    refuse(wrong)?;
+    Ok(all)
+}
+
+fn compile(
+    sources: &[Read],
+    modules: &Arc<Vec<Module>>,
+    data: Value,
+    strictness: Strictness,
+) -> Result<PolicySet, Vec<Diagnostic>> {
+    let parsed = parse(modules)?;
     let graph = Graph::new(parsed.iter().flat_map(|c| &c.rules));
     let checks = Checks {
-        modules: &modules,
+        modules,
         contents: &parsed,
         graph: &graph,
         paths: &Paths::new(),
         bans: strictness.bans,
     };
     let mut wrong = checks.run();
-    let packs = packs(sources, &modules, &parsed, &graph, &mut wrong);
+    wrong.extend(spoken(modules, &parsed));
+    let packs = packs(sources, modules, &parsed, &graph, &mut wrong);
     refuse(wrong)?;
-    let prototype = engine(&modules, &packs, &data, false).map_err(|d| vec![d])?;
-    let revision = revision(&packs, &modules, &data);
+    let prototype = engine(modules, &packs, &data, false).map_err(|d| vec![d])?;
+    let revision = revision(&packs, modules, &data);
     let tests = Suite::new(
-        &modules,
+        modules,
         &parsed,
-        engine(&modules, &packs, &data, true).map_err(|d| vec![d])?,
+        engine(modules, &packs, &data, true).map_err(|d| vec![d])?,
     );
     if strictness.tests {
         refuse(failures(&tests.run()))?;
     }
-    Ok(PolicySet::new(prototype, packs, Arc::from(revision), tests))
+    let anatomy = Anatomy {
+        modules: Arc::clone(modules),
+        contents: parsed,
+        data,
+    };
+    Ok(PolicySet::new(
+        prototype,
+        packs,
+        Arc::from(revision),
+        tests,
+        anatomy,
+    ))
 }
 
 fn refuse(mut wrong: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
@@ -125,7 +193,7 @@ fn failures(report: &TestReport) -> Vec<Diagnostic> {
 }
 
 /// All modules: the library and the fixtures, which are the gateway's own, and those of the packs.
-fn modules(sources: &[PackSource]) -> Result<Vec<Module>, Vec<Diagnostic>> {
+fn modules(sources: &[Read]) -> Result<Vec<Module>, Vec<Diagnostic>> {
     let mut wrong = Vec::new();
     let mut modules: Vec<Module> = builtin::library()
         .iter()
@@ -139,23 +207,15 @@ fn modules(sources: &[PackSource]) -> Result<Vec<Module>, Vec<Diagnostic>> {
             text: (*text).to_owned(),
         })
         .collect();
-    let mut names = BTreeSet::new();
     for source in sources {
-        if let Some(diagnostic) = bad_name(&source.name, &mut names) {
-            wrong.push(diagnostic);
-            continue;
-        }
-        match source.read() {
-            Err(diagnostic) => wrong.push(diagnostic),
-            Ok(files) => modules.extend(files.into_iter().map(|(file, text)| Module {
-                owner: match file.ends_with("_test.rego") {
-                    true => Owner::PackTest(source.name.clone()),
-                    false => Owner::Pack(source.name.clone()),
-                },
-                file,
-                text,
-            })),
-        }
+        modules.extend(source.pieces.files.iter().map(|(file, text)| Module {
+            owner: match file.ends_with("_test.rego") {
+                true => Owner::PackTest(source.name.clone()),
+                false => Owner::Pack(source.name.clone()),
+            },
+            file: file.clone(),
+            text: text.clone(),
+        }));
     }
     let mut seen = BTreeSet::new();
     for module in &modules {
@@ -180,20 +240,23 @@ fn modules(sources: &[PackSource]) -> Result<Vec<Module>, Vec<Diagnostic>> {
     Ok(modules)
 }
 
-fn bad_name(name: &str, seen: &mut BTreeSet<String>) -> Option<Diagnostic> {
+fn bad_name(name: &str) -> Option<Diagnostic> {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !name.ends_with("_test");
-    if !plain {
-        return Some(Diagnostic::file(
+    (!plain).then(|| {
+        Diagnostic::file(
             name,
             "load/name",
             format!("`{name}` is no name for a pack"),
             "Use lower-case letters, digits and `_`, beginning with a letter and not ending in `_test`.",
-        ));
-    }
+        )
+    })
+}
+
+fn taken(name: &str, seen: &mut BTreeSet<String>) -> Option<Diagnostic> {
     if seen.insert(name.to_owned()) {
         return None;
     }
@@ -205,41 +268,13 @@ fn bad_name(name: &str, seen: &mut BTreeSet<String>) -> Option<Diagnostic> {
     ))
 }
 
-/// The data document. It must not reach into the rules: the engine would let data win over a rule.
-fn document(data: serde_json::Value) -> Result<Value, Diagnostic> {
-    let wrong = |rule, message: &str, remedy| {
-        Err(Diagnostic::file("data", rule, message.to_owned(), remedy))
-    };
-    let Some(fields) = data.as_object() else {
-        return wrong(
-            "load/data",
-            "the data is no object",
-            "Give an object: its keys become data.<key>.",
-        );
-    };
-    if fields.contains_key("portcullis") {
-        return wrong(
-            "load/data-shadows-rule",
-            "data.portcullis belongs to the rules",
-            "Rename the key: a data document there would silently replace a rule.",
-        );
-    }
-    if too_deep(&data, limits::POLICY_DATA_DEPTH_MAX) {
-        return wrong("load/data", "the data is nested too deep", "Flatten it.");
-    }
-    Ok(Value::from(data))
-}
-
-fn too_deep(value: &serde_json::Value, left: usize) -> bool {
-    match value {
-        serde_json::Value::Array(items) => {
-            left == 0 || items.iter().any(|item| too_deep(item, left - 1))
+/// Hands every reference of a condition to `see`.
+pub(crate) fn each_reference(literal: &Literal, see: &mut dyn FnMut(&Expr)) {
+    walk::literal(literal, &mut |seen| {
+        if let walk::Seen::Expr(expr @ (Expr::RefDot { .. } | Expr::RefBrack { .. })) = seen {
+            see(expr);
         }
-        serde_json::Value::Object(fields) => {
-            left == 0 || fields.values().any(|field| too_deep(field, left - 1))
-        }
-        _ => false,
-    }
+    });
 }
 
 /// Parses every module on its own, so that each error names its file.
@@ -283,7 +318,7 @@ fn unparsed(module: &Module, error: &str) -> Diagnostic {
 
 /// The packs with their sets and what each of them reads.
 fn packs(
-    sources: &[PackSource],
+    sources: &[Read],
     modules: &[Module],
     parsed: &[Contents],
     graph: &Graph,
@@ -335,6 +370,44 @@ fn packs(
         .collect()
 }
 
+/// What is wrong with the rules of the four sets, rule by rule.
+fn spoken(modules: &[Module], parsed: &[Contents]) -> Vec<Diagnostic> {
+    let mut guards: BTreeMap<&[String], Vec<&Vec<Guard>>> = BTreeMap::new();
+    for rule in parsed.iter().flat_map(|c| &c.rules) {
+        guards.entry(&rule.path).or_default().extend(&rule.guards);
+    }
+    let paths = Paths::new();
+    let mut wrong = Vec::new();
+    for (module, contents) in modules.iter().zip(parsed) {
+        if module.owner.is_test() {
+            continue;
+        }
+        wrong.extend(types::check(&module.file, &contents.ast, &paths));
+        for (rule, facts) in contents.ast.policy.iter().zip(&contents.rules) {
+            let entry = facts.path.get(4).map_or("", String::as_str);
+            let Owner::Pack(_) = &module.owner else {
+                continue;
+            };
+            if !ENTRIES.contains(&entry) || facts.kind != HeadKind::Set {
+                continue;
+            }
+            wrong.extend(heads::check(&module.file, entry, rule));
+            let depth = limits::POLICY_CALL_DEPTH_MAX;
+            wrong.extend(reach::check(&reach::Spoken {
+                file: &module.file,
+                entry,
+                rule,
+                stages: facts
+                    .guards
+                    .iter()
+                    .map(|body| body_stages(body, &guards, depth))
+                    .collect(),
+            }));
+        }
+    }
+    wrong
+}
+
 /// The stages at which the sets of a pack can hold anything.
 fn stages(package: &[String], entries: &[&str], parsed: &[Contents]) -> Stages {
     let mut guards: BTreeMap<&[String], Vec<&Vec<Guard>>> = BTreeMap::new();
@@ -365,18 +438,26 @@ fn stages_of(
     let (Some(bodies), true) = (guards.get(path), depth > 0) else {
         return Stages::ALL;
     };
-    let body = |body: &&Vec<Guard>| {
-        body.iter().fold(Stages::ALL, |all, guard| {
-            all.both(match guard {
-                Guard::Rule(rule) => stages_of(rule, guards, depth - 1),
-                Guard::Stages(words) => words
-                    .iter()
-                    .map(|word| Stages::named(word))
-                    .fold(Stages::NONE, Stages::either),
-            })
+    bodies
+        .iter()
+        .map(|body| body_stages(body, guards, depth))
+        .fold(Stages::NONE, Stages::either)
+}
+
+fn body_stages(
+    body: &[Guard],
+    guards: &BTreeMap<&[String], Vec<&Vec<Guard>>>,
+    depth: usize,
+) -> Stages {
+    body.iter().fold(Stages::ALL, |all, guard| {
+        all.both(match guard {
+            Guard::Rule(rule) => stages_of(rule, guards, depth - 1),
+            Guard::Stages(words) => words
+                .iter()
+                .map(|word| Stages::named(word))
+                .fold(Stages::NONE, Stages::either),
         })
-    };
-    bodies.iter().map(body).fold(Stages::NONE, Stages::either)
+    })
 }
 
 /// What each rule reads of the input, in sections of the document.

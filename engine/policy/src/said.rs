@@ -181,7 +181,7 @@ impl Said {
 }
 
 /// A path such as `sql/drop-database`. The gateway's own roots are not for packs.
-fn is_rule(rule: &str) -> bool {
+pub(crate) fn is_rule(rule: &str) -> bool {
     let ours = ["policy/", "default/", "fault/", "portcullis/", "approval/"];
     let part = |part: &str| {
         !part.is_empty()
@@ -201,9 +201,39 @@ fn items<'v>(name: &str, set: &'v Value) -> Result<Vec<&'v Value>, Failure> {
 }
 
 fn form<T: DeserializeOwned>(name: &str, item: &Value) -> Result<T, Failure> {
-    serde_json::to_value(item)
-        .and_then(serde_json::from_value)
-        .map_err(|_| Failure::shape(name))
+    let json = serde_json::to_value(item).map_err(|_| Failure::shape(name))?;
+    fields(name, json)
+}
+
+fn fields<T: DeserializeOwned>(name: &str, json: Json) -> Result<T, Failure> {
+    serde_json::from_value(json).map_err(|error| {
+        let unknown = error.to_string().starts_with("unknown field");
+        Failure::shape(if unknown { UNKNOWN_FIELD } else { name })
+    })
+}
+
+/// Where a shape is wrong because of a field that does not exist.
+const UNKNOWN_FIELD: &str = "a field that is not known";
+
+/// True when an object of this set may have a field of this name. The forms above say so themselves: a
+/// list of names beside them would fall behind.
+pub(crate) fn knows(set: &str, kind: Option<&str>, field: &str) -> bool {
+    let probe = || Json::Object([(field.to_owned(), Json::Null)].into_iter().collect());
+    let wrong = match (set, kind) {
+        ("grant", _) => fields::<Grant>(set, probe()).err(),
+        ("deny", _) => fields::<Deny>(set, probe()).err(),
+        ("approval", _) => fields::<Approval>(set, probe()).err(),
+        ("obligation", Some(kind)) if !matches!(field, "type" | "rule" | "msg") => {
+            read_obligation(kind, probe()).err()
+        }
+        _ => None,
+    };
+    wrong != Some(Failure::shape(UNKNOWN_FIELD))
+}
+
+/// True when the gateway knows this obligation.
+pub(crate) fn is_obligation(kind: &str) -> bool {
+    !matches!(read_obligation(kind, Json::Null), Ok(None))
 }
 
 fn obligation(item: &Value) -> Result<Obligation, Failure> {
@@ -270,7 +300,7 @@ struct Nothing {}
 
 fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure> {
     fn fields<T: DeserializeOwned>(json: Json) -> Result<T, Failure> {
-        serde_json::from_value(json).map_err(|_| Failure::shape("obligation"))
+        self::fields("obligation", json)
     }
     Ok(Some(match kind {
         "mask" => Obligation::Mask(mask(fields(json)?)?),

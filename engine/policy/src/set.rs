@@ -3,6 +3,7 @@
 //! a reload makes another one.
 
 use crate::diagnostic::Diagnostic;
+use crate::explain::Anatomy;
 use crate::failure::Failure;
 use crate::input::{Action, Document, Input, Section};
 use crate::load::{self, Strictness};
@@ -116,6 +117,7 @@ pub struct PolicySet {
     revision: Arc<str>,
     cache: Mutex<LruCache<[u8; 32], Arc<Said>>>,
     tests: Suite,
+    anatomy: Anatomy,
     time: Duration,
 }
 
@@ -152,6 +154,7 @@ impl PolicySet {
         packs: Vec<Pack>,
         revision: Arc<str>,
         tests: Suite,
+        anatomy: Anatomy,
     ) -> Self {
         let rules = packs
             .iter()
@@ -165,6 +168,7 @@ impl PolicySet {
             revision,
             cache: Mutex::new(LruCache::new(capacity)),
             tests,
+            anatomy,
             time: limits::POLICY_TIME_MAX,
         }
     }
@@ -178,6 +182,22 @@ impl PolicySet {
     /// Names of the packs, with whether each is on trial, in order.
     pub fn packs(&self) -> impl Iterator<Item = (&str, bool)> {
         self.packs.iter().map(|pack| (&*pack.name, pack.dry_run))
+    }
+
+    /// Its text, for explaining.
+    pub(crate) fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
+    }
+
+    /// How many test rules it has.
+    pub(crate) fn tests(&self) -> usize {
+        self.tests.count()
+    }
+
+    /// Runs the test rules of all packs, without coverage.
+    #[must_use]
+    pub fn run_tests(&self) -> TestReport {
+        self.tests.run()
     }
 
     /// Runs the test rules of all packs, with coverage.
@@ -268,8 +288,8 @@ impl PolicySet {
         self.cache.lock().clear();
     }
 
-    #[cfg(test)]
-    pub(crate) fn limit(&mut self, time: Duration) {
+    /// Gives a decision another time than a gateway does: for tools and tests, where nobody waits.
+    pub fn limit(&mut self, time: Duration) {
         self.time = time;
     }
 

@@ -1,7 +1,8 @@
-//! Where packs come from: a folder, a file, the binary itself, or memory. It reads, bounded, and refuses
+//! Where packs come from: a folder, a file, a bundle, the binary itself, or memory. It reads, bounded, and refuses
 //! what is too big, too much, or no UTF-8; it does not judge what it read.
 
 use crate::builtin;
+use crate::bundle;
 use crate::diagnostic::Diagnostic;
 use portcullis_model::limits;
 use std::fs;
@@ -21,10 +22,12 @@ pub struct PackSource {
 /// The files of a pack.
 #[derive(Clone, Debug)]
 pub enum Files {
-    /// All `.rego` files below a folder.
+    /// All `.rego` files below a folder, and its `data.json` and `data.yaml`, rooted by directory.
     Folder(PathBuf),
     /// One module, and its `_test.rego` where there is one beside it.
     File(PathBuf),
+    /// An OPA bundle, and the PEM file of the key it has to be signed with.
+    Bundle(PathBuf, Option<PathBuf>),
     /// Path and text, shipped with the binary.
     Embedded(&'static [(&'static str, &'static str)]),
     /// Path and text.
@@ -43,10 +46,13 @@ impl PackSource {
         })
     }
 
-    /// A folder or a file; the pack is named after it.
+    /// A folder, a file or a bundle; the pack is named after it, a bundle's by its manifest.
     #[must_use]
     pub fn path(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
+        if is_bundle(&path) {
+            return Self::bundle(path, None);
+        }
         let name = path
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned())
@@ -60,6 +66,26 @@ impl PackSource {
             files,
             dry_run: false,
         }
+    }
+
+    /// A bundle, to be verified with the public key in this PEM file.
+    #[must_use]
+    pub fn bundle(path: impl Into<PathBuf>, key: Option<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        Self {
+            name: name.unwrap_or_default(),
+            files: Files::Bundle(path, key),
+            dry_run: false,
+        }
+    }
+
+    /// True for a bundle.
+    #[must_use]
+    pub fn is_bundle(&self) -> bool {
+        matches!(self.files, Files::Bundle(..))
     }
 
     /// A pack from memory.
@@ -79,28 +105,61 @@ impl PackSource {
         self
     }
 
-    pub(crate) fn read(&self) -> Result<Vec<(String, String)>, Diagnostic> {
+    pub(crate) fn read(&self) -> Result<Pieces, Diagnostic> {
+        let mut pieces = Pieces::default();
         match &self.files {
-            Files::Embedded(files) => Ok(files
-                .iter()
-                .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-                .collect()),
-            Files::Memory(files) => Ok(files.clone()),
+            Files::Embedded(files) => {
+                let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+                pieces.files = files.iter().map(owned).collect();
+            }
+            Files::Memory(files) => pieces.files = files.clone(),
             Files::File(path) => {
-                let mut files = vec![read(path)?];
+                pieces.files.push(read(path)?);
                 let test = path.with_file_name(format!("{}_test.rego", self.name));
                 if test.is_file() {
-                    files.push(read(&test)?);
+                    pieces.files.push(read(&test)?);
                 }
-                Ok(files)
             }
-            Files::Folder(folder) => {
-                let mut files = Vec::new();
-                walk(folder, 0, &mut files)?;
-                Ok(files)
-            }
+            Files::Folder(folder) => walk(folder, &mut Vec::new(), &mut pieces)?,
+            Files::Bundle(path, key) => return bundle::read(path, key.as_ref()),
         }
+        Ok(pieces)
     }
+}
+
+/// What a source holds.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    /// Its name, where the source itself says so.
+    pub name: Option<String>,
+    /// Modules: path and text.
+    pub files: Vec<(String, String)>,
+    /// Documents of data.
+    pub data: Vec<DataFile>,
+    /// Keys of data that it claims for itself alone; none when it claims none.
+    pub roots: Option<Vec<Vec<String>>>,
+}
+
+/// A `data.json` or `data.yaml`.
+#[derive(Clone, Debug)]
+pub(crate) struct DataFile {
+    /// Its path.
+    pub file: String,
+    /// Where it stands in `data`: its folder, from the top of the source.
+    pub at: Vec<String>,
+    /// What it says.
+    pub value: serde_json::Value,
+}
+
+fn is_bundle(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".tar.gz") || name.ends_with(".tgz")
+}
+
+/// The names that OPA reads data from.
+pub(crate) fn is_data(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    matches!(last, "data.json" | "data.yaml" | "data.yml")
 }
 
 /// Reads policy data from a YAML or JSON file. It becomes the document `data`.
@@ -109,25 +168,35 @@ impl PackSource {
 /// When it cannot be read, is too big, or is no object.
 pub fn read_data(path: &Path) -> Result<serde_json::Value, Diagnostic> {
     let (file, text) = read_bounded(path, limits::POLICY_DATA_BYTES_MAX)?;
-    let data: serde_json::Value = serde_yaml::from_str(&text).map_err(|error| {
-        let place = error
-            .location()
-            .map_or((0, 0), |at| (at.line() as u32, at.column() as u32));
+    parse_data(&file, &text)
+}
+
+/// JSON where the name says so, else YAML, of which JSON is a part.
+pub(crate) fn parse_data(file: &str, text: &str) -> Result<serde_json::Value, Diagnostic> {
+    let wrong = |error: &dyn std::fmt::Display, place: (usize, usize)| {
         Diagnostic::file(
-            &file,
+            file,
             "load/data",
             format!("the data is neither YAML nor JSON: {error}"),
             "Correct the file; `portcullis policy check` reads it the same way.",
         )
-        .at(place)
-    })?;
+        .at((place.0 as u32, place.1 as u32))
+        .excerpted(|_| Some(text))
+    };
+    let data: serde_json::Value = match file.ends_with(".json") {
+        true => serde_json::from_str(text).map_err(|e| wrong(&e, (e.line(), e.column())))?,
+        false => serde_yaml::from_str(text).map_err(|e| {
+            let place = e.location().map_or((0, 0), |at| (at.line(), at.column()));
+            wrong(&e, place)
+        })?,
+    };
     match data {
         serde_json::Value::Null => Ok(serde_json::Value::Object(serde_json::Map::new())),
         data => Ok(data),
     }
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut Vec<(String, String)>) -> Result<(), Diagnostic> {
+fn walk(folder: &Path, at: &mut Vec<String>, pieces: &mut Pieces) -> Result<(), Diagnostic> {
     let unreadable = |error: std::io::Error| {
         Diagnostic::file(
             &folder.display().to_string(),
@@ -141,12 +210,25 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<(String, String)>) -> Resul
         .map_err(unreadable)?;
     entries.sort();
     for path in entries {
-        if path.is_dir() && depth < limits::POLICY_FOLDER_DEPTH_MAX {
-            walk(&path, depth + 1, files)?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_dir() && at.len() < limits::POLICY_FOLDER_DEPTH_MAX {
+            at.push(name);
+            walk(&path, at, pieces)?;
+            at.pop();
         } else if path.extension().is_some_and(|e| e == "rego") {
-            files.push(read(&path)?);
+            pieces.files.push(read(&path)?);
+        } else if is_data(&name) && path.is_file() {
+            pieces.data.push(DataFile {
+                value: read_data(&path)?,
+                file: path.display().to_string(),
+                at: at.clone(),
+            });
         }
-        if files.len() > limits::POLICY_MODULES_MAX {
+        if pieces.files.len() > limits::POLICY_MODULES_MAX {
             return Err(Diagnostic::file(
                 &folder.display().to_string(),
                 "load/too-many",

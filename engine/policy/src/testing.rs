@@ -11,6 +11,7 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// What the tests said.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +35,8 @@ pub struct TestResult {
     pub failure: Option<String>,
     /// What it printed.
     pub prints: Vec<String>,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// How much of a file the tests evaluated.
@@ -45,6 +48,15 @@ pub struct Coverage {
     pub covered: usize,
     /// Lines that were not.
     pub missed: Vec<u32>,
+}
+
+impl Coverage {
+    /// Evaluated lines of a hundred.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        let all = self.covered + self.missed.len();
+        self.covered as f64 * 100.0 / all.max(1) as f64
+    }
 }
 
 impl TestReport {
@@ -107,6 +119,11 @@ impl Suite {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.tests.len()
+    }
+
     /// Every test, each in an engine of its own.
     pub(crate) fn run(&self) -> TestReport {
         let results = self
@@ -156,6 +173,7 @@ struct Lines {
 }
 
 fn run(test: &Test, engine: &mut Engine) -> TestResult {
+    let began = Instant::now();
     engine.set_execution_timer_config(timer(limits::POLICY_TEST_TIME_MAX));
     let outcome = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(test.name.clone())));
     let failure = match outcome {
@@ -180,5 +198,6 @@ fn run(test: &Test, engine: &mut Engine) -> TestResult {
             None => Vec::new(),
         },
         failure,
+        seconds: began.elapsed().as_secs_f64(),
     }
 }

@@ -1,13 +1,20 @@
 //! Tests of the loader, the merge and the shipped packs.
 
 mod acme;
+mod bundle;
 mod cache;
+mod check;
 mod decide;
+mod differences;
+mod explain;
 mod failure;
+mod format;
 mod input;
 mod load;
 mod merge;
 mod readme;
+mod replay;
+mod self_test;
 mod speed;
 mod votes;
 mod world;

@@ -343,6 +343,8 @@ fn statement(facts: &StatementFacts) -> Statement<'_> {
         settings: facts.changes.iter().filter_map(setting).collect(),
         changes: facts.changes.iter().map(|c| change(c).into()).collect(),
         copy: facts.copy.as_ref().map(copying),
+        shell: None,
+        call: None,
     }
 }
 

@@ -117,6 +117,55 @@ pub(crate) enum Known {
     Not(usize),
 }
 
+/// One part of a path that may hold anything in some places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A field of this name.
+    Field(String),
+    /// Some item of a list or a map.
+    Any,
+}
+
+/// What is known about a path with open parts.
+pub(crate) enum Typed {
+    /// The part with this number does not exist.
+    Missing(usize),
+    /// Nothing is fixed there: claims, labels.
+    Free,
+    /// It holds one of these words, when there are any, and values of these kinds, when there are any.
+    Known {
+        words: Vec<String>,
+        kinds: Vec<String>,
+    },
+}
+
+/// The words of an `enum`, or of a choice of constants.
+fn words_of(schema: &Value) -> Vec<String> {
+    let choice = schema.get("oneOf").and_then(Value::as_array);
+    let choice: Option<Vec<&Value>> =
+        choice.and_then(|all| all.iter().map(|one| one.get("const")).collect());
+    let words = match (schema.get("enum").and_then(Value::as_array), choice) {
+        (Some(words), _) => words.iter().collect(),
+        (None, Some(words)) => words,
+        (None, None) => return Vec::new(),
+    };
+    words
+        .into_iter()
+        .filter_map(|w| w.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn kinds_of(schema: &Value) -> Vec<String> {
+    match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind.clone()],
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(|k| k.as_str().map(str::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The paths of the input document.
 pub(crate) struct Paths {
     root: Value,
@@ -149,6 +198,52 @@ impl Paths {
         let mut here = self.real(&self.root);
         for part in path {
             match here.get("properties").and_then(|p| p.get(part)) {
+                Some(next) => here = self.real(next),
+                None => return Vec::new(),
+            }
+        }
+        let properties = here.get("properties").and_then(Value::as_object);
+        properties
+            .map(|p| p.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// What a path with open parts holds.
+    pub(crate) fn typed(&self, steps: &[Step]) -> Typed {
+        let mut here = self.real(&self.root);
+        for (index, step) in steps.iter().enumerate() {
+            let properties = here.get("properties").and_then(Value::as_object);
+            let next = match (step, properties) {
+                (Step::Field(name), Some(properties)) => match properties.get(name) {
+                    Some(next) => Some(next),
+                    None => return Typed::Missing(index),
+                },
+                (Step::Any, Some(_)) => None,
+                (_, None) => here
+                    .get("items")
+                    .or_else(|| here.get("additionalProperties")),
+            };
+            match next {
+                Some(next) if next.is_object() => here = self.real(next),
+                _ => return Typed::Free,
+            }
+        }
+        Typed::Known {
+            words: words_of(here),
+            kinds: kinds_of(here),
+        }
+    }
+
+    /// The fields at a path with open parts, for a remedy.
+    pub(crate) fn fields_at(&self, steps: &[Step]) -> Vec<String> {
+        let mut here = self.real(&self.root);
+        for step in steps {
+            let next = match step {
+                Step::Field(name) => here.get("properties").and_then(|p| p.get(name)),
+                Step::Any => None,
+            };
+            let next = next.or_else(|| here.get("items"));
+            match next.or_else(|| here.get("additionalProperties")) {
                 Some(next) => here = self.real(next),
                 None => return Vec::new(),
             }

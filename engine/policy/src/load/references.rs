@@ -20,8 +20,10 @@ pub(crate) struct Contents {
     pub place: (u32, u32),
     /// Imports of whole documents that are not allowed: `import data`.
     pub bare_imports: Vec<(u32, u32)>,
-    /// Its rules.
+    /// Its rules, in the order of the tree.
     pub rules: Vec<RuleFacts>,
+    /// The tree itself.
+    pub ast: Ref<Module>,
 }
 
 /// One rule.
@@ -100,7 +102,7 @@ pub(crate) fn names(module: &Module) -> (Path, BTreeSet<String>) {
 }
 
 /// Everything in a module.
-pub(crate) fn contents(module: &Module, names: &Names) -> Contents {
+pub(crate) fn contents(module: &Ref<Module>, names: &Names) -> Contents {
     let (package, _) = self::names(module);
     let mut imports = BTreeMap::new();
     let mut bare_imports = Vec::new();
@@ -149,6 +151,15 @@ pub(crate) fn contents(module: &Module, names: &Names) -> Contents {
         place: place(&module.package.span),
         bare_imports,
         rules,
+        ast: module.clone(),
+    }
+}
+
+/// Where an expression begins. The engine has a reference begin at its last dot.
+pub(super) fn beginning(expr: &Expr) -> &Span {
+    match expr {
+        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => beginning(refr),
+        expr => expr.span(),
     }
 }
 
@@ -171,7 +182,7 @@ fn head(rule: &Rule) -> (HeadKind, &Ref<Expr>) {
 }
 
 /// The fixed beginning of a reference, and whether more follows. Empty when its root is no name.
-fn fixed(expr: &Expr) -> (Path, bool) {
+pub(crate) fn fixed(expr: &Expr) -> (Path, bool) {
     match expr {
         Expr::Var { span, .. } => (vec![span.text().to_owned()], false),
         Expr::RefDot { refr, field, .. } => {
@@ -396,7 +407,7 @@ impl Reader<'_> {
             path,
             open,
             kind,
-            place: place(expr.span()),
+            place: place(beginning(expr)),
         });
     }
 
@@ -412,7 +423,7 @@ impl Reader<'_> {
             path,
             open,
             kind,
-            place: place(function.span()),
+            place: place(beginning(function)),
         });
     }
 

@@ -25,7 +25,7 @@ deny contains {"rule": "a/b", "msg": "m"} if {
 const ROWS: &[(&str, &str)] = &[
     (
         "policy/undefined",
-        r#"deny := {{"rule": "a/b", "msg": "m"}} if input.action == "nope""#,
+        r#"deny := {{"rule": "a/b", "msg": "m"}} if input.action == "approve""#,
     ),
     (
         "policy/error",
@@ -56,15 +56,15 @@ const ROWS: &[(&str, &str)] = &[
     ("policy/shape", r#"deny contains {"rule": "a/b"}"#),
     (
         "policy/shape",
-        r#"deny contains {"rule": "a/b", "msg": "m", "mgs": "m"}"#,
+        r#"deny contains said if said := {"rule": "a/b", "msg": "m", "mgs": "m"}"#,
     ),
     (
         "policy/shape",
-        r#"deny contains {"rule": "Not A Path", "msg": "m"}"#,
+        r#"deny contains said if said := {"rule": "Not A Path", "msg": "m"}"#,
     ),
     (
         "policy/shape",
-        r#"deny contains {"rule": "policy/error", "msg": "m"}"#,
+        r#"deny contains said if said := {"rule": "policy/error", "msg": "m"}"#,
     ),
     ("policy/shape", "deny := true"),
     (
@@ -77,7 +77,7 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "policy/shape",
-        r#"approval contains {"rule": "a/b", "msg": "m", "approver_groupz": []}"#,
+        r#"approval contains said if said := {"rule": "a/b", "msg": "m", "approver_groupz": []}"#,
     ),
     (
         "policy/shape",
@@ -91,7 +91,10 @@ const ROWS: &[(&str, &str)] = &[
         "policy/shape",
         r#"approval contains {"rule": "a/b", "msg": "m", "approver_groups": ["x"], "approvers": 17}"#,
     ),
-    ("policy/shape", r#"obligation contains {"rows": 1}"#),
+    (
+        "policy/shape",
+        r#"obligation contains said if said := {"rows": 1}"#,
+    ),
     (
         "policy/shape",
         r#"obligation contains {"type": "row_limit", "rows": -1}"#,
@@ -118,7 +121,7 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "policy/unknown-obligation",
-        r#"obligation contains {"type": "watermark"}"#,
+        r#"obligation contains said if said := {"type": "watermark"}"#,
     ),
     (
         "policy/conflict",
