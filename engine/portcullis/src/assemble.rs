@@ -9,12 +9,13 @@ pub mod people;
 pub mod plugins;
 mod policies;
 mod tls;
+mod trial;
 
 pub(crate) use connections::static_login;
 pub use connections::{Line, Lines, connection_row};
 pub use issuers::{Doormen, issuer_configs, trust_is_local};
 pub(crate) use policies::load as load_policies;
-pub use policies::{pack_sources, policy_set};
+pub use policies::pack_sources;
 pub use tls::{Unusable, listener_tls, upstream_tls};
 
 use crate::clock::clock;

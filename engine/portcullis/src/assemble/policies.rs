@@ -1,7 +1,8 @@
-//! From `policies:` to a set that decides. A set is parsed, compiled and passes its own tests before it
-//! serves.
+//! From `policies:` to a set that decides. A set is parsed, checked, compiled and passes its own tests, in
+//! a process of their own, before it serves.
 
 use super::Broken;
+use super::trial::Trial;
 use crate::config::{Loaded, Pack};
 use portcullis_policy::{Diagnostic, PackSource, PolicySet, builtin, read_data};
 use serde_json::json;
@@ -29,7 +30,10 @@ fn source(pack: &Pack, loaded: &Loaded) -> Result<PackSource, String> {
                 known.join(", ")
             )
         })?,
-        (None, Some(path)) => PackSource::path(loaded.path(path)),
+        (None, Some(path)) => match &pack.verification_key {
+            Some(key) => PackSource::bundle(loaded.path(path), Some(loaded.path(key))),
+            None => PackSource::path(loaded.path(path)),
+        },
         (None, None) => return Err("a pack needs `builtin` or `path`".to_owned()),
     };
     Ok(match pack.dry_run {
@@ -38,17 +42,22 @@ fn source(pack: &Pack, loaded: &Loaded) -> Result<PackSource, String> {
     })
 }
 
-/// Loads and tests the set. Takes a while and much stack: see [`load`].
+/// Reads, checks and compiles the set, and has its tests run by another process: what takes an engine
+/// down, takes that process down. Takes a while and much stack: see [`load`].
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn policy_set(loaded: &Loaded) -> Result<PolicySet, Broken> {
+fn policy_set(loaded: &Loaded, trial: &Trial) -> Result<PolicySet, Broken> {
     let sources = pack_sources(loaded).map_err(Broken::Policies)?;
     let data = match &loaded.config.policies.data {
         Some(path) => read_data(&loaded.path(path)).map_err(|found| wrong(&[found]))?,
         None => json!({}),
     };
-    PolicySet::load(&sources, data).map_err(|found| wrong(&found))
+    let set = PolicySet::load_untested(&sources, data).map_err(|found| wrong(&found))?;
+    match trial.run(&set) {
+        found if found.is_empty() => Ok(set),
+        found => Err(wrong(&found)),
+    }
 }
 
 fn wrong(found: &[Diagnostic]) -> Broken {
@@ -59,7 +68,7 @@ fn wrong(found: &[Diagnostic]) -> Broken {
 /// The same on a thread for blocking work.
 pub(crate) async fn load(loaded: &Loaded) -> Result<PolicySet, Broken> {
     let loaded = loaded.clone();
-    match tokio::task::spawn_blocking(move || policy_set(&loaded)).await {
+    match tokio::task::spawn_blocking(move || policy_set(&loaded, &Trial::own())).await {
         Ok(set) => set,
         Err(error) => Err(Broken::Policies(format!("loading them failed: {error}"))),
     }

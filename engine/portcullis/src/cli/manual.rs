@@ -26,6 +26,26 @@ pub(super) fn completions(completions: &Completions) -> Result<(), Exit> {
     Ok(())
 }
 
-pub(super) fn man() -> Result<(), Exit> {
-    Ok(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?)
+/// The manual page, of all or of one command.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  portcullis man > /usr/share/man/man1/portcullis.1
+  portcullis man policy replay | man -l -")]
+pub struct Manual {
+    /// A command: `policy replay`
+    command: Vec<String>,
+}
+
+pub(super) fn man(manual: &Manual) -> Result<(), Exit> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut command = cli;
+    for name in &manual.command {
+        command = command
+            .find_subcommand(name)
+            .cloned()
+            .ok_or_else(|| Exit::refused(format!("there is no command `{name}`")))?;
+    }
+    Ok(clap_mangen::Man::new(command).render(&mut io::stdout().lock())?)
 }

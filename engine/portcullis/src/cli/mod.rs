@@ -76,7 +76,7 @@ enum Command {
     /// The configuration file: its schema, and how it was understood
     #[command(subcommand)]
     Config(configuration::Configuration),
-    /// Policies: check and test them without a gateway
+    /// Policies: write, check, test, explain, compare and replay them, without a gateway
     #[command(subcommand)]
     Policy(policy::Policy),
     /// Plugins: write, build, test, run, measure, sign and pin them
@@ -87,7 +87,7 @@ enum Command {
     /// Completions for a shell
     Completions(manual::Completions),
     /// The manual page
-    Man,
+    Man(manual::Manual),
 }
 
 /// Where the gateway is.
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
         Command::Plugin(plugin) => plugin::plugin(&plugin),
         Command::DevIssuer(dev) => dev_issuer::dev_issuer(&dev),
         Command::Completions(completions) => manual::completions(&completions),
-        Command::Man => manual::man(),
+        Command::Man(manual) => manual::man(&manual),
     };
     match answer {
         Ok(()) => ExitCode::SUCCESS,

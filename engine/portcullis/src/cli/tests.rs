@@ -45,6 +45,21 @@ fn the_help_is_the_committed_one() {
             text.push_str(&step.render_long_help().to_string());
         }
     }
+    let policy = cli.find_subcommand_mut("policy").expect("policy");
+    text.push_str("\n==== portcullis policy ====\n");
+    text.push_str(&policy.render_long_help().to_string());
+    let names: Vec<String> = policy
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .collect();
+    for name in names
+        .iter()
+        .filter(|name| !matches!(name.as_str(), "help" | "self-test"))
+    {
+        let command = policy.find_subcommand_mut(name).expect("it is there");
+        text.push_str(&format!("\n==== portcullis policy {name} ====\n"));
+        text.push_str(&command.render_long_help().to_string());
+    }
     let text: Vec<&str> = text.lines().map(str::trim_end).collect();
     golden("help.txt", &(text.join("\n") + "\n"));
 }
@@ -65,7 +80,16 @@ fn every_listing_has_json() {
         "journal verify",
         "check",
         "config print",
+        "policy new x",
+        "policy check x",
+        "policy fmt x",
         "policy test x",
+        "policy eval x --input y",
+        "policy explain x --input y",
+        "policy bench x",
+        "policy diff x y",
+        "policy replay x",
+        "policy report",
         "plugin new x --world masker",
         "plugin build",
         "plugin test",

@@ -294,16 +294,19 @@ pub struct Policies {
     pub data: Option<PathBuf>,
 }
 
-/// One policy pack: a shipped one by name, or a folder.
+/// One policy pack: a shipped one by name, a folder, or a bundle.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pack {
     /// A pack that ships with the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<String>,
-    /// A folder of `.rego` files.
+    /// A folder of `.rego` files, or an OPA bundle (`.tar.gz`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// A PEM file with the public key that the bundle has to be signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_key: Option<PathBuf>,
     /// Evaluated and recorded, never enforced.
     #[serde(default)]
     pub dry_run: bool,
