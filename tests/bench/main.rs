@@ -4,6 +4,7 @@
 
 mod measure;
 mod peers;
+mod policy;
 mod report;
 
 use anyhow::{Context, Result};
@@ -14,7 +15,7 @@ const HELP: &str = "\
 portcullis-bench [--rounds N] [--seconds N] [--quick] [LOAD ...]
 
 Loads: s1 s8 (select-only, simple), p1 p8 (prepared), b8 (TPC-B), rows (1M rows), copy (500 MB COPY),
-idle (memory of idle sessions). Default: all.
+idle (memory of idle sessions). Default: all. `policy` alone: decisions, reload and replay of policies.
 ";
 
 fn main() -> Result<()> {
@@ -34,6 +35,7 @@ fn main() -> Result<()> {
             "--rounds" => rounds = number()?,
             "--seconds" => seconds = number()?,
             "--quick" => (rounds, seconds) = (1, 2),
+            "policy" => return policy::run("release"),
             "--help" | "-h" => {
                 print!("{HELP}");
                 return Ok(());

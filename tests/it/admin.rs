@@ -20,6 +20,7 @@ fn help_completions_man_page_and_schema_are_there() -> Result<()> {
         (vec!["completions", "bash"], "portcullis"),
         (vec!["completions", "zsh"], "#compdef"),
         (vec!["man"], ".TH"),
+        (vec!["man", "policy", "replay"], "threshold"),
         (vec!["config", "schema"], "\"$schema\""),
         (vec!["--version"], "portcullis"),
     ] {

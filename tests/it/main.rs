@@ -9,5 +9,6 @@ mod canary;
 mod drivers;
 mod eighteen;
 mod faults;
+mod policy;
 mod resets;
 mod scenarios;
