@@ -75,7 +75,7 @@ impl Asked {
     }
 
     /// Lines of a corpus of ways round; those that are open.
-    async fn open(&mut self, stage: Stage, corpus: &str) -> Vec<String> {
+    async fn open(&mut self, stage: fn(&str) -> Stage, corpus: &str) -> Vec<String> {
         let file = workspace().join("tests/bypass").join(corpus);
         let text = std::fs::read_to_string(file).unwrap();
         let mut open = Vec::new();
@@ -84,7 +84,8 @@ impl Asked {
                 continue;
             }
             let (labels, request) = line.split_once('\t').unwrap();
-            let class = self.class(stage, &request.replace('⏎', "\n")).await;
+            let request = request.replace('⏎', "\n");
+            let class = self.class(stage(&request), &request).await;
             let said = |label: &str| match label {
                 "unknown" => class.effect == Effect::Unknown,
                 label => class.labels.contains(label),
@@ -100,7 +101,7 @@ impl Asked {
 #[tokio::test]
 async fn commands_are_classified_through_the_sandbox() {
     let mut shell = Asked::of("classify-shell", Protocol::Ssh).await;
-    let open = shell.open(Stage::Exec, "shell.txt").await;
+    let open = shell.open(|_| Stage::Exec, "shell.txt").await;
     assert!(open.is_empty(), "{}", open.join("\n"));
     // As deep as it goes, on the stack that a plugin has.
     for opener in [
@@ -165,4 +166,15 @@ async fn commands_are_classified_through_the_sandbox() {
             started.elapsed().as_secs_f64() * 5e3
         );
     }
+}
+
+#[tokio::test]
+async fn requests_are_classified_through_the_sandbox() {
+    let mut kubernetes = Asked::of("classify-kubernetes", Protocol::Kubernetes).await;
+    let stage = |request: &str| match request.starts_with('[') {
+        true => Stage::PodExec,
+        false => Stage::Request,
+    };
+    let open = kubernetes.open(stage, "kubernetes.txt").await;
+    assert!(open.is_empty(), "{}", open.join("\n"));
 }

@@ -62,17 +62,19 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     fuzzed
 }
 
-/// `cargo xtask test corpus`: the detectors against the labelled corpora, with their tables of recall and precision.
+/// `cargo xtask test corpus`: detectors and classifiers against the labelled corpora, with recall and precision.
 fn corpus(workspace: &Path) -> Result<()> {
     let mut command = build::cargo_command(workspace);
     command
         .args(["test", "--package", "portcullis-plugin-mask-pii"])
         .args(["--package", "portcullis-plugin-mask-secrets"])
+        .args(["--package", "portcullis-plugin-classify-shell"])
+        .args(["--package", "portcullis-plugin-classify-kubernetes"])
         .args(["--test", "corpus", "--", "--nocapture", "--test-threads=1"]);
     let (good, sums) = counted(command)?;
     match good && sums.passed > 0 && sums.failed == 0 {
         true => Ok(()),
-        false => bail!("the detectors fall short of the corpora"),
+        false => bail!("detectors or classifiers fall short of the corpora"),
     }
 }
 
