@@ -76,6 +76,8 @@ pub enum Stage {
     Request = 9,
     /// Kubernetes `exec`: the command's words as a JSON array.
     PodExec = 10,
+    /// A command of PostgreSQL's replication protocol, which is no SQL.
+    Replicate = 11,
 }
 
 impl Stage {
@@ -94,6 +96,7 @@ impl Stage {
             8 => Some(Self::Sftp),
             9 => Some(Self::Request),
             10 => Some(Self::PodExec),
+            11 => Some(Self::Replicate),
             _ => None,
         }
     }

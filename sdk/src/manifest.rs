@@ -100,7 +100,7 @@ pub struct Interest {
     /// `request` or `response`.
     pub direction: Direction,
     /// Maskers: `rows copy error notice notification parameter call` (response), `request` (request).
-    /// Classifiers: `query parse bind execute call` (postgres), `exec shell-line subsystem sftp` (ssh),
+    /// Classifiers: `query parse bind execute call replicate` (postgres), `exec shell-line subsystem sftp` (ssh),
     /// `request pod-exec` (kubernetes).
     pub kinds: Vec<String>,
     /// Maskers: column types by PostgreSQL name, by OID in digits, or `textual` (everything but

@@ -26,7 +26,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 mod judge;
-
+mod opaque;
 mod record;
 mod release;
 mod spend;
@@ -71,6 +71,8 @@ pub struct Gate {
     reshaped: bool,
     granted: Arc<Obligations>,
     upload_tail: Vec<u8>,
+    /// The end of the opaque stream that passed last: a secret may be split over two parts.
+    opaque_tail: Vec<u8>,
     secrets_only: Obligations,
     request_shape: Arc<RowShape>,
 }
@@ -136,6 +138,7 @@ impl Gate {
             reshaped: false,
             granted,
             upload_tail: Vec::new(),
+            opaque_tail: Vec::new(),
             secrets_only,
             request_shape: Arc::new(RowShape {
                 serial: u32::MAX,

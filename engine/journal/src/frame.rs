@@ -130,6 +130,7 @@ pub fn kind_name(kind: u8) -> &'static str {
         11 => "end",
         12 => "upload",
         13 => "node",
+        14 => "opaque",
         _ => "unknown",
     }
 }

@@ -30,6 +30,6 @@ pub use tally::{Budget, Counted, Effects, Per, Tally};
 pub use text::{escape_for_people, escape_line};
 pub use time::Timestamp;
 pub use verdict::{
-    ColumnRule, Decision, Denial, EntityRule, Obligations, Reason, RecordLevel, Requirement,
-    Verdict,
+    ColumnRule, Decision, Denial, EntityRule, Obligations, Reason, RecordLevel, Replication,
+    Requirement, Verdict,
 };

@@ -87,6 +87,12 @@ pub const STREAM_HELD_MAX: usize = 64 * 1024;
 pub const TRIPWIRE_BITS_MIN: u32 = 80;
 /// SCRAM iterations accepted from an upstream (a malicious server can ask for 2^31).
 pub const SCRAM_ITERATIONS_MAX: u32 = 1_000_000;
+/// How long a login that the gateway issues may be good for.
+pub const LOGIN_SECRET_MAX: Duration = Duration::from_secs(3600);
+/// Logins of the gateway's own that are in force at a time.
+pub const LOGINS_MAX: usize = 16_384;
+/// The same of one identity.
+pub const LOGINS_PER_IDENTITY_MAX: usize = 32;
 /// Groups one token may carry; Entra's own overage limit is 200.
 pub const TOKEN_GROUPS_MAX: usize = 1024;
 /// One group, subject, issuer or key id.

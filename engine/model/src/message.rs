@@ -55,11 +55,13 @@ pub enum Stage {
     Request,
     /// Kubernetes `exec`: the command's words as a JSON array.
     PodExec,
+    /// A command of PostgreSQL's replication protocol, on a connection that was opened for it.
+    Replicate,
 }
 
 impl Stage {
     /// All of them, each at its number in the plugin contract. Numbers are only ever added.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Query,
         Self::Parse,
         Self::Bind,
@@ -71,15 +73,19 @@ impl Stage {
         Self::Sftp,
         Self::Request,
         Self::PodExec,
+        Self::Replicate,
     ];
 
     /// The protocol whose messages have it.
     #[must_use]
     pub fn protocol(self) -> Protocol {
         match self {
-            Self::Query | Self::Parse | Self::Bind | Self::Execute | Self::Call => {
-                Protocol::Postgres
-            }
+            Self::Query
+            | Self::Parse
+            | Self::Bind
+            | Self::Execute
+            | Self::Call
+            | Self::Replicate => Protocol::Postgres,
             Self::Exec | Self::ShellLine | Self::Subsystem | Self::Sftp => Protocol::Ssh,
             Self::Request | Self::PodExec => Protocol::Kubernetes,
         }
@@ -159,6 +165,8 @@ pub struct Statement {
     pub resolved: Vec<(String, Option<Arc<StatementFacts>>)>,
     /// Stage Call: the function's OID.
     pub function: Option<u32>,
+    /// Stage Replicate: what the protocol itself knows of the command, which is no SQL.
+    pub known: Option<Arc<StatementFacts>>,
 }
 
 /// One request of a client: exact bytes and meaning.

@@ -114,6 +114,41 @@ pub enum RecordLevel {
     Full,
 }
 
+/// Whether a replication connection may be opened. It is opaque: what streams through it is the database
+/// itself, and nothing in it can be masked. Ordered from nothing to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replication {
+    /// It may not.
+    Refused,
+    /// It may, where nothing has to be masked.
+    Unmasked,
+    /// It may although masks apply elsewhere: policy has named it opaque.
+    Opaque,
+}
+
+impl Replication {
+    /// Whether what cannot be masked may pass, given whether masks apply.
+    ///
+    /// # Errors
+    /// With what the client is told.
+    pub fn permits(self, masked: bool) -> Result<(), Denial> {
+        match (self, masked) {
+            (Self::Opaque, _) | (Self::Unmasked, false) => Ok(()),
+            (Self::Refused, _) => Err(Denial::new(
+                "portcullis/replication",
+                "replication connections are opaque to the gateway, and no policy grants one here",
+            )
+            .hint("Use pg_dump or COPY, or have policy grant it: {\"type\": \"replication\", \"allow\": true}.")),
+            (Self::Unmasked, true) => Err(Denial::new(
+                "portcullis/opaque",
+                "masks apply to this session, and nothing in a replication stream can be masked",
+            )
+            .hint("Use pg_dump or COPY, which are masked, or have policy name it opaque: {\"type\": \"replication\", \"allow\": true, \"opaque\": true}.")),
+        }
+    }
+}
+
 /// What comes with an allow. Merged over packs, the strictest wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Obligations {
@@ -137,8 +172,8 @@ pub struct Obligations {
     pub role: Option<String>,
     /// FunctionCall and large objects may be used.
     pub allow_function_call: bool,
-    /// Replication connections may be opened (opaque to masking).
-    pub allow_replication: bool,
+    /// Replication connections.
+    pub replication: Replication,
     /// Extra labels in the record.
     pub labels: BTreeSet<String>,
 }
@@ -158,7 +193,7 @@ impl Obligations {
             session_max: None,
             role: None,
             allow_function_call: false,
-            allow_replication: false,
+            replication: Replication::Refused,
             labels: BTreeSet::new(),
         }
     }

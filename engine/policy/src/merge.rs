@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::input::Action;
 use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said};
 use portcullis_model::{
-    Budget, ColumnRule, Counted, Denial, EntityRule, Obligations, Per, Reason, Requirement,
-    Strategy, Verdict, limits,
+    Budget, ColumnRule, Counted, Denial, EntityRule, Obligations, Per, Reason, Replication,
+    Requirement, Strategy, Verdict, limits,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,6 +238,7 @@ struct Obliged {
     budgets: BTreeMap<(Per, Counted), u64>,
     function_call: Option<bool>,
     replication: Option<bool>,
+    opaque: Option<bool>,
     rest: Obligations,
 }
 
@@ -251,6 +252,7 @@ impl Obliged {
             budgets: BTreeMap::new(),
             function_call: None,
             replication: None,
+            opaque: None,
             rest: Obligations::none(),
         }
     }
@@ -275,7 +277,12 @@ impl Obliged {
             Obligation::FunctionCall(allow) => {
                 self.function_call = least(self.function_call, *allow);
             }
-            Obligation::Replication(allow) => self.replication = least(self.replication, *allow),
+            Obligation::Replication(allow, opaque) => {
+                self.replication = least(self.replication, *allow);
+                if let Some(opaque) = opaque {
+                    self.opaque = least(self.opaque, *opaque);
+                }
+            }
             Obligation::Label(label) => {
                 rest.labels.insert(bounded(label));
             }
@@ -339,7 +346,11 @@ impl Obliged {
             role: self.role,
             record: self.record.unwrap_or(self.rest.record),
             allow_function_call: self.function_call == Some(true),
-            allow_replication: self.replication == Some(true),
+            replication: match (self.replication, self.opaque) {
+                (Some(true), Some(true)) => Replication::Opaque,
+                (Some(true), _) => Replication::Unmasked,
+                _ => Replication::Refused,
+            },
             ..self.rest
         }
     }

@@ -163,7 +163,7 @@ fn known(name: &str) -> &'static str {
         "role" => "credential",
         "labels" => "label",
         "allow_function_call" => "function_call",
-        "allow_replication" => "replication",
+        "replication" => "replication",
         _ => "obligation",
     }
 }

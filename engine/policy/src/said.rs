@@ -108,7 +108,7 @@ pub(crate) enum Obligation {
     SessionMax(Duration),
     Credential(String),
     FunctionCall(bool),
-    Replication(bool),
+    Replication(bool, Option<bool>),
     Label(String),
 }
 
@@ -290,6 +290,13 @@ struct Allow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Opaque {
+    allow: bool,
+    opaque: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Label {
     label: String,
 }
@@ -320,7 +327,10 @@ fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure
             role => Obligation::Credential(role),
         },
         "function_call" => Obligation::FunctionCall(fields::<Allow>(json)?.allow),
-        "replication" => Obligation::Replication(fields::<Allow>(json)?.allow),
+        "replication" => {
+            let form = fields::<Opaque>(json)?;
+            Obligation::Replication(form.allow, form.opaque)
+        }
         "label" => Obligation::Label(fields::<Label>(json)?.label),
         _ => return Ok(None),
     }))

@@ -152,6 +152,10 @@ impl Reloader {
         };
         match desk.access.connect(&question) {
             Ok(decision) => match decision.verdict {
+                Verdict::Allow { .. } if live.ground.replication => {
+                    let obligations = &decision.obligations;
+                    obligations.replication.permits(obligations.masks()).err()
+                }
                 Verdict::Allow { .. } => None,
                 Verdict::Deny(denial) => Some(denial),
                 // People have opened it, and the rule still asks for people.

@@ -169,6 +169,7 @@ const STAGES: [&str; Stage::ALL.len()] = [
     "sftp",
     "request",
     "pod-exec",
+    "replicate",
 ];
 
 /// The number of a batch kind in the contract.
@@ -200,6 +201,7 @@ pub(crate) fn stage_number(stage: Stage) -> u32 {
         Stage::Sftp => 8,
         Stage::Request => 9,
         Stage::PodExec => 10,
+        Stage::Replicate => 11,
     }
 }
 

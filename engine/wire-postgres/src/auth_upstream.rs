@@ -6,6 +6,7 @@
 use crate::conversation::must_stay;
 use crate::frame::{self, Fields, Malformed, body};
 use crate::house_frames;
+use crate::startup::Walsender;
 use bytes::Bytes;
 use portcullis_gate::{Challenge, Clock, Credential, Gate, House, Reply};
 use portcullis_link::UpstreamLobby;
@@ -27,15 +28,23 @@ pub(crate) struct Login {
     pub key: Vec<u8>,
 }
 
+/// What is asked for upstream.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub database: &'a str,
+    pub settings: &'a BTreeMap<String, String>,
+    pub replication: Option<Walsender>,
+}
+
 /// Sends the StartupMessage and answers challenges up to ReadyForQuery.
 pub(crate) async fn login(
     lobby: &mut UpstreamLobby,
     gate: &mut Gate,
     credential: &mut dyn Credential,
-    (database, settings): (&str, &BTreeMap<String, String>),
+    target: Target<'_>,
     clock: &Clock,
 ) -> Result<Login, Fault> {
-    let wire = startup(credential.user(), database, settings);
+    let wire = startup(credential.user(), target);
     say(lobby, gate, clock, wire).await?;
     let mut login = Login::default();
     let mut state = State::default();
@@ -115,7 +124,7 @@ async fn say(
 }
 
 /// StartupMessage 3.0 with forced settings last: they win.
-fn startup(user: &str, database: &str, settings: &BTreeMap<String, String>) -> Bytes {
+fn startup(user: &str, target: Target<'_>) -> Bytes {
     const OWN: [&str; 7] = [
         "user",
         "database",
@@ -133,8 +142,11 @@ fn startup(user: &str, database: &str, settings: &BTreeMap<String, String>) -> B
         }
     };
     pair("user", user);
-    pair("database", database);
-    for (name, value) in settings {
+    pair("database", target.database);
+    if let Some(walsender) = target.replication {
+        pair("replication", walsender.value());
+    }
+    for (name, value) in target.settings {
         let ours = OWN.contains(&name.as_str());
         if !ours
             && !name.is_empty()

@@ -33,9 +33,29 @@ pub struct Startup {
     /// Allowed settings, with `portcullis.reason` and `portcullis.ticket`.
     pub settings: BTreeMap<String, String>,
     /// `replication` was asked for.
-    pub replication: bool,
+    pub replication: Option<Walsender>,
     /// Protocol options (`_pq_.…`) that are not known.
     pub unknown_options: Vec<String>,
+}
+
+/// What kind of replication connection is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walsender {
+    /// `replication=true`: of the whole cluster; no SQL runs on it.
+    Physical,
+    /// `replication=database`: SQL runs on it too.
+    Logical,
+}
+
+impl Walsender {
+    /// The parameter's value.
+    #[must_use]
+    pub fn value(self) -> &'static str {
+        match self {
+            Self::Physical => "true",
+            Self::Logical => "database",
+        }
+    }
 }
 
 /// Why a startup packet is refused.
@@ -50,7 +70,7 @@ pub enum Unfit {
     /// No user.
     #[error("no PostgreSQL user name specified in startup packet")]
     NoUser,
-    /// `user` or `database` twice: client and server might not pick the same.
+    /// `user`, `database` or `replication` twice: client and server might not pick the same.
     #[error("the startup parameter \"{0}\" is given twice")]
     Twice(String),
     /// Not on the list.
@@ -139,7 +159,7 @@ fn startup(minor: u16, mut fields: Fields<'_>) -> Result<Startup, Unfit> {
         minor,
         ..Startup::default()
     };
-    let (mut user, mut database) = (None, None);
+    let (mut user, mut database, mut replication) = (None, None, None);
     loop {
         let name = fields.text()?;
         if name.is_empty() {
@@ -149,18 +169,39 @@ fn startup(minor: u16, mut fields: Fields<'_>) -> Result<Startup, Unfit> {
         match name {
             "user" => once(&mut user, name, value)?,
             "database" => once(&mut database, name, value)?,
-            "replication" => startup.replication |= asks_replication(value)?,
+            "replication" => once(&mut replication, name, value)?,
             "options" => options(&mut startup.settings, value)?,
             _ if name.starts_with("_pq_.") => startup.unknown_options.push(name.to_owned()),
             _ => setting(&mut startup.settings, name, value)?,
         }
     }
     fields.end()?;
+    startup.replication = match replication {
+        Some(value) => asks_replication(&value)?,
+        None => None,
+    };
     startup.user = user.filter(|u| !u.is_empty()).ok_or(Unfit::NoUser)?;
     startup.database = database
         .filter(|d| !d.is_empty())
         .unwrap_or_else(|| startup.user.clone());
+    startup.name_target();
     Ok(startup)
+}
+
+impl Startup {
+    /// Tools for physical replication name no database but `replication`, whatever they are told: the
+    /// target then stands behind the user's name, `login@target`.
+    fn name_target(&mut self) {
+        let nameless = self.database == "replication";
+        if self.replication == Some(Walsender::Physical)
+            && nameless
+            && let Some((user, target)) = self.user.rsplit_once('@')
+            && !user.is_empty()
+            && !target.is_empty()
+        {
+            (self.user, self.database) = (user.to_owned(), target.to_owned());
+        }
+    }
 }
 
 fn once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), Unfit> {
@@ -171,10 +212,11 @@ fn once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), Unfit>
 }
 
 /// `replication` takes a boolean, or `database`.
-fn asks_replication(value: &str) -> Result<bool, Unfit> {
+fn asks_replication(value: &str) -> Result<Option<Walsender>, Unfit> {
     match value.to_ascii_lowercase().as_str() {
-        "false" | "off" | "no" | "0" => Ok(false),
-        "true" | "on" | "yes" | "1" | "database" => Ok(true),
+        "false" | "off" | "no" | "0" => Ok(None),
+        "true" | "on" | "yes" | "1" => Ok(Some(Walsender::Physical)),
+        "database" => Ok(Some(Walsender::Logical)),
         _ => Err(Unfit::Value("replication".to_owned())),
     }
 }

@@ -15,6 +15,7 @@
 #           role: app_ro                # optional: upstream role
 #           session_max_seconds: 3600   # optional
 #           reason_required: true       # optional
+#           replication: true           # optional; `opaque` where masks apply: they cannot reach into it
 # schemas:
 #   - input: schema.input
 package portcullis.packs.access
@@ -67,11 +68,18 @@ obligation contains {"type": "replication", "allow": true} if {
 }
 
 # METADATA
+# title: The binding names replication opaque, so it opens although masks apply
+obligation contains {"type": "replication", "allow": true, "opaque": true} if {
+	some binding in bindings
+	binding.replication == "opaque"
+}
+
+# METADATA
 # title: A replication connection without permission
 deny contains {
 	"rule": "access/replication",
 	"msg": "replication connections cannot be masked and are not granted here",
-	"hint": "Use pg_dump or COPY, or have `replication: true` added to the binding.",
+	"hint": "Use pg_dump or COPY, or have `replication: opaque` added to the binding.",
 } if {
 	input.action == "connect"
 	input.connect.replication == true
@@ -80,7 +88,7 @@ deny contains {
 
 may_replicate if {
 	some binding in bindings
-	binding.replication == true
+	binding.replication in {true, "opaque"}
 }
 
 # The bindings that cover this identity and this connection. Both look-ups are

@@ -84,6 +84,13 @@ test_replication_needs_its_own_permission if {
 	obliged(allowed) == {{"type": "replication", "allow": true}}
 }
 
+test_replication_is_opaque_where_the_binding_says_so if {
+	doc := object.union(fixtures.connect(fixtures.dba, fixtures.staging), {"connect": {"replication": true}})
+	named := {"groups": {"dba": ["named"]}, "bindings": {"named": {"connections": ["orders-staging"], "replication": "opaque"}}}
+	count(access.deny) == 0 with input as doc with data.access as named
+	access.obligation == {{"type": "replication", "allow": true, "opaque": true}} with input as doc with data.access as named
+}
+
 test_a_vote_is_no_access if {
 	granted(fixtures.approve(fixtures.dba, fixtures.agent, ["dba"])) == set()
 }

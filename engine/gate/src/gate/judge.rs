@@ -138,6 +138,12 @@ impl Gate {
             ),
             _ => self.within(&decision, statement.stage, context, now),
         };
+        let verdict = match (statement.stage, self.may_pass_unread(Some(&decision))) {
+            (Stage::Replicate, Err(denial)) if !matches!(verdict, Verdict::Deny(_)) => {
+                Verdict::Deny(denial)
+            }
+            _ => verdict,
+        };
         let journal_form = match parameters.is_empty() {
             true => case.journal_text,
             false => Arc::from(with_parameters(&case.journal_text, &parameters)),
@@ -154,8 +160,15 @@ impl Gate {
 
     /// Facts and class, cached per text and state where nothing had to be resolved.
     async fn case(&mut self, statement: &Statement, context: &Context) -> Result<Case, Fault> {
-        if statement.stage == Stage::Call {
-            return Ok(call_case(statement));
+        match (statement.stage, &statement.known) {
+            (Stage::Call, _) => return Ok(call_case(statement)),
+            (Stage::Replicate, Some(known)) => {
+                return self.replication_case(statement, known).await;
+            }
+            (Stage::Replicate, None) => {
+                return Err(Fault::bare(Blame::Gateway, "know a replication command"));
+            }
+            _ => {}
         }
         let state = self
             .hasher
@@ -217,6 +230,33 @@ impl Gate {
     /// Forgets cached classes: plugins have been replaced, or the catalog has changed.
     pub fn forget_classes(&mut self) {
         self.classes.clear();
+    }
+
+    /// A replication command is no SQL: the protocol's own grammar has said what it is, and plugins that care
+    /// may raise that.
+    async fn replication_case(
+        &mut self,
+        statement: &Statement,
+        known: &StatementFacts,
+    ) -> Result<Case, Fault> {
+        let facts = Facts {
+            parse: Parse::Ok,
+            statements: vec![known.clone()],
+            secrets: Vec::new(),
+        };
+        let session = &self.parts.session;
+        let opinion = self
+            .parts
+            .classify
+            .classify(session, statement.stage, &statement.text, &facts)
+            .await?;
+        let class = facts.floor().join(opinion.unwrap_or_else(Class::nothing));
+        let text = self.mask_request(&[statement.text.as_bytes()]).await?;
+        Ok(Case {
+            class: Arc::new(class),
+            facts: Arc::new(facts),
+            journal_text: Arc::from(text.concat()),
+        })
     }
 
     /// The text with its secrets masked: literals that are secrets by grammar first, then whatever
@@ -353,7 +393,10 @@ impl Gate {
         }
         // The frame of a Bind names a portal, which a rerun in defer mode may name otherwise; the text
         // and the parameters are what runs. Everything else is bound byte for byte.
-        if statement.stage == Stage::Query || statement.stage == Stage::Call {
+        if matches!(
+            statement.stage,
+            Stage::Query | Stage::Call | Stage::Replicate
+        ) {
             field(wire);
         }
         hash.finalize().into()

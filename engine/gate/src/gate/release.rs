@@ -1,5 +1,6 @@
 //! Back to the client: mask, rebuild, record what is released, and only then a release.
 
+use super::opaque::byte_budget;
 use super::*;
 use portcullis_model::Counted;
 
@@ -72,6 +73,11 @@ impl Gate {
         for part in outgoing {
             let (wire, level) = match part {
                 Outgoing::Control(wire) => (wire, RecordLevel::Full),
+                Outgoing::Opaque(wire) => {
+                    self.pass_unread(&wire, now, &mut entries)?;
+                    // Recorded already, as far as it is to be.
+                    (wire, RecordLevel::Metadata)
+                }
                 Outgoing::Values {
                     batch,
                     rewrite,
@@ -131,13 +137,7 @@ impl Gate {
         if let Some(limit) = obligations.byte_limit
             && self.history.session.bytes + batch.wire.len() as u64 > limit
         {
-            return Err(Unreleased::Budget(
-                Denial::new(
-                    "obligation/byte-limit",
-                    format!("the session has used its {limit} bytes of results"),
-                )
-                .hint("Ask for less, or open a new session if policy allows."),
-            ));
+            return Err(Unreleased::Budget(byte_budget(limit)));
         }
         let bytes = batch.wire.len() as u64;
         for (what, more) in [(Counted::Rows, rows), (Counted::Bytes, bytes)] {

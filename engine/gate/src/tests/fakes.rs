@@ -23,6 +23,7 @@ pub fn query(sql: &'static str) -> Message {
         parameters: Vec::new(),
         resolved: Vec::new(),
         function: None,
+        known: None,
     };
     Message {
         body: Body::Statement(statement),

@@ -2,7 +2,7 @@
 
 use super::world::{granting, pack, read, set};
 use crate::PolicySet;
-use portcullis_model::{RecordLevel, Strategy, Verdict};
+use portcullis_model::{RecordLevel, Replication, Strategy, Verdict};
 use serde_json::json;
 use std::time::Duration;
 
@@ -146,9 +146,33 @@ obligation contains {"type": "read_only"}"#;
     assert_eq!((o.row_limit, o.byte_limit), (Some(10), Some(4)));
     assert_eq!(o.session_max, Some(Duration::from_secs(30)));
     assert_eq!(o.record, RecordLevel::Full);
-    assert!(o.read_only && o.allow_replication && !o.allow_function_call);
+    assert!(o.read_only && o.replication == Replication::Unmasked && !o.allow_function_call);
     assert_eq!(o.role.as_deref(), Some("reader"));
     assert!(o.labels.contains("one"));
+}
+
+#[test]
+fn replication_is_opaque_only_where_it_is_named_so_and_nobody_refuses() {
+    let pack = |more: &str| {
+        format!(
+            "grant contains {{\"rule\": \"a/yes\"}}\nobligation contains {{\"type\": \"replication\"{more}}}"
+        )
+    };
+    let merged = |packs: &[&str]| {
+        let packs: Vec<String> = packs.iter().map(|more| pack(more)).collect();
+        let packs: Vec<&str> = packs.iter().map(String::as_str).collect();
+        read(&load(&packs)).obligations.replication
+    };
+    let (plain, opaque) = (", \"allow\": true", ", \"allow\": true, \"opaque\": true");
+    assert_eq!(merged(&[plain]), Replication::Unmasked);
+    assert_eq!(merged(&[opaque]), Replication::Opaque);
+    assert_eq!(merged(&[plain, opaque]), Replication::Opaque);
+    let refuses = ", \"allow\": true, \"opaque\": false";
+    assert_eq!(merged(&[opaque, refuses]), Replication::Unmasked);
+    assert_eq!(
+        merged(&[opaque, ", \"allow\": false"]),
+        Replication::Refused
+    );
 }
 
 #[test]

@@ -9,7 +9,9 @@ use crate::front_desk::{Connection, Login};
 use parking_lot::Mutex;
 use portcullis_console::ConnectionRow;
 use portcullis_gate::{BoxFuture, Catalog, Credential, UpstreamTls};
-use portcullis_model::{Fault, Obligations, Protocol, Session, SessionId, Target, limits};
+use portcullis_model::{
+    Fault, Obligations, Protocol, Replication, Session, SessionId, Target, limits,
+};
 use portcullis_stream::Tripwires;
 use portcullis_vault::{
     Access, AdminLogin, Channel, MintRequest, PostgresCatalog, PostgresVault, StaticLogin, Weak,
@@ -278,6 +280,7 @@ impl Login for Minted {
                 },
                 false => Access::Full,
             },
+            replication: granted.replication != Replication::Refused,
             valid_for: self.valid_for,
             channel: self.channel,
         };

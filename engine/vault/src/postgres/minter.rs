@@ -45,6 +45,8 @@ pub struct MintRequest {
     pub parent: String,
     /// What it may do.
     pub access: Access,
+    /// It may open a replication connection. The role itself carries the attribute: it is not inherited.
+    pub replication: bool,
     /// How long the role can log in: longer than a login takes, at most the session.
     pub valid_for: Duration,
     /// How the session's connection will be protected.
@@ -122,8 +124,12 @@ impl Minter {
             request.session, self.node
         );
         // ROLE CURRENT_USER: the right to end its sessions and to reassign what it owns.
+        let replication = match request.replication {
+            true => "REPLICATION ",
+            false => "",
+        };
         let mut batch = format!(
-            "CREATE ROLE {quoted} LOGIN NOINHERIT CONNECTION LIMIT {CONNECTIONS} \
+            "CREATE ROLE {quoted} LOGIN NOINHERIT {replication}CONNECTION LIMIT {CONNECTIONS} \
              PASSWORD {} VALID UNTIL {} IN ROLE {parent_quoted} ROLE CURRENT_USER;\n\
              ALTER ROLE {quoted} SET role = {};\n\
              COMMENT ON ROLE {quoted} IS {};\n",

@@ -2,9 +2,10 @@
 
 use super::expect::What;
 use super::names::{Portal, Prepared, Resolved, quoted};
-use super::{Conversation, PIPELINE_MAX};
+use super::{Conversation, PIPELINE_MAX, replicating};
 use crate::frame::{Fields, Malformed, body};
 use crate::house_frames::RESERVED;
+use crate::replication::Read;
 use crate::values;
 use bytes::Bytes;
 use portcullis_model::message::{Body, Message, Statement};
@@ -28,6 +29,8 @@ pub enum Asked {
     Judge(Message, Intent),
     /// A Bind of a statement that does not exist, which drivers answer by preparing it again.
     Unprepared(Denial),
+    /// A replication command that is not on the list.
+    Unlisted(Denial, Intent),
 }
 
 /// What an allowed message does to the conversation.
@@ -53,6 +56,8 @@ pub enum Intent {
     Flush,
     /// FunctionCall.
     Call,
+    /// A replication command.
+    Replicate(Arc<str>),
     /// CopyData.
     Upload,
     /// CopyDone or CopyFail.
@@ -65,7 +70,7 @@ impl Intent {
     pub fn extended(&self) -> bool {
         !matches!(
             self,
-            Self::Query(_) | Self::Call | Self::Upload | Self::UploadEnd
+            Self::Query(_) | Self::Replicate(_) | Self::Call | Self::Upload | Self::UploadEnd
         )
     }
 }
@@ -118,11 +123,17 @@ impl Conversation {
                 _ => Err(wrong(Malformed::Unexpected)),
             };
         }
-        if self.uploads > 0 || self.queue.len() >= PIPELINE_MAX {
+        if self.streams() {
+            return self.stream(tag, frame).map_err(wrong);
+        }
+        if self.both.is_some() || self.uploads > 0 || self.queue.len() >= PIPELINE_MAX {
             return Ok(Asked::Stall);
         }
         if matches!(tag, b'd' | b'c' | b'f') || (self.discard && tag != b'S') {
             return Ok(Asked::Drop);
+        }
+        if self.simple_only() && matches!(tag, b'P' | b'B' | b'D' | b'C' | b'E' | b'F') {
+            return Err(wrong(Malformed::Unexpected));
         }
         match tag {
             b'Q' => self.query(frame).map_err(wrong),
@@ -141,6 +152,14 @@ impl Conversation {
         let mut fields = Fields::new(body(frame));
         let text: Arc<str> = Arc::from(fields.text()?);
         fields.end()?;
+        match self.replication(&text) {
+            Read::Sql => {}
+            Read::Command(known) => return Ok(replicating::command(frame, text, known)),
+            Read::Refused => {
+                let intent = Intent::Replicate(text);
+                return Ok(Asked::Unlisted(replicating::unlisted(), intent));
+            }
+        }
         let statement = statement(&text, Stage::Query, Vec::new(), Vec::new());
         Ok(judge(frame, statement, Intent::Query(text)))
     }
@@ -377,6 +396,7 @@ fn statement(
         parameters,
         resolved,
         function: None,
+        known: None,
     }
 }
 

@@ -78,6 +78,12 @@ pub struct Running {
     pub uploads: usize,
     /// It changes what names stand for.
     pub changes_names: bool,
+    /// It is a replication command.
+    pub replicates: bool,
+    /// What it answers belongs to a stream that policy has named opaque.
+    pub opaque: bool,
+    /// A stream to the client is coming.
+    pub streaming: bool,
 }
 
 impl std::fmt::Debug for Running {

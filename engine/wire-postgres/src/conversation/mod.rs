@@ -11,6 +11,7 @@ mod epoch;
 mod expect;
 mod names;
 mod refusing;
+mod replicating;
 mod resolve;
 mod sent;
 mod server;
@@ -22,10 +23,12 @@ pub use refusing::Refusing;
 pub use server::Relay;
 pub(crate) use server::must_stay;
 
+use crate::startup::Walsender;
 use expect::{Expect, What};
 use names::Names;
 use portcullis_model::message::Context;
 use portcullis_model::{Timestamp, Transaction};
+use replicating::Both;
 use shapes::Shapes;
 use std::collections::{HashMap, VecDeque};
 
@@ -86,6 +89,10 @@ pub struct Conversation {
     fatal: bool,
     /// What the session has set since its transaction began.
     touched: Vec<String>,
+    /// The server is a walsender: replication commands run, and the extended protocol does not.
+    replication: Option<Walsender>,
+    /// Both sides send COPY data.
+    both: Option<Both>,
     /// A failed transaction was ended or taken back to a savepoint since the last ReadyForQuery.
     recovered: bool,
 }
@@ -98,6 +105,15 @@ impl Conversation {
             segment: 1,
             flushed: true,
             ..Self::default()
+        }
+    }
+
+    /// The same on a line of this kind.
+    #[must_use]
+    pub fn on(replication: Option<Walsender>) -> Self {
+        Self {
+            replication,
+            ..Self::new()
         }
     }
 

@@ -61,11 +61,13 @@ impl Conversation {
     pub fn sent(&mut self, intent: Intent, cause: Cause, resolved: usize, now: Timestamp) {
         let what = match intent {
             Intent::Query(text) => {
-                self.batch = false;
-                self.bound = false;
-                self.flushed = true;
-                self.next_segment();
+                self.one_query();
                 What::Query(Box::new(running(cause, Some(text), None, resolved)))
+            }
+            Intent::Replicate(text) => {
+                self.one_query();
+                let running = running(cause, Some(text), None, resolved).replicates();
+                What::Query(Box::new(running))
             }
             Intent::Parse(name, text, types) => {
                 let prepared = Arc::new(Prepared::new(text, cause.facts, types));
@@ -118,6 +120,7 @@ impl Conversation {
             Intent::Upload => return,
             Intent::UploadEnd => {
                 self.uploading = false;
+                self.client_ends();
                 return;
             }
         };
@@ -126,6 +129,14 @@ impl Conversation {
             self.flushed = false;
         }
         self.push(what, Voice::Client);
+    }
+
+    /// A simple query is a batch of its own.
+    fn one_query(&mut self) {
+        self.batch = false;
+        self.bound = false;
+        self.flushed = true;
+        self.next_segment();
     }
 
     pub(super) fn push(&mut self, what: What, voice: Voice) {

@@ -20,6 +20,8 @@ pub enum Relay {
     Swallow,
     /// A row.
     Row,
+    /// A part of a stream that nobody can read here.
+    Opaque,
     /// COPY data.
     CopyData,
     /// The end of COPY data.
@@ -133,6 +135,7 @@ impl Conversation {
         };
         let house = matches!(front.voice, Voice::House);
         let (done, relay) = match &front.what {
+            what if what.replication().is_some() => self.replicated(tag, frame)?,
             What::Query(_) | What::Execute(_) | What::Call(_) => self.result(tag, frame)?,
             What::Probe | What::Stand | What::Answer(_) => {
                 (self.own_answer(tag, frame)?, Relay::Swallow)
@@ -146,7 +149,7 @@ impl Conversation {
     }
 
     /// Results of a statement; true when they end.
-    fn result(&mut self, tag: u8, frame: &Bytes) -> Result<(bool, Relay), Fault> {
+    pub(super) fn result(&mut self, tag: u8, frame: &Bytes) -> Result<(bool, Relay), Fault> {
         let Self { queue, shapes, .. } = self;
         let front = queue.front_mut().map(|e| &mut e.what);
         let (running, extended) = match front {
@@ -315,6 +318,7 @@ impl Conversation {
             }
             _ => Relay::Strings(BatchKind::Error),
         };
+        self.both = None;
         match &mut front.what {
             What::Query(running) => {
                 self.uploads -= std::mem::take(&mut running.uploads);

@@ -64,6 +64,11 @@ impl Pump {
                     let way = self.talk.refusing_extended();
                     self.refuse_as(way, &denial)?;
                 }
+                Asked::Unlisted(denial, intent) => {
+                    self.commit(run).await?;
+                    let way = self.talk.refusing(&intent);
+                    self.refuse_as(way, &denial)?;
+                }
                 Asked::Judge(mut message, intent) => {
                     if !self.resolve(&mut message).await {
                         self.stalled = Some((tag, frame));

@@ -93,6 +93,16 @@ impl Pump {
         let Some(hold) = &self.hold else {
             return Ok(());
         };
+        if self.around.replication.is_some() {
+            let denial = Denial::new(
+                rule_of(hold.held.requirements()),
+                "this needs an approval, and nothing is held on a replication connection",
+            )
+            .hint(
+                "Ask for an approval of the connection, or send the statement on an ordinary one.",
+            );
+            return self.resolve_hold(Answer::Refuse(denial)).await;
+        }
         let patient = hold.held.requirements().iter().all(|r| r.in_transaction);
         if self.talk.in_transaction() && !patient {
             let denial = Denial::new(

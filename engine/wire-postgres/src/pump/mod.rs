@@ -13,6 +13,7 @@ mod upstream_side;
 use crate::auth_upstream::Login;
 use crate::conversation::Conversation;
 use crate::keys::Key;
+use crate::startup::Walsender;
 use bytes::Bytes;
 use events::Event;
 use hold::Hold;
@@ -61,6 +62,7 @@ pub(crate) struct Surroundings {
     pub login: Login,
     pub key: Key,
     pub session: SessionId,
+    pub replication: Option<Walsender>,
 }
 
 /// A session under way.
@@ -89,7 +91,7 @@ impl Pump {
         Self {
             lines,
             gate,
-            talk: Conversation::new(),
+            talk: Conversation::on(around.replication),
             around,
             severed: Box::pin(async move { tether.severed().await }),
             stalled: None,

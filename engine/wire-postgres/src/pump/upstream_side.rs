@@ -65,7 +65,7 @@ impl Pump {
             }
             parts.close(chunk, at);
             let end = match relay {
-                Relay::Row | Relay::CopyData => alike(chunk, at, tag),
+                Relay::Row | Relay::CopyData | Relay::Opaque => alike(chunk, at, tag),
                 _ => at + length,
             };
             let ends_copy = matches!(relay, Relay::CopyDone);
@@ -95,6 +95,7 @@ impl Pump {
                 let batch = rows.batch(frames)?;
                 self.values(batch, cause, limited, parts).await
             }
+            Relay::Opaque => self.unread(frames, parts).await,
             Relay::CopyData => {
                 let (copy, cause) = self.talk.copy_out()?;
                 match copy.batch(frames)? {
@@ -137,6 +138,20 @@ impl Pump {
                 self.lines.to_client.refuse(refusal);
                 Ok(())
             }
+        }
+    }
+
+    /// A part of a stream that nobody can read here.
+    async fn unread(&mut self, frames: Bytes, parts: &mut Parts) -> Result<(), End> {
+        let granted = self.gate.granted();
+        let limited = granted.byte_limit.is_some() || !granted.budgets.is_empty();
+        if limited {
+            self.release(&mut parts.outgoing).await?;
+        }
+        parts.outgoing.push(Outgoing::Opaque(frames));
+        match limited {
+            true => self.release(&mut parts.outgoing).await,
+            false => Ok(()),
         }
     }
 

@@ -47,7 +47,7 @@ fn what_psql_sends_is_accepted() {
     assert_eq!(startup.settings["timezone"], "UTC");
     assert_eq!(startup.settings["extra_float_digits"], "3");
     assert_eq!(startup.unknown_options, ["_pq_.command_tag"]);
-    assert!(!startup.replication);
+    assert_eq!(startup.replication, None);
 }
 
 #[test]
@@ -111,9 +111,46 @@ fn requests_are_told_apart() {
 
 #[test]
 fn replication_is_seen_in_every_spelling() {
-    for yes in ["true", "on", "YES", "1", "database"] {
-        assert!(taken(&[("replication", yes)]).unwrap().replication, "{yes}");
+    let asked = |value| taken(&[("replication", value)]).unwrap().replication;
+    for yes in ["true", "on", "YES", "1"] {
+        assert_eq!(asked(yes), Some(Walsender::Physical), "{yes}");
     }
+    assert_eq!(asked("database"), Some(Walsender::Logical));
+    assert_eq!(asked("off"), None);
+    let twice = [("replication", "off"), ("replication", "true")];
+    assert_eq!(taken(&twice), Err(Unfit::Twice("replication".to_owned())));
+}
+
+#[test]
+fn physical_replication_names_its_target_behind_the_user() {
+    let named = |user: &str, replication: &str| {
+        let pairs = [
+            ("user", user),
+            ("database", "replication"),
+            ("replication", replication),
+        ];
+        match take(&mut packet(0, &pairs)) {
+            Ok(Some(Packet::Startup(startup))) => (startup.user, startup.database),
+            other => panic!("{other:?}"),
+        }
+    };
+    let pair = |user: &str, database: &str| (user.to_owned(), database.to_owned());
+    assert_eq!(named("ana@orders", "true"), pair("ana", "orders"));
+    assert_eq!(
+        named("ana@x.org@orders", "true"),
+        pair("ana@x.org", "orders")
+    );
+    assert_eq!(named("ana", "true"), pair("ana", "replication"));
+    assert_eq!(named("@orders", "true"), pair("@orders", "replication"));
+    // A database may be called so.
+    assert_eq!(
+        named("ana@orders", "database"),
+        pair("ana@orders", "replication")
+    );
+    assert_eq!(
+        named("ana@orders", "false"),
+        pair("ana@orders", "replication")
+    );
 }
 
 proptest! {

@@ -17,6 +17,7 @@ const ENOUGH: Duration = Duration::from_secs(20);
 
 fn request(session: u128) -> MintRequest {
     MintRequest {
+        replication: false,
         session: SessionId(session),
         parent: "app_rw".to_owned(),
         access: Access::Full,
