@@ -41,6 +41,8 @@ scenarios!(
     masking,
     recording,
     session,
+    static_certificate,
+    static_cleartext,
     static_login,
     static_md5,
 );
@@ -115,10 +117,11 @@ fn run(name: &str) -> Result<()> {
                     options.data = portcullis_tests::world::DATA.replace(hold, defer);
                 }
                 "auth" => {
-                    options.cluster.auth = if value == "md5" {
-                        "md5"
-                    } else {
-                        "scram-sha-256"
+                    options.cluster.auth = match value.as_str() {
+                        "md5" => "md5",
+                        "password" => "password",
+                        "cert" => "cert",
+                        _ => "scram-sha-256",
                     }
                 }
                 "tls" => options.cluster.tls = value == "on",

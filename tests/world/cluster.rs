@@ -27,8 +27,10 @@ pub struct Options {
     pub fsync: bool,
     /// TLS with a self-signed certificate.
     pub tls: bool,
-    /// `scram-sha-256`, `md5` or `trust`.
+    /// `scram-sha-256`, `md5`, `password`, `trust`, or `cert`: everybody but the superuser shows a certificate.
     pub auth: &'static str,
+    /// Further settings: `name=value`.
+    pub settings: &'static [&'static str],
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             fsync: false,
             tls: false,
             auth: "scram-sha-256",
+            settings: &[],
         }
     }
 }
@@ -69,6 +72,10 @@ impl Cluster {
         let password = random_word();
         fs::write(&secret, &password)?;
         own(scratch.path())?;
+        let password_auth = match options.auth {
+            "cert" => "scram-sha-256",
+            other => other,
+        };
         let initdb = bin.join("initdb");
         run(as_nobody(&initdb)
             .arg("-D")
@@ -80,12 +87,15 @@ impl Cluster {
                 "--locale=C.UTF-8",
                 "--no-sync",
             ])
-            .arg(format!("--auth-host={}", options.auth))
-            .arg(format!("--auth-local={}", options.auth))
+            .arg(format!("--auth-host={password_auth}"))
+            .arg(format!("--auth-local={password_auth}"))
             .arg(format!("--pwfile={}", secret.display()))
             .current_dir(scratch.path()))?;
         if options.tls {
             self_signed(&data)?;
+        }
+        if options.auth == "cert" {
+            client_certificate(&data)?;
         }
         let port = free_port()?;
         let mut server = Server::start(
@@ -147,6 +157,12 @@ impl Cluster {
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.data.join("server.crt")
+    }
+
+    /// What a client shows to a server that asks for certificates: `crt` or `key`.
+    #[must_use]
+    pub fn client(&self, part: &str) -> PathBuf {
+        self.data.join(format!("client.{part}"))
     }
 
     /// What the server has logged.
@@ -220,8 +236,14 @@ fn serve(bin: &Path, data: &Path, sockets: &Path, port: u16, options: &Options) 
             "ssl_key_file=server.key",
         ]);
     }
+    if options.auth == "cert" {
+        command.args(["-c", "ssl_ca_file=client.crt"]);
+    }
     if options.auth == "md5" {
         command.args(["-c", "password_encryption=md5"]);
+    }
+    for setting in options.settings {
+        command.args(["-c", setting]);
     }
     command.current_dir(sockets);
     command
@@ -337,6 +359,22 @@ fn self_signed(data: &Path) -> Result<()> {
     run(Command::new("chmod").arg("600").arg(&key))?;
     own(&key)?;
     own(&certificate)
+}
+
+/// A certificate for the role that the gateway logs in as, and a server that wants nothing else of it.
+fn client_certificate(data: &Path) -> Result<()> {
+    let (key, certificate) = (data.join("client.key"), data.join("client.crt"));
+    run(Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+        .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=pc_admin", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate))?;
+    let hba = "host all postgres 127.0.0.1/32 scram-sha-256\n\
+               hostssl all all 127.0.0.1/32 cert\n";
+    fs::write(data.join("pg_hba.conf"), hba)?;
+    own(data)
 }
 
 /// Forty characters that are hard to guess, from the kernel.

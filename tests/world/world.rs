@@ -154,6 +154,20 @@ impl World {
         Shown::by(command.args(["-v", "VERBOSITY=default", "-c", sql])).context("run psql")
     }
 
+    /// The gateway's HTTPS listener; its port is the kernel's choice, so that a second gateway may run with the
+    /// same configuration.
+    ///
+    /// # Errors
+    /// When the gateway does not say where it listens.
+    pub fn portal(&self) -> Result<String> {
+        let status = self.gateway.json(&["status"])?;
+        let listeners = status["listeners"].as_array().into_iter().flatten();
+        let mut named = listeners.filter_map(|l| l.as_str()?.strip_prefix("https "));
+        let address = named.next().context("the gateway has an HTTPS listener")?;
+        let (_, port) = address.rsplit_once(':').context("an address has a port")?;
+        Ok(format!("https://localhost:{port}"))
+    }
+
     /// The folder of the world.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -179,6 +193,8 @@ fn certificate(folder: &Path) -> Result<()> {
             "/CN=localhost",
             "-addext",
             "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ])
         .arg("-keyout")
         .arg(folder.join("tls.key"))
@@ -218,6 +234,12 @@ fn configuration(
 ) -> String {
     let at = folder.display();
     let tls = match options.cluster.tls && options.upstream_tls {
+        true if options.cluster.auth == "cert" => format!(
+            "verify-full\n    ca: {}\n    client_certificate: {}\n    client_key: {}",
+            cluster.certificate().display(),
+            cluster.client("crt").display(),
+            cluster.client("key").display(),
+        ),
         true => format!("verify-full\n    ca: {}", cluster.certificate().display()),
         false => "disable".to_owned(),
     };
@@ -250,6 +272,9 @@ state_dir: {at}/state
 listeners:
   - protocol: postgres
     address: 127.0.0.1:{port}
+    tls: {{ certificate: {at}/tls.crt, key: {at}/tls.key }}
+  - protocol: https
+    address: 127.0.0.1:0
     tls: {{ certificate: {at}/tls.crt, key: {at}/tls.key }}
 issuers:
   - name: dev

@@ -1,4 +1,4 @@
-//! The admin API on a Unix socket, and health and metrics on loopback.
+//! The admin API on a Unix socket, health and metrics on loopback, and the HTTPS listener for clients.
 //!
 //! Whoever may open the socket (the gateway's own user, or root) may look, end sessions, revoke and
 //! reload. It refuses one thing to everybody: voting. A vote needs the approver's own fresh token, so
@@ -10,6 +10,7 @@ mod door;
 mod health;
 mod metrics;
 mod operations;
+mod portal;
 
 pub use api::router as admin_router;
 pub use door::{Caller, Door, OpenDoor};
@@ -19,6 +20,8 @@ pub use operations::{
     Approval, Ballot, Check, Choice, ConnectionRow, Kill, Operations, PluginRow, Refused, Reloaded,
     Revocation, SessionRow, Status, Vote,
 };
+
+pub use portal::{Counter, IssuedLogin, LoginWish, Portal};
 
 use std::future::Future;
 use std::sync::Arc;

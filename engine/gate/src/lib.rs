@@ -28,8 +28,8 @@ pub use permit::{Housed, Permit, Refusal, Release};
 pub use ruling::{Allowed, Answer, Denied, Held, Ruling};
 pub use seams::{
     Admission, ApprovalDesk, BoxFuture, Catalog, Challenge, Classify, Clock, Credential, Decide,
-    Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, Knock, Knocking, Mask, Outgoing,
-    Proof, Question, Record, Relation, Reply, Rewrite, Sequence, Stage, Tether, Tripwire, Upstream,
-    UpstreamTls, Waiting,
+    Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, ISSUED_LOGIN, Knock, Knocking,
+    Mask, Offer, Outgoing, Proof, Question, Record, Relation, Reply, Rewrite, Said, Sequence,
+    Stage, Tether, Tripwire, Upstream, UpstreamTls, Waiting,
 };
 pub use treatment::{Treatment, treat};

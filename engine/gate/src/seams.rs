@@ -7,8 +7,8 @@ use bytes::Bytes;
 pub use portcullis_model::Stage;
 use portcullis_model::message::Context;
 use portcullis_model::{
-    Batch, Class, Client, Decision, Denial, Edits, Facts, Fault, Obligations, Principal, Protocol,
-    Requirement, RowShape, Session, SessionId, Tally, Target, Timestamp,
+    Batch, Blame, Class, Client, Decision, Denial, Edits, Facts, Fault, Obligations, Principal,
+    Protocol, Requirement, RowShape, Session, SessionId, Tally, Target, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -139,6 +139,9 @@ pub enum EntryKind {
     Upload = 12,
     /// Something that belongs to the node, not to a session: reload, vote, admin action.
     Node = 13,
+    /// A part of a stream that passed unread, as policy had named it opaque: JSON with counts. Its bytes
+    /// stand in the `Release` behind it where the record level is full.
+    Opaque = 14,
 }
 
 /// One entry on its way into the record.
@@ -179,6 +182,8 @@ pub trait Rewrite: Send {
 pub enum Outgoing {
     /// Frames that can hold no value: RowDescription, CommandComplete, ReadyForQuery.
     Control(Bytes),
+    /// A part of a stream that nobody can read here: replication. It needs a grant by name.
+    Opaque(Bytes),
     /// Values.
     Values {
         /// The batch.
@@ -267,6 +272,35 @@ pub trait ApprovalDesk: Send + Sync {
 pub enum Proof {
     /// A token in the place of a password. Wiped on drop by whoever made it.
     Password(Box<dyn AsRef<str> + Send + Sync>),
+    /// A login that the gateway issued: the client proves its secret by [`Waiting::prove`].
+    Login {
+        /// The name.
+        name: String,
+        /// `tls-server-end-point` of the channel the client came over, where it has one.
+        binding: Option<Vec<u8>>,
+    },
+}
+
+/// What the names of logins begin with that the gateway issues itself.
+pub const ISSUED_LOGIN: &str = "pcl_";
+
+/// One step of a proof that never shows the secret (SASL, RFC 4422), on its way to the client.
+pub enum Offer<'a> {
+    /// The mechanisms, best first; the client chooses one and begins.
+    Begin(&'a [&'static str]),
+    /// A challenge, which the client answers.
+    Continue(&'a [u8]),
+    /// The last word, which has no answer.
+    End(&'a [u8]),
+}
+
+/// What the client said to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The mechanism it has chosen, in answer to [`Offer::Begin`].
+    pub mechanism: Option<String>,
+    /// Its message.
+    pub data: Vec<u8>,
 }
 
 /// What a protocol has collected when somebody knocks.
@@ -293,6 +327,16 @@ pub trait Waiting: Send {
     fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
     /// Resolves when the client has gone away.
     fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()>;
+    /// Takes one step of a proof to the client and brings its answer. An error means that the client is gone
+    /// or has left the protocol, or that the protocol knows no such proofs.
+    fn prove<'a>(&'a mut self, _: Offer<'a>) -> BoxFuture<'a, Result<Said, Fault>> {
+        Box::pin(async {
+            Err(Fault::bare(
+                Blame::Gateway,
+                "take a proof over this protocol",
+            ))
+        })
+    }
 }
 
 /// Who waits, as an object.

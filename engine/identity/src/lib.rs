@@ -14,15 +14,19 @@ pub mod fuzzing;
 mod issuers;
 mod key_cache;
 mod key_set;
+mod logins;
 mod refused;
 mod revocation;
+mod scram;
 mod strict_json;
 mod token;
 
 pub use config::{Algorithm, ClaimMap, IssuerConfig, Jwks, KindRule, UnknownAlgorithm};
 pub use issuers::{IssuerState, Issuers, Misconfigured};
+pub use logins::{Issued, Logins};
 pub use refused::{Code, Refused};
 pub use revocation::{Full, Revocation, Revocations};
+pub use scram::Unproved;
 
 #[cfg(test)]
 mod tests;

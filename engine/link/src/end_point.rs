@@ -5,7 +5,8 @@
 use aws_lc_rs::digest;
 
 /// The channel binding data for this certificate (DER).
-pub(crate) fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let (tag, certificate_body, _) = element(certificate)?;
     let (_, _, after_tbs) = element(certificate_body).filter(|_| tag == SEQUENCE)?;
     let (_, algorithm, _) = element(after_tbs).filter(|(tag, _, _)| *tag == SEQUENCE)?;

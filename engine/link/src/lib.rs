@@ -15,6 +15,7 @@ mod outbox;
 mod upstream;
 
 pub use client::{ClientReader, ClientWriter};
+pub use end_point::tls_server_end_point;
 pub use lobby::{Handshaken, Lobby};
 pub use upstream::{Opening, UpstreamLobby, UpstreamReader, UpstreamWriter, dial};
 

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod connections;
+mod counter;
 mod issuers;
 pub mod people;
 pub mod plugins;
@@ -16,7 +17,7 @@ pub use connections::{Line, Lines, connection_row};
 pub use issuers::{Doormen, issuer_configs, trust_is_local};
 pub(crate) use policies::load as load_policies;
 pub use policies::pack_sources;
-pub use tls::{Unusable, listener_tls, upstream_tls};
+pub use tls::{Shown, Unusable, listener_tls, upstream_tls};
 
 use crate::clock::clock;
 use crate::config::{Listener, Loaded, Wire};
@@ -27,8 +28,10 @@ use crate::registry::Registry;
 use crate::revocation::Ledger;
 use adapters::{OnRecord, Plugged, Ruled};
 use arc_swap::ArcSwap;
+use counter::Counter;
+use parking_lot::Mutex;
 use people::People;
-use portcullis_console::Metrics;
+use portcullis_console::{Metrics, Portal};
 use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire};
 use portcullis_identity::Revocations;
 use portcullis_journal::{Journal, NodeKey};
@@ -203,8 +206,8 @@ pub fn serving(loaded: &Loaded, lines: &Lines, plugins: Arc<PluginSet>) -> Resul
 ///
 /// # Errors
 /// When its certificate cannot be used, or the address is taken.
-pub async fn door(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<Door, Broken> {
-    let (name, protocol) = protocol(listener, loaded, clock)?;
+pub async fn door(listener: &Listener, loaded: &Loaded, gateway: &Gateway) -> Result<Door, Broken> {
+    let (name, protocol) = protocol(listener, loaded, gateway)?;
     Door::open(name, listener.address, listener.max_connections, protocol)
         .await
         .map_err(|source| Broken::Listen {
@@ -216,14 +219,29 @@ pub async fn door(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result
 fn protocol(
     listener: &Listener,
     loaded: &Loaded,
-    clock: &Clock,
+    gateway: &Gateway,
 ) -> Result<(&'static str, Arc<dyn Protocol>), Broken> {
+    let shown = listener_tls(listener, loaded)?;
     match listener.protocol {
+        Wire::Https => {
+            let counter = Arc::new(Counter {
+                doormen: Arc::clone(&gateway.doormen),
+                revocations: Arc::clone(&gateway.reception.desk().revocations),
+                journal: Arc::clone(&gateway.journal),
+                tripwires: gateway.tripwires.clone(),
+                clock: Arc::clone(&gateway.clock),
+                armed: Mutex::new(Vec::new()),
+            });
+            let portal = Portal::new(shown.map(|shown| shown.config), counter);
+            Ok(("https", Arc::new(portal)))
+        }
         Wire::Postgres => {
+            let certificate = shown.as_ref().map(|shown| shown.certificate.clone());
             let listener = portcullis_wire_postgres::Listener {
-                tls: listener_tls(listener, loaded)?,
+                tls: shown.map(|shown| shown.config),
+                certificate,
                 allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
-                clock: Arc::clone(clock),
+                clock: Arc::clone(&gateway.clock),
                 handshake: limits::HANDSHAKE_MAX,
             };
             let protocol = portcullis_wire_postgres::Postgres::new(listener);

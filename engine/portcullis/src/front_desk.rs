@@ -29,7 +29,8 @@ use portcullis_gate::{
 };
 use portcullis_identity::Revocations;
 use portcullis_model::{
-    Blame, Denial, Fault, Identity, Obligations, Session, SessionId, Timestamp, Verdict,
+    Blame, Denial, Fault, Identity, Obligations, Replication, Session, SessionId, Timestamp,
+    Verdict,
 };
 use refusals::Refusals;
 use serde_json::json;
@@ -134,8 +135,14 @@ impl Reception {
     ) -> Result<Admission, Denial> {
         let desk = &self.desk;
         let serving = desk.serving.load_full();
-        let Proof::Password(token) = &knock.proof;
-        let identity = Arc::new(desk.verify.verify((**token).as_ref()).await?);
+        let identity = match &knock.proof {
+            Proof::Password(token) => Arc::new(desk.verify.verify((**token).as_ref()).await?),
+            Proof::Login { name, binding } => {
+                desk.verify
+                    .prove(name, binding.as_deref(), &mut *waiting)
+                    .await?
+            }
+        };
         *seen = Some(Arc::clone(&identity));
         desk.not_revoked(&identity, None)?;
         let connection = find(&serving, knock)?;
@@ -160,11 +167,15 @@ fn find(serving: &Serving, knock: &Knock) -> Result<Arc<Connection>, Denial> {
     found
         .filter(|connection| connection.target.protocol == knock.protocol)
         .ok_or_else(|| {
+            let hint = match knock.replication && knock.target == "replication" {
+                true => "pg_receivewal and pg_basebackup name no database: give the name behind the user, user=LOGIN@NAME.",
+                false => "The name goes where the database name goes; ask the operator which there are.",
+            };
             Denial::new(
                 "access/no-such-connection",
                 "the gateway has no connection of that name",
             )
-            .hint("The name goes where the database name goes; ask the operator which there are.")
+            .hint(hint)
         })
 }
 
@@ -201,7 +212,15 @@ impl Desk {
         let ledger = self.ledgers.of(&asking.identity.principal, now);
         let hour = ledger.map_err(broken)?.hour(now);
         let question = asking.question(&self.node, access_request, hour, now);
-        self.access.connect(&question).map_err(broken)
+        let mut decision = self.access.connect(&question).map_err(broken)?;
+        let obligations = &decision.obligations;
+        if asking.knock.replication
+            && !matches!(decision.verdict, Verdict::Deny(_))
+            && let Err(denial) = obligations.replication.permits(obligations.masks())
+        {
+            decision.verdict = Verdict::Deny(denial);
+        }
+        Ok(decision)
     }
 
     /// The grant, asked again when another policy set has come to serve meanwhile.
@@ -315,9 +334,14 @@ impl Desk {
         let entry = admit_entry(session, &granted, serving);
         let gate = Gate::open(parts, entry, (self.clock)()).map_err(broken)?;
         let obligations = &granted.decision.obligations;
+        // The login can do what this connection asked for, and no more.
+        let mut wanted = obligations.clone();
+        if !knock.replication {
+            wanted.replication = Replication::Refused;
+        }
         let minted = async {
             let addresses = connection.addresses().await?;
-            let credential = connection.login.open(session, obligations).await?;
+            let credential = connection.login.open(session, &wanted).await?;
             Ok::<_, Fault>((addresses, credential))
         };
         let (upstream, credential) = match minted.await {

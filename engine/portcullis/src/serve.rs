@@ -67,7 +67,7 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failed> {
     let mut addresses = Vec::new();
     let mut doors = Vec::new();
     for listener in &config.listeners {
-        let door = assemble::door(listener, &loaded, &gateway.clock).await?;
+        let door = assemble::door(listener, &loaded, &gateway).await?;
         let address = door
             .address()
             .map_err(start("read the address of a listener"))?;

@@ -6,6 +6,7 @@ use crate::frame::{self, Fields};
 use crate::refuse::{self, Severity};
 use crate::startup::{self, Packet, Startup, Unfit};
 use bytes::Buf as _;
+use portcullis_gate::ISSUED_LOGIN;
 use portcullis_link::{Handshaken, LinkError, Lobby};
 use portcullis_model::limits::PROOF_BYTES_MAX;
 use rustls::ServerConfig;
@@ -22,6 +23,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(crate) struct Terms {
     pub tls: Option<Arc<ServerConfig>>,
     pub allow_plaintext_on_loopback: bool,
+    /// What a client's proof can be bound to: the hash of the certificate it is shown.
+    pub binding: Option<Vec<u8>>,
 }
 
 /// Who came in.
@@ -39,7 +42,15 @@ pub(crate) struct Arrival {
     pub lobby: Lobby,
     pub startup: Startup,
     pub tls: Option<Handshaken>,
-    pub token: Zeroizing<String>,
+    pub proof: Offered,
+}
+
+/// What a client comes with.
+pub(crate) enum Offered {
+    /// A token in the place of a password.
+    Token(Zeroizing<String>),
+    /// The name of a login that the gateway issued; it proves the secret while it is being admitted.
+    Login,
 }
 
 /// Why the greeting ended; whoever is there has been told.
@@ -173,14 +184,19 @@ async fn arrive(
     if startup.minor > 2 || !startup.unknown_options.is_empty() {
         lobby.write(&negotiate(&startup)).await?;
     }
-    // AuthenticationCleartextPassword: the token takes the password's place.
-    lobby.write(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
-    let token = token(&mut lobby).await?;
+    let proof = match startup.user.starts_with(ISSUED_LOGIN) {
+        true => Offered::Login,
+        false => {
+            // AuthenticationCleartextPassword: the token takes the password's place.
+            lobby.write(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
+            Offered::Token(token(&mut lobby).await?)
+        }
+    };
     Ok(Greeted::Arrival(Box::new(Arrival {
         lobby,
         startup,
         tls,
-        token,
+        proof,
     })))
 }
 
@@ -197,8 +213,25 @@ fn negotiate(startup: &Startup) -> bytes::Bytes {
     })
 }
 
-/// Reads the one PasswordMessage and wipes it from the buffer.
+/// Reads the one PasswordMessage.
 async fn token(lobby: &mut Lobby) -> Result<Zeroizing<String>, Turned> {
+    let body = proof_message(lobby).await?;
+    let mut fields = Fields::new(&body);
+    let token = fields.text().map(|text| Zeroizing::new(text.to_owned()));
+    let whole = fields.end().is_ok();
+    match token {
+        Ok(token) if whole && !token.is_empty() => Ok(token),
+        Ok(_) if whole => {
+            let hint = "Give a token as the password: PGPASSWORD=$(portcullis token)";
+            turn_away(lobby, refuse::PASSWORD, "no token was given", hint).await;
+            Err(Turned::Away("read a proof: it is empty"))
+        }
+        _ => Err(unexpected(lobby).await),
+    }
+}
+
+/// Reads one `p` message and wipes it from the buffer. Nothing may stand behind it: nobody was admitted.
+pub(crate) async fn proof_message(lobby: &mut Lobby) -> Result<Zeroizing<Vec<u8>>, Turned> {
     let length = loop {
         let bytes: &[u8] = lobby.bytes();
         if bytes.first().is_some_and(|tag| *tag != b'p') {
@@ -221,23 +254,15 @@ async fn token(lobby: &mut Lobby) -> Result<Zeroizing<String>, Turned> {
         }
     };
     let bytes = lobby.bytes();
-    let mut fields = Fields::new(frame::body(bytes.get(..length).unwrap_or_default()));
-    let token = fields.text().map(|text| Zeroizing::new(text.to_owned()));
-    let whole = fields.end().is_ok();
+    let message = frame::body(bytes.get(..length).unwrap_or_default());
+    let message = Zeroizing::new(message.to_vec());
     bytes.fill(0);
     bytes.advance(length);
-    match token {
-        Ok(token) if whole && !token.is_empty() => Ok(token),
-        Ok(_) if whole => {
-            let hint = "Give a token as the password: PGPASSWORD=$(portcullis token)";
-            turn_away(lobby, refuse::PASSWORD, "no token was given", hint).await;
-            Err(Turned::Away("read a proof: it is empty"))
-        }
-        _ => Err(unexpected(lobby).await),
-    }
+    Ok(message)
 }
 
-async fn unexpected(lobby: &mut Lobby) -> Turned {
+/// Whoever says something else is told so.
+pub(crate) async fn unexpected(lobby: &mut Lobby) -> Turned {
     let hint = "Connect with a PostgreSQL client that can send a password.";
     turn_away(
         lobby,

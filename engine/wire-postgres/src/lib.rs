@@ -17,6 +17,7 @@ mod keys;
 mod postgres;
 mod pump;
 mod refuse;
+mod replication;
 mod startup;
 mod values;
 mod wait_room;

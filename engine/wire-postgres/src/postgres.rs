@@ -1,10 +1,11 @@
 //! One PostgreSQL listener: from an accepted socket to the end of its session.
 
-use crate::auth_upstream::{self, Login};
-use crate::greet::{ALPN, Arrival, Greeted, Terms, greet};
+use crate::auth_upstream::{self, Login, Target};
+use crate::greet::{ALPN, Arrival, Greeted, Offered, Terms, greet};
 use crate::keys::{Key, Keys};
 use crate::pump::{Lines, Pump, Surroundings};
 use crate::refuse::{self, Severity};
+use crate::startup::Walsender;
 use crate::values;
 use crate::wait_room::{AUTHENTICATION_OK, admit};
 use bytes::Bytes;
@@ -14,10 +15,10 @@ use portcullis_gate::{
 };
 use portcullis_link::{
     ClientWriter, Lobby, Opening, Protocol as WireProtocol, Socket, UpstreamLobby, dial,
+    tls_server_end_point,
 };
 use portcullis_model::{BatchKind, Blame, Client, Denial, Fault, Protocol};
 use rustls::ServerConfig;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -26,6 +27,8 @@ use tokio::time::timeout;
 pub struct Listener {
     /// Certificate and key. None: TLS is refused.
     pub tls: Option<Arc<ServerConfig>>,
+    /// The certificate itself (DER), for proofs that are bound to the channel.
+    pub certificate: Option<Vec<u8>>,
     /// Clients on this machine may come without TLS.
     pub allow_plaintext_on_loopback: bool,
     /// The time.
@@ -55,6 +58,10 @@ impl Postgres {
             terms: Terms {
                 tls,
                 allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
+                binding: listener
+                    .certificate
+                    .as_deref()
+                    .and_then(tls_server_end_point),
             },
             clock: listener.clock,
             handshake: listener.handshake,
@@ -82,11 +89,18 @@ impl Postgres {
             mut lobby,
             startup,
             tls,
-            token,
+            proof,
         } = arrival;
+        let proof = match proof {
+            Offered::Token(token) => Proof::Password(Box::new(token)),
+            Offered::Login => Proof::Login {
+                name: startup.user.clone(),
+                binding: tls.as_ref().and_then(|_| self.terms.binding.clone()),
+            },
+        };
         let knock = Knock {
             protocol: Protocol::Postgres,
-            proof: Proof::Password(Box::new(token)),
+            proof,
             client: Client {
                 address: lobby.peer(),
                 program: startup.settings.get("application_name").cloned(),
@@ -95,7 +109,7 @@ impl Postgres {
             target: startup.database,
             login: startup.user,
             settings: startup.settings,
-            replication: startup.replication,
+            replication: startup.replication.is_some(),
         };
         match admit(&mut lobby, desk, knock, self.handshake).await {
             Ok((admission, told)) => {
@@ -112,7 +126,10 @@ impl Postgres {
             Err(denial) => {
                 let frame = refuse::denial(
                     Severity::Fatal,
-                    refuse::LOGIN,
+                    match denial.rule == "identity/login" {
+                        true => refuse::PASSWORD,
+                        false => refuse::LOGIN,
+                    },
                     &hinted(denial),
                     None,
                     portcullis_gate::Sequence(0),
@@ -144,14 +161,6 @@ impl WireProtocol for Postgres {
     }
 }
 
-fn opaque() -> Denial {
-    Denial::new(
-        "portcullis/replication",
-        "replication connections do not pass the gateway",
-    )
-    .hint("Replication cannot be masked; connect to the server itself.")
-}
-
 fn unreachable() -> Denial {
     Denial::new("fault/upstream", "the upstream could not be entered")
         .hint("Nothing was run. Tell the operator of the gateway if it persists.")
@@ -162,7 +171,7 @@ struct Entering {
     clock: Clock,
     handshake: Duration,
     told: bool,
-    replication: bool,
+    replication: Option<Walsender>,
 }
 
 impl Entering {
@@ -179,11 +188,11 @@ impl Entering {
             ..
         } = admission;
         let (client, mut to_client) = lobby.admitted();
-        if self.replication {
-            let state = refuse::UNSUPPORTED;
-            return self.turn_out(gate, to_client, &opaque(), state, None).await;
-        }
-        let target = (database.as_str(), &settings);
+        let target = Target {
+            database: &database,
+            settings: &settings,
+            replication: self.replication,
+        };
         let login = self.log_in(&upstream, &mut gate, &mut *credential, target);
         let (line, login) = match timeout(self.handshake, login).await {
             Ok(Ok(entered)) => entered,
@@ -226,6 +235,7 @@ impl Entering {
             login,
             key,
             session,
+            replication: self.replication,
         };
         let ended = Box::pin(Pump::new(lines, gate, around).run()).await;
         // Only now: dropping it revokes the login.
@@ -239,7 +249,7 @@ impl Entering {
         upstream: &Upstream,
         gate: &mut Gate,
         credential: &mut dyn Credential,
-        target: (&str, &BTreeMap<String, String>),
+        target: Target<'_>,
     ) -> Result<(UpstreamLobby, Login), Fault> {
         let mut line = dial(upstream, Opening::PostgresRequest)
             .await

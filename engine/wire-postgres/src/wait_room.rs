@@ -1,8 +1,10 @@
 //! Somebody waits for admission: told by notices, watched for hanging up. The deadline of the handshake
 //! does not count while people are being asked.
 
+use crate::frame::{self, Fields, Malformed};
+use crate::greet::{Turned, proof_message, unexpected};
 use crate::refuse;
-use portcullis_gate::{Admission, BoxFuture, FrontDesk, Knock, Waiting};
+use portcullis_gate::{Admission, BoxFuture, FrontDesk, Knock, Offer, Said, Waiting};
 use portcullis_link::Lobby;
 use portcullis_model::{Blame, Denial, Fault};
 use std::sync::Arc;
@@ -32,12 +34,66 @@ impl Waiting for Bench<'_> {
         })
     }
 
+    fn prove<'a>(&'a mut self, offer: Offer<'a>) -> BoxFuture<'a, Result<Said, Fault>> {
+        Box::pin(async move {
+            let said = sasl(self.lobby, offer).await;
+            said.map_err(|turned| Fault::new(Blame::Client, "prove its login", turned))
+        })
+    }
+
     fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             // Whoever speaks before it was admitted has left the protocol, and counts as gone too.
             let _read = self.lobby.fill().await;
         })
     }
+}
+
+/// One step of SASL in PostgreSQL's messages (protocol section "SASL Authentication").
+async fn sasl(lobby: &mut Lobby, offer: Offer<'_>) -> Result<Said, Turned> {
+    let (kind, first) = match &offer {
+        Offer::Begin(_) => (10_i32, true),
+        Offer::Continue(_) => (11, false),
+        Offer::End(_) => (12, false),
+    };
+    let ask = frame::build(b'R', |frame| {
+        frame.extend_from_slice(&kind.to_be_bytes());
+        match &offer {
+            Offer::Begin(mechanisms) => {
+                for mechanism in *mechanisms {
+                    frame.extend_from_slice(mechanism.as_bytes());
+                    frame.push(0);
+                }
+                frame.push(0);
+            }
+            Offer::Continue(data) | Offer::End(data) => frame.extend_from_slice(data),
+        }
+    });
+    lobby.write(&ask).await?;
+    if let Offer::End(_) = offer {
+        return Ok(Said::default());
+    }
+    let message = proof_message(lobby).await?;
+    match first {
+        false => Ok(Said {
+            mechanism: None,
+            data: message.to_vec(),
+        }),
+        true => match initial(&message) {
+            Ok(said) => Ok(said),
+            Err(_) => Err(unexpected(lobby).await),
+        },
+    }
+}
+
+/// SASLInitialResponse: the mechanism, then the message with its length.
+fn initial(message: &[u8]) -> Result<Said, Malformed> {
+    let mut fields = Fields::new(message);
+    let mechanism = Some(fields.text()?.to_owned());
+    let length = usize::try_from(fields.int32()?).map_err(|_| Malformed::Length)?;
+    let data = fields.bytes(length)?.to_vec();
+    fields.end()?;
+    Ok(Said { mechanism, data })
 }
 
 /// Asks the desk. `Ok` says besides whether AuthenticationOk was sent already.

@@ -6,8 +6,8 @@ use crate::config::{self, Issuer, Loaded};
 use crate::front_desk::Verify;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use portcullis_gate::{BoxFuture, Clock};
-use portcullis_identity::{Algorithm, IssuerConfig, IssuerState, Issuers, Jwks, KindRule};
+use portcullis_gate::{BoxFuture, Clock, Knocking};
+use portcullis_identity::{Algorithm, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins};
 use portcullis_model::{Denial, Identity, Kind};
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
@@ -17,6 +17,7 @@ pub struct Doormen {
     issuers: ArcSwap<Issuers>,
     written: Mutex<String>,
     maintenance: Mutex<AbortOnDropHandle<()>>,
+    logins: Logins,
     clock: Clock,
 }
 
@@ -32,6 +33,8 @@ impl Doormen {
             maintenance: Mutex::new(maintain(&issuers)),
             issuers: ArcSwap::new(issuers),
             written: Mutex::new(spelled(loaded)),
+            logins: Logins::new(Arc::clone(&clock))
+                .map_err(|error| Broken::Issuers(error.to_string()))?,
             clock,
         }))
     }
@@ -60,6 +63,12 @@ impl Doormen {
         self.issuers.load().config(issuer).is_some()
     }
 
+    /// Logins that the gateway issues itself, to whom an issuer's token has proved.
+    #[must_use]
+    pub fn logins(&self) -> &Logins {
+        &self.logins
+    }
+
     /// How their keys are.
     #[must_use]
     pub fn state(&self) -> Vec<IssuerState> {
@@ -75,6 +84,26 @@ impl Verify for Doormen {
                 .verify(proof)
                 .await
                 .map_err(|refused| refused.denial())
+        })
+    }
+
+    fn prove<'a>(
+        &'a self,
+        name: &'a str,
+        binding: Option<&'a [u8]>,
+        waiting: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Arc<Identity>, Denial>> {
+        Box::pin(async move {
+            let identity = self.logins.prove(name, binding, waiting).await?;
+            // Trusted when it was issued, and perhaps no longer.
+            match self.knows(&identity.principal.issuer) {
+                true => Ok(identity),
+                false => Err(Denial::new(
+                    "identity/issuer",
+                    "the issuer of the identity is no longer trusted",
+                )
+                .hint("Ask whoever runs the gateway.")),
+            }
         })
     }
 }

@@ -39,14 +39,19 @@ pub enum Unusable {
     },
 }
 
+/// What a listener shows to its clients.
+pub struct Shown {
+    /// TLS.
+    pub config: Arc<ServerConfig>,
+    /// The listener's own certificate (DER).
+    pub certificate: Vec<u8>,
+}
+
 /// TLS of a listener, if it has any.
 ///
 /// # Errors
 /// When certificate or key cannot be used.
-pub fn listener_tls(
-    listener: &Listener,
-    loaded: &Loaded,
-) -> Result<Option<Arc<ServerConfig>>, Unusable> {
+pub fn listener_tls(listener: &Listener, loaded: &Loaded) -> Result<Option<Shown>, Unusable> {
     let Some(tls) = &listener.tls else {
         return Ok(None);
     };
@@ -57,6 +62,7 @@ pub fn listener_tls(
         ),
         _ => self_signed(listener)?,
     };
+    let certificate = chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default();
     let unfit = |error: Error| Unusable::Fit {
         of: listener.address.to_string(),
         reason: error.to_string(),
@@ -67,7 +73,10 @@ pub fn listener_tls(
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(unfit)?;
-    Ok(Some(Arc::new(config)))
+    Ok(Some(Shown {
+        config: Arc::new(config),
+        certificate,
+    }))
 }
 
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

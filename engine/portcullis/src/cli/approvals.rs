@@ -158,7 +158,7 @@ fn show(approval: &Approval) -> std::io::Result<()> {
 }
 
 fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
-    let token = token(ballot)?;
+    let token = own_token(ballot.token_file.as_ref())?;
     let path = format!("/v1/approvals/{}/votes", path_part(&ballot.id)?);
     let body = json!({ "choice": choice, "reason": ballot.reason, "token": *token });
     let approval: Approval = ballot.at.send(Method::POST, &path, &body)?;
@@ -172,13 +172,14 @@ fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
     ))?)
 }
 
-fn token(ballot: &Ballot) -> Result<Zeroizing<String>, Exit> {
-    let text = match &ballot.token_file {
+/// The caller's own token, from a file or the environment.
+pub(super) fn own_token(file: Option<&PathBuf>) -> Result<Zeroizing<String>, Exit> {
+    let text = match file {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?,
         None => std::env::var("PORTCULLIS_TOKEN").map_err(|_| {
             Exit::refused_with(
-                "a vote needs your own token",
+                "this needs your own token",
                 "set PORTCULLIS_TOKEN, or name a file with `--token-file`",
             )
         })?,

@@ -18,6 +18,7 @@ mod run;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use exit::{Exit, explain};
 
@@ -70,6 +71,9 @@ enum Command {
     /// Requests that wait for people, and votes
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// What your own token buys: a database login of minutes
+    #[command(subcommand)]
+    Token(token::Token),
     /// The record: verify it, read the node's own entries
     #[command(subcommand)]
     Journal(journal::Journal),
@@ -127,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Sessions(sessions) => sessions::sessions(&sessions),
         Command::Revoke(revoke) => sessions::revoke(&revoke),
         Command::Approvals(approvals) => approvals::approvals(&approvals),
+        Command::Token(token) => token::token(&token),
         Command::Journal(journal) => journal::journal(&journal),
         Command::Config(configuration) => configuration::configuration(&configuration),
         Command::Policy(policy) => policy::policy(&policy),

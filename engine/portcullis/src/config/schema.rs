@@ -52,6 +52,8 @@ pub struct Config {
 pub enum Wire {
     /// PostgreSQL, protocol 3.
     Postgres,
+    /// HTTPS, for what clients ask of the gateway itself: `portcullis token database`.
+    Https,
 }
 
 /// Where clients connect.

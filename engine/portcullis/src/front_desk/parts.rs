@@ -4,7 +4,7 @@
 use super::REASON;
 use portcullis_console::PluginRow;
 use portcullis_gate::{
-    BoxFuture, Catalog, Classify, Credential, Knock, Mask, Record, Upstream, UpstreamTls,
+    BoxFuture, Catalog, Classify, Credential, Knock, Knocking, Mask, Record, Upstream, UpstreamTls,
 };
 use portcullis_model::{
     Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Tally,
@@ -20,6 +20,13 @@ use std::time::Duration;
 pub trait Verify: Send + Sync {
     /// The identity, or what to tell the client.
     fn verify<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<Identity, Denial>>;
+    /// The same for a login that the gateway has issued, proved step by step.
+    fn prove<'a>(
+        &'a self,
+        name: &'a str,
+        binding: Option<&'a [u8]>,
+        waiting: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Arc<Identity>, Denial>>;
 }
 
 /// The connect rule. Implemented over `policy`.

@@ -100,7 +100,9 @@ impl FrontDesk for Desk {
         waiting: Knocking<'a>,
     ) -> BoxFuture<'a, Result<Admission, Denial>> {
         Box::pin(async move {
-            let Proof::Password(token) = &knock.proof;
+            let Proof::Password(token) = &knock.proof else {
+                return Err(Denial::new("identity/login", "not known"));
+            };
             if (**token).as_ref() != self.0.token {
                 return Err(Denial::new("identity/token", "the token is not valid"));
             }

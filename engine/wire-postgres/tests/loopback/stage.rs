@@ -214,6 +214,7 @@ impl Stage {
         let postgres = Arc::new(Postgres::new(Listener {
             allow_plaintext_on_loopback: tls.is_none(),
             tls,
+            certificate: None,
             clock: clock(),
             handshake: Duration::from_secs(5),
         }));

@@ -1,0 +1,269 @@
+//! The HTTPS listener for clients: what somebody with a verified token may have from the gateway itself, such as
+//! a login of minutes for a tool that cannot send a token. One request per connection, bounded in bytes
+//! and time. It decides nothing (that is [`Counter`]'s), and it refuses to speak in the clear but on
+//! loopback where the operator allows it.
+
+use crate::operations::Refused;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use portcullis_gate::{BoxFuture, FrontDesk};
+use portcullis_link::{Protocol, Socket};
+use portcullis_model::{Blame, Fault, limits};
+use rustls::ServerConfig;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
+
+/// A request says little.
+const BODY_BYTES_MAX: usize = 4 * 1024;
+
+/// What clients may ask for. Implemented by `portcullis`.
+pub trait Counter: Send + Sync {
+    /// A login for whoever this token proves.
+    fn database_login<'a>(
+        &'a self,
+        token: &'a str,
+        lasts: Duration,
+    ) -> BoxFuture<'a, Result<IssuedLogin, Refused>>;
+}
+
+/// How long a login is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginWish {
+    /// Seconds.
+    pub seconds: u64,
+}
+
+/// A login, shown once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct IssuedLogin {
+    /// The user name.
+    pub user: String,
+    /// The secret, wiped after use.
+    pub password: Zeroizing<String>,
+    /// Until when, RFC 3339.
+    pub until: String,
+}
+
+/// The listener.
+pub struct Portal {
+    tls: Option<Arc<ServerConfig>>,
+    routes: Router,
+}
+
+impl Portal {
+    /// With this certificate; without one only clients on this machine are served.
+    #[must_use]
+    pub fn new(tls: Option<Arc<ServerConfig>>, counter: Arc<dyn Counter>) -> Self {
+        let tls = tls.map(|config| {
+            let mut config = (*config).clone();
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Arc::new(config)
+        });
+        let routes = Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/v1/logins/database", post(database_login))
+            .fallback(nothing)
+            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+            .with_state(counter);
+        Self { tls, routes }
+    }
+
+    async fn converse(&self, socket: Socket) -> Result<(), Fault> {
+        let Socket { stream, peer, slot } = socket;
+        let served = match &self.tls {
+            Some(config) => {
+                let tls = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
+                let tls = tls.map_err(|e| Fault::new(Blame::Client, "shake hands over TLS", e))?;
+                self.answer(tls).await
+            }
+            None if peer.ip().is_loopback() => self.answer(stream).await,
+            None => Err(Fault::bare(Blame::Client, "come over TLS")),
+        };
+        drop(slot);
+        served
+    }
+
+    async fn answer(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    ) -> Result<(), Fault> {
+        let service = TowerToHyperService::new(self.routes.clone());
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .keep_alive(false)
+            .max_buf_size(limits::PROOF_BYTES_MAX * 2)
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+            .map_err(|e| Fault::new(Blame::Client, "speak HTTP", e))
+    }
+}
+
+impl Protocol for Portal {
+    fn serve(
+        self: Arc<Self>,
+        socket: Socket,
+        _: Arc<dyn FrontDesk>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        Box::pin(async move {
+            match timeout(limits::HANDSHAKE_MAX, self.converse(socket)).await {
+                Ok(served) => served,
+                Err(_) => Err(Fault::bare(Blame::Client, "finish its request in time")),
+            }
+        })
+    }
+}
+
+async fn database_login(
+    State(counter): State<Arc<dyn Counter>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let token = bearer(&headers).ok_or_else(|| {
+        Refused::new(401, "no token was given")
+            .hint("send it as `Authorization: Bearer …`; portcullis takes it from PORTCULLIS_TOKEN")
+    })?;
+    let wish: LoginWish = serde_json::from_slice(&body).map_err(|_| {
+        Refused::new(400, "the body is not what belongs here").hint("send {\"seconds\": 900}")
+    })?;
+    let lasts = Duration::from_secs(wish.seconds);
+    let login = counter.database_login(&token, lasts).await?;
+    let keep_out = [(header::CACHE_CONTROL, "no-store")];
+    Ok((keep_out, Json(login)).into_response())
+}
+
+async fn nothing() -> Refused {
+    Refused::new(404, "there is nothing here")
+}
+
+fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let token = value.strip_prefix("Bearer ")?.trim();
+    let fits = !token.is_empty() && token.len() <= limits::PROOF_BYTES_MAX;
+    fits.then(|| Zeroizing::new(token.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    struct Booth;
+    impl Counter for Booth {
+        fn database_login<'a>(
+            &'a self,
+            token: &'a str,
+            lasts: Duration,
+        ) -> BoxFuture<'a, Result<IssuedLogin, Refused>> {
+            Box::pin(async move {
+                match token {
+                    "good" => Ok(IssuedLogin {
+                        user: "pcl_x".to_owned(),
+                        password: Zeroizing::new("pcs_y".to_owned()),
+                        until: format!("in {} s", lasts.as_secs()),
+                    }),
+                    _ => Err(Refused::new(401, "proves nothing")),
+                }
+            })
+        }
+    }
+
+    struct Nobody;
+    impl FrontDesk for Nobody {
+        fn admit<'a>(
+            &'a self,
+            _: portcullis_gate::Knock,
+            _: portcullis_gate::Knocking<'a>,
+        ) -> BoxFuture<'a, Result<portcullis_gate::Admission, portcullis_model::Denial>> {
+            Box::pin(async { Err(portcullis_model::Denial::new("test/nobody", "nobody")) })
+        }
+    }
+
+    async fn ask(request: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let portal = Arc::new(Portal::new(None, Arc::new(Booth)));
+        let serving = tokio::spawn(async move {
+            let (stream, peer) = listener.accept().await.expect("accepts");
+            let slot = Box::new(());
+            let _ended = portal
+                .serve(Socket { stream, peer, slot }, Arc::new(Nobody))
+                .await;
+        });
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(request.as_bytes()).await.expect("writes");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("reads");
+        serving.await.expect("ends");
+        answer
+    }
+
+    fn post(authorization: &str, body: &str) -> String {
+        format!(
+            "POST /v1/logins/database HTTP/1.1\r\nHost: x\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn a_token_buys_a_login_and_nothing_else_does() {
+        let good = ask(&post("Authorization: Bearer good\r\n", "{\"seconds\":60}")).await;
+        assert!(
+            good.starts_with("HTTP/1.1 200") && good.contains("no-store"),
+            "{good}"
+        );
+        assert!(
+            good.contains("\"password\":\"pcs_y\"") && good.contains("in 60 s"),
+            "{good}"
+        );
+        for (request, status) in [
+            (post("", "{\"seconds\":60}"), "401"),
+            (
+                post("Authorization: Basic good\r\n", "{\"seconds\":60}"),
+                "401",
+            ),
+            (
+                post("Authorization: Bearer bad\r\n", "{\"seconds\":60}"),
+                "401",
+            ),
+            (
+                post("Authorization: Bearer good\r\n", "{\"seconds\":-1}"),
+                "400",
+            ),
+            (
+                post(
+                    "Authorization: Bearer good\r\n",
+                    "{\"seconds\":1,\"more\":2}",
+                ),
+                "400",
+            ),
+            (
+                post("Authorization: Bearer good\r\n", &"x".repeat(5000)),
+                "413",
+            ),
+            (
+                "GET /v1/sessions HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+                "404",
+            ),
+        ] {
+            let answer = ask(&request).await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{status}: {answer}"
+            );
+            assert!(!answer.contains("pcs_"), "{answer}");
+        }
+    }
+}
