@@ -2,6 +2,7 @@
 //! Processor time is what the kernel accounted to the proxy's own process. It refuses to print a ratio of
 //! figures that come from different runs.
 
+mod idle;
 mod measure;
 mod peers;
 mod policy;
@@ -10,18 +11,24 @@ mod report;
 use anyhow::{Context, Result};
 use measure::{Load, Sample};
 use peers::Peers;
+use std::time::Duration;
 
 const HELP: &str = "\
 portcullis-bench [--rounds N] [--seconds N] [--quick] [LOAD ...]
 
-Loads: s1 s8 (select-only, simple), p1 p8 (prepared), b8 (TPC-B), rows (1M rows), copy (500 MB COPY),
-idle (memory of idle sessions). Default: all. `policy` alone: decisions, reload and replay of policies.
+Loads: s1 s8 (select-only, simple), p1 p8 (prepared), b8 (TPC-B), rows (1M rows), copy (500 MB COPY).
+Default: all of these. `policy` alone: decisions, reload and replay of policies.
+
+portcullis-bench idle [--sessions N] [--wait SECONDS]
+
+Memory of idle sessions: 200 to a real PostgreSQL, N (5000) to a stand-in.
 ";
 
 fn main() -> Result<()> {
     let mut rounds = 3;
     let mut seconds = 5;
     let mut loads = Vec::new();
+    let (mut idle, mut sessions, mut wait) = (false, 5000, 60);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -36,6 +43,9 @@ fn main() -> Result<()> {
             "--seconds" => seconds = number()?,
             "--quick" => (rounds, seconds) = (1, 2),
             "policy" => return policy::run("release"),
+            "--sessions" => sessions = number()?,
+            "--wait" => wait = number()?,
+            "idle" => idle = true,
             "--help" | "-h" => {
                 print!("{HELP}");
                 return Ok(());
@@ -44,6 +54,9 @@ fn main() -> Result<()> {
                 Load::named(name).with_context(|| format!("there is no load `{name}`\n{HELP}"))?,
             ),
         }
+    }
+    if idle {
+        return idle::measure(sessions, Duration::from_secs(u64::from(wait)));
     }
     if loads.is_empty() {
         loads = Load::ALL.to_vec();
