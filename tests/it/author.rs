@@ -86,11 +86,18 @@ fn journey() -> Result<()> {
     Ok(())
 }
 
+/// `portcullis check`, with the secret that the gateway has.
+fn check(world: &World, config: &str) -> Result<Shown> {
+    let mut command = world.gateway.command(&["check", "--config", config]);
+    command.env("ORDERS_ADMIN_PASSWORD", &world.admin_password);
+    Shown::by(&mut command).context("run the check")
+}
+
 /// `check` says what is only signed, `pin` pins it, and the gateway takes it up.
 fn check_and_pin(world: &World, folder: &Path, wasm: &str) -> Result<()> {
     let config = world.folder().join("portcullis.yaml");
     let config = config.to_str().context("a plain path")?;
-    let checked = world.gateway.admin(&["check", "--config", config])?;
+    let checked = check(world, config)?;
     ensure!(
         checked.code == 0 && checked.all().contains("not pinned"),
         "{}",
@@ -102,7 +109,7 @@ fn check_and_pin(world: &World, folder: &Path, wasm: &str) -> Result<()> {
         .gateway
         .admin(&["plugin", "pin", file, "--config", config])?;
     ensure!(pinned.code == 0, "{}", pinned.all());
-    let checked = world.gateway.admin(&["check", "--config", config])?;
+    let checked = check(world, config)?;
     ensure!(
         checked.code == 0 && !checked.all().contains("not pinned"),
         "{}",
@@ -189,7 +196,7 @@ fn what_is_not_signed_does_not_serve(world: &World, path: &Path) -> Result<()> {
             reloaded.all()
         );
         let file = config.to_str().context("a plain path")?;
-        let checked = world.gateway.admin(&["check", "--config", file])?;
+        let checked = check(world, file)?;
         ensure!(
             checked.code == 1 && checked.all().contains(says),
             "{}",
