@@ -376,8 +376,8 @@ mod tests {
         assert!(cpu().saturating_sub(before) < Duration::from_millis(50));
         let (before, began) = (cpu(), Instant::now());
         while cpu().saturating_sub(before) < Duration::from_millis(5) {
-            std::hint::black_box(began.elapsed());
+            let much_longer = Duration::from_secs(60);
+            assert!(began.elapsed() < much_longer, "work is not counted");
         }
-        assert!(began.elapsed() >= Duration::from_millis(5));
     }
 }
