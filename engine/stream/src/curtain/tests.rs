@@ -5,7 +5,6 @@ use portcullis_gate::BoxFuture;
 use portcullis_model::verdict::EntityRule;
 use portcullis_model::{Edits, Strategy};
 use proptest::prelude::*;
-use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
