@@ -13,6 +13,9 @@ pub(crate) fn misfits(schema: Option<&Value>, config: &Value) -> Vec<ConfigProbl
     let Some(root) = schema else {
         return Vec::new();
     };
+    // `config:` with nothing behind it says no more than no `config` at all.
+    let nothing = Value::Object(Map::new());
+    let config = if config.is_null() { &nothing } else { config };
     let steps = Cell::new(0);
     let mut look = Look {
         root,
@@ -370,5 +373,8 @@ mod tests {
             limits::PLUGIN_CONFIG_PROBLEMS_MAX
         );
         assert!(misfits(None, &json!({"any": "thing"})).is_empty());
+        let strict = json!({"type": "object", "required": ["names"]});
+        assert!(misfits(Some(&json!({"type": "object"})), &Value::Null).is_empty());
+        assert_eq!(said(&strict, &Value::Null), ["`names` is missing"]);
     }
 }
