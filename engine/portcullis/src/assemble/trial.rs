@@ -25,10 +25,14 @@ impl Trial {
     /// By this very program, even when its file has been replaced.
     #[must_use]
     pub fn own() -> Self {
+        // In a unit test this program is the harness of the tests, which knows no commands: there the set
+        // is tried on the spot. The other process is tried below, and by tests/it with the real program.
+        let program: &[&str] = match cfg!(test) {
+            true => &[],
+            false => &["/proc/self/exe", "policy", "self-test"],
+        };
         Self {
-            program: ["/proc/self/exe", "policy", "self-test"]
-                .map(str::to_owned)
-                .into(),
+            program: program.iter().map(|word| (*word).to_owned()).collect(),
             deadline: limits::POLICY_SELF_TEST_TIME_MAX,
         }
     }
@@ -44,6 +48,10 @@ impl Trial {
 
     fn ask(&self, set: &PolicySet) -> Result<SelfTest, String> {
         let packed = set.packed().map_err(|fault| fault.to_string())?;
+        #[cfg(test)]
+        if self.program.is_empty() {
+            return portcullis_policy::self_test(&packed).map_err(|fault| fault.to_string());
+        }
         let (program, arguments) = self.program.split_first().ok_or("there is no program")?;
         let mut child = Command::new(program)
             .args(arguments)
