@@ -2,7 +2,7 @@
 //! inspect, sign, verify, pin. It runs plugins through the gateway's own loader and sandbox, and refuses to run what
 //! that would not.
 
-mod bench;
+pub(super) mod bench;
 mod build;
 mod inspect;
 mod new;

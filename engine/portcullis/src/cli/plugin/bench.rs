@@ -340,7 +340,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// CPU time of this thread: on a busy machine the wall clock measures the others.
-fn cpu() -> Duration {
+pub(in crate::cli) fn cpu() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

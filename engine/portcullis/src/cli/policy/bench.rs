@@ -3,6 +3,7 @@
 
 use super::candidate::Candidate;
 use super::record::Recorded;
+use crate::cli::plugin::bench::cpu;
 use crate::cli::{Exit, Whereabouts, explain, paint};
 use clap::Args;
 use portcullis_policy::{PolicySet, builtin};
@@ -48,11 +49,9 @@ pub struct Bench {
     json: bool,
 }
 
-/// Processor time of this thread so far, in microseconds, as the kernel accounts it.
+/// Processor time of this thread so far, in microseconds.
 fn spent() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
-    nanoseconds.unwrap_or(0.0) / 1000.0
+    cpu().as_secs_f64() * 1e6
 }
 
 struct Figures {
