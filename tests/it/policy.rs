@@ -155,9 +155,8 @@ fn from_the_record_alone(world: &World) -> Result<(String, String)> {
 /// Why, for a decision on record.
 fn explained(world: &World, session: &str, sequence: &str) -> Result<()> {
     let which = ["--session", session, "--sequence", sequence];
-    let shown = world
-        .gateway
-        .admin(&[&["policy", "explain"], which.as_slice()].concat())?;
+    let asked: Vec<&str> = ["policy", "explain"].into_iter().chain(which).collect();
+    let shown = world.gateway.admin(&asked)?;
     ensure!(
         shown.code == 0 && shown.shows("deny: agents/read-only") && shown.shows("spoke"),
         "the rule that spoke: {}",
@@ -168,7 +167,8 @@ fn explained(world: &World, session: &str, sequence: &str) -> Result<()> {
         "the rules that were silent, and why: {}",
         shown.all()
     );
-    let asked = [&["policy", "eval", "--expect", "deny"], which.as_slice()].concat();
+    let eval = ["policy", "eval", "--expect", "deny"];
+    let asked: Vec<&str> = eval.into_iter().chain(which).collect();
     let again = world.gateway.admin(&asked)?;
     ensure!(again.code == 0, "the same answer: {}", again.all());
     Ok(())
