@@ -173,10 +173,8 @@ impl Sandbox {
         if maskers().count() > MASKERS_MAX {
             return Err(LoadError::TooMany { most: MASKERS_MAX });
         }
-        let sift = Sift::of(maskers()).map_err(|detail| LoadError::ReadManifest {
-            name: "(all maskers)".to_owned(),
-            detail,
-        })?;
+        let sift = Sift::of(maskers())
+            .map_err(|(name, detail)| LoadError::ReadManifest { name, detail })?;
         Ok(Arc::new(PluginSet {
             generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,
             sift: Arc::new(sift),
@@ -256,12 +254,6 @@ impl Sandbox {
             name: name.clone(),
             detail,
         })?;
-        if let Some(needles) = &manifest.needles {
-            Sift::check(needles).map_err(|detail| LoadError::ReadManifest {
-                name: name.clone(),
-                detail,
-            })?;
-        }
         let compile = |e: wasmtime::Error| LoadError::Compile {
             name: name.clone(),
             detail: format!("{e:#}"),

@@ -23,26 +23,31 @@ pub(crate) struct Sift {
 }
 
 impl Sift {
-    /// Can these be looked for?
-    pub(crate) fn check(needles: &Needles) -> Result<(), String> {
-        Sieve::new(&owned(1, needles)).map(drop)
-    }
-
-    /// Of the maskers of a set, in order.
-    pub(crate) fn of<'a>(maskers: impl Iterator<Item = &'a Arc<Plugin>>) -> Result<Self, String> {
-        let each: Vec<Vec<(Owners, &[Needle])>> = maskers
+    /// Of the maskers of a set, in order. Building it takes a good part of a start, so it is built once: only where that
+    /// does not work is each looked at alone.
+    ///
+    /// # Errors
+    /// The plugin whose needles cannot be looked for, and why.
+    pub(crate) fn of<'a>(
+        maskers: impl Iterator<Item = &'a Arc<Plugin>>,
+    ) -> Result<Self, (String, String)> {
+        let each: Vec<(&str, Vec<Owned<'_>>)> = maskers
             .enumerate()
-            .filter_map(|(place, plugin)| Some(owned(owner(place), plugin.needles.as_ref()?)))
+            .filter_map(|(place, plugin)| {
+                let needles = plugin.needles.as_ref()?;
+                Some((plugin.name.as_str(), owned(owner(place), needles)))
+            })
             .collect();
         if each.is_empty() {
             return Ok(Self::default());
         }
-        let sieves = match Sieve::new(&each.concat()) {
+        let all: Vec<Owned<'_>> = each.iter().flat_map(|(_, owned)| owned.clone()).collect();
+        let alone = |(name, owned): &(&str, Vec<Owned<'_>>)| {
+            Sieve::new(owned).map_err(|detail| ((*name).to_owned(), detail))
+        };
+        let sieves = match Sieve::new(&all) {
             Ok(together) => vec![together],
-            Err(_) => each
-                .iter()
-                .map(|one| Sieve::new(one))
-                .collect::<Result<_, _>>()?,
+            Err(_) => each.iter().map(alone).collect::<Result<_, _>>()?,
         };
         Ok(Self { sieves })
     }
@@ -63,7 +68,10 @@ impl Sift {
     }
 }
 
-fn owned(owner: Owners, needles: &Needles) -> Vec<(Owners, &[Needle])> {
+/// Needles, and whose they are.
+type Owned<'a> = (Owners, &'a [Needle]);
+
+fn owned(owner: Owners, needles: &Needles) -> Vec<Owned<'_>> {
     let mut owned = vec![(owner, needles.any_of.as_slice())];
     if let Some(follow) = &needles.follow {
         owned.push((owner << FOLLOW_SHIFT, follow.any_of.as_slice()));
