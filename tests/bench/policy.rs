@@ -13,16 +13,6 @@ use std::process::Command;
 
 const USERS: [usize; 3] = [10, 1_000, 100_000];
 const MODULES: usize = 50;
-const SHIPPED: [&str; 7] = [
-    "access",
-    "agents_read_only",
-    "approve",
-    "destructive_sql",
-    "mask_pii",
-    "prod_ddl_approval",
-    "write_approval",
-];
-
 /// Five rules that look people up, match labels, look at the clock and at statements.
 const FLAT: &str = r#"package portcullis.packs.flat
 
@@ -103,7 +93,7 @@ impl Bench {
         let pack = self.folder.join("flat.rego");
         fs::write(&pack, FLAT)?;
         let pack = pack.display().to_string();
-        let shipped: Vec<String> = SHIPPED.iter().map(|p| format!("builtin:{p}")).collect();
+        let shipped = shipped()?;
         let (data_arg, input_arg) = (data.display().to_string(), input.display().to_string());
         let mut arguments = vec!["--data", &data_arg, "--input", &input_arg];
         match flat {
@@ -164,6 +154,20 @@ impl Bench {
     }
 }
 
+/// All packs that ship.
+fn shipped() -> Result<Vec<String>> {
+    let folder = world::workspace().join("policies/portcullis/packs");
+    let mut packs = Vec::new();
+    for entry in fs::read_dir(&folder).context("list the packs")?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(pack) = name.strip_suffix(".rego").filter(|n| !n.ends_with("_test")) {
+            packs.push(format!("builtin:{pack}"));
+        }
+    }
+    packs.sort();
+    Ok(packs)
+}
+
 /// Microseconds of a query of all packs by OPA, where there is one.
 fn opa(policies: &Path, data: &Path, input: &Path) -> Result<String> {
     let mut command = Command::new("opa");
@@ -209,6 +213,7 @@ fn data_of(users: usize) -> Value {
 
 /// A plain read by a person of the first team.
 fn input_of() -> Value {
+    let effects = json!({"read": 4, "write": 0, "destroy": 0, "escalate": 0, "unknown": 0});
     json!({
         "version": "portcullis/v1", "action": "command",
         "identity": {
@@ -217,7 +222,7 @@ fn input_of() -> Value {
             "auth": {"time_ns": 1_794_994_140_000_000_000_i64, "methods": ["pwd"], "assurance": null, "expires_ns": 1_794_997_800_000_000_000_i64},
         },
         "connection": {"name": "orders", "protocol": "postgres", "labels": {"app": "orders", "env": "prod"}, "database": "orders", "role": "app"},
-        "session": {"id": "s-00000000000000000000000001", "started_ns": 1_794_994_199_000_000_000_i64, "login": "pc_1", "reason": null, "access_request": null},
+        "session": {"id": "s-00000000000000000000000001", "started_ns": 1_794_994_199_000_000_000_i64, "login": "pc_1", "reason": null, "ticket": null, "access_request": null},
         "connect": null,
         "command": {
             "parse": "ok", "stage": "query", "effect": "read", "risk": "none", "verbs": ["read"], "labels": [], "findings": [],
@@ -231,7 +236,10 @@ fn input_of() -> Value {
         },
         "context": {"transaction": "idle", "role": null, "search_path": null, "settings": {}, "shadows": []},
         "approval": null,
-        "history": {"commands": 4, "denied": 0, "rows": 812, "bytes": 120_334, "last_approval_ns": null},
+        "history": {
+            "commands": 4, "denied": 0, "rows": 812, "bytes": 120_334, "effects": effects, "last_approval_ns": null,
+            "identity_hour": {"sessions": 1, "commands": 4, "denied": 0, "rows": 812, "bytes": 120_334, "effects": effects},
+        },
         "request": {"node": "gw-1", "source_ip": "10.1.2.3", "program": "psql", "tls": "TLSv1.3", "time_ns": 1_794_994_200_000_000_000_i64},
     })
 }
