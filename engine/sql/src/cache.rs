@@ -1,68 +1,161 @@
-//! Facts by exact text, least recently used out first, bounded by entries and by bytes.
+//! Facts by exact text, and by shape where they hold for all texts of a shape. Least recently used out first,
+//! bounded by entries and by bytes. Nothing else decides what facts are, so nothing makes an entry stale: not
+//! role, search path or settings (facts know no catalog), nor policy or plugins (they come later).
 //!
 //! Refuses: a text with a secret in it, for the cache outlives the session; a text so long that a few of
 //! its kind would empty the cache.
 
+use crate::facts::Examined;
+use crate::shape::Shape;
 use lru::LruCache;
 use parking_lot::Mutex;
 use portcullis_model::Facts;
 use std::collections::hash_map::RandomState;
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// One entry may take at most this share of the bytes.
 const SHARE: usize = 16;
+/// Lengths of texts for which the facts of one shape are kept ready.
+const LENGTHS_MAX: usize = 64;
 
 pub(crate) struct Cache {
     entries: usize,
     bytes: usize,
-    held: Mutex<Held>,
+    texts: Mutex<Bounded<Arc<str>, Arc<Facts>>>,
+    shapes: Mutex<Bounded<Box<[u8]>, Shared>>,
 }
 
-struct Held {
-    texts: LruCache<Arc<str>, (Arc<Facts>, usize), RandomState>,
-    bytes: usize,
+/// Facts that hold for a shape. Only where the statement ends depends on the literals, by their length.
+struct Shared {
+    /// Bytes behind the end of the statement.
+    tail: usize,
+    weight: usize,
+    /// By the length of the text.
+    lengths: Vec<(usize, Arc<Facts>)>,
+}
+
+impl Shared {
+    fn of(text: &str, facts: &Arc<Facts>, weight: usize) -> Option<Self> {
+        let end = facts.statements.first()?.span.end as usize;
+        Some(Self {
+            tail: text.len().checked_sub(end)?,
+            weight,
+            lengths: vec![(text.len(), facts.clone())],
+        })
+    }
+
+    /// The facts of a text of this length, and what they weigh if they had to be made.
+    fn sized(&mut self, length: usize) -> Option<(Arc<Facts>, usize)> {
+        let place = match self.lengths.binary_search_by_key(&length, |(l, _)| *l) {
+            Ok(found) => return self.lengths.get(found).map(|(_, facts)| (facts.clone(), 0)),
+            Err(place) => place,
+        };
+        let mut facts = (*self.lengths.first()?.1).clone();
+        let end = length.checked_sub(self.tail)?;
+        facts.statements.first_mut()?.span.end = u32::try_from(end).ok()?;
+        let facts = Arc::new(facts);
+        if self.lengths.len() >= LENGTHS_MAX {
+            return Some((facts, 0));
+        }
+        self.lengths.insert(place, (length, facts.clone()));
+        Some((facts, self.weight))
+    }
 }
 
 impl Cache {
+    /// Texts and shapes may each hold so many entries, and together so many bytes.
     pub(crate) fn new(entries: usize, bytes: usize) -> Self {
         Self {
             entries,
-            bytes,
-            held: Mutex::new(Held {
-                texts: LruCache::unbounded_with_hasher(RandomState::new()),
-                bytes: 0,
-            }),
+            bytes: bytes / 2,
+            texts: Mutex::new(Bounded::new()),
+            shapes: Mutex::new(Bounded::new()),
         }
     }
 
-    /// One lock, no allocation.
+    /// Two locks at most, no allocation where this length of this shape was seen before.
     pub(crate) fn get(&self, text: &str) -> Option<Arc<Facts>> {
-        let mut held = self.held.lock();
-        held.texts.get(text).map(|(facts, _)| facts.clone())
+        if let Some(shape) = Shape::of(text)
+            && let Some(facts) = self.by_shape(&shape, text.len())
+        {
+            return Some(facts);
+        }
+        let mut texts = self.texts.lock();
+        texts.held.get(text).map(|(facts, _)| facts.clone())
     }
 
-    pub(crate) fn put(&self, text: &Arc<str>, facts: &Arc<Facts>) {
-        let weight = text.len() + weight(facts);
+    fn by_shape(&self, shape: &Shape, length: usize) -> Option<Arc<Facts>> {
+        let mut shapes = self.shapes.lock();
+        let (shared, weight) = shapes.held.get_mut(shape.key())?;
+        let (facts, more) = shared.sized(length)?;
+        *weight += more;
+        shapes.bytes += more;
+        shapes.shrink(self.entries, self.bytes);
+        Some(facts)
+    }
+
+    /// Keeps the facts where they may be kept, and hands them on.
+    pub(crate) fn put(&self, text: &Arc<str>, examined: Examined) -> Arc<Facts> {
+        let facts = Arc::new(examined.facts);
+        let weight = text.len() + weight(&facts);
         if !facts.secrets.is_empty() || weight > self.bytes / SHARE || self.entries == 0 {
-            return;
+            return facts;
         }
-        let mut held = self.held.lock();
-        if let Some((_, before)) = held.texts.put(text.clone(), (facts.clone(), weight)) {
-            held.bytes = held.bytes.saturating_sub(before);
+        let shape = Shape::of(text).filter(|_| examined.literal_free);
+        match shape.and_then(|shape| Some((shape, Shared::of(text, &facts, weight)?))) {
+            Some((shape, shared)) => {
+                let mut shapes = self.shapes.lock();
+                shapes.put(Box::from(shape.key()), shared, weight);
+                shapes.shrink(self.entries, self.bytes);
+            }
+            None => {
+                let mut texts = self.texts.lock();
+                texts.put(text.clone(), facts.clone(), weight);
+                texts.shrink(self.entries, self.bytes);
+            }
         }
-        held.bytes += weight;
-        while held.bytes > self.bytes || held.texts.len() > self.entries {
-            let Some((_, (_, freed))) = held.texts.pop_lru() else {
-                break;
-            };
-            held.bytes = held.bytes.saturating_sub(freed);
-        }
+        facts
     }
 
     #[cfg(test)]
-    pub(crate) fn measure(&self) -> (usize, usize) {
-        let held = self.held.lock();
-        (held.texts.len(), held.bytes)
+    pub(crate) fn measure(&self) -> [(usize, usize); 2] {
+        let (texts, shapes) = (self.texts.lock(), self.shapes.lock());
+        [
+            (texts.held.len(), texts.bytes),
+            (shapes.held.len(), shapes.bytes),
+        ]
+    }
+}
+
+/// Entries with what they weigh.
+struct Bounded<K: Hash + Eq, V> {
+    held: LruCache<K, (V, usize), RandomState>,
+    bytes: usize,
+}
+
+impl<K: Hash + Eq, V> Bounded<K, V> {
+    fn new() -> Self {
+        Self {
+            held: LruCache::unbounded_with_hasher(RandomState::new()),
+            bytes: 0,
+        }
+    }
+
+    fn put(&mut self, key: K, value: V, weight: usize) {
+        if let Some((_, before)) = self.held.put(key, (value, weight)) {
+            self.bytes = self.bytes.saturating_sub(before);
+        }
+        self.bytes += weight;
+    }
+
+    fn shrink(&mut self, entries: usize, bytes: usize) {
+        while self.bytes > bytes || self.held.len() > entries {
+            let Some((_, (_, freed))) = self.held.pop_lru() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(freed);
+        }
     }
 }
 

@@ -118,10 +118,9 @@ impl Examiner {
             self.pool.late(id);
             return Err(late());
         };
-        let facts =
+        let examined =
             answer.map_err(|_| Fault::bare(Blame::Gateway, "examine a statement: no answer"))??;
-        self.cache.put(text, &facts);
-        Ok(facts)
+        Ok(self.cache.put(text, examined))
     }
 }
 

@@ -2,27 +2,57 @@
 //!
 //! Refuses: what the pre-scan or the grammar rejects has no facts, only a reason.
 
+use crate::literal_free;
 use crate::outputs;
 use crate::parse;
 use crate::places::Places;
 use crate::prescan;
 use crate::reader::{Reader, SecretAt};
 use crate::tree::Walk;
-use pg_query::protobuf::{Node, RawStmt};
+use pg_query::protobuf::{Node, ParseResult, RawStmt};
 use portcullis_model::facts::{Parse, SessionChange, StatementFacts};
 use portcullis_model::limits::SECRET_SPANS_MAX;
 use portcullis_model::{Category, Effect, Facts};
 use std::ops::Range;
 
-/// The facts of a text. Needs a stack of [`crate::STACK_BYTES`].
-pub(crate) fn extract(text: &str, depth: u32) -> Facts {
-    if let Err(refusal) = prescan::check(text) {
-        return failed(refusal.to_string());
+/// Facts, and whether they hold for every text of the same shape.
+pub(crate) struct Examined {
+    pub(crate) facts: Facts,
+    pub(crate) literal_free: bool,
+}
+
+impl From<Facts> for Examined {
+    /// For this text alone.
+    fn from(facts: Facts) -> Self {
+        Self {
+            facts,
+            literal_free: false,
+        }
     }
-    let tree = match parse::tree(text) {
-        Ok(tree) => tree,
-        Err(message) => return failed(message),
-    };
+}
+
+/// The facts of a text. Needs a stack of [`crate::STACK_BYTES`].
+pub(crate) fn examine(text: &str) -> Examined {
+    match read(text, 0) {
+        Ok((facts, tree)) => Examined {
+            literal_free: literal_free::of(text, &tree, &facts),
+            facts,
+        },
+        Err(reason) => failed(reason).into(),
+    }
+}
+
+/// The facts of a text, or of one inside another. Needs a stack of [`crate::STACK_BYTES`].
+pub(crate) fn extract(text: &str, depth: u32) -> Facts {
+    match read(text, depth) {
+        Ok((facts, _)) => facts,
+        Err(reason) => failed(reason),
+    }
+}
+
+fn read(text: &str, depth: u32) -> Result<(Facts, ParseResult), String> {
+    prescan::check(text).map_err(|refusal| refusal.to_string())?;
+    let tree = parse::tree(text)?;
     let mut reading = Reading {
         text,
         depth,
@@ -35,14 +65,15 @@ pub(crate) fn extract(text: &str, depth: u32) -> Facts {
         .iter()
         .map(|raw| reading.statement(raw))
         .collect();
-    Facts {
+    let facts = Facts {
         parse: match reading.partial {
             true => Parse::Partial,
             false => Parse::Ok,
         },
         statements,
         secrets: bounded(reading.secrets, text),
-    }
+    };
+    Ok((facts, tree))
 }
 
 /// No facts, but a reason.

@@ -43,6 +43,20 @@ pub(crate) fn called(reader: &mut Reader<'_>, call: &FuncCall) {
     }
 }
 
+/// True when what is said of a call may depend on the values of its arguments.
+pub(crate) fn looks(call: &FuncCall) -> bool {
+    let Some(name) = Name::of_parts(&call.funcname) else {
+        return true;
+    };
+    if !secret_places(name.name).is_empty() {
+        return true;
+    }
+    if name.maybe_catalog() && catalog::is_transparent(name.name) {
+        return false;
+    }
+    table::find(name.name).is_some_and(|entry| entry.arguments != Arguments::Any)
+}
+
 /// A function that is in no table.
 pub(crate) fn unlisted(reader: &mut Reader<'_>) {
     reader.does(Category::Read, Effect::Read, Verbs::EXEC);
@@ -117,7 +131,19 @@ fn relation(reader: &mut Reader<'_>, literals: &[Option<String>]) {
 
 /// Arguments that are secrets by what the function is for: keys, passwords, connection strings.
 fn secrets(reader: &mut Reader<'_>, name: &str, arguments: &[Node]) {
-    let places: &[usize] = match name {
+    for place in secret_places(name) {
+        if let Some(literal) = arguments.get(*place).and_then(literal::of) {
+            let connection = literal.text.contains('=') || literal.text.contains("://");
+            if !name.starts_with("dblink") || connection {
+                reader.secrets.push(SecretAt::Literal(literal.at));
+            }
+        }
+    }
+}
+
+/// The places of such arguments.
+fn secret_places(name: &str) -> &'static [usize] {
+    match name {
         "crypt" => &[0, 1],
         "hmac" | "encrypt" | "decrypt" | "encrypt_iv" | "decrypt_iv" => &[1],
         "dblink_connect" | "dblink_connect_u" | "dblink" | "dblink_exec" | "dblink_send_query" => {
@@ -125,14 +151,6 @@ fn secrets(reader: &mut Reader<'_>, name: &str, arguments: &[Node]) {
         }
         _ if name.starts_with("pgp_sym_") => &[1],
         _ if name.starts_with("pgp_pub_decrypt") => &[1, 2],
-        _ => return,
-    };
-    for place in places {
-        if let Some(literal) = arguments.get(*place).and_then(literal::of) {
-            let connection = literal.text.contains('=') || literal.text.contains("://");
-            if !name.starts_with("dblink") || connection {
-                reader.secrets.push(SecretAt::Literal(literal.at));
-            }
-        }
+        _ => &[],
     }
 }

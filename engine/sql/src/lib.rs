@@ -28,6 +28,7 @@ mod functions;
 mod kinds;
 mod labels;
 mod literal;
+mod literal_free;
 mod names;
 mod nested;
 mod outputs;
@@ -38,6 +39,7 @@ mod predicate;
 mod prescan;
 mod reader;
 mod settings;
+mod shape;
 mod statement;
 mod tree;
 

@@ -5,10 +5,11 @@
 //!
 //! Refuses: an answer that comes too late is dropped, a panic is a fault, a full queue is a fault.
 
-use crate::{STACK_BYTES, facts};
+use crate::STACK_BYTES;
+use crate::facts::{self, Examined};
 use parking_lot::{Condvar, Mutex};
+use portcullis_model::Fault;
 use portcullis_model::fault::Blame;
-use portcullis_model::{Facts, Fault};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,10 +23,10 @@ pub const QUEUE_PER_THREAD: usize = 64;
 pub const REPLACEMENTS_MAX: usize = 4;
 
 /// Where the answer arrives.
-pub(crate) type Answer = oneshot::Receiver<Result<Arc<Facts>, Fault>>;
+pub(crate) type Answer = oneshot::Receiver<Result<Examined, Fault>>;
 
 /// What a thread runs; tests put something slow or broken in its place.
-pub(crate) type Work = fn(&str) -> Facts;
+pub(crate) type Work = fn(&str) -> Examined;
 
 pub(crate) struct Pool {
     shared: Arc<Shared>,
@@ -57,7 +58,7 @@ struct Running {
 struct Job {
     id: u64,
     text: Arc<str>,
-    answer: oneshot::Sender<Result<Arc<Facts>, Fault>>,
+    answer: oneshot::Sender<Result<Examined, Fault>>,
     /// Freed when the work is over, however long the client waits for it.
     _charge: OwnedSemaphorePermit,
 }
@@ -155,10 +156,9 @@ impl Shared {
     fn serve(self: &Arc<Self>) {
         while let Some(job) = self.take() {
             let work = self.work;
-            let outcome =
-                catch_unwind(AssertUnwindSafe(|| Arc::new(work(&job.text)))).map_err(|_| {
-                    Fault::bare(Blame::Gateway, "examine a statement: the parser panicked")
-                });
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&job.text))).map_err(|_| {
+                Fault::bare(Blame::Gateway, "examine a statement: the parser panicked")
+            });
             // Nobody may wait any more: then the answer is dropped here.
             let _ = job.answer.send(outcome);
             if !self.back(job.id) {
@@ -215,6 +215,6 @@ fn spawn(shared: &Arc<Shared>, state: &mut State) -> std::io::Result<()> {
 }
 
 /// What the pool runs in earnest.
-pub(crate) fn extract(text: &str) -> Facts {
-    facts::extract(text, 0)
+pub(crate) fn extract(text: &str) -> Examined {
+    facts::examine(text)
 }

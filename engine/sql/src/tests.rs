@@ -6,6 +6,7 @@ mod bypass;
 mod hostile;
 mod moves;
 mod pooled;
+mod shapes;
 
 use crate::facts;
 use portcullis_model::facts::{Parse, StatementFacts};
