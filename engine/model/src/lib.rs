@@ -30,6 +30,7 @@ pub use tally::{Budget, Counted, Effects, Per, Tally};
 pub use text::{escape_for_people, escape_line};
 pub use time::Timestamp;
 pub use verdict::{
-    ColumnRule, Decision, Denial, EntityRule, Obligations, Reason, RecordLevel, Replication,
+    ColumnRule, Decision, Denial, EntityRule, Likeness, Obligations, Outcome, Reason, RecordLevel,
+    Replication,
     Requirement, Verdict,
 };

@@ -29,6 +29,11 @@ pub const HOLD_NOTICE_EVERY: Duration = Duration::from_secs(30);
 pub const PENDING_PER_IDENTITY_MAX: usize = 16;
 /// The cached classes of one session.
 pub const CLASS_CACHE_MAX: usize = 512;
+/// How many whole decision entries of a session a shortened one may reach back over: whoever reads the
+/// record keeps so many.
+pub const DECISION_BASES_MAX: usize = 128;
+/// Texts' facts whose class one session remembers.
+pub const GRADES_MAX: usize = 64;
 /// Text of a command in the policy's input; longer is cut and `truncated` is set.
 pub const INPUT_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// One policy decision.
@@ -161,6 +166,10 @@ pub const POLICY_DATA_DEPTH_MAX: usize = 64;
 pub const POLICY_CALL_DEPTH_MAX: usize = 32;
 /// Answers of packs that one policy set remembers.
 pub const POLICY_CACHE_MAX: usize = 8192;
+/// Outcomes of all packs together that one policy set remembers.
+pub const POLICY_OUTCOMES_MAX: usize = 2048;
+/// Sessions whose part of the policy's input is kept rendered.
+pub const POLICY_STANDINGS_MAX: usize = 4096;
 /// What one pack may say about one question: grants, denials, approvals and obligations together.
 pub const POLICY_SAID_MAX: usize = 1024;
 /// A rule's message or hint, in bytes; longer is cut.

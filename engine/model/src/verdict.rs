@@ -5,6 +5,8 @@ use crate::tally::Budget;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the person or agent at the keyboard reads, in the protocol's own error frame. A value, not an
@@ -219,9 +221,9 @@ pub enum Verdict {
     Hold(Vec<Requirement>),
 }
 
-/// A verdict with everything the record needs to replay it.
-#[derive(Clone, Debug)]
-pub struct Decision {
+/// What a policy set made of one input. Shared by all decisions that came out the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
     /// The answer.
     pub verdict: Verdict,
     /// What comes with it.
@@ -232,6 +234,45 @@ pub struct Decision {
     pub would: Vec<Reason>,
     /// Revision of the policy set.
     pub revision: String,
+}
+
+/// An outcome with everything the record needs to replay it.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What came out.
+    pub outcome: Arc<Outcome>,
     /// The whole input document as evaluated (JSON, secrets masked).
     pub input: Bytes,
+    /// How the input differs from others like it, where whoever rendered it can say so.
+    pub likeness: Option<Likeness>,
+}
+
+/// Inputs of one kin are the same but for the members in `own`.
+#[derive(Clone, Debug)]
+pub struct Likeness {
+    /// A digest of all that is not in `own`.
+    pub kin: [u8; 32],
+    /// A JSON object of the members of `command`, `history` and `request` that are this input's own: put in
+    /// the place of those of any input of the same kin, they make this one of it.
+    pub own: Bytes,
+}
+
+impl Decision {
+    /// A decision whose input is like no other.
+    #[must_use]
+    pub fn new(outcome: Outcome, input: Bytes) -> Self {
+        Self {
+            outcome: Arc::new(outcome),
+            input,
+            likeness: None,
+        }
+    }
+}
+
+impl Deref for Decision {
+    type Target = Outcome;
+
+    fn deref(&self) -> &Outcome {
+        &self.outcome
+    }
 }

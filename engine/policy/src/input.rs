@@ -10,7 +10,7 @@ mod document;
 mod schema;
 
 pub use build::{ApproveQuestion, ConnectQuestion};
-pub(crate) use document::{Document, Section};
+pub(crate) use document::{Document, Section, Standing};
 pub use schema::schema;
 pub(crate) use schema::{Known, Paths, Step, Typed};
 

@@ -59,7 +59,7 @@ impl Policy {
             return Ok(Verdict::Deny(denial));
         }
         let decision = self.decided(&Input::approve(question))?;
-        Ok(decision.verdict)
+        Ok(decision.verdict.clone())
     }
 
     fn decided(&self, input: &Input<'_>) -> Result<Decision, Fault> {
@@ -71,7 +71,9 @@ impl Policy {
 
 impl Decide for Policy {
     fn decide(&self, question: &Question<'_>) -> Result<Decision, Fault> {
-        self.decided(&Input::command(question))
+        let decision = self.set.load().command(question)?;
+        log_failures(&decision);
+        Ok(decision)
     }
 
     fn revision(&self) -> Arc<str> {

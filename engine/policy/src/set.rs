@@ -5,7 +5,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::explain::Anatomy;
 use crate::failure::Failure;
-use crate::input::{Action, Document, Input, Section};
+use crate::input::{Action, Document, Input, Section, Standing};
 use crate::load::{self, Strictness};
 use crate::merge::{self, Heard};
 use crate::said::Said;
@@ -13,7 +13,8 @@ use crate::source::PackSource;
 use crate::testing::{Suite, TestReport};
 use lru::LruCache;
 use parking_lot::Mutex;
-use portcullis_model::{Blame, Decision, Fault, limits};
+use portcullis_gate::Question;
+use portcullis_model::{Blame, Decision, Fault, Outcome, SessionId, limits};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -115,7 +116,11 @@ pub struct PolicySet {
     packs: Vec<Pack>,
     rules: Vec<String>,
     revision: Arc<str>,
+    /// What each pack said, by what it reads.
     cache: Mutex<LruCache<[u8; 32], Arc<Said>>>,
+    /// What came of all of them, by what all of them read. Both are as good as the set, which never changes.
+    outcomes: Mutex<LruCache<[u8; 32], Arc<Outcome>>>,
+    standings: Mutex<LruCache<SessionId, Arc<Standing>>>,
     tests: Suite,
     anatomy: Anatomy,
     time: Duration,
@@ -160,13 +165,14 @@ impl PolicySet {
             .iter()
             .map(|pack| format!("data.portcullis.entry.{}", pack.entry_name()))
             .collect();
-        let capacity = NonZeroUsize::new(limits::POLICY_CACHE_MAX).unwrap_or(NonZeroUsize::MIN);
         Self {
             prototype,
             packs,
             rules,
             revision,
-            cache: Mutex::new(LruCache::new(capacity)),
+            cache: Mutex::new(remembering(limits::POLICY_CACHE_MAX)),
+            outcomes: Mutex::new(remembering(limits::POLICY_OUTCOMES_MAX)),
+            standings: Mutex::new(remembering(limits::POLICY_STANDINGS_MAX)),
             tests,
             anatomy,
             time: limits::POLICY_TIME_MAX,
@@ -211,16 +217,45 @@ impl PolicySet {
     /// # Errors
     /// When the input cannot be rendered in bounds.
     pub fn decide(&self, input: &Input<'_>) -> Result<Decision, Fault> {
-        let mut document = Document::render(input)
-            .map_err(|e| Fault::new(Blame::Policy, "render the policy input", e))?;
+        let document = Document::render(input).map_err(unrendered)?;
+        self.decided(input.action, document)
+    }
+
+    /// Decides about a command: as [`Self::decide`] of its input, but what the session has in common with
+    /// its commands before is not rendered again.
+    ///
+    /// # Errors
+    /// When the input cannot be rendered in bounds.
+    pub fn command(&self, question: &Question<'_>) -> Result<Decision, Fault> {
+        let standing = self.standing(question).map_err(unrendered)?;
+        let document = Document::command(&standing, question).map_err(unrendered)?;
+        self.decided(Action::Command, document)
+    }
+
+    fn standing(&self, question: &Question<'_>) -> Result<Arc<Standing>, serde_json::Error> {
+        let id = question.session.id;
+        let known = self.standings.lock().get(&id).cloned();
+        if let Some(known) = known.filter(|known| known.is_of(question)) {
+            return Ok(known);
+        }
+        let fresh = Arc::new(Standing::of(question)?);
+        self.standings.lock().put(id, Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    fn decided(&self, action: Action, mut document: Document) -> Result<Decision, Fault> {
         if document.bytes().len() > limits::POLICY_INPUT_BYTES_MAX {
             return Err(Fault::bare(
                 Blame::Policy,
                 "keep the policy input in bounds",
             ));
         }
-        let heard = self.ask(input.action, &mut document);
-        Ok(self.decision(input.action, &heard, document))
+        let outcome = self.outcome(action, &mut document);
+        Ok(Decision {
+            outcome,
+            likeness: (action == Action::Command).then(|| document.likeness()),
+            input: document.bytes().clone(),
+        })
     }
 
     /// Decides over a recorded input document, for `policy eval` and `policy replay`.
@@ -239,16 +274,29 @@ impl PolicySet {
         self.decide(&input)
     }
 
-    fn decision(&self, action: Action, heard: &[Heard], document: Document) -> Decision {
-        let merged = merge::merge(action, heard);
-        Decision {
+    /// Remembered where no pack that speaks at this stage reads time or history, and every one could answer.
+    fn outcome(&self, action: Action, document: &mut Document) -> Arc<Outcome> {
+        let speaking = self.packs.iter().filter(|pack| pack.stages.has(action));
+        let reads = speaking
+            .map(|pack| pack.reads)
+            .fold(Reads::of(&[Section::Action]), Reads::join);
+        let key = (!reads.volatile).then(|| document.key_of_all(reads.sections));
+        if let Some(known) = key.and_then(|key| self.outcomes.lock().get(&key).cloned()) {
+            return known;
+        }
+        let heard = self.ask(action, document);
+        let merged = merge::merge(action, &heard);
+        let outcome = Arc::new(Outcome {
             verdict: merged.verdict,
             obligations: merged.obligations,
             reasons: merged.reasons,
             would: merged.would,
             revision: self.revision.to_string(),
-            input: document.bytes().clone(),
+        });
+        if let Some(key) = key.filter(|_| heard.iter().all(|pack| pack.said.is_ok())) {
+            self.outcomes.lock().put(key, Arc::clone(&outcome));
         }
+        outcome
     }
 
     /// What every pack says that has something to say at this stage, in order.
@@ -286,6 +334,7 @@ impl PolicySet {
     #[doc(hidden)]
     pub fn forget(&self) {
         self.cache.lock().clear();
+        self.outcomes.lock().clear();
     }
 
     /// Gives a decision another time than a gateway does: for tools and tests, where nobody waits.
@@ -311,6 +360,14 @@ impl PolicySet {
             .iter()
             .any(|p| &*p.name == pack && p.reads.volatile)
     }
+}
+
+fn remembering<K: std::hash::Hash + Eq, V>(entries: usize) -> LruCache<K, V> {
+    LruCache::new(NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN))
+}
+
+fn unrendered(error: serde_json::Error) -> Fault {
+    Fault::new(Blame::Policy, "render the policy input", error)
 }
 
 /// One engine with one input, for as many packs as were not remembered.

@@ -229,9 +229,9 @@ impl Desk {
             return Ok(());
         }
         let request = granted.access_request.as_deref();
-        match self.connect(asking, request)?.verdict {
+        match &self.connect(asking, request)?.verdict {
             Verdict::Allow { .. } => Ok(()),
-            Verdict::Deny(denial) => Err(denial),
+            Verdict::Deny(denial) => Err(denial.clone()),
             Verdict::Hold(_) => Err(ground_lost()),
         }
     }

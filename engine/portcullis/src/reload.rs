@@ -151,13 +151,13 @@ impl Reloader {
             now,
         };
         match desk.access.connect(&question) {
-            Ok(decision) => match decision.verdict {
+            Ok(decision) => match &decision.verdict {
                 Verdict::Allow { .. } if live.ground.replication => {
                     let obligations = &decision.obligations;
                     obligations.replication.permits(obligations.masks()).err()
                 }
                 Verdict::Allow { .. } => None,
-                Verdict::Deny(denial) => Some(denial),
+                Verdict::Deny(denial) => Some(denial.clone()),
                 // People have opened it, and the rule still asks for people.
                 Verdict::Hold(_) if session.access_request.is_some() => None,
                 Verdict::Hold(_) => Some(ground_lost()),

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use portcullis_model::message::{Body, Message, Protocol, Statement};
 use portcullis_model::{
     Batch, BatchKind, Blame, Category, Class, Client, Decision, Edits, Effect, Facts, Fault,
-    Identity, Kind, Obligations, Parse, Predicate, Principal, RowShape, Session, SessionId,
-    StatementFacts, Target, Timestamp, Verbs, Verdict,
+    Identity, Kind, Obligations, Outcome, Parse, Predicate, Principal, RowShape, Session,
+    SessionId, StatementFacts, Target, Timestamp, Verbs, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -264,14 +264,14 @@ impl Decide for Fakes {
         self.failing("decide", Blame::Policy)?;
         self.with(|s| s.class = Some(question.class.clone()));
         self.with(|s| s.past = Some(question.history));
-        Ok(Decision {
+        let outcome = Outcome {
             verdict: self.with(|s| s.verdict.clone()),
             obligations: self.with(|s| s.obliged.clone()),
             reasons: Vec::new(),
             would: Vec::new(),
             revision: "r1".to_owned(),
-            input: Bytes::from_static(b"{}"),
-        })
+        };
+        Ok(Decision::new(outcome, Bytes::from_static(b"{}")))
     }
 
     fn revision(&self) -> Arc<str> {

@@ -61,12 +61,6 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn command(question: &'a Question<'_>) -> Self {
         let session = question.session;
-        let (text, truncated) = cut(question.text);
-        let class = question.class;
-        let mut statements = Vec::with_capacity(question.facts.statements.len());
-        for statement in &question.facts.statements {
-            flatten(statement, &mut statements);
-        }
         Self {
             version: VERSION.into(),
             action: Action::Command,
@@ -77,24 +71,7 @@ impl<'a> Input<'a> {
                 ..admitted(session)
             },
             connect: None,
-            command: Some(Command {
-                meaning: Meaning {
-                    parse: parsed(&question.facts.parse),
-                    stage: question.stage,
-                    effect: class.effect,
-                    risk: class.risk,
-                    verbs: verbs(class.verbs),
-                    labels: Cow::Borrowed(&class.labels),
-                    findings: class.findings.iter().map(finding).collect(),
-                    statements,
-                },
-                wording: Wording {
-                    text,
-                    truncated,
-                    parameters: Cow::Borrowed(question.parameters),
-                    digest: question.digest.into(),
-                },
-            }),
+            command: Some(command(question)),
             context: Some(context(question.context)),
             approval: None,
             history: history(
@@ -176,6 +153,34 @@ impl<'a> Input<'a> {
     }
 }
 
+/// What is asked about a command itself.
+pub(super) fn command<'a>(question: &'a Question<'_>) -> Command<'a> {
+    let (text, truncated) = cut(question.text);
+    let class = question.class;
+    let mut statements = Vec::with_capacity(question.facts.statements.len());
+    for statement in &question.facts.statements {
+        flatten(statement, &mut statements);
+    }
+    Command {
+        meaning: Meaning {
+            parse: parsed(&question.facts.parse),
+            stage: question.stage,
+            effect: class.effect,
+            risk: class.risk,
+            verbs: verbs(class.verbs),
+            labels: Cow::Borrowed(&class.labels),
+            findings: class.findings.iter().map(finding).collect(),
+            statements,
+        },
+        wording: Wording {
+            text,
+            truncated,
+            parameters: Cow::Borrowed(question.parameters),
+            digest: question.digest.into(),
+        },
+    }
+}
+
 fn text_of(text: &String) -> Text<'_> {
     Cow::Borrowed(text.as_str())
 }
@@ -184,7 +189,11 @@ fn text(text: Option<&str>) -> Option<Text<'_>> {
     text.map(Cow::Borrowed)
 }
 
-fn history(session: model::Tally, hour: model::Tally, last_approval: Option<Timestamp>) -> History {
+pub(super) fn history(
+    session: model::Tally,
+    hour: model::Tally,
+    last_approval: Option<Timestamp>,
+) -> History {
     History {
         commands: session.commands,
         denied: session.denied,
@@ -214,7 +223,10 @@ fn effects(counted: model::Effects) -> Effects {
 }
 
 /// What SET said last, or else what the client connected with.
-fn ticket<'a>(session: &'a model::Session, context: &'a model::Context) -> Option<Text<'a>> {
+pub(super) fn ticket<'a>(
+    session: &'a model::Session,
+    context: &'a model::Context,
+) -> Option<Text<'a>> {
     text(model::session::ticket(session, context))
 }
 
@@ -287,7 +299,7 @@ fn request<'a>(client: Option<&'a Client>, node: Option<&'a str>, now: Timestamp
     }
 }
 
-fn context(context: &model::Context) -> Context<'_> {
+pub(super) fn context(context: &model::Context) -> Context<'_> {
     Context {
         transaction: context.transaction,
         role: text(context.role.as_deref()),

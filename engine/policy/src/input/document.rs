@@ -2,9 +2,12 @@
 //! answer can be cached under what that pack reads. Time and history belong to no section: what reads
 //! them is not cached.
 
+use super::build;
 use super::{Command, Input, Request};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
+use portcullis_gate::Question;
+use portcullis_model::{Likeness, Session};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -34,20 +37,79 @@ impl Section {
     }
 }
 
+/// In the place of a pack's number: a digest for all packs together.
+const ALL_PACKS: usize = usize::MAX;
+/// In the place of a pack's number: a digest for the record.
+const KIN: usize = usize::MAX - 1;
+
 /// The rendered document.
 pub(crate) struct Document {
     bytes: Bytes,
     sections: [Range<usize>; Section::COUNT],
+    history: Range<usize>,
+    time: Range<usize>,
     digests: [Option<[u8; 32]>; Section::COUNT],
+}
+
+/// What is the same in the documents of all commands of one session, rendered and digested once.
+pub(crate) struct Standing {
+    session: Session,
+    /// It belongs to the session's section, and SET may change it.
+    ticket: Option<String>,
+    /// From the opening brace to the end of `connect`.
+    head: Bytes,
+    origin: Bytes,
+    sections: [Range<usize>; Section::COUNT],
+    digests: [Option<[u8; 32]>; Section::COUNT],
+}
+
+impl Standing {
+    /// The sections that no command changes.
+    const SECTIONS: [Section; 7] = [
+        Section::Action,
+        Section::Identity,
+        Section::Connection,
+        Section::Session,
+        Section::Connect,
+        Section::Approval,
+        Section::Origin,
+    ];
+
+    /// Renders it, from the question about any command of the session.
+    pub(crate) fn of(question: &Question<'_>) -> Result<Self, serde_json::Error> {
+        let mut document = Document::render(&Input::command(question))?;
+        for section in Self::SECTIONS {
+            document.section(section as usize);
+        }
+        let mut digests = [None; Section::COUNT];
+        for section in Self::SECTIONS {
+            digests[section as usize] = document.digests[section as usize];
+        }
+        let section = |section: Section| document.sections[section as usize].clone();
+        Ok(Self {
+            session: question.session.clone(),
+            ticket: ticket(question),
+            head: document.bytes.slice(..section(Section::Connect).end),
+            origin: document.bytes.slice(section(Section::Origin)),
+            sections: document.sections.clone(),
+            digests,
+        })
+    }
+
+    /// True when it holds for this question. The session's id alone does not say so: everything is compared.
+    pub(crate) fn is_of(&self, question: &Question<'_>) -> bool {
+        self.session == *question.session && self.ticket == ticket(question)
+    }
+}
+
+fn ticket(question: &Question<'_>) -> Option<String> {
+    build::ticket(question.session, question.context).map(std::borrow::Cow::into_owned)
 }
 
 impl Document {
     /// Renders the input: the same bytes as `serde_json::to_vec`, in one pass.
     pub(crate) fn render(input: &Input<'_>) -> Result<Self, serde_json::Error> {
-        let mut pen = Pen {
-            out: Vec::with_capacity(2048),
-            sections: std::array::from_fn(|_| 0..0),
-        };
+        let mut pen = Pen::new();
         pen.out.extend_from_slice(b"{\"version\":");
         serde_json::to_writer(&mut pen.out, &input.version)?;
         pen.field(Section::Action, "action", &input.action)?;
@@ -58,15 +120,58 @@ impl Document {
         pen.command(input.command.as_ref())?;
         pen.field(Section::Context, "context", &input.context)?;
         pen.field(Section::Approval, "approval", &input.approval)?;
-        pen.out.extend_from_slice(b",\"history\":");
-        serde_json::to_writer(&mut pen.out, &input.history)?;
+        pen.history(&input.history)?;
         pen.request(&input.request)?;
-        pen.out.push(b'}');
-        Ok(Self {
-            bytes: Bytes::from(pen.out),
-            sections: pen.sections,
-            digests: [None; Section::COUNT],
-        })
+        Ok(pen.document([None; Section::COUNT]))
+    }
+
+    /// Renders a command: the same bytes as [`Self::render`] of its input, most of them copied.
+    pub(crate) fn command(
+        standing: &Standing,
+        question: &Question<'_>,
+    ) -> Result<Self, serde_json::Error> {
+        let mut pen = Pen::new();
+        pen.out.extend_from_slice(&standing.head);
+        pen.sections = standing.sections.clone();
+        pen.command(Some(&build::command(question)))?;
+        pen.field(
+            Section::Context,
+            "context",
+            &build::context(question.context),
+        )?;
+        pen.field(Section::Approval, "approval", &())?;
+        let past = &question.history;
+        pen.history(&build::history(past.session, past.hour, past.last_approval))?;
+        pen.name("request");
+        let start = pen.out.len();
+        pen.out.extend_from_slice(&standing.origin);
+        pen.sections[Section::Origin as usize] = start..pen.out.len();
+        pen.time(question.now.0)?;
+        Ok(pen.document(standing.digests))
+    }
+
+    /// How it differs from others that are alike but for wording, history and time.
+    pub(crate) fn likeness(&mut self) -> Likeness {
+        let all = (1 << Section::COUNT) - 1;
+        let kin = self.key(KIN, all & !Section::Wording.bit());
+        let parts: [&[u8]; 7] = [
+            b"{\"command\":{",
+            &self.bytes[self.sections[Section::Wording as usize].clone()],
+            b",\"history\":",
+            &self.bytes[self.history.clone()],
+            b",\"request\":{\"time_ns\":",
+            &self.bytes[self.time.clone()],
+            b"}}",
+        ];
+        Likeness {
+            kin,
+            own: Bytes::from(parts.concat()),
+        }
+    }
+
+    /// A digest over the sections in `mask`, for all packs together.
+    pub(crate) fn key_of_all(&mut self, mask: u16) -> [u8; 32] {
+        self.key(ALL_PACKS, mask)
     }
 
     /// The bytes.
@@ -106,9 +211,32 @@ fn sized(digest: &[u8]) -> [u8; 32] {
 struct Pen {
     out: Vec<u8>,
     sections: [Range<usize>; Section::COUNT],
+    history: Range<usize>,
+    time: Range<usize>,
 }
 
 impl Pen {
+    fn new() -> Self {
+        Self {
+            out: Vec::with_capacity(4096),
+            sections: std::array::from_fn(|_| 0..0),
+            history: 0..0,
+            time: 0..0,
+        }
+    }
+
+    /// Closes the document.
+    fn document(mut self, digests: [Option<[u8; 32]>; Section::COUNT]) -> Document {
+        self.out.push(b'}');
+        Document {
+            bytes: Bytes::from(self.out),
+            sections: self.sections,
+            history: self.history,
+            time: self.time,
+            digests,
+        }
+    }
+
     fn field<T: Serialize>(
         &mut self,
         section: Section,
@@ -155,16 +283,29 @@ impl Pen {
         Ok(())
     }
 
+    fn history(&mut self, history: &super::History) -> Result<(), serde_json::Error> {
+        self.name("history");
+        let start = self.out.len();
+        serde_json::to_writer(&mut self.out, history)?;
+        self.history = start..self.out.len();
+        Ok(())
+    }
+
     fn request(&mut self, request: &Request<'_>) -> Result<(), serde_json::Error> {
         self.name("request");
         self.value(Section::Origin, &request.origin)?;
+        // The time goes in before the closing brace, which the section leaves out.
         self.out.pop();
+        self.sections[Section::Origin as usize].end -= 1;
+        self.time(request.time_ns)
+    }
+
+    fn time(&mut self, time_ns: i64) -> Result<(), serde_json::Error> {
         self.name("time_ns");
-        serde_json::to_writer(&mut self.out, &request.time_ns)?;
+        let start = self.out.len();
+        serde_json::to_writer(&mut self.out, &time_ns)?;
+        self.time = start..self.out.len();
         self.out.push(b'}');
-        // The closing brace of the origin has become a comma: leave it out of the section.
-        let origin = &mut self.sections[Section::Origin as usize];
-        origin.end -= 1;
         Ok(())
     }
 }

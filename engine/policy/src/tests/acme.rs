@@ -136,7 +136,7 @@ fn what_is_sent_is_answered_as_the_readme_says() {
 #[test]
 fn an_agent_reads_within_its_bounds() {
     let decision = sends(&acme(false), agent(), "shop", select());
-    let obligations = decision.obligations;
+    let obligations = decision.obligations.clone();
     assert_eq!(obligations.row_limit, Some(500));
     let maxima: Vec<_> = obligations.budgets.iter().map(|b| b.max).collect();
     assert_eq!(maxima, [5000, 20_000, 50_000_000, 2000, 50]);

@@ -19,7 +19,7 @@ fn engineer() -> Identity {
 
 fn answer(policy: &Policy, who: Identity, statements: Vec<StatementFacts>) -> String {
     let asked = Asked::new(who, statements);
-    said(policy.decide(&asked.question()).unwrap().verdict)
+    said(policy.decide(&asked.question()).unwrap().verdict.clone())
 }
 
 fn said(verdict: Verdict) -> String {
@@ -99,11 +99,11 @@ fn what_could_not_be_classified_is_denied() {
     let policy = Policy::new(shipped());
     let mut asked = Asked::new(engineer(), vec![select()]);
     asked.class = asked.class.join(Class::unknown("unclassified"));
-    let verdict = policy.decide(&asked.question()).unwrap().verdict;
+    let verdict = policy.decide(&asked.question()).unwrap().verdict.clone();
     assert_eq!(said(verdict), "deny sql/not-understood");
     let mut asked = Asked::new(engineer(), vec![select()]);
     asked.facts.parse = Parse::Partial;
-    let verdict = policy.decide(&asked.question()).unwrap().verdict;
+    let verdict = policy.decide(&asked.question()).unwrap().verdict.clone();
     assert_eq!(said(verdict), "deny sql/not-understood");
 }
 
@@ -112,14 +112,14 @@ fn an_admission_comes_with_its_obligations() {
     let policy = Policy::new(shipped());
     let knocks = Knocks::new(agent());
     let decision = policy.connect(&knocks.question()).unwrap();
-    assert_eq!(said(decision.verdict), "allow access/binding");
+    assert_eq!(said(decision.verdict.clone()), "allow access/binding");
     assert_eq!(decision.obligations.row_limit, Some(500));
     assert!(decision.obligations.masks());
     assert_eq!(decision.obligations.columns.len(), 1);
     assert_eq!(decision.obligations.session_max.unwrap().as_secs(), 3600);
     let stranger = Knocks::new(identity("eve", Kind::Human, &["nobody"]));
     let decision = policy.connect(&stranger.question()).unwrap();
-    assert_eq!(said(decision.verdict), "deny default/deny");
+    assert_eq!(said(decision.verdict.clone()), "deny default/deny");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn without_data_nobody_gets_in() {
     let policy = Policy::new(load(&shipped_sources(), serde_json::json!({})));
     let knocks = Knocks::new(engineer());
     let decision = policy.connect(&knocks.question()).unwrap();
-    assert_eq!(said(decision.verdict), "deny default/deny");
+    assert_eq!(said(decision.verdict.clone()), "deny default/deny");
     assert_eq!(
         answer(&policy, agent(), vec![select()]),
         "deny default/deny"

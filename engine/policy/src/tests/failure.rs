@@ -168,7 +168,12 @@ fn an_engine_that_panicked_is_not_used_for_the_next_pack() {
     );
     let set = crate::load::load(&[granting(), first, second], json!({}), strictness);
     let set = set.unwrap_or_else(|wrong| panic!("{wrong:?}"));
-    let rules: Vec<String> = read(&set).reasons.into_iter().map(|r| r.rule).collect();
+    let rules: Vec<String> = read(&set)
+        .reasons
+        .clone()
+        .into_iter()
+        .map(|r| r.rule)
+        .collect();
     assert_eq!(rules, ["test/grant", "policy/panic", "c/d"]);
 }
 
@@ -191,7 +196,7 @@ fn what_the_keyboard_reads_shows_nothing_of_the_inside() {
     let decision = read(&set(
         r#"deny contains {"rule": "a/b", "msg": "m"} if to_number(input.identity.name) == 1"#,
     ));
-    let Verdict::Deny(denial) = decision.verdict else {
+    let Verdict::Deny(denial) = decision.verdict.clone() else {
         panic!("not denied");
     };
     let shown = format!("{} {:?}", denial.reason, denial.hint);

@@ -1,10 +1,10 @@
 //! The document: its schema, its bytes, and that nothing is ever missing from it.
 
 use super::world::{Asked, Knocks, NOW, delete, held, identity, select};
-use crate::input::{Document, Known, Paths, schema};
+use crate::input::{Document, Known, Paths, Standing, schema};
 use crate::{ApproveQuestion, Input};
 use portcullis_model::facts::{CopyFacts, SessionChange};
-use portcullis_model::{Finding, Kind, Predicate, Principal, Requirement, limits};
+use portcullis_model::{Finding, Kind, Predicate, Principal, Requirement, Timestamp, limits};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -110,6 +110,83 @@ fn the_rendered_bytes_are_the_document() {
         let back: Input<'_> = serde_json::from_slice(&plain).unwrap();
         assert_eq!(back, *input);
     });
+}
+
+#[test]
+fn a_command_rendered_on_what_stands_is_the_same_document() {
+    let mut plain = Asked::new(identity("a", Kind::Ci, &[]), Vec::new());
+    plain.context.role = Some("r\"".to_owned());
+    for first in [&plain, &rich()] {
+        let standing = Standing::of(&first.question()).unwrap();
+        let mut next = Asked::new((*first.session.identity).clone(), vec![select()]);
+        next.session = first.session.clone();
+        next.text = "select \"}},\\\"digest\"".to_owned();
+        next.history.session.rows = 7;
+        next.now = Timestamp(3);
+        for asked in [first, &next] {
+            let question = asked.question();
+            let mut whole = Document::render(&Input::command(&question)).unwrap();
+            let mut quick = Document::command(&standing, &question).unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(quick.bytes()),
+                String::from_utf8_lossy(whole.bytes())
+            );
+            assert_eq!(
+                quick.key_of_all(u16::MAX >> 6),
+                whole.key_of_all(u16::MAX >> 6)
+            );
+            assert_eq!(quick.likeness().kin, whole.likeness().kin);
+        }
+    }
+}
+
+#[test]
+fn what_stands_is_known_by_the_whole_session() {
+    let asked = Asked::new(identity("a", Kind::Human, &["dba"]), vec![select()]);
+    let standing = Standing::of(&asked.question()).unwrap();
+    assert!(standing.is_of(&asked.question()));
+    let mut set = Asked::new(identity("a", Kind::Human, &["dba"]), vec![select()]);
+    let ticket = ("portcullis.ticket".to_owned(), Some("OPS-1".to_owned()));
+    set.context.settings.extend([ticket]);
+    assert!(
+        !standing.is_of(&set.question()),
+        "SET may change the ticket"
+    );
+    let other = Asked::new(identity("a", Kind::Human, &["dpo"]), vec![select()]);
+    assert_eq!(other.session.id, asked.session.id);
+    assert!(!standing.is_of(&other.question()));
+}
+
+#[test]
+fn inputs_of_one_kin_differ_only_in_what_is_their_own() {
+    let likeness = |asked: &Asked| {
+        let mut document = Document::render(&Input::command(&asked.question())).unwrap();
+        let whole: Value = serde_json::from_slice(document.bytes()).unwrap();
+        (document.likeness(), whole)
+    };
+    let mut asked = rich();
+    let (first, base) = likeness(&asked);
+    asked.text = "another \u{1F600} text".to_owned();
+    asked.history.session.commands = 12;
+    asked.now = Timestamp(99);
+    let (second, expected) = likeness(&asked);
+    assert_eq!(first.kin, second.kin);
+    let own: Value = serde_json::from_slice(&second.own).unwrap();
+    let mut made = base;
+    for (name, members) in own.as_object().unwrap() {
+        for (member, value) in members.as_object().unwrap() {
+            made[name][member] = value.clone();
+        }
+    }
+    assert_eq!(made, expected);
+    asked.context.role = Some("other".to_owned());
+    assert_ne!(likeness(&asked).0.kin, first.kin);
+    let mut asked = rich();
+    asked.facts.statements[0].verb = "DROP".to_owned();
+    assert_ne!(likeness(&asked).0.kin, first.kin);
+    let mut asked = rich();
+    asked.session.login = "another".to_owned();
+    assert_ne!(likeness(&asked).0.kin, first.kin);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn who_says_nothing_says_no() {
     let decision = read(&load(&[
         r#"deny contains {"rule": "a/no", "msg": "no"} if false"#,
     ]));
-    let Verdict::Deny(denial) = decision.verdict else {
+    let Verdict::Deny(denial) = decision.verdict.clone() else {
         panic!("not denied");
     };
     assert_eq!(denial.rule, "default/deny");
@@ -36,7 +36,7 @@ fn who_says_nothing_says_no() {
 
 #[test]
 fn deny_beats_approval_beats_allow() {
-    let verdict = |bodies: &[&str]| read(&load(bodies)).verdict;
+    let verdict = |bodies: &[&str]| read(&load(bodies)).verdict.clone();
     assert_eq!(
         verdict(&[GRANT]),
         Verdict::Allow {
@@ -53,7 +53,7 @@ fn deny_beats_approval_beats_allow() {
 
 #[test]
 fn an_approval_does_not_grant() {
-    let Verdict::Deny(denial) = read(&load(&[APPROVAL])).verdict else {
+    let Verdict::Deny(denial) = read(&load(&[APPROVAL])).verdict.clone() else {
         panic!("not denied");
     };
     assert_eq!(denial.rule, "default/deny");
@@ -62,7 +62,7 @@ fn an_approval_does_not_grant() {
 #[test]
 fn a_denial_names_rule_reason_and_hint() {
     let decision = read(&set(DENY));
-    let Verdict::Deny(denial) = decision.verdict else {
+    let Verdict::Deny(denial) = decision.verdict.clone() else {
         panic!("not denied");
     };
     assert_eq!(
@@ -82,7 +82,10 @@ fn every_requirement_is_kept_and_the_same_one_once() {
 		"rule": "b/ask", "msg": "ask", "approver_groups": ["sre"], "approvers": 2,
 		"ttl_seconds": 60, "execution_ttl_seconds": 30, "mode": "defer", "in_transaction": true,
 	}"#;
-    let Verdict::Hold(asked) = read(&load(&[GRANT, APPROVAL, APPROVAL, other])).verdict else {
+    let Verdict::Hold(asked) = read(&load(&[GRANT, APPROVAL, APPROVAL, other]))
+        .verdict
+        .clone()
+    else {
         panic!("not held");
     };
     assert_eq!(asked.len(), 2);
@@ -131,7 +134,7 @@ obligation contains {"type": "read_only"}"#;
         "{:?}",
         decision.reasons
     );
-    let o = decision.obligations;
+    let o = decision.obligations.clone();
     let entities: Vec<_> = o
         .entities
         .iter()
@@ -181,7 +184,7 @@ fn what_holds_for_all_entities_holds_for_each() {
 grant contains {"rule": "a/yes"}
 obligation contains {"type": "mask", "selector": {"entity": "*"}, "method": "redact"}
 obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": "partial"}"#;
-    let entities = read(&load(&[body])).obligations.entities;
+    let entities = read(&load(&[body])).obligations.entities.clone();
     assert!(
         entities.iter().all(|e| e.strategy == Strategy::Redact),
         "{entities:?}"
@@ -190,7 +193,7 @@ obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": 
 
 #[test]
 fn nothing_is_recorded_less_and_nothing_extra_allowed_by_default() {
-    let o = read(&load(&[GRANT])).obligations;
+    let o = read(&load(&[GRANT])).obligations.clone();
     assert_eq!(o, portcullis_model::Obligations::none());
 }
 

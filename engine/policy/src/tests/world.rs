@@ -171,8 +171,7 @@ impl Asked {
     }
 
     pub(super) fn decide(&self, set: &PolicySet) -> Decision {
-        set.decide(&crate::Input::command(&self.question()))
-            .unwrap()
+        set.command(&self.question()).unwrap()
     }
 }
 

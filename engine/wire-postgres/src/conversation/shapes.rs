@@ -77,7 +77,7 @@ fn same_cause(a: &Cause, b: &Cause) -> bool {
         _ => false,
     };
     let obligations = match (&a.decision, &b.decision) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.obligations == b.obligations,
+        (Some(a), Some(b)) => Arc::ptr_eq(&a.outcome, &b.outcome) || a.obligations == b.obligations,
         (None, None) => true,
         _ => false,
     };

@@ -369,14 +369,14 @@ impl Decide for Fake {
         };
         let mut obligations = Obligations::none();
         obligations.row_limit = self.0.row_limit;
-        Ok(Decision {
+        let outcome = Outcome {
             verdict,
             obligations,
             reasons: Vec::new(),
             would: Vec::new(),
             revision: "r1".into(),
-            input: Bytes::new(),
-        })
+        };
+        Ok(Decision::new(outcome, Bytes::new()))
     }
     fn revision(&self) -> Arc<str> {
         Arc::from("r1")

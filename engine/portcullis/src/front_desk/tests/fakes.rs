@@ -14,7 +14,7 @@ use portcullis_gate::*;
 use portcullis_identity::Revocations;
 use portcullis_model::{
     Batch, BatchKind, Blame, Class, Decision, Denial, Edits, Facts, Fault, Identity, Obligations,
-    Principal, Protocol, RowShape, Session, SessionId, Timestamp, Verdict,
+    Outcome, Principal, Protocol, RowShape, Session, SessionId, Timestamp, Verdict,
 };
 use portcullis_policy::ConnectQuestion;
 use serde_json::Value;
@@ -205,7 +205,7 @@ impl Access for Cast {
             return Err(Fault::bare(Blame::Policy, "evaluate"));
         }
         let first = self.script.verdict.clone();
-        Ok(Decision {
+        let outcome = Outcome {
             verdict: match &self.script.then {
                 Some(then) if asked > 0 => then.clone(),
                 _ => first,
@@ -214,8 +214,8 @@ impl Access for Cast {
             reasons: Vec::new(),
             would: Vec::new(),
             revision: "r".to_owned(),
-            input: Bytes::from_static(b"{}"),
-        })
+        };
+        Ok(Decision::new(outcome, Bytes::from_static(b"{}")))
     }
     fn revision(&self) -> Arc<str> {
         match self.script.reloads_meanwhile {
