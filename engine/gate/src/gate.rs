@@ -21,10 +21,11 @@ use portcullis_model::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+mod decisions;
 mod judge;
 mod opaque;
 mod record;
@@ -75,6 +76,21 @@ pub struct Gate {
     opaque_tail: Vec<u8>,
     secrets_only: Obligations,
     request_shape: Arc<RowShape>,
+    bases: decisions::Wholes,
+    grades: Grades,
+}
+
+/// Classes of facts and an opinion about them: a text differs from the one before often only in literals, and
+/// its facts are then the same. An entry keeps its facts, so that no others can take their place.
+#[derive(Default)]
+struct Grades {
+    known: VecDeque<Grade>,
+}
+
+struct Grade {
+    facts: Arc<Facts>,
+    opinion: Class,
+    class: Arc<Class>,
 }
 
 /// The class of a text, for the state it was classified in.
@@ -144,6 +160,8 @@ impl Gate {
                 serial: u32::MAX,
                 columns: vec![text],
             }),
+            bases: decisions::Wholes::default(),
+            grades: Grades::default(),
         })
     }
 

@@ -107,6 +107,13 @@ pub(crate) fn link(previous: &Hash, frame: &[u8]) -> Hash {
     finish(context)
 }
 
+/// SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(bytes);
+    finish(context)
+}
+
 fn finish(context: digest::Context) -> Hash {
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());

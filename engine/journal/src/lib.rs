@@ -14,6 +14,9 @@
 //! frame (even where crc and chain were computed anew), a cut tail and a deleted session, each with
 //! session, sequence, file and byte offset.
 //!
+//! A decision that came out like one before it in its session is written shortened ([`Reader`] makes it whole
+//! again): it names the entry that it rests on by sequence and digest.
+//!
 //! What it refuses: to answer an append before `write(2)` has returned; to go on after a failed write or
 //! fdatasync; to extend a log that does not match its own checkpoints; to call a session sealed whose end
 //! no checkpoint covers. What it cannot do alone: notice that log *and* checkpoints were rolled back
@@ -39,6 +42,7 @@ mod tree;
 mod verify;
 mod volume;
 mod wal;
+mod whole;
 
 pub use admit::admit_payload;
 pub use decisions::{Decisions, RecordedDecision, Stage as DecisionStage};

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::frame::{Broken, Frame};
 use crate::segment::{self, Segment};
+use crate::whole::{Unfounded, Wholes};
 use bytes::Bytes;
 use portcullis_model::{SessionId, Timestamp};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub struct ReadEntry {
     pub at: Timestamp,
     /// The number of its kind; see [`crate::kind_name`].
     pub kind: u8,
-    /// JSON or frames, as the kind says.
+    /// JSON or frames, as the kind says. A decision is whole here, also where its entry is shortened.
     pub payload: Bytes,
     /// The number of its leaf in the tree, from 0.
     pub leaf: u64,
@@ -67,6 +68,7 @@ pub struct Entries {
     segments: std::vec::IntoIter<(u64, PathBuf)>,
     only: Option<SessionId>,
     current: Option<(Segment, usize, u64)>,
+    wholes: Wholes,
 }
 
 impl Entries {
@@ -75,6 +77,7 @@ impl Entries {
             segments: segments.into_iter(),
             only,
             current: None,
+            wholes: Wholes::default(),
         }
     }
 
@@ -139,7 +142,11 @@ impl Entries {
                     *offset += frame.bytes.len();
                     *leaf += 1;
                     if self.only.is_none_or(|id| id == frame.session) {
-                        let payload = Bytes::copy_from_slice(frame.payload);
+                        let written = Bytes::copy_from_slice(frame.payload);
+                        let payload = self
+                            .wholes
+                            .see(entry.session, entry.sequence, entry.kind, written)
+                            .map_err(|Unfounded| unfounded())?;
                         return Ok(Some(ReadEntry { payload, ..entry }));
                     }
                 }
@@ -161,6 +168,13 @@ impl Iterator for Entries {
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
     }
+}
+
+fn unfounded() -> Error {
+    Error::ReadSegment(std::io::Error::new(
+        std::io::ErrorKind::InvalidData,
+        "a decision does not rest on the entry it names: run verify",
+    ))
 }
 
 fn unreadable() -> Error {

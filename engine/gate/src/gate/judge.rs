@@ -205,8 +205,7 @@ impl Gate {
                 &facts,
             )
             .await?;
-        // A client's message that no classifier is interested in is `Unknown`.
-        let class = Arc::new(floor.join(opinion.unwrap_or_else(|| Class::unknown("unclassified"))));
+        let class = self.grades.of(&facts, floor, opinion);
         let journal_text: Arc<str> = Arc::from(self.text_form(&statement.text, &facts).await?);
         if resolved.is_empty() && statement.text.len() <= 16 * 1024 {
             if self.classes.len() >= limits::CLASS_CACHE_MAX {
@@ -632,15 +631,15 @@ fn unresolved(facts: &Facts) -> Vec<(String, Option<Arc<StatementFacts>>)> {
     used.map(|name| (name, None)).collect()
 }
 
-/// Facts joined with what EXECUTE, FETCH and CALL resolve to.
+/// Facts joined with what EXECUTE, FETCH and CALL resolve to, and the floor of what they resolve to.
 fn resolve_names(
     facts: Arc<Facts>,
     resolved: &[(String, Option<Arc<StatementFacts>>)],
-) -> (Arc<Facts>, Class) {
-    let mut floor = facts.floor();
+) -> (Arc<Facts>, Option<Class>) {
     if resolved.is_empty() {
-        return (facts, floor);
+        return (facts, None);
     }
+    let mut floor = facts.floor();
     let mut facts = Arc::unwrap_or_clone(facts);
     for (name, inner) in resolved {
         match inner {
@@ -657,7 +656,41 @@ fn resolve_names(
             }
         }
     }
-    (Arc::new(facts), floor)
+    (Arc::new(facts), Some(floor))
+}
+
+impl Grades {
+    /// The class of a text with these facts and this opinion: what was joined for the same before, if it is
+    /// remembered. `floor` is that of the facts, unless names raise it.
+    fn of(
+        &mut self,
+        facts: &Arc<Facts>,
+        floor: Option<Class>,
+        opinion: Option<Class>,
+    ) -> Arc<Class> {
+        // A client's message that no classifier is interested in is `Unknown`.
+        let opinion = opinion.unwrap_or_else(|| Class::unknown("unclassified"));
+        if let Some(floor) = floor {
+            return Arc::new(floor.join(opinion));
+        }
+        let known = self
+            .known
+            .iter()
+            .rposition(|g| Arc::ptr_eq(&g.facts, facts) && g.opinion == opinion);
+        if let Some(known) = known.and_then(|at| self.known.get(at)) {
+            return known.class.clone();
+        }
+        let class = Arc::new(facts.floor().join(opinion.clone()));
+        if self.known.len() >= limits::GRADES_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back(Grade {
+            facts: facts.clone(),
+            opinion,
+            class: class.clone(),
+        });
+        class
+    }
 }
 
 /// A FunctionCall has no text: it is `Unknown` unless policy knows the OID.
@@ -729,5 +762,11 @@ pub(super) fn apply<'e>(
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }

@@ -19,6 +19,7 @@ impl Gate {
     ) -> Result<Permit, Fault> {
         let mut entries = Vec::with_capacity(run.len() * 2);
         let mut frames = Vec::with_capacity(run.len());
+        let mut candidates = Vec::new();
         let mut wait = false;
         for allowed in run {
             wait |= self.must_wait(&allowed, context);
@@ -27,14 +28,18 @@ impl Gate {
                     let Body::Statement(statement) = &allowed.message.body else {
                         return Err(Fault::bare(Blame::Gateway, "record a judged message"));
                     };
-                    entries.push(decision_entry(judged, statement.stage, None, now));
-                    entries.push(request_entry(judged, statement.stage, now));
+                    let stage = statement.stage;
+                    let (entry, candidate) = self.bases.entry(judged, stage, entries.len(), now)?;
+                    candidates.extend(candidate);
+                    entries.push(entry);
+                    entries.push(request_entry(judged, stage, now)?);
                 }
                 None => entries.push(self.unjudged_entry(&allowed.message, now).await?),
             }
             frames.push(allowed.message.wire);
         }
         let sequence = self.parts.record.append(&entries)?;
+        self.bases.written(candidates, sequence, entries.len());
         if wait {
             self.parts.record.durable(sequence).await?;
         }
@@ -59,7 +64,8 @@ impl Gate {
         } = denied;
         let mut entries = Vec::with_capacity(2);
         if let (Some(judged), Body::Statement(statement)) = (&judged, &message.body) {
-            entries.push(decision_entry(judged, statement.stage, Some(&denial), now));
+            let stage = statement.stage;
+            entries.push(self.bases.whole(judged, stage, Some(&denial), now)?);
         }
         let mut payload = json!({"denial": denial});
         match (&judged, &message.body) {
@@ -127,7 +133,7 @@ impl Gate {
             "ticket": portcullis_model::session::ticket(&self.parts.session, &held.context),
         });
         let entries = [
-            decision_entry(&held.judged, statement.stage, None, now),
+            self.bases.whole(&held.judged, statement.stage, None, now)?,
             Entry {
                 kind: EntryKind::Hold,
                 at: now,
@@ -205,53 +211,24 @@ impl Gate {
     }
 }
 
-/// The decision with the whole input, so that it can be replayed. The input is spliced in as evaluated.
-fn decision_entry(judged: &Judged, stage: Stage, denial: Option<&Denial>, now: Timestamp) -> Entry {
-    let decision = &judged.decision;
-    let (verdict, rule) = match (&decision.verdict, denial) {
-        (_, Some(denial)) => ("deny", denial.rule.as_str()),
-        (Verdict::Allow { rule }, None) => ("allow", rule.as_str()),
-        (Verdict::Deny(denial), None) => ("deny", denial.rule.as_str()),
-        (Verdict::Hold(_), None) if judged.approval.is_some() => ("allow", "approval"),
-        (Verdict::Hold(_), None) => ("hold", ""),
+/// What was sent, in the record's form.
+fn request_entry(judged: &Judged, stage: Stage, now: Timestamp) -> Result<Entry, Fault> {
+    #[derive(serde::Serialize)]
+    struct Sent<'a> {
+        stage: Stage,
+        request: &'a str,
+    }
+    let sent = Sent {
+        stage,
+        request: &judged.journal_form,
     };
-    let mut head = json!({
-        "stage": stage, "verdict": verdict, "rule": rule, "reasons": decision.reasons,
-        "obligations": decision.obligations, "revision": decision.revision,
-        "class": &*judged.class,
-    });
-    if !decision.would.is_empty() {
-        put(&mut head, "would", json!(decision.would));
-    }
-    if let Some(approved) = &judged.approval {
-        put(
-            &mut head,
-            "approval",
-            json!({"id": approved.id, "by": approved.by}),
-        );
-    }
-    let mut payload = head.to_string().into_bytes();
-    payload.pop();
-    payload.extend_from_slice(b",\"input\":");
-    match decision.input.is_empty() {
-        true => payload.extend_from_slice(b"null"),
-        false => payload.extend_from_slice(&decision.input),
-    }
-    payload.push(b'}');
-    Entry {
-        kind: EntryKind::Decision,
-        at: now,
-        payload: payload.into(),
-    }
-}
-
-fn request_entry(judged: &Judged, stage: Stage, now: Timestamp) -> Entry {
-    let payload = json!({"stage": stage, "request": &*judged.journal_form}).to_string();
-    Entry {
+    let payload = serde_json::to_vec(&sent)
+        .map_err(|e| Fault::new(Blame::Gateway, "write down a request", e))?;
+    Ok(Entry {
         kind: EntryKind::Request,
         at: now,
         payload: payload.into(),
-    }
+    })
 }
 
 /// Adds a member to a JSON object.
