@@ -14,7 +14,7 @@ use peers::Peers;
 use std::time::Duration;
 
 const HELP: &str = "\
-portcullis-bench [--rounds N] [--seconds N] [--quick] [LOAD ...]
+portcullis-bench [--rounds N] [--seconds N] [--quick] [--hold] [LOAD ...]
 
 Loads: s1 s8 (select-only, simple), p1 p8 (prepared), b8 (TPC-B), rows (1M rows), copy (500 MB COPY).
 Default: all of these. `policy` alone: decisions, reload and replay of policies.
@@ -22,11 +22,14 @@ Default: all of these. `policy` alone: decisions, reload and replay of policies.
 portcullis-bench idle [--sessions N] [--wait SECONDS]
 
 Memory of idle sessions: 200 to a real PostgreSQL, N (5000) to a stand-in.
+
+--hold starts everybody, says where they are, and waits for a line: for a profiler.
 ";
 
 fn main() -> Result<()> {
     let mut rounds = 3;
     let mut seconds = 5;
+    let mut hold = false;
     let mut loads = Vec::new();
     let (mut idle, mut sessions, mut wait) = (false, 5000, 60);
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +44,7 @@ fn main() -> Result<()> {
         match argument.as_str() {
             "--rounds" => rounds = number()?,
             "--seconds" => seconds = number()?,
+            "--hold" => hold = true,
             "--quick" => (rounds, seconds) = (1, 2),
             "policy" => return policy::run("release"),
             "--sessions" => sessions = number()?,
@@ -62,6 +66,9 @@ fn main() -> Result<()> {
         loads = Load::ALL.to_vec();
     }
     let peers = Peers::start(&loads)?;
+    if hold {
+        return wait(&peers);
+    }
     let mut samples: Vec<Sample> = Vec::new();
     for round in 1..=rounds {
         for load in &loads {
@@ -79,4 +86,17 @@ fn main() -> Result<()> {
     println!("{text}");
     let file = portcullis_tests::world::workspace().join("tests/bench/results.md");
     std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))
+}
+
+/// Says how to reach each of them, until a line comes.
+fn wait(peers: &Peers) -> Result<()> {
+    for peer in peers.all() {
+        let pid = peer
+            .pid
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        println!("{}\t{pid}\t{}\t{}", peer.name, peer.dsn, peer.password);
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("wait")?;
+    Ok(())
 }
