@@ -67,7 +67,7 @@ fn main() -> Result<()> {
     }
     let peers = Peers::start(&loads)?;
     if hold {
-        return wait(&peers);
+        return stand_still(&peers);
     }
     let mut samples: Vec<Sample> = Vec::new();
     for round in 1..=rounds {
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
 }
 
 /// Says how to reach each of them, until a line comes.
-fn wait(peers: &Peers) -> Result<()> {
+fn stand_still(peers: &Peers) -> Result<()> {
     for peer in peers.all() {
         let pid = peer
             .pid

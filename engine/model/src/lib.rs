@@ -31,6 +31,5 @@ pub use text::{escape_for_people, escape_line};
 pub use time::Timestamp;
 pub use verdict::{
     ColumnRule, Decision, Denial, EntityRule, Likeness, Obligations, Outcome, Reason, RecordLevel,
-    Replication,
-    Requirement, Verdict,
+    Replication, Requirement, Verdict,
 };
