@@ -218,7 +218,7 @@ impl Desk {
             && !matches!(decision.verdict, Verdict::Deny(_))
             && let Err(denial) = obligations.replication.permits(obligations.masks())
         {
-            decision.verdict = Verdict::Deny(denial);
+            Arc::make_mut(&mut decision.outcome).verdict = Verdict::Deny(denial);
         }
         Ok(decision)
     }
