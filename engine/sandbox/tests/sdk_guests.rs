@@ -88,7 +88,9 @@ async fn a_masker_written_with_the_sdk_masks() {
         texts,
         ["[a project]", "[a project]", "[pc-masked:badge …4567]"]
     );
-    assert_eq!(&*edits.spans[2].label, "example/mask-codenames@0.1.0/badge");
+    let digest = &sandbox.stats()[0].digest[..12];
+    let label = format!("example/mask-codenames@0.1.0#{digest}/badge");
+    assert_eq!(&*edits.spans[2].label, label);
     // Another shape, then a message that has none.
     let other = Batch {
         shape: std::sync::Arc::new(portcullis_model::RowShape {
