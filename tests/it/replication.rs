@@ -218,7 +218,12 @@ fn pg_recvlogical_decodes_and_what_is_not_listed_is_refused() -> Result<()> {
     );
     let gone = recv(&["--drop-slot", "-S", "probe"])?;
     ensure!(gone.code == 0, "{}", gone.all());
-    // SQL on the same kind of line is judged and masked as ever; another command does not pass.
+    on_the_same_line(&world, &dsn)?;
+    on_record(&world)
+}
+
+/// SQL on the same kind of line is judged and masked as ever; another command does not pass.
+fn on_the_same_line(world: &World, dsn: &str) -> Result<()> {
     let replication = format!("{dsn} replication=database");
     let mut psql = world.psql("anybody", &world.token(&BEA)?, "orders");
     psql = {
@@ -249,5 +254,5 @@ fn pg_recvlogical_decodes_and_what_is_not_listed_is_refused() -> Result<()> {
         shown.all()
     );
     ensure!(shown.out.contains("systemid"), "{}", shown.all());
-    on_record(&world)
+    Ok(())
 }

@@ -224,6 +224,20 @@ fn data(options: &WorldOptions) -> &str {
     }
 }
 
+/// How the leg to the server is protected, as YAML.
+fn upstream_tls(options: &WorldOptions, cluster: &Cluster) -> String {
+    match options.cluster.tls && options.upstream_tls {
+        true if options.cluster.auth == "cert" => format!(
+            "verify-full\n    ca: {}\n    client_certificate: {}\n    client_key: {}",
+            cluster.certificate().display(),
+            cluster.client("crt").display(),
+            cluster.client("key").display(),
+        ),
+        true => format!("verify-full\n    ca: {}", cluster.certificate().display()),
+        false => "disable".to_owned(),
+    }
+}
+
 fn configuration(
     options: &WorldOptions,
     folder: &Path,
@@ -233,16 +247,7 @@ fn configuration(
     metrics: u16,
 ) -> String {
     let at = folder.display();
-    let tls = match options.cluster.tls && options.upstream_tls {
-        true if options.cluster.auth == "cert" => format!(
-            "verify-full\n    ca: {}\n    client_certificate: {}\n    client_key: {}",
-            cluster.certificate().display(),
-            cluster.client("crt").display(),
-            cluster.client("key").display(),
-        ),
-        true => format!("verify-full\n    ca: {}", cluster.certificate().display()),
-        false => "disable".to_owned(),
-    };
+    let tls = upstream_tls(options, cluster);
     let credential = match options.credential {
         "static" => {
             "static: { user: pc_admin, password: \"env:ORDERS_ADMIN_PASSWORD\", allow_weak: false }"

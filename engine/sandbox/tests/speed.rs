@@ -107,6 +107,43 @@ fn without_needles(component: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// One row of a customer.
+fn row(number: u32, n: u64, personal: bool) -> [String; 8] {
+    let mail = match personal && n % 4 == 0 {
+        true => format!("ana.{}@example.org", n % 1000),
+        false => "see file".to_owned(),
+    };
+    let note = match personal && n % 16 == 1 {
+        true => "paid with 4539 5787 6362 1486, thanks".to_owned(),
+        false => format!(
+            "customer {} of the northern region, order pending since spring",
+            n % 1_000_000
+        ),
+    };
+    [
+        number.to_string(),
+        format!("Grace Hopper {}", n % 97),
+        mail,
+        note,
+        format!("{:016x}{:016x}", n.rotate_left(21), n),
+        format!("{}.{:02}", n % 10_000, n % 100),
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            n as u32,
+            n as u16,
+            n % 4096,
+            n % 4093,
+            n >> 16
+        ),
+        format!(
+            "2026-{:02}-{:02} {:02}:41:07.123456",
+            n % 12 + 1,
+            n % 28 + 1,
+            n % 24
+        ),
+    ]
+}
+
 /// Rows as they are in a database: most hold nothing personal.
 fn table(bytes: usize, personal: bool) -> Batch {
     let names = [
@@ -119,40 +156,7 @@ fn table(bytes: usize, personal: bool) -> Batch {
         dice ^= dice >> 7;
         dice ^= dice << 17;
         let n = dice;
-        let mail = match personal && n % 4 == 0 {
-            true => format!("ana.{}@example.org", n % 1000),
-            false => "see file".to_owned(),
-        };
-        let note = match personal && n % 16 == 1 {
-            true => "paid with 4539 5787 6362 1486, thanks".to_owned(),
-            false => format!(
-                "customer {} of the northern region, order pending since spring",
-                n % 1_000_000
-            ),
-        };
-        let row = [
-            rows.to_string(),
-            format!("Grace Hopper {}", n % 97),
-            mail,
-            note,
-            format!("{:016x}{:016x}", n.rotate_left(21), n),
-            format!("{}.{:02}", n % 10_000, n % 100),
-            format!(
-                "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-                n as u32,
-                n as u16,
-                n % 4096,
-                n % 4093,
-                n >> 16
-            ),
-            format!(
-                "2026-{:02}-{:02} {:02}:41:07.123456",
-                n % 12 + 1,
-                n % 28 + 1,
-                n % 24
-            ),
-        ];
-        for (column, value) in (0_u32..).zip(&row) {
+        for (column, value) in (0_u32..).zip(&row(rows, n, personal)) {
             text.extend_from_slice(&(value.len() as u32).to_be_bytes());
             let start = text.len() as u32;
             text.extend_from_slice(value.as_bytes());

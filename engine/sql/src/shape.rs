@@ -164,7 +164,8 @@ impl Lexer<'_> {
     }
 
     fn identifier(&mut self) -> Option<()> {
-        let length = self.quoted(b'"')?;
+        // An empty name is none to the server either.
+        let length = self.quoted(b'"').filter(|length| *length > 2)?;
         let name = self.text.get(self.at..self.at + length)?;
         match self.peek(length) {
             _ if name.iter().any(|byte| byte.is_ascii_control()) => None,

@@ -124,23 +124,23 @@ impl Postgres {
                 entering.enter(lobby, admission, key).await
             }
             Err(denial) => {
-                let frame = refuse::denial(
-                    Severity::Fatal,
-                    match denial.rule == "identity/login" {
-                        true => refuse::PASSWORD,
-                        false => refuse::LOGIN,
-                    },
-                    &hinted(denial),
-                    None,
-                    portcullis_gate::Sequence(0),
-                );
                 // The client may be gone already; the desk has recorded the denial.
-                let _told = lobby.write(&frame).await;
+                let _told = lobby.write(&turned_away(denial)).await;
                 lobby.close().await;
                 Ok(())
             }
         }
     }
+}
+
+/// The frame of a refusal at login. A wrong secret of a login has PostgreSQL's own code.
+fn turned_away(denial: Denial) -> Bytes {
+    let code = match denial.rule == "identity/login" {
+        true => refuse::PASSWORD,
+        false => refuse::LOGIN,
+    };
+    let none = portcullis_gate::Sequence(0);
+    refuse::denial(Severity::Fatal, code, &hinted(denial), None, none)
 }
 
 /// Every refusal at login says what to do.

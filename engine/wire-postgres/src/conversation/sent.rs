@@ -95,12 +95,7 @@ impl Conversation {
             }
             Intent::Execute(_, portal) => {
                 self.bound = true;
-                let cause = match cause.decision {
-                    Some(_) => cause,
-                    None => portal.cause.clone(),
-                };
-                let text = Some(portal.prepared.text.clone());
-                What::Execute(Box::new(running(cause, text, Some(portal), resolved)))
+                What::Execute(Box::new(executing(cause, portal, resolved)))
             }
             Intent::Close(statement, name) => What::Close(statement, name),
             Intent::Sync => {
@@ -261,6 +256,16 @@ pub(super) fn unsettles(what: &What) -> bool {
         What::Execute(running) => running.changes_names,
         _ => false,
     }
+}
+
+/// A portal that runs: for the reason it was judged for, and else for the one of its Bind.
+fn executing(cause: Cause, portal: Arc<Portal>, resolved: usize) -> Running {
+    let cause = match cause.decision {
+        Some(_) => cause,
+        None => portal.cause.clone(),
+    };
+    let text = Some(portal.prepared.text.clone());
+    running(cause, text, Some(portal), resolved)
 }
 
 fn running(
