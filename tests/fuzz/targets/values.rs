@@ -264,6 +264,7 @@ fn blank(batch: &Batch, nth: usize) -> Edits {
         label: Arc::from("fuzz@1/rule"),
     };
     Edits {
+        held: 0,
         spans: batch
             .cells
             .iter()
@@ -277,6 +278,7 @@ fn blank(batch: &Batch, nth: usize) -> Edits {
 
 fn mask(column: u32, strategy: Strategy) -> Edits {
     Edits {
+        held: 0,
         spans: Vec::new(),
         columns: vec![ColumnMask {
             column,
