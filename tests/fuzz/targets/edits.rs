@@ -42,6 +42,7 @@ fuzz_target!(|data: &[u8]| {
     let edits = Edits {
         spans,
         columns: Vec::new(),
+        held: 0,
     };
     let out = rewrite
         .rewrite(&batch, &edits)
