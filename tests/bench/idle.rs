@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The budget: DESIGN of idle sessions.
 const BUDGET_KIB: f64 = 250.0;
 /// Open files of this process and its children: two sockets for each session.
-const FILES: u32 = 65_536;
+const FILES: u32 = 20_000;
 /// Sessions to a real server.
 const REAL: u32 = 200;
 
