@@ -34,7 +34,7 @@ pub fn cnpj(run: &Run<'_>, first: usize, last: usize) -> Option<u8> {
     (!uniform(&digits) && checked(&digits, 12, 9)).then_some(score)
 }
 
-/// A CNPJ with letters, in its printed form `XX.XXX.XXX/XXXX-00`, whose check digits begin at `check`.
+/// A CNPJ with letters, in its printed form `AA.AAA.AAA/AAAA-00`, whose check digits begin at `check`.
 pub fn cnpj_with_letters(data: &[u8], check: usize) -> Option<Range<usize>> {
     let range = check.checked_sub(16)?..check + 2;
     let text = data.get(range.clone())?;
