@@ -182,3 +182,24 @@ pub const POLICY_SELF_TEST_TIME_MAX: Duration = Duration::from_secs(60);
 pub const POLICY_SELF_TEST_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Distinct people that a rule may ask for.
 pub const APPROVERS_MAX: u32 = 16;
+/// Kubernetes: a request target; the API server's own bound is that of all headers, 1 MiB (Go's `DefaultMaxHeaderBytes`).
+pub const TARGET_BYTES_MAX: usize = 64 * 1024;
+/// Segments of a request's path; the API has eight at most, what is proxied may have more.
+pub const TARGET_SEGMENTS_MAX: usize = 64;
+/// Parameters of a request; every word of an exec is one.
+pub const TARGET_PARAMETERS_MAX: usize = 1024;
+/// Media ranges in `Accept`.
+pub const ACCEPT_RANGES_MAX: usize = 32;
+/// Stream protocols that a client offers.
+pub const STREAM_PROTOCOLS_MAX: usize = 16;
+/// The body of a request to a cluster: `MaxRequestBodyBytes` of the API server (k8s.io/apiserver
+/// pkg/server/config.go).
+pub const CALL_BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// How deep the body of a request to a cluster may nest; serde_json's own bound is 128.
+pub const CALL_BODY_DEPTH_MAX: usize = 100;
+/// How deep an answer of a cluster may nest.
+pub const ANSWER_DEPTH_MAX: usize = 256;
+/// One object of an answer. etcd takes 1.5 MiB by default (`--max-request-bytes`), a managed cluster up to 8.
+pub const ANSWER_OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// One message of a WebSocket; clients of exec write 32 KiB at a time (k8s.io/client-go `websocket.go`).
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;

@@ -1,0 +1,104 @@
+//! What names mean: which members of which objects hold secrets whatever they look like.
+
+/// A member's name, where it means something here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Name {
+    #[default]
+    Other,
+    BinaryData,
+    Data,
+    Env,
+    Items,
+    Kind,
+    LastApplied,
+    NameOf,
+    Rows,
+    Status,
+    StringData,
+    Token,
+    Value,
+}
+
+impl Name {
+    /// From the name as it is read.
+    pub(super) fn of(name: &[u8]) -> Self {
+        match name {
+            b"binaryData" => Self::BinaryData,
+            b"data" => Self::Data,
+            b"env" => Self::Env,
+            b"items" => Self::Items,
+            b"kind" => Self::Kind,
+            b"kubectl.kubernetes.io/last-applied-configuration" => Self::LastApplied,
+            b"name" => Self::NameOf,
+            b"rows" => Self::Rows,
+            b"status" => Self::Status,
+            b"stringData" => Self::StringData,
+            b"token" => Self::Token,
+            b"value" => Self::Value,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// An object's kind, where it means something here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Other,
+    ConfigMap,
+    Secret,
+    SecretList,
+    TokenRequest,
+}
+
+impl Kind {
+    /// From the value of `kind`.
+    pub(super) fn of(kind: &[u8]) -> Self {
+        match kind {
+            b"ConfigMap" => Self::ConfigMap,
+            b"Secret" => Self::Secret,
+            b"SecretList" => Self::SecretList,
+            b"TokenRequest" => Self::TokenRequest,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a value is, by where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Anything.
+    Plain,
+    /// A secret.
+    Secret,
+    /// A secret in base64.
+    SecretBlob,
+    /// Anything, in base64.
+    Blob,
+}
+
+/// Words in the name of a variable whose value is nobody's business.
+const TELLING: [&str; 14] = [
+    "ACCESS_KEY",
+    "API_KEY",
+    "APIKEY",
+    "AUTH",
+    "CREDENTIAL",
+    "DSN",
+    "ENCRYPTION_KEY",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "PRIVATE_KEY",
+    "PWD",
+    "SECRET",
+    "TOKEN",
+];
+
+/// True when a variable's name says that its value is a secret.
+pub(super) fn tells_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
+    let points_elsewhere = ["_FILE", "_PATH", "_URL", "_NAME", "_TTL", "_ENABLED"];
+    TELLING.iter().any(|word| name.contains(word))
+        && !points_elsewhere.iter().any(|end| name.ends_with(end))
+}

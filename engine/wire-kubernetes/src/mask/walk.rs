@@ -1,0 +1,353 @@
+//! Through an answer from its first byte to its last: which values stand where, and where it may be cut. Only what
+//! is whole is handed on: an object that has ended, with all that was to be known of it.
+//!
+//! Refuses what is no JSON, and an object longer than [`limits::ANSWER_OBJECT_BYTES_MAX`].
+
+use super::Expected;
+use super::leaf::{Form, Leaf};
+use super::piece::Piece;
+use super::role::{Kind, Name, Role, tells_a_secret};
+use crate::json::{Broken, Scanner, Span, Token, decode};
+use bytes::BytesMut;
+use portcullis_model::{Blame, Fault, limits};
+use std::ops::Range;
+
+/// Digits of the shortest number that is shown to detectors.
+const NUMBER_BYTES_MIN: usize = 9;
+
+/// An answer that is being read.
+pub struct Walk {
+    expected: Expected,
+    scanner: Scanner,
+    buffer: BytesMut,
+    frames: Vec<Frame>,
+    leaves: Vec<Leaf>,
+    /// Up to here everything is whole.
+    cut: usize,
+    /// Leaves in front of it.
+    cut_leaves: usize,
+    /// Objects in front of it.
+    objects: u32,
+}
+
+/// Something open.
+#[derive(Debug, Default)]
+struct Frame {
+    object: bool,
+    /// The name under which it stands.
+    under: Name,
+    /// The name that was read last.
+    name: Name,
+    /// The same, as it is read.
+    called: String,
+    kind: Kind,
+    /// The first leaf in it.
+    first: usize,
+    /// Leaves under names that mean something once the kind is known.
+    data: Vec<Range<usize>>,
+    string_data: Vec<Range<usize>>,
+    binary_data: Vec<Range<usize>>,
+    tokens: Vec<Range<usize>>,
+    /// `name` and `value`, of a variable.
+    variable: (Option<usize>, Option<usize>),
+}
+
+impl Walk {
+    /// At the beginning.
+    #[must_use]
+    pub fn new(expected: Expected) -> Self {
+        Self {
+            expected,
+            scanner: Scanner::new(expected.events),
+            buffer: BytesMut::new(),
+            frames: Vec::new(),
+            leaves: Vec::new(),
+            cut: 0,
+            cut_leaves: 0,
+            objects: 0,
+        }
+    }
+
+    /// More of it.
+    ///
+    /// # Errors
+    /// When it is no JSON, or an object does not end.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.buffer.extend_from_slice(bytes);
+        self.walk(false).map_err(|Broken| broken())?;
+        match self.buffer.len() - self.cut > limits::ANSWER_OBJECT_BYTES_MAX {
+            false => Ok(()),
+            true => Err(Fault::bare(
+                Blame::Upstream,
+                "send objects within the bound",
+            )),
+        }
+    }
+
+    /// That was all of it.
+    ///
+    /// # Errors
+    /// When it ends in the middle.
+    pub fn end(&mut self) -> Result<(), Fault> {
+        self.walk(true).map_err(|Broken| broken())?;
+        if !self.scanner.is_whole() {
+            return Err(Fault::bare(
+                Blame::Upstream,
+                "finish an answer: it ended in the middle of an object",
+            ));
+        }
+        self.cut = self.buffer.len();
+        self.cut_leaves = self.leaves.len();
+        Ok(())
+    }
+
+    /// Bytes that are whole and have not been taken.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.cut
+    }
+
+    /// What is whole.
+    pub fn take(&mut self) -> Option<Piece> {
+        if self.cut == 0 {
+            return None;
+        }
+        let wire = self.buffer.split_to(self.cut).freeze();
+        let rest = self.leaves.split_off(self.cut_leaves);
+        let leaves = std::mem::replace(&mut self.leaves, rest);
+        let gone = self.cut;
+        let moved = |at: &Range<usize>| at.start.saturating_sub(gone)..at.end.saturating_sub(gone);
+        for leaf in &mut self.leaves {
+            leaf.at = moved(&leaf.at);
+        }
+        for frame in &mut self.frames {
+            frame.first = frame.first.saturating_sub(self.cut_leaves);
+            frame.variable = (None, None);
+        }
+        self.scanner.forget(gone);
+        let objects = std::mem::take(&mut self.objects);
+        self.cut = 0;
+        self.cut_leaves = 0;
+        Some(Piece::new(wire, leaves, objects))
+    }
+
+    fn walk(&mut self, last: bool) -> Result<(), Broken> {
+        while let Some(token) = self.scanner.next(&self.buffer, last)? {
+            match token {
+                Token::Open { object } => self.open(object),
+                Token::Close => self.close(),
+                Token::Name(span) => self.name(&span),
+                Token::Text(span) => {
+                    self.text(&span);
+                    self.remember();
+                    self.ended();
+                }
+                Token::Number(at) => {
+                    // Shorter ones are ports, sizes and versions, and no detector takes them for anything.
+                    if at.len() >= NUMBER_BYTES_MIN {
+                        self.number(at);
+                        self.remember();
+                    }
+                    self.ended();
+                }
+                Token::Word => self.ended(),
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, object: bool) {
+        let under = self.frames.last().map_or(Name::Other, |f| match f.object {
+            true => f.name,
+            false => f.under,
+        });
+        self.frames.push(Frame {
+            object,
+            under,
+            first: self.leaves.len(),
+            ..Frame::default()
+        });
+    }
+
+    fn name(&mut self, span: &Span) {
+        let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
+        let name = decode(raw, span.escaped);
+        let unusual = |b: &u8| !(b.is_ascii_alphanumeric() || b"-._/:$".contains(b));
+        let scanned = name.len() > 64 || name.iter().any(unusual);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.name = Name::of(&name);
+            frame.called.clear();
+            frame.called.push_str(&String::from_utf8_lossy(&name));
+        }
+        if scanned {
+            self.leaves.push(Leaf::text(span, Role::Plain));
+        }
+    }
+
+    fn text(&mut self, span: &Span) {
+        let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
+        let mut leaf = Leaf::text(span, Role::Plain);
+        let index = self.leaves.len();
+        let Some(frame) = self.frames.last_mut() else {
+            self.leaves.push(leaf);
+            return;
+        };
+        match frame.name {
+            Name::Kind if frame.object => {
+                let kind = Kind::of(&decode(raw, span.escaped));
+                // Should it stand twice, the worse counts.
+                if frame.kind != Kind::Secret {
+                    frame.kind = kind;
+                }
+            }
+            Name::NameOf => frame.variable.0 = Some(index),
+            Name::Value => frame.variable.1 = Some(index),
+            Name::LastApplied => leaf = self.nested(span),
+            _ if matches!(frame.under, Name::Data | Name::StringData) => {
+                leaf.called = Some(frame.called.clone());
+            }
+            _ => {}
+        }
+        self.leaves.push(leaf);
+    }
+
+    /// The copy of an object that kubectl keeps in an annotation.
+    fn nested(&self, span: &Span) -> Leaf {
+        let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
+        let text = decode(raw, span.escaped).into_owned();
+        let mut inner = Self::new(Expected {
+            events: false,
+            ..self.expected
+        });
+        let read = inner.push(&text).and_then(|()| inner.end());
+        let mut leaf = Leaf::text(span, Role::Plain);
+        match read {
+            Ok(()) => {
+                leaf.form = Form::Nested {
+                    text,
+                    leaves: inner.leaves,
+                }
+            }
+            // Nobody knows what it is.
+            Err(_) => leaf.role = Role::Secret,
+        }
+        leaf
+    }
+
+    fn number(&mut self, at: Range<usize>) {
+        self.leaves.push(Leaf {
+            at,
+            form: Form::Number,
+            role: Role::Plain,
+            called: None,
+        });
+    }
+
+    fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else {
+            return;
+        };
+        if frame.object {
+            self.settle(&frame);
+        }
+        self.bequeath(&frame);
+        self.ended();
+    }
+
+    /// What an object's kind says about its values.
+    fn settle(&mut self, frame: &Frame) {
+        let listed = self.frames.iter().any(|f| f.kind == Kind::SecretList);
+        if self.expected.secrets || listed || frame.kind == Kind::Secret {
+            self.mark(&frame.data, Role::SecretBlob);
+            self.mark(&frame.string_data, Role::Secret);
+        } else if frame.kind == Kind::ConfigMap {
+            self.mark(&frame.binary_data, Role::Blob);
+        }
+        if self.expected.token || frame.kind == Kind::TokenRequest {
+            self.mark(&frame.tokens, Role::Secret);
+        }
+        if let (Name::Env, (Some(name), Some(value))) = (frame.under, frame.variable) {
+            self.variable(name, value);
+        }
+    }
+
+    fn mark(&mut self, ranges: &[Range<usize>], role: Role) {
+        for range in ranges {
+            let leaves = self.leaves.get_mut(range.clone()).unwrap_or_default();
+            leaves.iter_mut().for_each(|leaf| leaf.role = role);
+        }
+    }
+
+    fn variable(&mut self, name: usize, value: usize) {
+        let bytes = &self.buffer;
+        let name = self.leaves.get(name).map(|leaf| leaf.says(bytes));
+        let Some(name) = name.map(|name| String::from_utf8_lossy(&name).into_owned()) else {
+            return;
+        };
+        if let Some(leaf) = self.leaves.get_mut(value) {
+            if tells_a_secret(&name) {
+                leaf.role = Role::Secret;
+            }
+            leaf.called = Some(name);
+        }
+    }
+
+    /// What the object around it remembers of it.
+    fn bequeath(&mut self, frame: &Frame) {
+        let leaves = frame.first..self.leaves.len();
+        let Some(around) = self.frames.last_mut().filter(|f| f.object) else {
+            return;
+        };
+        match around.name {
+            Name::Data => around.data.push(leaves),
+            Name::StringData => around.string_data.push(leaves),
+            Name::BinaryData => around.binary_data.push(leaves),
+            Name::Status => around.tokens.extend(frame.tokens.iter().cloned()),
+            Name::Value if self.expected.patch => self.mark(&[leaves], Role::Secret),
+            _ => {}
+        }
+    }
+
+    /// The leaf that was pushed last, under its name.
+    fn remember(&mut self) {
+        let count = self.leaves.len();
+        let last = count.saturating_sub(1)..count;
+        let Some(frame) = self.frames.last_mut().filter(|f| f.object) else {
+            return;
+        };
+        match frame.name {
+            Name::Token => frame.tokens.push(last),
+            Name::Data => frame.data.push(last),
+            Name::StringData => frame.string_data.push(last),
+            Name::BinaryData => frame.binary_data.push(last),
+            Name::Value if self.expected.patch => self.mark(&[last], Role::Secret),
+            _ => {}
+        }
+    }
+
+    /// A value has ended: the answer may be cut here where it is an object of its own.
+    fn ended(&mut self) {
+        let whole = match self.frames.as_slice() {
+            [] => true,
+            [root, list] => {
+                let listed = matches!(list.under, Name::Items | Name::Rows) && !list.object;
+                // What its kind will say about the root's own values is not known yet.
+                let known = root.data.is_empty()
+                    && root.string_data.is_empty()
+                    && root.binary_data.is_empty()
+                    && root.tokens.is_empty();
+                listed && known && root.object
+            }
+            _ => false,
+        };
+        if whole {
+            self.cut = self.scanner.at();
+            self.cut_leaves = self.leaves.len();
+            self.objects = self.objects.saturating_add(1);
+        }
+    }
+}
+
+fn broken() -> Fault {
+    Fault::bare(Blame::Upstream, "answer in JSON")
+}
