@@ -203,3 +203,34 @@ pub const ANSWER_DEPTH_MAX: usize = 256;
 pub const ANSWER_OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One message of a WebSocket; clients of exec write 32 KiB at a time (k8s.io/client-go `websocket.go`).
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// One SFTP packet behind its length field: OpenSSH's own bound (`SFTP_MAX_MSG_LENGTH`).
+pub const SFTP_PACKET_BYTES_MAX: usize = 256 * 1024;
+/// SFTP requests without an answer; further ones wait unread.
+pub const SFTP_REQUESTS_MAX: usize = 4096;
+/// Files and folders open at a time on one SFTP stream.
+pub const SFTP_HANDLES_MAX: usize = 1024;
+/// A handle (draft-ietf-secsh-filexfer-02 section 6.3).
+pub const SFTP_HANDLE_BYTES_MAX: usize = 256;
+/// A path over SFTP; Linux' `PATH_MAX`.
+pub const SFTP_PATH_BYTES_MAX: usize = 4096;
+/// Pieces of one file that came before their turn, in bytes; with more of them its hash is one of pieces.
+pub const SFTP_REORDER_BYTES_MAX: usize = 1024 * 1024;
+/// The same, in pieces.
+pub const SFTP_REORDER_PIECES_MAX: usize = 64;
+/// Bytes of one side of an SFTP stream that have not been looked at: more than one packet and one SSH window.
+pub const SFTP_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a refused SFTP request is told.
+pub const SFTP_MESSAGE_BYTES_MAX: usize = 1024;
+/// Extensions that an SFTP server may announce.
+pub const SFTP_EXTENSIONS_MAX: usize = 64;
+/// How long a terminal's output may be held because it may be the beginning of a secret: a tenth of a second is felt
+/// (Nielsen 1993), an echo is waited for.
+pub const PTY_HOLD_MAX: Duration = Duration::from_millis(40);
+/// Columns and rows of a terminal that are followed; a larger one is cut.
+pub const TERMINAL_SIDE_MAX: u16 = 512;
+/// Keys of a line that are remembered until it is known whether they were echoed.
+pub const TYPED_LINE_BYTES_MAX: usize = 4096;
+/// How long the echo of a line may take before it counts as not echoed: a round trip and a busy host.
+pub const ECHO_MAX: Duration = Duration::from_millis(1500);
+/// One line of an asciicast that is read.
+pub const ASCIICAST_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;

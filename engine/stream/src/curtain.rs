@@ -19,12 +19,27 @@ const TEXT_OID: u32 = 25;
 
 /// One direction of one stream, between the target and the client.
 pub struct Curtain {
+    sieve: Sieve,
+}
+
+/// What finds and holds: text in, ranges out. What becomes of the ranges is for whoever shows them.
+pub(crate) struct Sieve {
     wires: Tripwires,
     shape: Arc<RowShape>,
     /// What has gone last, and behind it what has not.
     text: Vec<u8>,
     /// So much of it has gone: maskers see it again, so that they know what stands before.
     gone: usize,
+}
+
+/// How far the text may go, and what may not be seen in it.
+pub(crate) struct Cut {
+    /// Where what has not gone begins.
+    pub(crate) from: usize,
+    /// Where what still has to be held begins.
+    pub(crate) ready: usize,
+    /// Sorted, without overlaps, none of them before `from`.
+    pub(crate) spans: Vec<SpanEdit>,
 }
 
 /// What may go on.
@@ -40,7 +55,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn and(mut self, more: Self) -> Self {
+    pub(crate) fn and(mut self, more: Self) -> Self {
         self.bytes.extend(more.bytes);
         self.edits.extend(more.edits);
         self.tripped += more.tripped;
@@ -50,7 +65,7 @@ impl Shown {
 
 /// What a call of the maskers has to settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
+pub(crate) enum Reach {
     /// More may come.
     Open,
     /// More may come, but nobody waits for it.
@@ -63,21 +78,8 @@ impl Curtain {
     /// A stream in which these secrets of the gateway's own are masked whatever policy says.
     #[must_use]
     pub fn new(wires: Tripwires) -> Self {
-        let column = Column {
-            name: String::new(),
-            type_oid: TEXT_OID,
-            table_oid: 0,
-            attnum: 0,
-            binary: false,
-        };
         Self {
-            wires,
-            shape: Arc::new(RowShape {
-                serial: u32::MAX,
-                columns: vec![column],
-            }),
-            text: Vec::new(),
-            gone: 0,
+            sieve: Sieve::new(wires),
         }
     }
 
@@ -94,7 +96,7 @@ impl Curtain {
     ) -> Result<Shown, Fault> {
         let mut shown = Shown::default();
         for piece in piece.chunks(limits::BATCH_BYTES_MAX) {
-            self.text.extend_from_slice(piece);
+            self.sieve.push(piece);
             let more = self.settle(mask, obligations, Reach::Open).await?;
             shown = shown.and(more);
         }
@@ -130,7 +132,7 @@ impl Curtain {
     /// Bytes that are held right now.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.text.len() - self.gone
+        self.sieve.held()
     }
 
     async fn settle(
@@ -142,6 +144,56 @@ impl Curtain {
         if self.held() == 0 {
             return Ok(Shown::default());
         }
+        let cut = self.sieve.cut(mask, obligations, reach).await?;
+        let ready = cut.ready;
+        let shown = draw(self.sieve.text(), cut);
+        self.sieve.forget(ready, reach);
+        Ok(shown)
+    }
+}
+
+impl Sieve {
+    pub(crate) fn new(wires: Tripwires) -> Self {
+        let column = Column {
+            name: String::new(),
+            type_oid: TEXT_OID,
+            table_oid: 0,
+            attnum: 0,
+            binary: false,
+        };
+        Self {
+            wires,
+            shape: Arc::new(RowShape {
+                serial: u32::MAX,
+                columns: vec![column],
+            }),
+            text: Vec::new(),
+            gone: 0,
+        }
+    }
+
+    /// More text, behind what is there.
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        self.text.extend_from_slice(piece);
+    }
+
+    /// What has gone last, and what has not.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Bytes that have not gone.
+    pub(crate) fn held(&self) -> usize {
+        self.text.len() - self.gone
+    }
+
+    /// Finds out how far the text may go.
+    pub(crate) async fn cut(
+        &self,
+        mask: &mut dyn Mask,
+        obligations: &Obligations,
+        reach: Reach,
+    ) -> Result<Cut, Fault> {
         let (found, held) = self.found(mask, obligations).await?;
         let hits = self.wires.hits(&self.text);
         let open = held.max(self.wires.partial(&self.text));
@@ -154,7 +206,15 @@ impl Curtain {
             let doing = "mask a stream: something longer than may be held has no end yet";
             return Err(Fault::bare(Blame::Upstream, doing));
         }
-        let shown = self.draw(spans, ready);
+        Ok(Cut {
+            from: self.gone,
+            ready,
+            spans,
+        })
+    }
+
+    /// What stands before `ready` has gone.
+    pub(crate) fn forget(&mut self, ready: usize, reach: Reach) {
         let context = match reach {
             Reach::Idle => limits::HELD_TAIL_MAX,
             Reach::Open | Reach::End => limits::STREAM_CONTEXT_BYTES,
@@ -162,7 +222,6 @@ impl Curtain {
         let forget = ready.saturating_sub(context);
         self.text.drain(..forget);
         self.gone = ready - forget;
-        Ok(shown)
     }
 
     /// What the maskers find, and how much they hold.
@@ -237,26 +296,31 @@ impl Curtain {
         }
         ready
     }
+}
 
-    fn draw(&self, spans: Vec<SpanEdit>, ready: usize) -> Shown {
-        let mut shown = Shown::default();
-        let mut from = self.gone;
-        for span in spans {
-            let (start, end) = (span.start as usize, span.end as usize);
-            if end > ready {
-                break;
-            }
-            let kept = self.text.get(from..start).unwrap_or_default();
-            shown.bytes.extend_from_slice(kept);
-            shown.bytes.extend_from_slice(&span.replacement);
-            shown.tripped += usize::from(&*span.label == TRIPWIRE);
-            shown.edits.push(span);
-            from = end;
+fn draw(text: &[u8], cut: Cut) -> Shown {
+    let mut shown = Shown::default();
+    let mut from = cut.from;
+    for span in cut.spans {
+        let (start, end) = (span.start as usize, span.end as usize);
+        if end > cut.ready {
+            break;
         }
-        let kept = self.text.get(from..ready).unwrap_or_default();
+        let kept = text.get(from..start).unwrap_or_default();
         shown.bytes.extend_from_slice(kept);
-        shown
+        shown.bytes.extend_from_slice(&span.replacement);
+        shown.tripped += usize::from(is_own(&span));
+        shown.edits.push(span);
+        from = end;
     }
+    let kept = text.get(from..cut.ready).unwrap_or_default();
+    shown.bytes.extend_from_slice(kept);
+    shown
+}
+
+/// True for a secret of the gateway's own.
+pub(crate) fn is_own(span: &SpanEdit) -> bool {
+    &*span.label == TRIPWIRE
 }
 
 /// How the record names our own secrets.
@@ -286,4 +350,4 @@ fn around(edit: &SpanEdit, hits: &[(usize, usize)]) -> Vec<SpanEdit> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-const OWN: &[u8] = b"c0rrect-Horse.battery_St4ple+9917/zQx7";
+pub(crate) const OWN: &[u8] = b"c0rrect-Horse.battery_St4ple+9917/zQx7";
 
 /// Finds `key-` and three digits or more, and holds what may become that.
-struct Keys;
+pub(crate) struct Keys;
 
 impl Mask for Keys {
     fn wants(&self, kind: BatchKind, _: &RowShape) -> bool {
@@ -61,7 +61,7 @@ fn keys(text: &[u8]) -> Edits {
     edits
 }
 
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     match future
         .as_mut()
@@ -72,7 +72,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn obligations() -> Obligations {
+pub(crate) fn obligations() -> Obligations {
     let mut obligations = Obligations::none();
     obligations.entities.insert(EntityRule {
         entity: "*".to_owned(),
@@ -81,7 +81,7 @@ fn obligations() -> Obligations {
     obligations
 }
 
-fn armed() -> (Tripwires, crate::Armed) {
+pub(crate) fn armed() -> (Tripwires, crate::Armed) {
     let wires = Tripwires::new();
     let guard = wires.arm(OWN).unwrap();
     (wires, guard)
