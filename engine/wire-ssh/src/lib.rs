@@ -1,1 +1,4 @@
-//! The room of this protocol.
+//! SSH: russh at both edges, and what happens above the channel.
+
+pub mod sftp;
+pub mod transfer;

@@ -1,8 +1,8 @@
 //! Operations on files over SFTP: the same paths and modes as in commands, the same labels.
 
-use crate::expand::Field;
+use crate::expand::{ANY, Field};
 use crate::labels;
-use crate::paths::Deed;
+use crate::paths::{self, Deed};
 use crate::programs;
 use crate::syntax::Budget;
 use crate::walk::Walker;
@@ -78,13 +78,32 @@ fn grade(walker: &mut Walker<'_>, operation: &FileOperation, path: &Field, targe
             walker.touch(path, Deed::Remove);
         }
         "rename" => {
+            // What had a name that says what it is can be read by another one now.
+            walker.touch(path, Deed::Read);
             walker.touch(path, Deed::Remove);
-            walker.touch(target, Deed::Write);
+            place(walker, target);
         }
-        "symlink" | "hardlink" | "copy" => {
+        "symlink" | "hardlink" => {
+            walker.touch(path, Deed::Read);
+            walker.alias(path);
+            place(walker, target);
+        }
+        "copy" => {
             walker.touch(path, Deed::Read);
             walker.touch(target, Deed::Write);
         }
         _ => walker.report.say(labels::UNLISTED_PROGRAM),
+    }
+}
+
+/// Something comes into a place, with whatever may be in it: a folder `.ssh` brings its keys along.
+fn place(walker: &mut Walker<'_>, target: &Field) {
+    walker.touch(target, Deed::Write);
+    let inside = Field {
+        text: format!("{}/{ANY}", target.text.trim_end_matches('/')),
+        ..target.clone()
+    };
+    for label in paths::labels_of(&inside, None, Deed::Write) {
+        walker.report.say(label);
     }
 }

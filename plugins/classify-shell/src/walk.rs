@@ -496,6 +496,18 @@ impl<'b> Walker<'b> {
         }
     }
 
+    /// A file gets another name, by which it can be written where nobody looks for it.
+    pub fn alias(&mut self, field: &Field) {
+        let found = paths::labels_of(field, self.environment.folder.as_deref(), Deed::Write);
+        // Programs and libraries have other names everywhere.
+        for label in found
+            .into_iter()
+            .filter(|l| *l != labels::SYSTEM_FILE_WRITE)
+        {
+            self.report.say(label);
+        }
+    }
+
     fn simple(&mut self, simple: &Simple, input: &Input) -> Walk<Output> {
         let mut assigned = Vec::new();
         for assign in &simple.assigns {

@@ -53,9 +53,12 @@ pub fn copy(walker: &mut Walker<'_>, call: &Call<'_>) -> Walk<Output> {
     };
     let null = target.as_ref().is_some_and(|t| t.text == "/dev/null");
     for source in sources {
+        // Also of `mv`: what had a name that says what it is can be read by another one afterwards.
+        walker.touch(source, Deed::Read);
         match call.name {
             "mv" => walker.touch(source, Deed::Remove),
-            _ => walker.touch(source, Deed::Read),
+            "ln" => walker.alias(source),
+            _ => {}
         }
         if call.name == "mv" && paths::is_root(source, walker.environment.folder.as_deref()) {
             walker.report.say(labels::RECURSIVE_DELETE_ROOT);
