@@ -64,6 +64,15 @@ pub trait Mask: Send {
         skip: &'a [bool],
         obligations: &'a Obligations,
     ) -> BoxFuture<'a, Result<Edits, Fault>>;
+    /// What stands in the place of the values of these columns where a key is needed to say so: whole cells, in
+    /// order. A value without one is redacted, so the default is safe.
+    fn stand_ins(
+        &self,
+        _batch: &Batch,
+        _columns: &[portcullis_model::ColumnMask],
+    ) -> Vec<portcullis_model::SpanEdit> {
+        Vec::new()
+    }
 }
 
 /// What came before, for rate and exfiltration rules.

@@ -3,6 +3,7 @@
 
 mod budgets;
 mod fakes;
+mod stand_ins;
 
 use crate::{Answer, Outgoing, Ruling, Unreleased};
 use bytes::Bytes;

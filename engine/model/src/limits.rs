@@ -130,6 +130,10 @@ pub const TRIPWIRE_SECRETS_MAX: usize = 65_536;
 pub const SECRET_SPANS_MAX: usize = 1024;
 /// A secret longer than this is not matched whole (a file that is no password).
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a tenant's key at least: 256 bits, what HMAC-SHA-256 can make use of (RFC 2104, section 3).
+pub const TENANT_KEY_BYTES_MIN: usize = 32;
+/// And at most: nobody needs more, and a file that is no key is none.
+pub const TENANT_KEY_BYTES_MAX: usize = 1024;
 /// Relations of one target that the catalog remembers; a bigger target is unknown, and masked.
 pub const CATALOG_RELATIONS_MAX: usize = 200_000;
 /// How old the catalog of a target may be.

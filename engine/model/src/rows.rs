@@ -81,18 +81,53 @@ pub struct Batch {
     pub wire: Bytes,
 }
 
-/// How a value is replaced.
+/// How a value is replaced. In the order of how little is shown: the later of two is the stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Our marker with the entity's name; a type-correct constant where the type is not text.
-    Redact,
     /// The marker with the last four characters.
     Partial,
-    /// A keyed hash, the same for the same value within a session.
+    /// As [`Strategy::Token`], the same in all sessions: under the tenant's key.
+    TenantToken,
+    /// Another value of the same form, keyed, the same for the same value within a session.
+    Token,
+    /// As [`Strategy::Hash`], the same in all sessions: under the tenant's key.
+    TenantHash,
+    /// The marker with a keyed hash, the same for the same value within a session.
     Hash,
+    /// Our marker with the entity's name; a type-correct constant where the type is not text.
+    Redact,
     /// NULL.
     Null,
+}
+
+impl Strategy {
+    /// All of them, the strictest last.
+    pub const ALL: [Self; 7] = [
+        Self::Partial,
+        Self::TenantToken,
+        Self::Token,
+        Self::TenantHash,
+        Self::Hash,
+        Self::Redact,
+        Self::Null,
+    ];
+
+    /// Of two that are asked for, the one that holds: null and redaction show nothing, a hash shows equality,
+    /// a token the form too, a partial value a part of itself; for a tenant more is seen than in a session.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    /// True when what stands there is computed under a key, which only the host of the plugins has.
+    #[must_use]
+    pub fn keyed(self) -> bool {
+        match self {
+            Self::TenantToken | Self::Token | Self::TenantHash | Self::Hash => true,
+            Self::Partial | Self::Redact | Self::Null => false,
+        }
+    }
 }
 
 /// Replace a part of one cell.

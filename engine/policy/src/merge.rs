@@ -299,7 +299,7 @@ impl Obliged {
             Masked::Entities(names) => {
                 for name in names {
                     let strategy = self.entities.entry(name.clone()).or_insert(mask.method);
-                    *strategy = stricter(*strategy, mask.method);
+                    *strategy = strategy.stricter(mask.method);
                 }
             }
             Masked::Column(column) => {
@@ -312,7 +312,7 @@ impl Obliged {
                     .columns
                     .entry(key)
                     .or_insert((mask.method, column.tag.clone()));
-                *strategy = stricter(*strategy, mask.method);
+                *strategy = strategy.stricter(mask.method);
             }
         }
     }
@@ -325,7 +325,7 @@ impl Obliged {
             .into_iter()
             .map(|(entity, strategy)| EntityRule {
                 entity,
-                strategy: all.map_or(strategy, |all| stricter(all, strategy)),
+                strategy: all.map_or(strategy, |all| strategy.stricter(all)),
             });
         let columns = self
             .columns
@@ -361,18 +361,4 @@ fn least<T: Ord>(known: Option<T>, new: T) -> Option<T> {
         Some(known) => known.min(new),
         None => new,
     })
-}
-
-/// Null and redaction show nothing, a hash shows equality, a partial value shows a part.
-fn stricter(a: Strategy, b: Strategy) -> Strategy {
-    let rank = |strategy| match strategy {
-        Strategy::Partial => 0,
-        Strategy::Hash => 1,
-        Strategy::Redact => 2,
-        Strategy::Null => 3,
-    };
-    match rank(a) >= rank(b) {
-        true => a,
-        false => b,
-    }
 }

@@ -66,6 +66,9 @@ pub enum Broken {
     /// The plugins.
     #[error("load the plugins: {0}")]
     Plugins(String),
+    /// The tenant's key.
+    #[error("read the tenant's key: {0}")]
+    Masking(String),
     /// The policies, one finding per line.
     #[error("load the policies\n{0}")]
     Policies(String),
@@ -143,7 +146,10 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     })
     .map_err(|error| Broken::Plugins(error.to_string()))?;
     // Compiling plugins and testing policies take the longest, and need nothing of each other.
-    let (set, plugins) = tokio::join!(policies::load(&loaded), plugins::load(&sandbox, &loaded));
+    let (set, plugins) = tokio::join!(
+        policies::load(&loaded),
+        plugins::load(&sandbox, &loaded, &tripwires)
+    );
     let (policy, plugins) = (Arc::new(Policy::new(set?)), plugins?);
     sandbox.serve(Arc::clone(&plugins));
     let examiner = portcullis_sql::Examiner::new(portcullis_sql::Settings::default())

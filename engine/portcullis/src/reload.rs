@@ -77,7 +77,7 @@ impl Reloader {
         let explain = |error: assemble::Broken| crate::cli::explain(&error);
         assemble::trust_is_local(&loaded).map_err(explain)?;
         let set = assemble::load_policies(&loaded).await.map_err(explain)?;
-        let plugins = assemble::plugins::load(&gateway.sandbox, &loaded)
+        let plugins = assemble::plugins::load(&gateway.sandbox, &loaded, &gateway.tripwires)
             .await
             .map_err(explain)?;
         let issuers = gateway.doormen.prepare(&loaded).map_err(explain)?;

@@ -4,7 +4,7 @@
 
 use crate::contract;
 use crate::error::Failure;
-use crate::mark::Marks;
+use crate::mark::{Marks, Masked, Width};
 use crate::plugin::{RuleInfo, Rules};
 use bytes::Bytes;
 use portcullis_model::verdict::EntityRule;
@@ -43,19 +43,9 @@ pub(crate) fn choose(rules: &Rules, entities: &BTreeSet<EntityRule>) -> Vec<Opti
             .iter()
             .filter(|e| e.entity == "*" || e.entity == rule.entity)
             .map(|e| e.strategy)
-            .max_by_key(|s| strictness(*s))
+            .max()
     };
     rules.iter().map(|rule| of(rule)).collect()
-}
-
-/// How little a strategy shows.
-fn strictness(strategy: Strategy) -> u8 {
-    match strategy {
-        Strategy::Partial => 0,
-        Strategy::Hash => 1,
-        Strategy::Redact => 2,
-        Strategy::Null => 3,
-    }
 }
 
 /// Checks an answer and adds what policy wants of it to `proposals`. The answer is how many bytes are held.
@@ -167,14 +157,7 @@ pub(crate) fn merge(
     marks: &Marks,
     session: SessionId,
 ) -> Vec<SpanEdit> {
-    proposals.sort_by_key(|p| {
-        (
-            p.cell,
-            p.start,
-            Reverse(p.end),
-            Reverse(strictness(p.strategy)),
-        )
-    });
+    proposals.sort_by_key(|p| (p.cell, p.start, Reverse(p.end), Reverse(p.strategy)));
     let mut spans: Vec<SpanEdit> = Vec::with_capacity(proposals.len());
     let mut open: Option<Cluster> = None;
     for proposal in proposals {
@@ -217,9 +200,7 @@ impl Cluster {
     fn absorb(&mut self, next: Proposal) {
         self.end = self.end.max(next.end);
         self.tail &= next.tail;
-        if strictness(next.strategy) > strictness(self.strategy) {
-            self.strategy = next.strategy;
-        }
+        self.strategy = self.strategy.stricter(next.strategy);
         if next.end - next.start > self.widest.end - self.widest.start {
             self.widest = next;
         }
@@ -234,7 +215,7 @@ impl Cluster {
             tail,
         } = self;
         let covers = (widest.start, widest.end) == (start, end);
-        let redacts = strictness(strategy) >= strictness(Strategy::Redact);
+        let redacts = strategy >= Strategy::Redact;
         let value = batch
             .cells
             .get(widest.cell as usize)
@@ -244,9 +225,17 @@ impl Cluster {
         let replacement = match widest.own {
             Some(own) if covers && redacts => own,
             _ => {
-                // No tail and no hash of something that no rule has seen as a whole.
+                // No tail, no hash and no token of something that no rule has seen as a whole.
                 let strategy = if covers { strategy } else { Strategy::Redact };
-                marks.mark(session, strategy, &widest.rule.tag, value, tail)
+                let column = batch.cells.get(widest.cell as usize).map(|c| c.column);
+                let column = column.and_then(|c| batch.shape.columns.get(c as usize));
+                let masked = Masked {
+                    entity: &widest.rule.tag,
+                    value,
+                    tail,
+                    width: Width::of(column),
+                };
+                marks.mark(session, strategy, masked)
             }
         };
         SpanEdit {

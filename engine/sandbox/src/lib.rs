@@ -48,6 +48,7 @@ mod workbench;
 
 pub use error::{ConfigProblem, Failure, LoadError};
 pub use loader::{Inspection, inspect};
+pub use mark::{TenantKey, WeakKey};
 pub use set::{PluginSet, PluginSpec, Sandbox, Settings};
 pub use stats::PluginStats;
 pub use workbench::{Live, Workbench};

@@ -1,65 +1,131 @@
 //! What stands in the place of a value. The host computes it, so that no key and no policy enters a guest,
-//! and every mask of ours begins with the marker that is refused when it comes back.
+//! and every mask but a token begins with the marker that is refused when it comes back.
+//!
+//! It refuses to compute anything for a tenant without the tenant's key: the value is then redacted.
+
+mod keys;
+mod token;
 
 use crate::error::LoadError;
-use aws_lc_rs::{hmac, rand::SecureRandom, rand::SystemRandom};
 use bytes::Bytes;
-use portcullis_model::rows::mask_text;
-use portcullis_model::{SessionId, Strategy};
+use keys::{Keys, Scope};
+pub use keys::{TenantKey, WeakKey};
+use portcullis_model::rows::{Column, mask_text};
+use portcullis_model::{Batch, ColumnMask, SessionId, SpanEdit, Strategy};
+pub(crate) use token::Width;
 
 /// A value shorter than this shows no tail: four of eight characters are half of it.
 const PARTIAL_CHARS_MIN: usize = 9;
 const TAIL_CHARS: usize = 4;
-const HASH_HEX: usize = 12;
 
-/// The key of [`Strategy::Hash`]: new in every process, never written down.
+/// A value that is to be masked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Masked<'a> {
+    /// What it is, in lower case: stands in the marker and separates the tokens of one entity from another's.
+    pub(crate) entity: &'a str,
+    /// Its bytes.
+    pub(crate) value: &'a [u8],
+    /// False when no part of it may be shown.
+    pub(crate) tail: bool,
+    /// What its column can hold.
+    pub(crate) width: Width,
+}
+
+/// Makes masks.
 #[derive(Debug)]
 pub(crate) struct Marks {
-    key: hmac::Key,
+    keys: Keys,
 }
 
 impl Marks {
     pub(crate) fn new() -> Result<Self, LoadError> {
-        let mut key = [0; 32];
-        SystemRandom::new()
-            .fill(&mut key)
-            .map_err(|_| LoadError::StartEngine("no random bytes".to_owned()))?;
-        Ok(Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
-        })
+        let keys = Keys::new().map_err(|why| LoadError::StartEngine(why.to_owned()))?;
+        Ok(Self { keys })
     }
 
-    /// The mark for a value. `entity` in lower case; `tail` is false when no part of it may be shown.
-    pub(crate) fn mark(
+    /// The same, with another key of the tenant or none.
+    pub(crate) fn with(&self, tenant: Option<TenantKey>) -> Self {
+        Self {
+            keys: self.keys.with(tenant),
+        }
+    }
+
+    /// What stands in the place of a value.
+    pub(crate) fn mark(&self, session: SessionId, strategy: Strategy, masked: Masked<'_>) -> Bytes {
+        let Masked {
+            entity,
+            value,
+            tail,
+            width,
+        } = masked;
+        let keyed = match strategy {
+            // A part of a cell cannot be NULL.
+            Strategy::Redact | Strategy::Null => None,
+            Strategy::Partial => {
+                let tail = last_characters(value).filter(|_| tail);
+                return mask_text(entity, tail).into();
+            }
+            Strategy::Hash => self.hash(Scope::Session(session), entity, value),
+            Strategy::TenantHash => self.hash(Scope::Tenant, entity, value),
+            Strategy::Token => self.token(Scope::Session(session), entity, value, width),
+            Strategy::TenantToken => self.token(Scope::Tenant, entity, value, width),
+        };
+        keyed.unwrap_or_else(|| mask_text(entity, None)).into()
+    }
+
+    /// What stands in the place of each cell of columns whose mask needs a key: whole cells, in order.
+    pub(crate) fn columns(
         &self,
         session: SessionId,
-        strategy: Strategy,
-        entity: &str,
-        value: &[u8],
-        tail: bool,
-    ) -> Bytes {
-        let text = match strategy {
-            // A part of a cell cannot be NULL.
-            Strategy::Redact | Strategy::Null => mask_text(entity, None),
-            Strategy::Partial => mask_text(entity, last_characters(value).filter(|_| tail)),
-            Strategy::Hash => {
-                let hash = self.hash(session, entity, value);
-                mask_text(&format!("{entity} #{hash}"), None)
+        batch: &Batch,
+        masks: &[ColumnMask],
+    ) -> Vec<SpanEdit> {
+        let mut by_column: Vec<Option<&ColumnMask>> = vec![None; batch.shape.columns.len()];
+        for mask in masks.iter().filter(|mask| mask.strategy.keyed()) {
+            if let Some(slot) = by_column.get_mut(mask.column as usize) {
+                *slot = Some(mask);
             }
+        }
+        let stand_in = |(number, cell): (u32, &portcullis_model::Cell)| {
+            let mask = by_column.get(cell.column as usize).copied().flatten()?;
+            let value = batch.text.get(cell.start as usize..cell.end as usize)?;
+            let masked = Masked {
+                entity: &mask.label,
+                value,
+                tail: false,
+                width: Width::of(batch.shape.columns.get(cell.column as usize)),
+            };
+            Some(SpanEdit {
+                cell: number,
+                start: 0,
+                end: cell.end - cell.start,
+                replacement: self.mark(session, mask.strategy, masked),
+                label: mask.label.clone(),
+            })
         };
-        Bytes::from(text)
+        (0..).zip(&batch.cells).filter_map(stand_in).collect()
     }
 
-    /// The same for the same value within a session, and for no other.
-    fn hash(&self, session: SessionId, entity: &str, value: &[u8]) -> String {
-        let mut mac = hmac::Context::with_key(&self.key);
-        mac.update(&session.0.to_be_bytes());
-        mac.update(entity.as_bytes());
-        mac.update(&[0]);
-        mac.update(value);
-        let mut hash = hex::encode(mac.sign());
-        hash.truncate(HASH_HEX);
-        hash
+    fn hash(&self, scope: Scope, entity: &str, value: &[u8]) -> Option<String> {
+        let hash = self.keys.hash(scope, entity, value)?;
+        Some(mask_text(&format!("{entity} #{hash}"), None))
+    }
+
+    /// Nothing for what is no text: there is no form to keep.
+    fn token(&self, scope: Scope, entity: &str, value: &[u8], width: Width) -> Option<String> {
+        let value = std::str::from_utf8(value).ok()?;
+        let form = token::Form::of(value);
+        let mut stream = self
+            .keys
+            .stream(scope, entity, form.canonical().as_bytes())?;
+        Some(form.token(&mut stream, width))
+    }
+}
+
+impl Width {
+    /// What a column can hold.
+    pub(crate) fn of(column: Option<&Column>) -> Self {
+        column.map_or(Self::Any, |column| Self::of_type(column.type_oid))
     }
 }
 
@@ -74,45 +140,4 @@ fn last_characters(value: &[u8]) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mark(strategy: Strategy, value: &str, tail: bool) -> String {
-        let marks = Marks::new().unwrap();
-        let mark = marks.mark(SessionId(1), strategy, "card", value.as_bytes(), tail);
-        String::from_utf8(mark.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_tail_is_shown_only_of_long_values_that_may_have_one() {
-        for (value, tail, expected) in [
-            ("4111 1111 1111 1234", true, "[pc-masked:card …1234]"),
-            ("4111 1111 1111 1234", false, "[pc-masked:card]"),
-            ("123456789", true, "[pc-masked:card …6789]"),
-            ("12345678", true, "[pc-masked:card]"),
-            ("ääääääüöäß", true, "[pc-masked:card …üöäß]"),
-            ("abcdefghi\nkl", true, "[pc-masked:card]"),
-            ("", true, "[pc-masked:card]"),
-        ] {
-            assert_eq!(mark(Strategy::Partial, value, tail), expected, "{value}");
-        }
-        assert_eq!(mark(Strategy::Null, "x", true), "[pc-masked:card]");
-    }
-
-    #[test]
-    fn a_hash_is_the_same_within_a_session_and_nowhere_else() {
-        let marks = Marks::new().unwrap();
-        let hash = |session, entity, value: &[u8]| {
-            marks.mark(SessionId(session), Strategy::Hash, entity, value, true)
-        };
-        let first = hash(1, "card", b"4111");
-        assert_eq!(first.len(), "[pc-masked:card #]".len() + 12);
-        assert_eq!(first, hash(1, "card", b"4111"));
-        assert_ne!(first, hash(2, "card", b"4111"));
-        assert_ne!(first, hash(1, "iban", b"4111"));
-        assert_ne!(first, hash(1, "card", b"4112"));
-        let elsewhere = Marks::new().unwrap();
-        let other = elsewhere.mark(SessionId(1), Strategy::Hash, "card", b"4111", true);
-        assert_ne!(first, other);
-    }
-}
+mod tests;

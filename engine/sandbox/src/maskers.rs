@@ -9,7 +9,9 @@ use crate::sift::{FOLLOW_SHIFT, Following, Owners, Sift, owner};
 use crate::slot::{Slot, Who};
 use portcullis_gate::{BoxFuture, Mask};
 use portcullis_model::verdict::EntityRule;
-use portcullis_model::{Batch, BatchKind, Edits, Fault, Obligations, RowShape, Strategy};
+use portcullis_model::{
+    Batch, BatchKind, ColumnMask, Edits, Fault, Obligations, RowShape, SpanEdit, Strategy,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -99,6 +101,10 @@ impl Mask for Maskers {
             let edits = self.edits(batch, asked).await;
             edits.map_err(|failure| failure.fault(MASKING))
         })
+    }
+
+    fn stand_ins(&self, batch: &Batch, columns: &[ColumnMask]) -> Vec<SpanEdit> {
+        self.marks.columns(self.who.session, batch, columns)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Failure, LoadError};
 use crate::guest::{Bounds, Guest};
 use crate::interest::Interest;
 use crate::loader::{Inspection, inspect};
-use crate::mark::Marks;
+use crate::mark::{Marks, TenantKey};
 use crate::maskers::Maskers;
 use crate::plugin::{Image, NotConfigured, Plugin, Rules, Warm};
 use crate::quarantine::Quarantine;
@@ -158,6 +158,18 @@ impl Sandbox {
         self: &Arc<Self>,
         specs: Vec<PluginSpec>,
     ) -> Result<Arc<PluginSet>, LoadError> {
+        self.load_keyed(specs, None).await
+    }
+
+    /// The same with the tenant's key. Without one, what policy wants to be the same in all sessions is redacted.
+    ///
+    /// # Errors
+    /// The first plugin that does not load.
+    pub async fn load_keyed(
+        self: &Arc<Self>,
+        specs: Vec<PluginSpec>,
+        tenant: Option<TenantKey>,
+    ) -> Result<Arc<PluginSet>, LoadError> {
         let mut names = BTreeSet::new();
         for spec in &specs {
             if !names.insert(spec.name.clone()) {
@@ -180,7 +192,7 @@ impl Sandbox {
             sift: Arc::new(sift),
             plugins,
             idlers: self.idlers.clone(),
-            marks: self.marks.clone(),
+            marks: Arc::new(self.marks.with(tenant)),
         }))
     }
 

@@ -14,6 +14,11 @@ pub enum VaultError {
     /// A static secret is too weak to be matched in output.
     #[error("use the secret {0}: it is weak; make it longer and random, or set allow_weak")]
     Weak(String),
+    /// What should be a key is none.
+    #[error(
+        "use the key {0}: it has at least 256 random bits, as 64 hexadecimal digits or in base64; `openssl rand -hex 32` makes one"
+    )]
+    Key(String),
     /// The side connection to a target.
     #[error("connect to the target as administrator")]
     Connect(#[source] tokio_postgres::Error),
@@ -57,6 +62,7 @@ impl From<VaultError> for Fault {
             VaultError::Reference
             | VaultError::Secret(_)
             | VaultError::Weak(_)
+            | VaultError::Key(_)
             | VaultError::Name
             | VaultError::Random => Blame::Gateway,
             _ => Blame::Upstream,

@@ -12,6 +12,7 @@ mod postgres;
 mod scram;
 mod secret;
 mod static_login;
+mod tenant_key;
 
 pub use binding::tls_server_end_point;
 pub use error::VaultError;
@@ -21,3 +22,4 @@ pub use postgres::{
 };
 pub use secret::{Secret, SecretRef};
 pub use static_login::{StaticLogin, Weak};
+pub use tenant_key::{TenantKeyBytes, tenant_key};

@@ -9,7 +9,7 @@
 #       mask:
 #         readers: [dpo]                # default nobody
 #         entities:                     # default: all, redacted
-#           EMAIL: partial              # redact, partial, hash, null
+#           EMAIL: tenant_token         # null, redact, hash, tenant_hash, token, tenant_token, partial
 #           CARD: redact
 #         columns:
 #           orders:                     # the connection

@@ -23,12 +23,6 @@ const OIDS: [u32; 46] = [
     1001, 1007, 1009, 1020, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1231, 1266, 1700, 2205, 2249,
     2277, 2287, 2950, 3220, 3802, 3807, 3904, 4072, 5069, 90_000,
 ];
-const STRATEGIES: [Strategy; 4] = [
-    Strategy::Redact,
-    Strategy::Partial,
-    Strategy::Hash,
-    Strategy::Null,
-];
 const ROWS_MAX: usize = 8;
 
 fuzz_target!(|data: &[u8]| {
@@ -54,7 +48,7 @@ fn typed_rows(mut input: Input<'_>) {
         usize::from(input.byte() % 3) + 1,
         u32::from(input.byte() % 5),
     );
-    let strategy = input.choose(&STRATEGIES);
+    let strategy = input.choose(&Strategy::ALL);
     let mut wire = Vec::new();
     for _ in 0..ROWS_MAX {
         if input.is_empty() {

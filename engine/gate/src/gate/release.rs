@@ -178,6 +178,13 @@ impl Gate {
             }
             false => Edits::default(),
         };
+        if columns.iter().any(|mask| mask.strategy.keyed()) {
+            // Detectors do not look at these columns, so nothing overlaps.
+            edits
+                .spans
+                .extend(self.parts.mask.stand_ins(batch, &columns));
+            edits.spans.sort_by_key(|edit| (edit.cell, edit.start));
+        }
         edits.columns = columns;
         edits.spans = merge(edits.spans, tripped);
         Ok(edits)

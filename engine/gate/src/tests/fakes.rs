@@ -135,8 +135,8 @@ impl Fakes {
         self.with(|s| s.past)
     }
 
-    pub fn gate(&self) -> Gate {
-        let parts = Parts {
+    pub fn parts(&self) -> Parts {
+        Parts {
             session: Arc::new(session()),
             examine: Arc::new(self.clone()),
             classify: Box::new(self.clone()),
@@ -147,8 +147,11 @@ impl Fakes {
             catalog: Arc::new(self.clone()),
             ledger: self.with(|s| s.ledger.clone()),
             granted: self.with(|s| s.granted.clone()),
-        };
-        Gate::open(parts, Bytes::from_static(b"{}"), NOW).expect("the journal is alive")
+        }
+    }
+
+    pub fn gate(&self) -> Gate {
+        Gate::open(self.parts(), Bytes::from_static(b"{}"), NOW).expect("the journal is alive")
     }
 
     fn failing(&self, part: &str, blame: Blame) -> Result<(), Fault> {

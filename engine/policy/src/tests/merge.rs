@@ -192,6 +192,39 @@ obligation contains {"type": "mask", "selector": {"entity": "EMAIL"}, "method": 
 }
 
 #[test]
+fn every_method_has_a_word_and_the_strictest_of_two_holds() {
+    let words = [
+        "partial",
+        "tenant_token",
+        "token",
+        "tenant_hash",
+        "hash",
+        "redact",
+        "null",
+    ];
+    let pack = |methods: &[&str]| {
+        let mut body = "grant contains {\"rule\": \"a/yes\"}\n".to_owned();
+        for method in methods {
+            body.push_str(&format!(
+                "obligation contains {{\"type\": \"mask\", \"selector\": {{\"entity\": \"EMAIL\"}}, \"method\": \"{method}\"}}\n"
+            ));
+        }
+        body
+    };
+    let merged = |methods: &[&str]| {
+        let body = pack(methods);
+        let obligations = read(&load(&[&body])).obligations.clone();
+        obligations.entities.first().expect("a mask").strategy
+    };
+    for (word, strategy) in words.iter().zip(Strategy::ALL) {
+        assert_eq!(merged(&[word]), strategy, "{word}");
+    }
+    for (pair, strategy) in words.windows(2).zip(&Strategy::ALL[1..]) {
+        assert_eq!(merged(pair), *strategy, "{pair:?}");
+    }
+}
+
+#[test]
 fn nothing_is_recorded_less_and_nothing_extra_allowed_by_default() {
     let o = read(&load(&[GRANT])).obligations.clone();
     assert_eq!(o, portcullis_model::Obligations::none());

@@ -5,7 +5,8 @@ use super::Broken;
 use crate::config::{Loaded, Plugin};
 use portcullis_model::limits;
 use portcullis_sandbox::signature::{PublicKey, verify};
-use portcullis_sandbox::{PluginSet, PluginSpec, Sandbox, inspect};
+use portcullis_sandbox::{PluginSet, PluginSpec, Sandbox, TenantKey, inspect};
+use portcullis_stream::Tripwires;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,12 +139,32 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(failed)
 }
 
-/// Loads, configures and warms the set.
+/// Loads, configures and warms the set, and gives it the tenant's key.
 pub(crate) async fn load(
     sandbox: &Arc<Sandbox>,
     loaded: &Loaded,
+    tripwires: &Tripwires,
 ) -> Result<Arc<PluginSet>, Broken> {
     let specs = specs(loaded).map_err(Broken::Plugins)?;
-    let set = sandbox.load(specs).await;
+    let key = tenant_key(loaded, tripwires).map_err(Broken::Masking)?;
+    let set = sandbox.load_keyed(specs, key).await;
     set.map_err(|error| Broken::Plugins(error.to_string()))
+}
+
+/// The key of tokens that are the same in all sessions, matched in output for as long as it is used.
+///
+/// # Errors
+/// When it cannot be read, or is no key.
+pub(crate) fn tenant_key(
+    loaded: &Loaded,
+    tripwires: &Tripwires,
+) -> Result<Option<TenantKey>, String> {
+    let Some(reference) = &loaded.config.masking.tenant_key else {
+        return Ok(None);
+    };
+    let reference = reference.for_vault(loaded.folder());
+    let (bytes, armed) =
+        portcullis_vault::tenant_key(&reference, tripwires).map_err(|error| error.to_string())?;
+    let key = TenantKey::new(bytes.as_ref()).map_err(|error| format!("{reference}: {error}"))?;
+    Ok(Some(key.keeping(armed)))
 }

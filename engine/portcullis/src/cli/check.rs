@@ -66,6 +66,7 @@ fn look(loaded: &Loaded) -> Problems {
     listeners(loaded, &mut notes);
     issuers(loaded, &mut notes);
     connections(loaded, &mut notes);
+    masking(loaded, &mut notes);
     policies(loaded, &mut notes);
     plugins(loaded, &mut notes);
     notes.finish()
@@ -159,6 +160,21 @@ fn secret(
             format!("is weak (about {bits} bits): masking it in responses would confirm a guess"),
             "use a random password of 20 characters or more, or accept the loss with `allow_weak: true`",
         ),
+    }
+}
+
+/// The tenant's key has to be there, private, and a key.
+fn masking(loaded: &Loaded, notes: &mut Notes<'_>) {
+    let Some(reference) = &loaded.config.masking.tenant_key else {
+        return;
+    };
+    let place = Place::root().key("masking").key("tenant_key");
+    if let Some(exposed) = reference.for_vault(loaded.folder()).exposed() {
+        notes.warning(&place, exposed, "chmod 600 the file");
+    }
+    if let Err(error) = assemble::plugins::tenant_key(loaded, &Tripwires::new()) {
+        let remedy = "`openssl rand -hex 32` makes one; set the variable, or write the file";
+        notes.error(&place, error, remedy);
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Config {
     /// Plugins that classify requests and mask responses, in no particular order.
     #[serde(default)]
     pub plugins: Vec<Plugin>,
+    /// What masks are made with.
+    #[serde(default)]
+    pub masking: Masking,
     /// How sessions are recorded.
     #[serde(default)]
     pub recording: Recording,
@@ -336,6 +339,16 @@ pub struct Plugin {
     /// Its configuration, checked against the schema in its manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
+}
+
+/// What masks are made with.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Masking {
+    /// The key of the methods `tenant_token` and `tenant_hash`: at least 256 random bits, as 64 hexadecimal digits or
+    /// in base64. Without it these methods redact. Another key makes other tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_key: Option<SecretRef>,
 }
 
 /// How sessions are recorded.

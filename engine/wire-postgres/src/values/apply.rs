@@ -1,4 +1,5 @@
-//! Writing: edits meet the leaves they are for. Refuses edits that are unsorted, overlap, leave their
+//! Writing: edits meet the leaves they are for. In a column that is masked whole only one kind of edit counts: what
+//! stands in for the value, where it is for all of it. Refuses edits that are unsorted, overlap, leave their
 //! cell, point to no cell, or put NUL or broken UTF-8 into a text.
 
 use super::frames::inexpressible;
@@ -13,6 +14,19 @@ pub(super) struct Apply<'e> {
     cells: usize,
     /// True inside a value that is replaced whole: leaves are counted, their edits dropped.
     muted: bool,
+    /// What stands in for the value that is replaced whole.
+    stand_in: StandIn<'e>,
+}
+
+/// What was found while a value was gone over that is replaced whole.
+#[derive(Clone, Copy)]
+enum StandIn<'e> {
+    /// No leaf yet.
+    Unseen,
+    /// One leaf, and one edit of all of it.
+    Whole(&'e [u8]),
+    /// Anything else: an edit of a part says nothing about the value.
+    None,
 }
 
 impl<'e> Apply<'e> {
@@ -30,6 +44,7 @@ impl<'e> Apply<'e> {
             next: 0,
             cells: batch.cells.len(),
             muted: false,
+            stand_in: StandIn::Unseen,
         })
     }
 
@@ -40,6 +55,28 @@ impl<'e> Apply<'e> {
 
     pub(super) fn mute(&mut self, muted: bool) {
         self.muted = muted;
+        self.stand_in = StandIn::Unseen;
+    }
+
+    /// What stands in for the value that was gone over since [`Apply::mute`], if it is one text and something does.
+    pub(super) fn stand_in(&self) -> Option<&'e [u8]> {
+        match self.stand_in {
+            StandIn::Whole(text) => Some(text),
+            StandIn::Unseen | StandIn::None => None,
+        }
+    }
+
+    fn notice(&mut self, text: Span<'_>, raw: bool, spans: &'e [SpanEdit]) -> Result<(), Fault> {
+        self.stand_in = match (self.stand_in, spans) {
+            (StandIn::Unseen, [only])
+                if !raw && only.start == 0 && only.end as usize == text.bytes.len() =>
+            {
+                printable(&only.replacement)?;
+                StandIn::Whole(&only.replacement)
+            }
+            _ => StandIn::None,
+        };
+        Ok(())
     }
 
     /// Every leaf was met and every edit was used.
@@ -52,7 +89,7 @@ impl<'e> Apply<'e> {
 }
 
 impl Pass for Apply<'_> {
-    fn leaf(&mut self, text: Span<'_>, _raw: bool) -> Result<Option<Vec<u8>>, Fault> {
+    fn leaf(&mut self, text: Span<'_>, raw: bool) -> Result<Option<Vec<u8>>, Fault> {
         let cell = self.next;
         self.next += 1;
         let mine = self
@@ -60,14 +97,15 @@ impl Pass for Apply<'_> {
             .iter()
             .take_while(|s| s.cell as usize == cell)
             .count();
-        if mine == 0 {
-            return Ok(None);
-        }
         let (spans, rest) = self.spans.split_at(mine);
         self.spans = rest;
-        match self.muted {
-            true => Ok(None),
-            false => edited(text.bytes, spans).map(Some),
+        if self.muted {
+            self.notice(text, raw, spans)?;
+            return Ok(None);
+        }
+        match spans {
+            [] => Ok(None),
+            spans => edited(text.bytes, spans).map(Some),
         }
     }
 }

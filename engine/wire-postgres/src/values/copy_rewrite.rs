@@ -62,9 +62,10 @@ impl CopyRewrite {
                 let mut outcome = self.plan.walk(&self.frames, *token, apply)?;
                 if let Some(mask) = mask {
                     let kind = self.plan.kind();
-                    let masked = self
-                        .plan
-                        .decoded(&self.frames, *token, |v| whole(kind, v.bytes, mask))?;
+                    let stand_in = apply.stand_in();
+                    let masked = self.plan.decoded(&self.frames, *token, |v| {
+                        whole(kind, v.bytes, mask, stand_in)
+                    })?;
                     outcome = masked.unwrap_or(outcome);
                 }
                 if let Some(new) = self.plan.encode(outcome)? {

@@ -210,7 +210,7 @@ impl Rewrite for StringsRewrite {
                         "express a mask: its label is no text",
                     ));
                 }
-                Some(mask) => Some(whole::text(span.bytes, mask)),
+                Some(mask) => Some(whole::text(span.bytes, mask, apply.stand_in())),
                 None => edited,
             };
             if let Some(text) = edited {

@@ -257,6 +257,15 @@ fn unit(rest: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::from_str_radix(digits, 16).ok()?, after))
 }
 
+/// What a string or number has become: a number where it was one and still is, else a string.
+pub(super) fn literal(text: &[u8], was: &[u8]) -> Vec<u8> {
+    let was_number = was.trim_ascii_start().first() != Some(&b'"');
+    match was_number && number(text) == Some(text.len()) {
+        true => text.to_vec(),
+        false => quote(text),
+    }
+}
+
 /// A text as a JSON string, with its quotes.
 pub(super) fn quote(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 8);

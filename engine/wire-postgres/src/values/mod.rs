@@ -35,6 +35,7 @@ mod copy_text;
 mod cursor;
 mod datetime;
 mod fields;
+mod fitting;
 mod floats;
 mod frames;
 mod json;

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// `PGSQL_AF_INET`, `PGSQL_AF_INET6` (src/include/utils/inet.h).
 pub(super) const V4: u8 = 2;
-const V6: u8 = 3;
+pub(super) const V6: u8 = 3;
 
 /// Prints an `inet`, or a `cidr`, which always shows its bits.
 pub(super) fn address(raw: &[u8], cidr: bool, out: &mut impl Write) -> Option<()> {

@@ -259,7 +259,7 @@ impl RowsRewrite {
             apply.mute(mask.is_some());
             let mut outcome = walk(*kind, value, apply)?;
             if let Some(mask) = mask {
-                outcome = whole(*kind, value.bytes, mask)?;
+                outcome = whole(*kind, value.bytes, mask, apply.stand_in())?;
             }
             if let Some(new) = field(outcome)? {
                 splice.replace(at.start - start..at.end - start, &new);

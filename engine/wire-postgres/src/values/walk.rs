@@ -7,7 +7,7 @@ use super::kind::Kind;
 use super::oid::{Typed, delimiter};
 use super::pass::{Form, Outcome, Pass, Span, Splice};
 use super::printed::Printed;
-use super::{array, array_binary, binary, bytea, constants, json, numeric, record};
+use super::{array, array_binary, binary, bytea, fitting, json, numeric, record};
 use portcullis_model::Fault;
 
 /// Arrays of records of arrays: deeper values are looked at as plain text.
@@ -29,7 +29,7 @@ impl<P: Pass> Walk<'_, P> {
     fn value(&mut self, kind: Kind, value: Span<'_>) -> Result<Outcome, Fault> {
         match kind {
             Kind::Text => self.text(value),
-            Kind::Scalar(typed) => self.constant(value, constants::text(typed)),
+            Kind::Scalar(typed) => self.scalar(value, typed),
             Kind::Foreign => self.nulled(value, false),
             Kind::Json => self.json(value),
             Kind::Hex => self.bytea(value),
@@ -66,9 +66,9 @@ impl<P: Pass> Walk<'_, P> {
         Ok(self.pass.leaf(value, false)?.into())
     }
 
-    fn constant(&mut self, value: Span<'_>, constant: &[u8]) -> Result<Outcome, Fault> {
-        let touched = self.pass.leaf(value, false)?;
-        Ok(touched.map(|_| constant.to_vec()).into())
+    fn scalar(&mut self, value: Span<'_>, typed: Typed) -> Result<Outcome, Fault> {
+        let edited = self.pass.leaf(value, false)?;
+        Ok(edited.map(|text| fitting::text(typed, Some(&text))).into())
     }
 
     fn nulled(&mut self, value: Span<'_>, raw: bool) -> Result<Outcome, Fault> {
@@ -88,7 +88,7 @@ impl<P: Pass> Walk<'_, P> {
         }
     }
 
-    /// Strings, keys and numbers; an edited number becomes a string.
+    /// Strings, keys and numbers; an edited number becomes a string unless it is one still.
     fn leaves(&mut self, value: Span<'_>, leaves: &Tokens) -> Result<Outcome, Fault> {
         let mut splice = Splice::new(value.bytes);
         for leaf in leaves {
@@ -101,7 +101,8 @@ impl<P: Pass> Walk<'_, P> {
                 _ => self.pass.leaf(within, false)?,
             };
             if let Some(text) = edited {
-                splice.replace(leaf.range(), &json::quote(&text));
+                let received = value.part(leaf.range());
+                splice.replace(leaf.range(), &json::literal(&text, received.bytes));
             }
         }
         Ok(splice.finish().into())
@@ -221,7 +222,12 @@ impl<P: Pass> Walk<'_, P> {
     fn packed(&mut self, typed: Typed, value: Span<'_>) -> Result<Outcome, Fault> {
         let mut text = Printed::default();
         match binary::print(typed, value.bytes, &mut text) {
-            Some(()) => self.constant(Span::decoded(text.bytes()), constants::binary(typed)),
+            Some(()) => {
+                let edited = self.pass.leaf(Span::decoded(text.bytes()), false)?;
+                Ok(edited
+                    .map(|text| fitting::binary(typed, Some(&text)))
+                    .into())
+            }
             None => self.nulled(value, true),
         }
     }

@@ -1,6 +1,7 @@
 //! What a masked column shows: the marker where the type is text, its constant where it is a scalar, NULL
-//! where nothing else would decode. `Strategy::Hash` shows the same as `Redact`: there is no key here,
-//! and the host supplies keyed hashes as span edits. Refuses a label that is no text.
+//! where nothing else would decode. Keys are not here: a hash or a token comes as an edit of the whole value, and
+//! stands where it fits the type; where none came, or the value has parts, it is redacted. Refuses a label that
+//! is no text.
 
 use super::array::{Bounds, quote, scan};
 use super::frames::inexpressible;
@@ -8,7 +9,7 @@ use super::kind::Kind;
 use super::oid::delimiter;
 use super::pass::Outcome;
 use super::walk::{jsonb, prefixed};
-use super::{array_binary, bytea, constants, json, record};
+use super::{array_binary, bytea, fitting, json, record};
 use portcullis_model::rows::mask_text;
 use portcullis_model::{ColumnMask, Fault, Strategy};
 
@@ -17,20 +18,29 @@ const PARTIAL_CHARACTERS_MIN: usize = 9;
 const TAIL_CHARACTERS: usize = 4;
 
 /// The replacement of a whole value; never `Same`.
-pub(super) fn whole(kind: Kind, value: &[u8], mask: &ColumnMask) -> Result<Outcome, Fault> {
+pub(super) fn whole(
+    kind: Kind,
+    value: &[u8],
+    mask: &ColumnMask,
+    stand_in: Option<&[u8]>,
+) -> Result<Outcome, Fault> {
     if mask.strategy == Strategy::Null {
         return Ok(Outcome::Null);
     }
     if mask.label.contains('\0') {
         return Err(inexpressible("express a mask: its label is no text"));
     }
+    let stand_in = stand_in.filter(|_| mask.strategy.keyed());
     let marker = || mask_text(&mask.label, None).into_bytes();
     Ok(match kind {
-        Kind::Text => Outcome::New(text(value, mask)),
-        Kind::Scalar(typed) => Outcome::New(constants::text(typed).to_vec()),
-        Kind::Packed(typed) => Outcome::New(constants::binary(typed).to_vec()),
-        Kind::Json => Outcome::New(json::quote(&marker())),
-        Kind::PackedJson => Outcome::New(jsonb(&json::quote(&marker()))),
+        Kind::Text => Outcome::New(text(value, mask, stand_in)),
+        Kind::Scalar(typed) => Outcome::New(fitting::text(typed, stand_in)),
+        Kind::Packed(typed) => Outcome::New(fitting::binary(typed, stand_in)),
+        Kind::Json => Outcome::New(document(value, &marker(), stand_in)),
+        Kind::PackedJson => {
+            let text = value.get(1..).unwrap_or_default();
+            Outcome::New(jsonb(&document(text, &marker(), stand_in)))
+        }
         Kind::Hex => match bytea::decode(value) {
             Some((_, style)) => Outcome::New(bytea::encode(&marker(), style)),
             None => Outcome::Null,
@@ -38,7 +48,7 @@ pub(super) fn whole(kind: Kind, value: &[u8], mask: &ColumnMask) -> Result<Outco
         Kind::Bytes => Outcome::New(marker()),
         Kind::Array(element) => Outcome::New(literal(element, &marker())),
         Kind::PackedArray => array(value, &marker()),
-        Kind::Loose | Kind::Field => loose(value, mask),
+        Kind::Loose | Kind::Field => loose(value, mask, stand_in),
         Kind::Foreign
         | Kind::Record
         | Kind::PackedRecord
@@ -48,13 +58,24 @@ pub(super) fn whole(kind: Kind, value: &[u8], mask: &ColumnMask) -> Result<Outco
     })
 }
 
-/// The marker, with the last characters where that was asked for and the value is long enough.
-pub(super) fn text(value: &[u8], mask: &ColumnMask) -> Vec<u8> {
-    let tail = match mask.strategy {
-        Strategy::Partial => tail(value),
-        Strategy::Redact | Strategy::Hash | Strategy::Null => None,
+/// What stands in, or the marker, with the last characters where that was asked for and the value is long enough.
+pub(super) fn text(value: &[u8], mask: &ColumnMask, stand_in: Option<&[u8]>) -> Vec<u8> {
+    let tail = match (mask.strategy, stand_in) {
+        (strategy, Some(stand_in)) if strategy.keyed() => return stand_in.to_vec(),
+        (Strategy::Partial, _) => tail(value),
+        _ => None,
     };
     mask_text(&mask.label, tail).into_bytes()
+}
+
+/// A JSON document: one that is a single string or number may have a stand-in, one with members is replaced by a
+/// string.
+fn document(value: &[u8], marker: &[u8], stand_in: Option<&[u8]>) -> Vec<u8> {
+    let parts = |b: &u8| matches!(b, b'{' | b'[');
+    match stand_in.filter(|_| !value.trim_ascii_start().first().is_some_and(parts)) {
+        Some(text) => json::literal(text, value),
+        None => json::quote(marker),
+    }
 }
 
 /// `char(n)` is padded with blanks, which are no characters of the value.
@@ -96,13 +117,13 @@ fn array(value: &[u8], marker: &[u8]) -> Outcome {
 }
 
 /// A type that we do not know: what reads like an array or a row is read as one.
-fn loose(value: &[u8], mask: &ColumnMask) -> Outcome {
+fn loose(value: &[u8], mask: &ColumnMask, stand_in: Option<&[u8]>) -> Outcome {
     if value.first() == Some(&b'{') && scan(value, b',', Bounds::Refused).is_some() {
         return Outcome::New(b"{}".to_vec());
     }
     match record::scan(value) {
         Some(_) => Outcome::Null,
-        None => Outcome::New(text(value, mask)),
+        None => Outcome::New(text(value, mask, stand_in)),
     }
 }
 

@@ -6,4 +6,5 @@ mod copies;
 mod golden;
 mod laws;
 mod messages;
+mod tokens;
 mod values;
