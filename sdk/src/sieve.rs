@@ -6,11 +6,13 @@
 
 mod counter;
 mod literals;
+mod side_by_side;
 mod table;
 
 use crate::needles::Needle;
 use literals::{Literal, Literals};
 use regex_syntax::hir::{Hir, Look};
+use side_by_side::{SideBySide, TOGETHER_MAX};
 use table::Table;
 
 /// Bytes of all tables of one sieve.
@@ -22,7 +24,11 @@ const PRODUCT_BYTES_MAX: usize = 192 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct Sieve {
     literals: Option<Literals>,
-    tables: Vec<Table>,
+    together: Vec<SideBySide>,
+    /// Bytes of all tables.
+    bytes: usize,
+    /// Automata that patterns and runs of digits need.
+    passes: usize,
     /// All owners that have a needle at all.
     owners: u32,
 }
@@ -58,15 +64,24 @@ impl Sieve {
                 });
             }
         }
+        let mut tables = joined(tables);
+        let passes = tables.len();
+        let literals = match literals.is_empty() {
+            true => None,
+            false => {
+                let (table, literals) = Literals::new(literals)?;
+                tables.insert(0, table);
+                Some(literals)
+            }
+        };
         let sieve = Self {
-            literals: match literals.is_empty() {
-                true => None,
-                false => Some(Literals::new(literals)?),
-            },
-            tables: joined(tables),
+            bytes: tables.iter().map(Table::bytes).sum(),
+            together: together(tables, literals.is_some()),
+            literals,
+            passes,
             owners,
         };
-        match sieve.table_bytes() <= TABLE_BYTES_MAX {
+        match sieve.bytes <= TABLE_BYTES_MAX {
             true => Ok(sieve),
             false => Err(format!(
                 "the needles need tables of more than {TABLE_BYTES_MAX} bytes: use fewer or simpler ones"
@@ -82,20 +97,11 @@ impl Sieve {
         if asked == 0 || text.is_empty() {
             return 0;
         }
-        let literals = self.literals.as_ref();
-        let (threes, rest) = self.tables.as_chunks::<3>();
-        let mut found = match rest {
-            [a, b] => side_by_side(literals, &[a, b], text, asked),
-            [a] => side_by_side(literals, &[a], text, asked),
-            _ => 0,
-        };
-        let mut literals = literals.filter(|_| rest.is_empty());
-        if threes.is_empty() && rest.is_empty() {
-            found |= side_by_side(literals, &[], text, asked);
-        }
-        for [a, b, c] in threes {
-            if found & asked != asked {
-                found |= side_by_side(literals.take(), &[a, b, c], text, asked);
+        let mut found = 0;
+        for together in &self.together {
+            found |= together.scan(self.literals.as_ref(), text, asked);
+            if found & asked == asked {
+                break;
             }
         }
         found
@@ -112,17 +118,16 @@ impl Sieve {
         }
     }
 
-    /// Bytes of its tables, and how many there are.
+    /// Bytes of its tables.
     #[must_use]
     pub fn table_bytes(&self) -> usize {
-        let literals = self.literals.as_ref().map_or(0, |l| l.table.bytes());
-        literals + self.tables.iter().map(Table::bytes).sum::<usize>()
+        self.bytes
     }
 
     /// Automata that patterns and runs of digits need.
     #[must_use]
     pub fn passes(&self) -> usize {
-        self.tables.len()
+        self.passes
     }
 }
 
@@ -143,56 +148,18 @@ fn joined(mut tables: Vec<Table>) -> Vec<Table> {
     joined
 }
 
-/// Literals and some tables over one text. A look-up waits for the one before in its table, so they are walked side by
-/// side: several cost little more than one.
-fn side_by_side<const N: usize>(
-    literals: Option<&Literals>,
-    tables: &[&Table; N],
-    text: &[u8],
-    asked: u32,
-) -> u32 {
-    match literals {
-        Some(literals) => walk::<N, true>(Some(literals), tables, text, asked),
-        None => walk::<N, false>(None, tables, text, asked),
+/// As few walks over a text as there can be, each of about as many tables; the first begins with that of the literals,
+/// if there is one.
+fn together(tables: Vec<Table>, literals: bool) -> Vec<SideBySide> {
+    let walks = tables.len().div_ceil(TOGETHER_MAX).max(1);
+    let each = tables.len().div_ceil(walks).max(1);
+    let mut tables = tables.into_iter().peekable();
+    let mut together = Vec::with_capacity(walks);
+    while tables.peek().is_some() {
+        let some = tables.by_ref().take(each).collect();
+        together.push(SideBySide::new(some, literals && together.is_empty()));
     }
-}
-
-#[inline(always)]
-fn walk<const N: usize, const LITERALS: bool>(
-    literals: Option<&Literals>,
-    tables: &[&Table; N],
-    text: &[u8],
-    asked: u32,
-) -> u32 {
-    let mut states = tables.map(|table| table.start);
-    let mut met = literals.map_or(0, |l| l.table.start);
-    let mut found = 0;
-    for (at, byte) in text.iter().enumerate() {
-        let mut any = false;
-        if let (true, Some(literals)) = (LITERALS, literals) {
-            met = literals.table.step(met, *byte);
-            any |= met >= literals.table.found_from;
-        }
-        for (state, table) in states.iter_mut().zip(tables) {
-            *state = table.step(*state, *byte);
-            any |= *state >= table.found_from;
-        }
-        if any {
-            if let Some(literals) = literals.filter(|l| met >= l.table.found_from) {
-                found |= literals.found(met, &text[..=at]);
-            }
-            for (state, table) in states.iter().zip(tables) {
-                if *state >= table.found_from {
-                    found |= table.found(*state);
-                }
-            }
-            if found & asked == asked {
-                return found;
-            }
-        }
-    }
-    let ends = states.iter().zip(tables);
-    ends.fold(found, |found, (state, table)| found | table.at_end(*state))
+    together
 }
 
 /// A pattern, once it is known to be one.

@@ -8,7 +8,6 @@ use aho_corasick::{Anchored, MatchKind, dfa::DFA};
 /// The literals of all owners.
 #[derive(Clone, Debug)]
 pub(super) struct Literals {
-    pub(super) table: Table,
     /// The literals that end in a state, by its number.
     ends: Vec<Vec<u32>>,
     literals: Vec<Literal>,
@@ -23,7 +22,8 @@ pub(super) struct Literal {
 }
 
 impl Literals {
-    pub(super) fn new(literals: Vec<Literal>) -> Result<Self, String> {
+    /// The automaton, and what it takes to tell what it has found.
+    pub(super) fn new(literals: Vec<Literal>) -> Result<(Table, Self), String> {
         let says = |e: aho_corasick::BuildError| format!("the needles are too many: {e}");
         let automaton = DFA::builder()
             .match_kind(MatchKind::Standard)
@@ -54,17 +54,13 @@ impl Literals {
                 .collect(),
             false => Vec::new(),
         };
-        Ok(Self {
-            ends: states.iter().map(ending).collect(),
-            table,
-            literals,
-        })
+        let ends = states.iter().map(ending).collect();
+        Ok((table, Self { ends, literals }))
     }
 
-    /// The owners of the literals that end with this text.
-    #[cold]
-    pub(super) fn found(&self, state: u32, text: &[u8]) -> u32 {
-        let Some(ends) = self.ends.get(self.table.number(state)) else {
+    /// The owners of the literals that end with this text, by the number of the state.
+    pub(super) fn found(&self, state: usize, text: &[u8]) -> u32 {
+        let Some(ends) = self.ends.get(state) else {
             return u32::MAX;
         };
         let literals = ends.iter().filter_map(|i| self.literals.get(*i as usize));

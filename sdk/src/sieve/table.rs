@@ -12,7 +12,13 @@ use std::hash::Hash;
 /// Bytes that the library may use to build one automaton.
 const BUILD_BYTES_MAX: usize = 4 << 20;
 
-/// States and what they have found. A state is a multiple of the row's length.
+/// Set in a state that has found something.
+pub(super) const FOUND: u32 = 1 << 31;
+
+/// States and what they have found. A state is a multiple of the row's length, with [`FOUND`] where it has found something.
+///
+/// Only [`explore`] makes one, and it sees to this: each state in `next`, and `start`, is without its flag below the length
+/// of `next` by a whole row at least, and each class is below the length of a row.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     /// The class of each byte.
@@ -21,8 +27,6 @@ pub(super) struct Table {
     next: Vec<u32>,
     /// Log2 of the row's length.
     shift: u32,
-    /// States from here on have found something.
-    pub(super) found_from: u32,
     /// What a state has found, by its number; and what it has when the text ends here.
     found: Vec<u32>,
     at_end: Vec<u32>,
@@ -31,28 +35,43 @@ pub(super) struct Table {
 
 impl Table {
     /// The state after a byte; one that has found everything where there is none.
-    #[inline(always)]
     pub(super) fn step(&self, state: u32, byte: u8) -> u32 {
-        let class = u32::from(self.classes[usize::from(byte)]);
-        let next = self.next.get((state | class) as usize);
-        next.copied().unwrap_or(u32::MAX)
+        let at = state & !FOUND | u32::from(self.class(byte));
+        self.next.get(at as usize).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The state after a byte of this class.
+    ///
+    /// # Safety
+    /// `state` is one of this table's without [`FOUND`], and `class` is what [`Table::class`] says of a byte.
+    #[inline(always)]
+    pub(super) unsafe fn step_within(&self, state: u32, class: u32) -> u32 {
+        let at = (state | class) as usize;
+        debug_assert!(at < self.next.len());
+        // SAFETY: a state begins a row of `next`, and a class is below the length of a row: see `Table`.
+        unsafe { *self.next.get_unchecked(at) }
+    }
+
+    /// The class of a byte: bytes of one class lead to the same states everywhere.
+    pub(super) fn class(&self, byte: u8) -> u8 {
+        self.classes[usize::from(byte)]
     }
 
     /// What a state has found.
     pub(super) fn found(&self, state: u32) -> u32 {
-        let found = self.found.get((state >> self.shift) as usize);
+        let found = self.found.get(self.number(state));
         found.copied().unwrap_or(u32::MAX)
     }
 
     /// What it has found when the text ends here.
     pub(super) fn at_end(&self, state: u32) -> u32 {
-        let found = self.at_end.get((state >> self.shift) as usize);
+        let found = self.at_end.get(self.number(state));
         found.copied().unwrap_or(u32::MAX)
     }
 
     /// The number of a state.
     pub(super) fn number(&self, state: u32) -> usize {
-        (state >> self.shift) as usize
+        ((state & !FOUND) >> self.shift) as usize
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -161,7 +180,8 @@ pub(super) fn explore<S: Clone + Eq + Hash, C: Eq + Hash>(
     let mut states = vec![start];
     let mut rows: Vec<Vec<usize>> = Vec::new();
     while let Some(state) = states.get(rows.len()).cloned() {
-        if (states.len() << shift).saturating_mul(size_of::<u32>()) > most {
+        let entries = states.len() << shift;
+        if entries.saturating_mul(size_of::<u32>()) > most || entries >= FOUND as usize {
             return None;
         }
         let mut row = Vec::with_capacity(bytes.len());
@@ -175,31 +195,27 @@ pub(super) fn explore<S: Clone + Eq + Hash, C: Eq + Hash>(
         }
         rows.push(row);
     }
-    // States that have found nothing come first, so that one comparison tells.
     let told: Vec<(u32, u32)> = states.iter().map(found).collect();
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|number| told[*number].0 != 0);
-    let mut place = vec![0_u32; rows.len()];
-    for (at, number) in order.iter().enumerate() {
-        place[*number] = (at as u32) << shift;
-    }
+    let state = |number: usize| match told[number].0 {
+        0 => (number as u32) << shift,
+        _ => (number as u32) << shift | FOUND,
+    };
+    // A column that no class leads to is never read.
     let mut table = vec![0; rows.len() << shift];
     for (number, row) in rows.iter().enumerate() {
         for (class, to) in row.iter().enumerate() {
-            table[place[number] as usize | class] = place[*to];
+            table[number << shift | class] = state(*to);
         }
     }
-    let quiet = told.iter().filter(|(found, _)| *found == 0).count();
     let table = Table {
         classes,
         next: table,
         shift,
-        found_from: (quiet as u32) << shift,
-        found: order.iter().map(|number| told[*number].0).collect(),
-        at_end: order.iter().map(|number| told[*number].1).collect(),
-        start: place[0],
+        found: told.iter().map(|(found, _)| *found).collect(),
+        at_end: told.iter().map(|(_, at_end)| *at_end).collect(),
+        // What it has found before the first byte is nothing.
+        start: 0,
     };
-    let states = order.iter().map(|number| states[*number].clone()).collect();
     Some((table, states))
 }
 
