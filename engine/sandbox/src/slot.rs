@@ -41,6 +41,12 @@ impl Who {
     }
 }
 
+/// Instances of other streams that are dropped at once when a stream finds none left: looking for the ones that
+/// idle longest goes through all seats, so it has to be worth it.
+const EVICTED: usize = 128;
+/// How often a stream tries: others take what was freed as well.
+const TRIES: usize = 4;
+
 /// Where an instance sits between calls.
 struct Seat {
     live: Option<Live>,
@@ -70,6 +76,32 @@ impl Idlers {
         });
         self.0.lock().append(&mut seats);
     }
+
+    /// Drops up to `count` instances that idle longest, whatever their time, and tells how many: each is opened
+    /// anew when its stream speaks again.
+    fn evict(&self, count: usize) -> usize {
+        let mut idle: Vec<_> = self
+            .0
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter_map(|seat| {
+                let seen = seat.lock();
+                let used = seen.live.is_some().then_some(seen.used)?;
+                drop(seen);
+                Some((used, seat))
+            })
+            .collect();
+        idle.sort_unstable_by_key(|(used, _)| *used);
+        let evicted = idle.iter().take(count).filter_map(|(used, seat)| {
+            let mut seat = seat.lock();
+            // Not one that was called in between.
+            let live = (seat.used == *used).then(|| seat.live.take()).flatten();
+            drop(seat);
+            live
+        });
+        evicted.map(drop).count()
+    }
 }
 
 /// A plugin in a stream.
@@ -97,7 +129,7 @@ impl Slot {
         let sitting = self.seat.as_ref().and_then(|seat| seat.lock().live.take());
         let ready = match sitting {
             Some(live) => Ok(live),
-            None => self.plugin.take().await,
+            None => self.fresh().await,
         };
         let opened = match ready {
             Ok(mut live) => live.open(&who.labels).await.map(|()| live),
@@ -107,6 +139,19 @@ impl Slot {
             self.failed(who, failure);
         }
         opened
+    }
+
+    /// An instance of its own. Where the node has none left, those that idle longest make room.
+    async fn fresh(&self) -> Result<Live, Failure> {
+        let mut fresh = self.plugin.take().await;
+        for _ in 1..TRIES {
+            let full = matches!(fresh, Err(Failure::Exhausted));
+            if !full || self.idlers.evict(EVICTED) == 0 {
+                break;
+            }
+            fresh = self.plugin.take().await;
+        }
+        fresh
     }
 
     /// Ends a call: the instance stays after an answer and is gone after anything else.

@@ -6,7 +6,7 @@ mod guests;
 use guests::*;
 use portcullis_gate::{Classify, Mask};
 use portcullis_model::{Blame, Fault, Protocol, Stage, Strategy};
-use portcullis_sandbox::{Failure, Sandbox};
+use portcullis_sandbox::{Failure, PluginSet, Sandbox};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -268,27 +268,40 @@ async fn a_call_that_is_abandoned_takes_its_instance_along() {
     panic!("{:?}", sandbox.stats());
 }
 
-#[tokio::test]
-async fn no_instance_left_is_the_gateways_fault_and_no_plugins() {
+/// Two instances for the whole node, and none that waits ready.
+async fn small(component: Vec<u8>) -> (Arc<Sandbox>, Arc<PluginSet>) {
     let settings = portcullis_sandbox::Settings {
         instances: 2,
         warm: 0,
         ..portcullis_sandbox::Settings::new()
     };
     let sandbox = Sandbox::new(&settings).unwrap();
-    let set = sandbox
-        .load(vec![spec("marker", masker(MARK_ALL, ""))])
-        .await
-        .unwrap();
-    let mut streams = Vec::new();
-    let mut answers = Vec::new();
-    for _ in 0..3 {
+    let set = sandbox.load(vec![spec("p", component)]).await.unwrap();
+    (sandbox, set)
+}
+
+#[tokio::test]
+async fn no_instance_left_is_the_gateways_fault_and_no_plugins() {
+    let (_sandbox, set) = small(masker(SPIN, "")).await;
+    let ask = async || {
         let (_, mut mask) = set.stream(&session("ana", "orders"), Protocol::Postgres);
-        answers.push(mask_two(&mut *mask).await.map(drop).map_err(|f| f.blame));
-        streams.push(mask);
+        mask_two(&mut *mask).await.map(drop).map_err(|f| f.blame)
+    };
+    let answers = tokio::join!(ask(), ask(), ask());
+    let (spun, none_left) = (Err(Blame::Plugin), Err(Blame::Gateway));
+    assert_eq!(answers, (spun, spun, none_left), "two are in their calls");
+    assert_eq!(ask().await, Err(Blame::Plugin), "they are free again");
+}
+
+#[tokio::test]
+async fn idle_instances_make_room_for_streams_that_speak() {
+    let (_sandbox, set) = small(masker(MARK_ALL, "")).await;
+    let mut streams: Vec<_> = (0..9)
+        .map(|_| set.stream(&session("ana", "orders"), Protocol::Postgres).1)
+        .collect();
+    for _ in 0..2 {
+        for mask in &mut streams {
+            assert!(mask_two(&mut **mask).await.is_ok());
+        }
     }
-    assert_eq!(answers, [Ok(()), Ok(()), Err(Blame::Gateway)]);
-    streams.clear();
-    let (_, mut mask) = set.stream(&session("ana", "orders"), Protocol::Postgres);
-    assert!(mask_two(&mut *mask).await.is_ok());
 }
