@@ -37,6 +37,10 @@ pub struct Manifest {
     /// Maskers: what must stand in a cell for it to be shown. Absent: every cell is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needles: Option<Needles>,
+    /// Classifiers of SQL: the facts decide alone. The text is shown only where there is a finding to be placed in it,
+    /// and one answer without a finding serves every text with the same facts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub facts_only: bool,
     /// Tighter limits than the gateway's.
     #[serde(default)]
     pub limits: Limits,
@@ -76,6 +80,15 @@ impl Manifest {
                 );
             }
             needles.check()?;
+        }
+        if manifest.facts_only {
+            let facts = manifest.interest.iter().all(|i| i.protocol == "postgres");
+            if manifest.world == World::Masker || !facts {
+                return Err(
+                    "`facts_only` is for classifiers of `postgres`: elsewhere there are no facts"
+                        .to_owned(),
+                );
+            }
         }
         Ok(manifest)
     }

@@ -89,6 +89,8 @@ struct Grades {
 
 struct Grade {
     facts: Arc<Facts>,
+    /// The stage that this opinion holds for whatever the text, where plugins go by the facts alone.
+    by_facts: Option<Stage>,
     opinion: Class,
     class: Arc<Class>,
 }

@@ -41,6 +41,11 @@ pub trait Examine: Send + Sync {
 
 /// Classifier plugins of one stream. Implemented by `sandbox`.
 pub trait Classify: Send {
+    /// True when all plugins that are asked at this stage go by the facts alone: an opinion without findings then
+    /// holds for every text with the same facts.
+    fn by_facts(&self, _stage: Stage) -> bool {
+        false
+    }
     /// The joined opinion of all interested plugins, `None` when no plugin is interested. A trap, a
     /// timeout or nonsense is a `Fault`: the message is then refused.
     fn classify<'a>(

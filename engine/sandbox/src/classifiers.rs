@@ -20,6 +20,16 @@ pub(crate) struct Classifiers {
 }
 
 impl Classify for Classifiers {
+    fn by_facts(&self, stage: Stage) -> bool {
+        let protocol = self.who.protocol;
+        let mut asked = self
+            .slots
+            .iter()
+            .filter(|slot| slot.plugin.interest.in_stage(protocol, stage))
+            .peekable();
+        asked.peek().is_some() && asked.all(|slot| slot.plugin.facts_only)
+    }
+
     fn classify<'a>(
         &'a mut self,
         _session: &'a Session,
@@ -58,7 +68,10 @@ impl Classifiers {
                 text: text.as_bytes(),
                 facts,
             };
-            let class = ask(slot, &self.who, message, text).await?;
+            let class = match slot.plugin.facts_only {
+                true => by_facts(slot, &self.who, message, text).await?,
+                false => ask(slot, &self.who, message, text).await?,
+            };
             joined = Some(joined.map_or_else(|| class.clone(), |all| all.join(class.clone())));
         }
         Ok(joined)
@@ -70,6 +83,24 @@ fn facts_json(text: &str, facts: &Facts) -> Result<Vec<u8>, Failure> {
     let fits =
         json.len() <= limits::PLUGIN_FACTS_BYTES_MAX && text.len() <= limits::STATEMENT_BYTES_MAX;
     fits.then_some(json).ok_or(Failure::TooLarge)
+}
+
+/// What a plugin says that goes by the facts: it sees the text only where it has a finding to place.
+async fn by_facts(
+    slot: &mut Slot,
+    who: &Who,
+    message: contract::Message<'_>,
+    text: &str,
+) -> Result<Class, Failure> {
+    let blind = contract::Message {
+        text: b"",
+        ..message
+    };
+    let class = ask(slot, who, blind, "").await?;
+    match class.findings.is_empty() {
+        true => Ok(class),
+        false => ask(slot, who, message, text).await,
+    }
 }
 
 async fn ask(

@@ -86,6 +86,8 @@ pub(crate) struct Plugin {
     pub(crate) interest: Interest,
     /// What must stand in a cell for it to be shown; none: every cell is.
     pub(crate) needles: Option<Needles>,
+    /// A classifier that goes by the facts alone.
+    pub(crate) facts_only: bool,
     pub(crate) counters: Vec<String>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) quarantine: Arc<Quarantine>,

@@ -284,6 +284,7 @@ impl Sandbox {
             contract: version,
             interest,
             needles: manifest.needles,
+            facts_only: manifest.facts_only,
             counters: manifest.counters,
             counts: ledger.counts,
             quarantine: ledger.quarantine,

@@ -307,6 +307,34 @@ async fn without_an_interested_classifier_there_is_no_opinion() {
     assert_eq!(answer.unwrap(), None);
 }
 
+#[tokio::test]
+async fn who_goes_by_the_facts_sees_the_text_only_to_place_a_finding() {
+    let sandbox = sandbox();
+    let who = session("ana", "orders");
+    // effect write, risk low, and a trap if there is a text
+    let blind = "(if (local.get $text_len) (then unreachable)) ".to_owned() + ANSWER_DATA;
+    let component = facts_classifier(&blind, &words(16, &[1 | 1 << 8, 2, 64, 0, 64, 0, 64, 0]));
+    let class = classified(&who, &sandbox, vec![component]).await.unwrap();
+    assert_eq!((class.effect, class.findings.len()), (Effect::Write, 0));
+    // the same with a finding from the beginning to the end of the text
+    let places = "(i32.store (i32.const 72) (local.get $text_len)) ".to_owned() + ANSWER_DATA;
+    let finding = words(16, &[1 | 1 << 8, 2, 64, 0, 64, 1, 64, 0]) + &words(64, &[5, 0, 0]);
+    let component = facts_classifier(&places, &finding);
+    let class = classified(&who, &sandbox, vec![component]).await.unwrap();
+    assert_eq!((class.findings[0].start, class.findings[0].end), (0, 8));
+
+    let by_facts = async |components: Vec<Vec<u8>>| {
+        let specs = (0..).zip(components);
+        let specs = specs.map(|(i, c)| spec(&format!("p{i}"), c)).collect();
+        let set = sandbox.load(specs).await.unwrap();
+        let (classify, _) = set.stream(&who, Protocol::Postgres);
+        [Stage::Query, Stage::Bind].map(|stage| classify.by_facts(stage))
+    };
+    let (alone, other) = (facts_classifier(TRAP, ""), classifier(TRAP, ""));
+    assert_eq!(by_facts(vec![alone.clone()]).await, [true, false]);
+    assert_eq!(by_facts(vec![alone, other]).await, [false, false]);
+}
+
 const TRAP: &str = "unreachable";
 
 #[tokio::test]

@@ -217,6 +217,15 @@ impl<'a> Sight<'a> {
         if self.classify(&mut *first, request, &request.text)? != opinion {
             self.broken("the same instance answers otherwise the second time".to_owned());
         }
+        if manifest.facts_only && opinion.findings.is_empty() {
+            let blind = self.classify(&mut *first, request, "")?;
+            if blind != opinion {
+                self.broken(
+                    "it answers otherwise where it does not see the text: it is not `facts_only`"
+                        .to_owned(),
+                );
+            }
+        }
         let (protocol, stage) = (request.protocol, stage_word(request.stage));
         let said = json!({"text": request.text, "stage": stage, "protocol": format!("{protocol:?}").to_lowercase(), "opinion": opinion_json(&opinion, manifest, &request.text)});
         self.line(&said.to_string());

@@ -195,17 +195,7 @@ impl Gate {
             false => statement.resolved.clone(),
         };
         let (facts, floor) = resolve_names(facts, &resolved);
-        let opinion = self
-            .parts
-            .classify
-            .classify(
-                &self.parts.session,
-                statement.stage,
-                &statement.text,
-                &facts,
-            )
-            .await?;
-        let class = self.grades.of(&facts, floor, opinion);
+        let class = self.class(statement, &facts, floor).await?;
         let journal_text: Arc<str> = Arc::from(self.text_form(&statement.text, &facts).await?);
         if resolved.is_empty() && statement.text.len() <= 16 * 1024 {
             if self.classes.len() >= limits::CLASS_CACHE_MAX {
@@ -226,9 +216,29 @@ impl Gate {
         })
     }
 
+    /// What plugins say of it, joined with the floor; not asked again where they go by facts that they have seen.
+    async fn class(
+        &mut self,
+        statement: &Statement,
+        facts: &Arc<Facts>,
+        floor: Option<Class>,
+    ) -> Result<Arc<Class>, Fault> {
+        let Parts {
+            classify, session, ..
+        } = &mut self.parts;
+        let stage = statement.stage;
+        let by_facts = (floor.is_none() && classify.by_facts(stage)).then_some(stage);
+        if let Some(class) = by_facts.and_then(|stage| self.grades.again(facts, stage)) {
+            return Ok(class);
+        }
+        let opinion = classify.classify(session, stage, &statement.text, facts);
+        Ok(self.grades.of(facts, floor, opinion.await?, by_facts))
+    }
+
     /// Forgets cached classes: plugins have been replaced, or the catalog has changed.
     pub fn forget_classes(&mut self) {
         self.classes.clear();
+        self.grades = Grades::default();
     }
 
     /// A replication command is no SQL: the protocol's own grammar has said what it is, and plugins that care
@@ -660,6 +670,13 @@ fn resolve_names(
 }
 
 impl Grades {
+    /// The class that these facts had at this stage, where plugins go by them alone.
+    fn again(&self, facts: &Arc<Facts>, stage: Stage) -> Option<Arc<Class>> {
+        let mut known = self.known.iter().rev();
+        let known = known.find(|g| g.by_facts == Some(stage) && Arc::ptr_eq(&g.facts, facts))?;
+        Some(known.class.clone())
+    }
+
     /// The class of a text with these facts and this opinion: what was joined for the same before, if it is
     /// remembered. `floor` is that of the facts, unless names raise it.
     fn of(
@@ -667,16 +684,18 @@ impl Grades {
         facts: &Arc<Facts>,
         floor: Option<Class>,
         opinion: Option<Class>,
+        by_facts: Option<Stage>,
     ) -> Arc<Class> {
         // A client's message that no classifier is interested in is `Unknown`.
         let opinion = opinion.unwrap_or_else(|| Class::unknown("unclassified"));
         if let Some(floor) = floor {
             return Arc::new(floor.join(opinion));
         }
-        let known = self
-            .known
-            .iter()
-            .rposition(|g| Arc::ptr_eq(&g.facts, facts) && g.opinion == opinion);
+        // The place of a finding is one in a text.
+        let by_facts = by_facts.filter(|_| opinion.findings.is_empty());
+        let known = self.known.iter().rposition(|g| {
+            g.by_facts == by_facts && Arc::ptr_eq(&g.facts, facts) && g.opinion == opinion
+        });
         if let Some(known) = known.and_then(|at| self.known.get(at)) {
             return known.class.clone();
         }
@@ -686,6 +705,7 @@ impl Grades {
         }
         self.known.push_back(Grade {
             facts: facts.clone(),
+            by_facts,
             opinion,
             class: class.clone(),
         });

@@ -44,6 +44,9 @@ struct State {
     fails: &'static str,
     floor: Effect,
     opinion: Option<Class>,
+    /// Facts that all texts have, and that classifiers go by alone.
+    shared: Option<Arc<Facts>>,
+    asked: u32,
     class: Option<Class>,
     obliged: Obligations,
     past: Option<crate::History>,
@@ -65,6 +68,8 @@ impl Fakes {
             fails: "",
             floor: Effect::Read,
             opinion: Some(Class::nothing()),
+            shared: None,
+            asked: 0,
             class: None,
             obliged: Obligations::none(),
             past: None,
@@ -95,6 +100,21 @@ impl Fakes {
 
     pub fn opinion(&self, class: Class) {
         self.with(|s| s.opinion = Some(class));
+    }
+
+    /// Classifiers go by the facts alone, and all texts have the same.
+    pub fn by_facts(&self) {
+        let facts = Facts {
+            parse: Parse::Ok,
+            statements: Vec::new(),
+            secrets: Vec::new(),
+        };
+        self.with(|s| s.shared = Some(Arc::new(facts)));
+    }
+
+    /// How often classifiers were asked.
+    pub fn asked(&self) -> u32 {
+        self.with(|s| s.asked)
     }
 
     pub fn no_classifier(&self) {
@@ -210,7 +230,7 @@ fn session() -> Session {
 
 impl Examine for Fakes {
     fn cached(&self, _: &str) -> Option<Arc<Facts>> {
-        None
+        self.with(|s| s.shared.clone())
     }
 
     fn examine<'a>(
@@ -248,6 +268,10 @@ impl Examine for Fakes {
 }
 
 impl Classify for Fakes {
+    fn by_facts(&self, stage: Stage) -> bool {
+        stage == Stage::Query && self.with(|s| s.shared.is_some())
+    }
+
     fn classify<'a>(
         &'a mut self,
         _: &'a Session,
@@ -256,6 +280,7 @@ impl Classify for Fakes {
         _: &'a Facts,
     ) -> BoxFuture<'a, Result<Option<Class>, Fault>> {
         Box::pin(async {
+            self.with(|s| s.asked += 1);
             self.failing("classify", Blame::Plugin)?;
             Ok(self.with(|s| s.opinion.clone()))
         })

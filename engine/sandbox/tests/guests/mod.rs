@@ -135,6 +135,17 @@ pub fn classifier(work: &str, more: &str) -> Vec<u8> {
     portcullis_sdk::build::component(&module(false, &parts), CLASSIFIER).unwrap()
 }
 
+/// The same, going by the facts alone.
+pub fn facts_classifier(work: &str, more: &str) -> Vec<u8> {
+    let parts = Parts {
+        configure: ACCEPT,
+        work,
+        more,
+    };
+    let manifest = CLASSIFIER.replacen('{', "{\"facts_only\": true,", 1);
+    portcullis_sdk::build::component(&module(false, &parts), &manifest).unwrap()
+}
+
 /// A data segment of little-endian words at an address.
 pub fn words(at: u32, words: &[u32]) -> String {
     let bytes: String = words
