@@ -2,6 +2,7 @@
 //! what was approved is what runs.
 
 mod budgets;
+mod by_facts;
 mod fakes;
 mod stand_ins;
 
@@ -272,6 +273,27 @@ fn row(text: &'static str, shape: &Arc<RowShape>) -> Outgoing {
         rewrite: Box::new(Constant(b"masked")),
         facts: None,
         obligations: None,
+    }
+}
+
+#[tokio::test]
+async fn small_frames_that_go_out_together_are_one_entry() {
+    let fakes = Fakes::new(allow());
+    let mut gate = fakes.gate();
+    let shape = Arc::new(RowShape {
+        serial: 1,
+        columns: Vec::new(),
+    });
+    let control = |bytes: usize| Outgoing::Control(Bytes::from(vec![b'C'; bytes]));
+    for (parts, entries) in [
+        (vec![control(9), row("r", &shape), control(9)], 1),
+        (vec![control(4000), control(4000)], 2),
+    ] {
+        let count = parts.len();
+        let before = fakes.entries();
+        let release = gate.release(parts, NOW).await.expect("a release");
+        assert_eq!(fakes.entries() - before, entries);
+        assert_eq!(release.into_frames().len(), count);
     }
 }
 

@@ -15,6 +15,8 @@ pub const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 pub const PROOF_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of consecutive rows that are masked, recorded and written together.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024;
+/// Frames released together that stand in one entry of the record: beyond, a copy costs more than an entry.
+pub const RELEASES_JOINED_BYTES_MAX: usize = 4 * 1024;
 /// Prepared statements, portals and cursors remembered per connection, each.
 pub const NAMES_MAX: usize = 4096;
 /// Bytes of text the name maps may hold per connection.

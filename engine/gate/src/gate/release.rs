@@ -103,11 +103,7 @@ impl Gate {
                 }
             };
             if level == RecordLevel::Full {
-                entries.push(Entry {
-                    kind: EntryKind::Release,
-                    at: now,
-                    payload: wire.clone(),
-                });
+                released(&mut entries, &wire, now);
             }
             self.count_bytes(wire.len(), now);
             frames.push(wire);
@@ -297,6 +293,26 @@ impl Gate {
         }
         Ok(spans)
     }
+}
+
+/// What is released, for the record. Small frames that go out together stand in one entry: each entry is hashed
+/// into the chain and the tree on its own, which costs more than copying them.
+fn released(entries: &mut Vec<Entry>, wire: &Bytes, now: Timestamp) {
+    if let Some(last) = entries.last_mut()
+        && last.kind == EntryKind::Release
+        && last.payload.len() + wire.len() <= limits::RELEASES_JOINED_BYTES_MAX
+    {
+        let mut joined = BytesMut::with_capacity(last.payload.len() + wire.len());
+        joined.extend_from_slice(&last.payload);
+        joined.extend_from_slice(wire);
+        last.payload = joined.freeze();
+        return;
+    }
+    entries.push(Entry {
+        kind: EntryKind::Release,
+        at: now,
+        payload: wire.clone(),
+    });
 }
 
 fn column_masks(treatments: &[Treatment]) -> Vec<ColumnMask> {
