@@ -210,6 +210,12 @@ impl Inspector {
         buffer.len() <= limits::SFTP_PACKET_BYTES_MAX + 4
     }
 
+    /// True when, after [`Inspector::next_event`] had nothing more, no request of the client waits.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        matches!(self.turn, Turn::Client) && self.waiting.len() < limits::SFTP_REQUESTS_MAX
+    }
+
     /// What comes next; `None` until more is fed or the open question is answered.
     ///
     /// # Errors

@@ -228,8 +228,23 @@ fn named(
 fn with_attrs(mut what: What, fields: &mut Fields<'_>) -> Option<What> {
     if let What::Named(named) = &mut what {
         named.attrs = fields.attrs()?;
+        let left = named
+            .attrs
+            .mode
+            .is_some_and(|mode| left_to_umask(named, mode));
+        named.attrs.mode = named.attrs.mode.filter(|_| !left);
     }
     Some(what)
+}
+
+/// The mode of something new is cut by the host's umask, and these are what clients send who leave it to that: a plain
+/// `mkdir` of OpenSSH's `sftp` sends 0777. It is judged as `mkdir` by exec is, without a mode.
+fn left_to_umask(named: &Named, mode: u32) -> bool {
+    match named.operation {
+        "mkdir" => mode & 0o7777 == 0o777,
+        "open" => matches!(mode & 0o7777, 0o666 | 0o777),
+        _ => false,
+    }
 }
 
 fn two(operation: &'static str, aim: Aim, fields: &mut Fields<'_>) -> Option<What> {

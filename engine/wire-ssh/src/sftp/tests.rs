@@ -266,8 +266,8 @@ fn a_new_file_is_judged_in_the_folder_that_it_comes_into() {
 fn modes_and_owners_are_judged_however_they_are_set() {
     let mut stream = Stream::new();
     stream.client(setstat(1, "/srv/x", 0o777));
-    stream.client(open(2, "/srv/x", WRITE | CREATE, Some(0o777)));
-    stream.client(mkdir(3, "/srv/d", 0o777));
+    stream.client(open(2, "/srv/x", WRITE | CREATE, Some(0o1777)));
+    stream.client(mkdir(3, "/srv/d", 0o1777));
     stream.client(extended(
         4,
         "lsetstat@openssh.com",
@@ -280,9 +280,26 @@ fn modes_and_owners_are_judged_however_they_are_set() {
         .iter()
         .map(|o| (o.operation.as_str(), o.mode))
         .collect();
-    let want = ["setstat", "open", "mkdir", "lsetstat", "fsetstat"].map(|word| (word, Some(0o777)));
+    let want = [
+        ("setstat", 0o777),
+        ("open", 0o1777),
+        ("mkdir", 0o1777),
+        ("lsetstat", 0o777),
+        ("fsetstat", 0o777),
+    ];
+    let want = want.map(|(word, mode)| (word, Some(mode)));
     assert_eq!(words, want);
     assert_eq!(judged[4].path.as_deref(), Some("/srv/x"));
+}
+
+#[test]
+fn a_mode_that_is_left_to_the_umask_is_none() {
+    let mut stream = Stream::new();
+    stream.client(mkdir(1, "/srv/d", 0o777));
+    stream.client(open(2, "/srv/x", WRITE | CREATE, Some(0o100_666)));
+    stream.client(open(3, "/srv/y", WRITE | CREATE, Some(0o644)));
+    let modes: Vec<_> = stream.judged().iter().map(|o| o.mode).collect();
+    assert_eq!(modes, [None, None, Some(0o644)]);
 }
 
 #[test]
