@@ -78,6 +78,8 @@ pub enum Stage {
     PodExec = 10,
     /// A command of PostgreSQL's replication protocol, which is no SQL.
     Replicate = 11,
+    /// SSH: something of a channel that the client asks for: `shell`, `pty xterm`, `forward 10.0.0.7:5432`, `agent`.
+    Channel = 12,
 }
 
 impl Stage {
@@ -97,6 +99,7 @@ impl Stage {
             9 => Some(Self::Request),
             10 => Some(Self::PodExec),
             11 => Some(Self::Replicate),
+            12 => Some(Self::Channel),
             _ => None,
         }
     }

@@ -15,3 +15,4 @@ mod policy;
 mod replication;
 mod resets;
 mod scenarios;
+mod ssh;

@@ -13,6 +13,8 @@ pub enum Need {
     Libclang,
     /// `pgbench` and the server programs.
     Postgres,
+    /// OpenSSH, server and client.
+    OpenSsh,
     /// PgBouncer, the peer of the benches.
     PgBouncer,
     /// Python with venv.
@@ -28,6 +30,10 @@ impl Need {
         match self {
             Self::Libclang => libclang(),
             Self::Postgres => postgres_bin().is_some() && which("psql").is_some(),
+            Self::OpenSsh => {
+                which("ssh").is_some()
+                    && (which("sshd").is_some() || Path::new("/usr/sbin/sshd").is_file())
+            }
             Self::PgBouncer => pgbouncer().is_some(),
             Self::Python => {
                 which("python3").is_some()
@@ -47,6 +53,7 @@ impl Need {
         match self {
             Self::Libclang => &["libclang-dev", "clang"],
             Self::Postgres => &["postgresql", "postgresql-contrib", "postgresql-client"],
+            Self::OpenSsh => &["openssh-server", "openssh-client"],
             Self::PgBouncer => &["pgbouncer"],
             Self::Python => &["python3", "python3-venv", "python3-pip"],
             Self::Npm => &["npm"],
@@ -58,6 +65,7 @@ impl Need {
         match self {
             Self::Libclang => "the bindings of PostgreSQL's own parser are generated with it",
             Self::Postgres => "the gateway is tested against a real server with real clients",
+            Self::OpenSsh => "SSH is tested against a real server with a real client",
             Self::PgBouncer => "the benches compare with it in the same run",
             Self::Python => "psycopg and asyncpg are tested through the gateway",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",

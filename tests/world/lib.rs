@@ -8,17 +8,21 @@ pub mod cluster;
 #[path = "../corpus/mod.rs"]
 pub mod corpus;
 pub mod gateway;
+pub mod host;
 pub mod install;
 pub mod issuer;
 pub mod process;
 pub mod psql;
 pub mod sample;
 pub mod scratch;
+pub mod ssh;
 pub mod world;
 
 pub use cluster::{Cluster, Version};
 pub use gateway::Gateway;
+pub use host::Host;
 pub use issuer::{Issuer, Person};
 pub use psql::Shown;
 pub use scratch::Scratch;
+pub use ssh::{SshOptions, SshWorld};
 pub use world::{World, WorldOptions};

@@ -240,3 +240,35 @@ pub const TYPED_LINE_BYTES_MAX: usize = 4096;
 pub const ECHO_MAX: Duration = Duration::from_millis(1500);
 /// One line of an asciicast that is read.
 pub const ASCIICAST_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A user name of an SSH client, and each part of one.
+pub const SSH_NAME_BYTES_MAX: usize = 255;
+/// A command line over SSH. Linux has 128 KiB for one argument (`MAX_ARG_STRLEN`), and a shell gets it as one.
+pub const SSH_COMMAND_BYTES_MAX: usize = 128 * 1024;
+/// From accept to login over SSH: somebody may be typing. sshd's `LoginGraceTime` is as long.
+pub const SSH_LOGIN_MAX: Duration = Duration::from_secs(120);
+/// Proofs that one SSH connection may try, as `MaxAuthTries` of sshd counts passwords.
+pub const SSH_TRIES_MAX: usize = 3;
+/// SSH connections on which nobody has logged in yet; `MaxStartups` of sshd is 100.
+pub const SSH_STARTUPS_MAX: usize = 100;
+/// So many failed connections of one address make it wait for [`SSH_PENALTY`].
+pub const SSH_PENALTY_FAILURES: u32 = 10;
+/// See [`SSH_PENALTY_FAILURES`].
+pub const SSH_PENALTY: Duration = Duration::from_secs(60);
+/// Addresses whose failures are remembered.
+pub const SSH_PENALTY_SOURCES_MAX: usize = 16_384;
+/// Channels of one SSH connection at a time; `MaxSessions` of sshd is 10, and forwards come on top.
+pub const SSH_CHANNELS_MAX: usize = 64;
+/// Events of one SSH channel that carry no bytes and wait.
+pub const SSH_EVENTS_MAX: usize = 256;
+/// Uploaded bytes of one channel that wait before its client is slowed down.
+pub const SSH_UPLOAD_BYTES_SOFT: usize = 1024 * 1024;
+/// Uploaded bytes of all channels of one connection that wait; a channel that would go over it ends.
+pub const SSH_UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest that one packet of an upload is delayed, with it everything else of its connection.
+pub const SSH_UPLOAD_BRAKE_MAX: Duration = Duration::from_millis(250);
+/// Environment variables of one channel.
+pub const SSH_ENV_MAX: usize = 32;
+/// Bytes of their names and values.
+pub const SSH_ENV_BYTES_MAX: usize = 8 * 1024;
+/// Upstream connections of one session that are kept for its next channels.
+pub const SSH_IDLE_UPSTREAMS_MAX: usize = 4;

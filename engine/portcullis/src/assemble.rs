@@ -9,6 +9,7 @@ mod issuers;
 pub mod people;
 pub mod plugins;
 mod policies;
+pub mod ssh;
 mod tls;
 mod trial;
 
@@ -32,7 +33,7 @@ use counter::Counter;
 use parking_lot::Mutex;
 use people::People;
 use portcullis_console::{Metrics, Portal};
-use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire};
+use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire, Veils};
 use portcullis_identity::Revocations;
 use portcullis_journal::{Journal, NodeKey};
 use portcullis_link::Protocol;
@@ -155,7 +156,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let examiner = portcullis_sql::Examiner::new(portcullis_sql::Settings::default())
         .map_err(Broken::Examiner)?;
     let doormen = Doormen::new(&loaded, Arc::clone(&clock))?;
-    let lines = Lines::new(tripwires.clone());
+    let lines = Lines::new(tripwires.clone(), Arc::clone(&clock));
     let revocations = Arc::new(Revocations::new());
     let people = People::new(&journal, &doormen, &revocations, &policy, &clock);
     let ledger = Ledger::open(
@@ -174,6 +175,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         approvals: Arc::clone(&people) as Arc<dyn ApprovalDesk>,
         examine: Arc::new(examiner) as Arc<dyn Examine>,
         tripwire: Arc::new(tripwires.clone()) as Arc<dyn Tripwire>,
+        veils: Arc::new(tripwires.clone()) as Arc<dyn Veils>,
         registry: Registry::new(Arc::clone(&metrics), Arc::clone(&clock)),
         ledgers: Arc::default(),
         metrics: Arc::clone(&metrics),
@@ -240,6 +242,10 @@ fn protocol(
             });
             let portal = Portal::new(shown.map(|shown| shown.config), counter);
             Ok(("https", Arc::new(portal)))
+        }
+        Wire::Ssh => {
+            let protocol = ssh::protocol(listener, loaded, &gateway.clock)?;
+            Ok(("ssh", Arc::new(protocol)))
         }
         Wire::Postgres => {
             let certificate = shown.as_ref().map(|shown| shown.certificate.clone());

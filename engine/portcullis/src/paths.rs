@@ -23,6 +23,12 @@ pub fn journal_public_key(state: &Path) -> PathBuf {
     state.join("keys").join("journal.pub")
 }
 
+/// The host key that is shown to SSH clients where none is configured. Its public half stands beside it.
+#[must_use]
+pub fn ssh_host_key(state: &Path) -> PathBuf {
+    state.join("keys").join("ssh_host_ed25519")
+}
+
 /// Compiled plugins.
 #[must_use]
 pub fn plugin_cache(state: &Path) -> PathBuf {

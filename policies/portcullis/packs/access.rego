@@ -16,6 +16,8 @@
 #           session_max_seconds: 3600   # optional
 #           reason_required: true       # optional
 #           replication: true           # optional; `opaque` where masks apply: they cannot reach into it
+#           control: record             # optional, SSH: record, assist, exec-only, argv
+#           opaque: [scp, sftp]         # optional: what passes although masks apply: they cannot reach into it
 # schemas:
 #   - input: schema.input
 package portcullis.packs.access
@@ -72,6 +74,20 @@ obligation contains {"type": "replication", "allow": true} if {
 obligation contains {"type": "replication", "allow": true, "opaque": true} if {
 	some binding in bindings
 	binding.replication == "opaque"
+}
+
+# METADATA
+# title: The level of control of SSH sessions
+obligation contains {"type": "control", "level": binding.control} if {
+	some binding in bindings
+	is_string(binding.control)
+}
+
+# METADATA
+# title: Streams that pass although nothing in them can be masked
+obligation contains {"type": "opaque", "streams": binding.opaque, "allow": true} if {
+	some binding in bindings
+	count(binding.opaque) > 0
 }
 
 # METADATA

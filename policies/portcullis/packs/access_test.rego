@@ -94,3 +94,13 @@ test_replication_is_opaque_where_the_binding_says_so if {
 test_a_vote_is_no_access if {
 	granted(fixtures.approve(fixtures.dba, fixtures.agent, ["dba"])) == set()
 }
+
+test_a_binding_says_the_level_and_what_may_pass_unread if {
+	doc := fixtures.connect(fixtures.dba, fixtures.staging)
+	binding := {"connections": ["orders-staging"], "control": "record", "opaque": ["scp", "sftp"]}
+	levelled := {"groups": {"dba": ["named"]}, "bindings": {"named": binding}}
+	access.obligation == {
+		{"type": "control", "level": "record"},
+		{"type": "opaque", "streams": ["scp", "sftp"], "allow": true},
+	} with input as doc with data.access as levelled
+}

@@ -64,7 +64,27 @@ fn listeners(listeners: &[Listener], place: &Place, notes: &mut Notes<'_>) {
                 "leave the key out for 5000",
             );
         }
-        listener_tls(listener, &place, notes);
+        match listener.protocol {
+            Wire::Ssh => ssh_listener(listener, &place, notes),
+            Wire::Https | Wire::Postgres => listener_tls(listener, &place, notes),
+        }
+    }
+}
+
+fn ssh_listener(listener: &Listener, place: &Place, notes: &mut Notes<'_>) {
+    if listener.tls.is_some() || listener.allow_plaintext_on_loopback {
+        notes.error(
+            &place.key("tls"),
+            "has no meaning here: SSH brings its own encryption",
+            "name `host_keys`, or leave them out and one is made",
+        );
+    }
+    if !listener.host_certificates.is_empty() && listener.host_keys.is_empty() {
+        notes.error(
+            &place.key("host_certificates"),
+            "stands without `host_keys`: a certificate is for a key",
+            "name the key that the authority has signed",
+        );
     }
 }
 
@@ -205,14 +225,61 @@ fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>)
                 "clients ask for a connection by its name",
             );
         }
-        if connection.credential.mint.is_some() == connection.credential.fixed.is_some() {
-            notes.error(
-                &place.key("credential"),
-                "needs exactly one of `mint` and `static`",
-                "prefer `mint`: a role of its own for every session",
-            );
+        match connection.protocol {
+            Wire::Ssh => ssh_connection(connection, &place, notes),
+            Wire::Https | Wire::Postgres => {
+                let credential = &connection.credential;
+                let other = credential.certificate.is_some() || credential.key.is_some();
+                if other || credential.mint.is_some() == credential.fixed.is_some() {
+                    notes.error(
+                        &place.key("credential"),
+                        "needs exactly one of `mint` and `static`",
+                        "prefer `mint`: a role of its own for every session",
+                    );
+                }
+                connection_tls(connection, &place, notes);
+            }
         }
-        connection_tls(connection, &place, notes);
+    }
+}
+
+fn ssh_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
+    let credential = &connection.credential;
+    let ways = [
+        credential.certificate.is_some(),
+        credential.key.is_some(),
+        credential.fixed.is_some(),
+    ];
+    if credential.mint.is_some() || ways.into_iter().filter(|way| *way).count() != 1 {
+        notes.error(
+            &place.key("credential"),
+            "needs exactly one of `certificate`, `key` and `static`",
+            "prefer `certificate`: one of minutes for every session",
+        );
+    }
+    let keys = place.key("host_keys");
+    match &connection.host_keys {
+        None => notes.error(
+            place,
+            "has no `host_keys`: anybody could be the host",
+            "write `host_keys: { known_hosts: FILE }`; `ssh-keyscan HOST` prints the lines, to be compared with the host's own",
+        ),
+        Some(hosts) if hosts.known_hosts.is_some() != hosts.pinned.is_empty() => notes.error(
+            &keys,
+            "needs exactly one of `known_hosts` and `pinned`",
+            "keep one of the two ways",
+        ),
+        Some(hosts) if hosts.accept_new && hosts.known_hosts.is_none() => notes.error(
+            &keys.key("accept_new"),
+            "has no meaning without `known_hosts`",
+            "remove it",
+        ),
+        Some(hosts) if hosts.accept_new => notes.warning(
+            &keys.key("accept_new"),
+            "whoever stands in the place of the host when it is seen first is trusted from then on",
+            "compare the key with the host's own once it is written down, and remove this",
+        ),
+        Some(_) => {}
     }
 }
 

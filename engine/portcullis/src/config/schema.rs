@@ -4,7 +4,7 @@
 
 use super::duration::Period;
 use super::secret::SecretRef;
-use portcullis_model::Kind;
+use portcullis_model::{Control, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub struct Config {
 pub enum Wire {
     /// PostgreSQL, protocol 3.
     Postgres,
+    /// SSH, protocol 2.
+    Ssh,
     /// HTTPS, for what clients ask of the gateway itself: `portcullis token database`.
     Https,
 }
@@ -75,6 +77,12 @@ pub struct Listener {
     /// Accept clients without TLS, on a loopback address only.
     #[serde(default)]
     pub allow_plaintext_on_loopback: bool,
+    /// SSH: files with private host keys in OpenSSH's form. One is made in `state_dir` when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<PathBuf>,
+    /// SSH: files with certificates for these keys, so that one `@cert-authority` line of clients is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_certificates: Vec<PathBuf>,
     /// Connections at once; more wait in the kernel's queue.
     #[serde(default = "connections_max")]
     #[schemars(range(min = 1, max = 100_000))]
@@ -189,7 +197,7 @@ enum KindName {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
-    /// The name: what clients give as database name.
+    /// The name: what clients give as database name, or behind the login as in `ssh LOGIN@NAME@GATEWAY`.
     pub name: String,
     /// What is spoken there.
     pub protocol: Wire,
@@ -198,9 +206,9 @@ pub struct Connection {
     pub labels: BTreeMap<String, String>,
     /// Host name or address.
     pub host: String,
-    /// Port.
-    #[serde(default = "postgres_port")]
-    pub port: u16,
+    /// Port; the protocol's own when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// The database there; the connection's name when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
@@ -216,12 +224,53 @@ pub struct Connection {
     /// PEM file with its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
+    /// SSH: how the gateway knows the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_keys: Option<HostKeys>,
+    /// SSH: the least level of control of every session, whatever policy says: `record`, `assist`, `exec-only`, `argv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ControlName>")]
+    pub control: Option<Control>,
     /// How the gateway logs in. The client never sees it.
     pub credential: Credential,
 }
 
-fn postgres_port() -> u16 {
-    5432
+impl Connection {
+    /// The port, as given or as usual.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.protocol {
+            Wire::Postgres => 5432,
+            Wire::Ssh => 22,
+            Wire::Https => 443,
+        })
+    }
+}
+
+/// The levels, for the schema only: the model knows no JSON Schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes `portcullis_model::Control` to editors")]
+enum ControlName {
+    Record,
+    Assist,
+    ExecOnly,
+    Argv,
+}
+
+/// How an SSH host is known. Exactly one of `known_hosts` and `pinned`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostKeys {
+    /// A `known_hosts` file, with hashed names, `@cert-authority` and `@revoked` lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<PathBuf>,
+    /// Write down a host that is not in the file when it is seen first. Whoever stands in its place then is trusted.
+    #[serde(default)]
+    pub accept_new: bool,
+    /// The host's public keys, as in a `.pub` file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<String>,
 }
 
 /// How the way to a server is protected.
@@ -239,7 +288,8 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// How the gateway logs in to a target. Exactly one of the two.
+/// How the gateway logs in to a target. Exactly one: `mint` or `static` for PostgreSQL, `certificate`, `key` or `static`
+/// for SSH.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
@@ -249,6 +299,42 @@ pub struct Credential {
     /// One login for all. Only where minting is not possible.
     #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
     pub fixed: Option<StaticLogin>,
+    /// SSH: a certificate of minutes for every session, by the gateway's own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<SshCertificate>,
+    /// SSH: one private key for all. Only where the host trusts no authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SshKeyLogin>,
+}
+
+/// A certificate for each session.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshCertificate {
+    /// The login on the host, unless policy names another (`{"type": "credential", "role": …}`).
+    pub user: String,
+    /// The authority's private key, in OpenSSH's form. Hosts trust its public half: `TrustedUserCAKeys`.
+    pub authority: SecretRef,
+    /// How long a certificate is good for. It is renewed while its session lasts.
+    #[serde(default = "certificate_ttl")]
+    pub ttl: Period,
+    /// Addresses of the gateway, as hosts see it: certificates are good from there alone. Any when not given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_addresses: Vec<String>,
+}
+
+fn certificate_ttl() -> Period {
+    Period(Duration::from_secs(5 * 60))
+}
+
+/// One private key for all sessions.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshKeyLogin {
+    /// The login on the host, unless policy names another.
+    pub user: String,
+    /// The private key, in OpenSSH's form.
+    pub private_key: SecretRef,
 }
 
 /// A role for each session.

@@ -1,0 +1,234 @@
+//! One world of SSH: a real OpenSSH server, a gateway in front of it, and people with tokens.
+
+use crate::gateway::{Gateway, program};
+use crate::host::{self, Host};
+use crate::issuer::{Issuer, Person};
+use crate::process::free_port;
+use crate::psql::Shown;
+use crate::scratch::Scratch;
+use crate::world::workspace;
+use anyhow::{Context, Result};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How it is set up.
+#[derive(Clone, Debug, Default)]
+pub struct SshOptions {
+    /// More YAML of the connection `web-1`.
+    pub connection: String,
+    /// Policy data, as YAML; empty for the usual.
+    pub data: String,
+    /// Another line of known hosts for the gateway; empty for the server's own.
+    pub known: String,
+}
+
+/// A running world.
+#[derive(Debug)]
+pub struct SshWorld {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The issuer.
+    pub issuer: Issuer,
+    /// The server behind the gateway.
+    pub host: Host,
+    /// Port of the SSH listener.
+    pub port: u16,
+    folder: Scratch,
+}
+
+impl SshWorld {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When a part does not start; its log is in the error.
+    pub fn start(options: &SshOptions) -> Result<Self> {
+        let profile = std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "debug".to_owned());
+        let binary = program(&workspace(), &profile)?;
+        let folder = Scratch::new("ssh-world")?;
+        let at = folder.path();
+        let host = Host::start()?;
+        let issuer = Issuer::start(&binary, at)?;
+        let (port, metrics) = (free_port()?, free_port()?);
+        let known = match options.known.as_str() {
+            "" => host.known()?,
+            known => known.to_owned(),
+        };
+        fs::write(at.join("known_hosts"), known)?;
+        host::keygen(&at.join("gateway_host"))?;
+        let data = match options.data.as_str() {
+            "" => DATA,
+            data => data,
+        };
+        fs::write(at.join("data.yaml"), data)?;
+        fs::create_dir_all(at.join("packs/deploys"))?;
+        fs::write(at.join("packs/deploys/deploys.rego"), DEPLOYS)?;
+        let config = at.join("portcullis.yaml");
+        fs::write(
+            &config,
+            configuration(options, at, &host, &issuer, port, metrics),
+        )?;
+        let gateway = Gateway::start(&binary, &config, port, metrics, &[])?;
+        let client_known = host::known(port, &at.join("gateway_host.pub"))?;
+        fs::write(at.join("known_gateway"), client_known)?;
+        fs::write(
+            at.join("askpass"),
+            "#!/bin/sh\nprintf '%s\\n' \"$TEST_TOKEN\"\n",
+        )?;
+        fs::set_permissions(at.join("askpass"), fs::Permissions::from_mode(0o755))?;
+        Ok(Self {
+            gateway,
+            issuer,
+            host,
+            port,
+            folder,
+        })
+    }
+
+    /// The folder of the world.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where clients find the gateway's host key.
+    #[must_use]
+    pub fn known_hosts(&self) -> PathBuf {
+        self.folder().join("known_gateway")
+    }
+
+    /// `ssh` to the gateway with a token in the place of the password; the destination is still to be given.
+    #[must_use]
+    pub fn client(&self, token: &str) -> Command {
+        let mut command = host::client(&self.known_hosts(), self.port);
+        command
+            .args([
+                "-o",
+                "PubkeyAuthentication=no",
+                "-o",
+                "NumberOfPasswordPrompts=1",
+            ])
+            .env("SSH_ASKPASS", self.folder().join("askpass"))
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .env("DISPLAY", ":none")
+            .env("TEST_TOKEN", token);
+        command
+    }
+
+    /// `ssh` to `web-1` as somebody, with these arguments behind the destination.
+    ///
+    /// # Errors
+    /// When the issuer refuses.
+    pub fn ssh(&self, person: &Person, before: &[&str], command: &[&str]) -> Result<Command> {
+        let token = self.issuer.token(person)?;
+        let mut ssh = self.client(&token);
+        let login = &self.host.login;
+        ssh.args(before)
+            .arg(format!("{login}@web-1@127.0.0.1"))
+            .args(command);
+        Ok(ssh)
+    }
+
+    /// One command, as somebody, and what was shown.
+    ///
+    /// # Errors
+    /// When `ssh` cannot be started.
+    pub fn run(&self, person: &Person, command: &str) -> Result<Shown> {
+        Shown::by(&mut self.ssh(person, &[], &[command])?).context("run ssh")
+    }
+}
+
+/// The policies' data of the sample hosts.
+pub const DATA: &str = "\
+access:
+  groups:
+    data-agents: [web-agents]
+    engineers: [web-people]
+    dba: [web-people]
+    dpo: [web-people]
+  bindings:
+    web-agents: {kinds: [agent], protocols: [ssh], labels: {app: web}, session_max_seconds: 3600}
+    web-people: {protocols: [ssh], labels: {app: web}, opaque: [scp, sftp, forward]}
+config:
+  mask:
+    readers: [dpo]
+";
+
+/// Deploying needs a second person.
+const DEPLOYS: &str = r#"# METADATA
+# title: Deploying needs a second person
+# schemas:
+#   - input: schema.input
+package acme.deploys
+
+import rego.v1
+
+# METADATA
+# title: The deploy script
+approval contains {
+	"rule": "deploys/script",
+	"msg": "a deploy",
+	"approver_groups": ["dba"],
+} if {
+	input.action == "command"
+	some statement in input.command.statements
+	statement.shell.argv[0] == "./deploy.sh"
+}
+"#;
+
+fn configuration(
+    options: &SshOptions,
+    folder: &Path,
+    host: &Host,
+    issuer: &Issuer,
+    port: u16,
+    metrics: u16,
+) -> String {
+    let (at, url, server) = (folder.display(), issuer.url(), host.port);
+    let (login, more) = (&host.login, &options.connection);
+    let authority = host.authority();
+    let authority = authority.display();
+    format!(
+        "node: world
+state_dir: {at}/state
+listeners:
+  - protocol: ssh
+    address: 127.0.0.1:{port}
+    host_keys: [{at}/gateway_host]
+issuers:
+  - name: dev
+    issuer: {url}
+    audiences: [portcullis]
+    algorithms: [ES256]
+    kind: {{ claim: kind }}
+    groups_claim: groups
+connections:
+  - name: web-1
+    protocol: ssh
+    labels: {{ app: web, env: staging }}
+    host: 127.0.0.1
+    port: {server}
+    host_keys: {{ known_hosts: {at}/known_hosts }}
+    credential:
+      certificate: {{ user: {login}, authority: \"file:{authority}\", source_addresses: [127.0.0.1] }}
+{more}policies:
+  packs:
+    - builtin: access
+    - builtin: destructive_commands
+    - builtin: persistence
+    - builtin: agent_secrets
+    - builtin: mask_pii
+    - builtin: approve
+    - path: {at}/packs/deploys
+  data: {at}/data.yaml
+plugins:
+  - builtin: mask-secrets
+  - builtin: mask-pii
+  - builtin: classify-shell
+admin:
+  socket: {at}/admin.sock
+  metrics: 127.0.0.1:{metrics}
+"
+    )
+}
