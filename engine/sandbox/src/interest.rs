@@ -170,7 +170,6 @@ const STAGES: [&str; Stage::ALL.len()] = [
     "request",
     "pod-exec",
     "replicate",
-    "channel",
 ];
 
 /// The number of a batch kind in the contract.
@@ -203,7 +202,6 @@ pub(crate) fn stage_number(stage: Stage) -> u32 {
         Stage::Request => 9,
         Stage::PodExec => 10,
         Stage::Replicate => 11,
-        Stage::Channel => 12,
     }
 }
 

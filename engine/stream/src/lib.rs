@@ -17,7 +17,6 @@ mod pty;
 mod quiet;
 mod strength;
 pub mod terminal;
-mod veil;
 
 pub use armory::{Armed, Tripwires, Unarmed};
 pub use curtain::{Curtain, Shown};

@@ -11,8 +11,7 @@ const HOUR_FREES_IN: u32 = 5 * 60;
 impl Gate {
     /// Adds to what the session and its identity have done.
     pub(super) fn count(&mut self, done: Tally, now: Timestamp) {
-        self.parts
-            .remember(|past| past.session = past.session.plus(done));
+        self.history.session = self.history.session.plus(done);
         self.parts.ledger.add(done, now);
     }
 
@@ -103,7 +102,7 @@ impl Gate {
     pub(super) fn past(&self, now: Timestamp) -> History {
         History {
             hour: self.parts.ledger.hour(now),
-            ..self.parts.history()
+            ..self.history
         }
     }
 
@@ -117,7 +116,7 @@ impl Gate {
     ) -> Option<Denial> {
         let over = |budget: &&Budget| {
             let used = match budget.per {
-                Per::Session => self.parts.history().session,
+                Per::Session => self.history.session,
                 Per::IdentityHour => self.parts.ledger.hour(now),
             };
             budget.what == what && what.of(&used).saturating_add(more) > budget.max

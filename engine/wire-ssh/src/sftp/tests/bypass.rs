@@ -79,7 +79,6 @@ impl Court {
             text,
             parameters: &[],
             digest: "00",
-            subject: None,
             facts: &facts,
             class,
             context: &Context::new(),
