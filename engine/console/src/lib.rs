@@ -21,10 +21,7 @@ pub use operations::{
     Revocation, SessionRow, Status, Vote,
 };
 
-pub use portal::{
-    Begun, BrowserWish, Counter, DeviceBegun, DeviceWish, Entrance, Granted, IssuedLogin,
-    LoginWish, Offers, Portal, Returned, TokenError, TokenRequest, WhoAmI,
-};
+pub use portal::{Counter, IssuedLogin, LoginWish, Portal};
 
 use std::future::Future;
 use std::sync::Arc;

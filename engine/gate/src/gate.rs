@@ -6,12 +6,16 @@ use crate::permit::{Housed, Permit, Refusal, Release};
 use crate::ruling::{Allowed, Answer, Approved, Denied, Held, Judged, Ruling};
 use crate::seams::{
     Catalog, Classify, Decide, Entry, EntryKind, Examine, History, HoldRequest, Mask, Outgoing,
-    Question, Record, Sequence, Tripwire,
+    Plugins, Question, Record, Sequence, StreamId, Tripwire, Veils,
 };
 use crate::treatment::{Treatment, moved, treat, treat_report};
+use asked::Asked;
 use bytes::{Bytes, BytesMut};
+use lanes::Lanes;
 use portcullis_model::facts::Parse;
-use portcullis_model::message::{Body, Context, Message, Stage, Statement, Transaction};
+use portcullis_model::message::{
+    Body, Command, Context, Message, Parameter, Stage, Statement, Subject, Transaction,
+};
 use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
 use portcullis_model::verdict::{Decision, Denial, EntityRule, Obligations, RecordLevel, Verdict};
 use portcullis_model::{
@@ -21,18 +25,24 @@ use portcullis_model::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use shared::Shared;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+mod asked;
 mod decisions;
 mod judge;
+mod lanes;
+mod names;
 mod opaque;
 mod record;
 mod release;
+mod shared;
 mod spend;
 
 pub use release::Unreleased;
+pub use shared::Gates;
 
 /// What a gate is made of. Built by the front desk after admission.
 pub struct Parts {
@@ -52,6 +62,10 @@ pub struct Parts {
     pub tripwire: Arc<dyn Tripwire>,
     /// The target's catalog.
     pub catalog: Arc<dyn Catalog>,
+    /// Makes the veils of byte streams.
+    pub veils: Arc<dyn Veils>,
+    /// Opens the plugins of further streams.
+    pub plugins: Arc<dyn Plugins>,
     /// What this identity did within the last hour, shared by its sessions.
     pub ledger: Arc<Ledger>,
     /// Obligations of the connect decision: they hold for what no statement caused.
@@ -59,14 +73,19 @@ pub struct Parts {
 }
 
 /// The only maker of [`Permit`], [`Refusal`], [`Release`] and [`Housed`].
+///
+/// One for each stream of a session: the plugin instances, what is held and what is known of shapes are its own.
+/// Record, counts and grant are the session's.
 pub struct Gate {
-    parts: Parts,
-    history: History,
+    parts: Arc<Shared>,
+    stream: StreamId,
+    classify: Box<dyn Classify>,
+    mask: Box<dyn Mask>,
+    lanes: Lanes,
     classes: HashMap<Arc<str>, Cached>,
     hasher: RandomState,
     shape: Option<Treated>,
     result_rows: u64,
-    tripped: u32,
     wrote: bool,
     /// The session has changed structure: what names stand for may differ from the catalog.
     reshaped: bool,
@@ -74,6 +93,8 @@ pub struct Gate {
     upload_tail: Vec<u8>,
     /// The end of the opaque stream that passed last: a secret may be split over two parts.
     opaque_tail: Vec<u8>,
+    /// The stream that may pass unread, and under what.
+    unread: Option<(&'static str, Arc<Obligations>)>,
     secrets_only: Obligations,
     request_shape: Arc<RowShape>,
     bases: decisions::Wholes,
@@ -120,17 +141,30 @@ impl Gate {
     ///
     /// # Errors
     /// When the record cannot be written: then there is no session.
-    pub fn open(mut parts: Parts, admit: Bytes, now: Timestamp) -> Result<Self, Fault> {
-        parts.record.append(&[Entry {
-            kind: EntryKind::Admit,
-            at: now,
-            payload: admit,
-        }])?;
+    pub fn open(parts: Parts, admit: Bytes, now: Timestamp) -> Result<Self, Fault> {
+        let (shared, classify, mask) = Shared::of(parts);
+        shared.append(
+            StreamId(0),
+            &[Entry {
+                kind: EntryKind::Admit,
+                at: now,
+                payload: admit,
+            }],
+        )?;
         let one = portcullis_model::Tally {
             sessions: 1,
             ..Default::default()
         };
-        parts.ledger.add(one, now);
+        shared.ledger.add(one, now);
+        Ok(Self::of(Arc::new(shared), StreamId(0), classify, mask))
+    }
+
+    fn of(
+        parts: Arc<Shared>,
+        stream: StreamId,
+        classify: Box<dyn Classify>,
+        mask: Box<dyn Mask>,
+    ) -> Self {
         let mut secrets_only = Obligations::none();
         secrets_only.entities.insert(EntityRule {
             entity: "SECRET".to_owned(),
@@ -144,19 +178,22 @@ impl Gate {
             binary: false,
         };
         let granted = Arc::new(parts.granted.clone());
-        Ok(Self {
+        Self {
             parts,
-            history: History::default(),
+            stream,
+            classify,
+            mask,
+            lanes: Lanes::default(),
             classes: HashMap::new(),
             hasher: RandomState::new(),
             shape: None,
             result_rows: 0,
-            tripped: 0,
             wrote: false,
             reshaped: false,
             granted,
             upload_tail: Vec::new(),
             opaque_tail: Vec::new(),
+            unread: None,
             secrets_only,
             request_shape: Arc::new(RowShape {
                 serial: u32::MAX,
@@ -164,7 +201,19 @@ impl Gate {
             }),
             bases: decisions::Wholes::default(),
             grades: Grades::default(),
-        })
+        }
+    }
+
+    /// Opens gates for further streams of the same session, from wherever they are asked for.
+    #[must_use]
+    pub fn gates(&self) -> Gates {
+        Gates::of(self.parts.clone())
+    }
+
+    /// The number of this gate's stream in the record.
+    #[must_use]
+    pub fn stream(&self) -> StreamId {
+        self.stream
     }
 
     /// The session.
@@ -176,7 +225,7 @@ impl Gate {
     /// What has been counted so far.
     #[must_use]
     pub fn history(&self) -> History {
-        self.history
+        self.parts.history()
     }
 
     /// Obligations of the admission.
@@ -212,7 +261,7 @@ impl Gate {
     /// When the record cannot be written: then it is not said.
     pub fn house(&mut self, house: House, wire: Bytes, now: Timestamp) -> Result<Housed, Fault> {
         let payload = Bytes::from(format!("{{\"house\":\"{}\"}}", house.name()));
-        let sequence = self.parts.record.append(&[Entry {
+        let sequence = self.append(&[Entry {
             kind: EntryKind::House,
             at: now,
             payload,
@@ -226,7 +275,7 @@ impl Gate {
     /// When the record cannot be written.
     pub fn security(&mut self, event: &str, detail: &str, now: Timestamp) -> Result<(), Fault> {
         let payload = Bytes::from(json!({"event": event, "detail": detail}).to_string());
-        self.parts.record.append(&[Entry {
+        self.append(&[Entry {
             kind: EntryKind::Security,
             at: now,
             payload,
@@ -234,22 +283,45 @@ impl Gate {
         Ok(())
     }
 
-    /// Seals the session's record. Nothing moves afterwards.
+    /// Ends the stream. That of the admission's own gate is the session: its record is sealed, and nothing moves
+    /// afterwards through any gate of it.
     ///
     /// # Errors
     /// When the record cannot be written: the session then reads `interrupted`.
     pub fn finish(mut self, reason: &str, now: Timestamp) -> Result<(), Fault> {
-        let done = self.history.session;
+        if self.stream != StreamId(0) {
+            return self.close(&json!({"reason": reason}), now);
+        }
+        let done = self.parts.history().session;
         let payload = json!({
             "reason": reason, "commands": done.commands, "denied": done.denied,
             "rows": done.rows, "bytes": done.bytes, "effects": done.effects,
         });
         let payload = Bytes::from(payload.to_string());
-        self.parts.record.append(&[Entry {
+        self.append(&[Entry {
             kind: EntryKind::End,
             at: now,
             payload,
         }])?;
+        self.parts.seal();
         Ok(())
+    }
+
+    /// Ends a further stream, saying how: an exit status, a signal, a reason.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn close(mut self, how: &serde_json::Value, now: Timestamp) -> Result<(), Fault> {
+        self.append(&[Entry {
+            kind: EntryKind::Closed,
+            at: now,
+            payload: Bytes::from(how.to_string()),
+        }])?;
+        Ok(())
+    }
+
+    /// One append of this stream.
+    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
+        self.parts.append(self.stream, entries)
     }
 }

@@ -21,15 +21,16 @@ mod treatment;
 #[cfg(test)]
 mod tests;
 
-pub use gate::{Gate, Parts, Unreleased};
+pub use gate::{Gate, Gates, Parts, Unreleased};
 pub use house::House;
 pub use ledger::Ledger;
 pub use permit::{Housed, Permit, Refusal, Release};
 pub use ruling::{Allowed, Answer, Denied, Held, Ruling};
 pub use seams::{
     Admission, ApprovalDesk, BoxFuture, Catalog, Challenge, Classify, Clock, Credential, Decide,
-    Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, ISSUED_LOGIN, Knock, Knocking,
-    Mask, Offer, Outgoing, Proof, Question, Record, Relation, Reply, Rewrite, Said, Sequence,
-    Stage, Tether, Tripwire, Upstream, UpstreamTls, Waiting,
+    Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, HostKeys, ISSUED_LOGIN, Knock,
+    Knocking, Lane, Mask, Next, Offer, Outgoing, Plugins, PostgresWay, Proof, Question, Reader,
+    Record, Relation, Reply, Rewrite, Said, Sequence, SshKey, SshOffer, SshWay, Stage, StreamId,
+    Streamed, Tether, Tripwire, Upstream, UpstreamTls, Veil, Veiled, Veils, Waiting, Way,
 };
 pub use treatment::{Treatment, treat};

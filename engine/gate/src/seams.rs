@@ -7,8 +7,9 @@ use bytes::Bytes;
 pub use portcullis_model::Stage;
 use portcullis_model::message::Context;
 use portcullis_model::{
-    Batch, Blame, Class, Client, Decision, Denial, Edits, Facts, Fault, Obligations, Principal,
-    Protocol, Requirement, RowShape, Session, SessionId, Tally, Target, Timestamp,
+    Batch, Blame, Class, Client, Control, Decision, Denial, Edits, Facts, Fault, Identity,
+    Obligations, Principal, Protocol, Requirement, RowShape, Session, SessionId, Subject, Tally,
+    Target, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -103,8 +104,10 @@ pub struct Question<'a> {
     pub parameters: &'a [Option<String>],
     /// SHA-256 of the exact bytes, hex: binds approvals.
     pub digest: &'a str,
-    /// Facts.
+    /// Facts; without statements where the request is no SQL.
     pub facts: &'a Facts,
+    /// A request that is no SQL, in parts.
+    pub subject: Option<&'a Subject>,
     /// Floor and plugins, joined.
     pub class: &'a Class,
     /// State it runs in.
@@ -156,7 +159,17 @@ pub enum EntryKind {
     /// A part of a stream that passed unread, as policy had named it opaque: JSON with counts. Its bytes
     /// stand in the `Release` behind it where the record level is full.
     Opaque = 14,
+    /// A further stream of the session opened: JSON with its name (`exec`, `GET /api/v1/pods`).
+    Opened = 15,
+    /// It is over: JSON with how.
+    Closed = 16,
+    /// A response on the second lane of a stream (standard error), as released.
+    Diagnostic = 17,
 }
+
+/// A stream of a session: 0 is the one it was admitted with, every further one has a number of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u32);
 
 /// One entry on its way into the record.
 #[derive(Clone, Debug)]
@@ -174,9 +187,9 @@ pub struct Entry {
 /// `append` is one `write(2)` for the whole run, so that a killed process loses nothing of it.
 /// Dropping it without an `End` entry leaves the session `interrupted`, never sealed.
 pub trait Record: Send {
-    /// Appends the run and returns the sequence of its last entry. Fails when the record cannot be
-    /// written, lags too far behind or exceeds the identity's volume: then nothing may move.
-    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault>;
+    /// Appends the run of one stream and returns the sequence of its last entry. Fails when the record cannot
+    /// be written, lags too far behind or exceeds the identity's volume: then nothing may move.
+    fn append(&mut self, stream: StreamId, entries: &[Entry]) -> Result<Sequence, Fault>;
     /// Resolves once everything up to `upto` is on stable storage.
     fn durable(&self, upto: Sequence) -> BoxFuture<'static, Result<(), Fault>>;
 }
@@ -196,8 +209,16 @@ pub trait Rewrite: Send {
 pub enum Outgoing {
     /// Frames that can hold no value: RowDescription, CommandComplete, ReadyForQuery.
     Control(Bytes),
-    /// A part of a stream that nobody can read here: replication. It needs a grant by name.
+    /// A part of a replication stream, which nobody can read here. It needs a grant by name.
     Opaque(Bytes),
+    /// A part of another stream that nobody can read here: a file on its way, a forward. Where masks apply it
+    /// needs a grant by that name.
+    Unread {
+        /// `scp`, `rsync`, `git`, `sftp`, `forward`.
+        stream: &'static str,
+        /// The bytes.
+        wire: Bytes,
+    },
     /// Values.
     Values {
         /// The batch.
@@ -217,6 +238,84 @@ pub trait Tripwire: Send + Sync {
     fn hits(&self, text: &[u8]) -> Vec<(usize, usize)>;
     /// Length of the longest needle: how much of a stream's tail has to be seen again.
     fn reach(&self) -> usize;
+}
+
+/// Which of a stream's lanes towards the client: each is masked on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Standard output, the body of a response.
+    Output,
+    /// Standard error.
+    Diagnostic,
+}
+
+/// Who reads a byte stream, which decides how a mask may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// A program: held bytes wait for what comes next, however long; the marker stands for what is masked.
+    Program,
+    /// A person at a terminal: replacements keep their width, and what is held is shown after a moment.
+    Terminal,
+}
+
+/// How much is known of what comes next in a byte stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More may come.
+    Open,
+    /// More may come, but somebody waits at a terminal and nothing has come for a moment.
+    Idle,
+    /// That was all.
+    End,
+}
+
+/// What of a byte stream may go on.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Veiled {
+    /// The bytes, masked.
+    pub bytes: Bytes,
+    /// What was replaced, counted by label, for the record.
+    pub labels: BTreeMap<Arc<str>, u32>,
+    /// Secrets of the gateway's own among these.
+    pub tripped: u32,
+}
+
+/// Masks one lane of a byte stream that arrives in pieces. Implemented by `stream`.
+pub trait Veil: Send {
+    /// The next piece, which may be empty.
+    ///
+    /// # Errors
+    /// When a masker fails or too much would have to be held: the stream then ends.
+    fn draw<'a>(
+        &'a mut self,
+        piece: &'a [u8],
+        next: Next,
+        mask: &'a mut dyn Mask,
+        obligations: &'a Obligations,
+    ) -> BoxFuture<'a, Result<Veiled, Fault>>;
+    /// Bytes that are held right now.
+    fn held(&self) -> usize;
+}
+
+/// Makes veils. Implemented by `stream`.
+pub trait Veils: Send + Sync {
+    /// One for a fresh lane.
+    fn veil(&self, reader: Reader) -> Box<dyn Veil>;
+}
+
+/// The plugin instances of one stream.
+pub struct Streamed {
+    /// Classifiers.
+    pub classify: Box<dyn Classify>,
+    /// Maskers.
+    pub mask: Box<dyn Mask>,
+}
+
+/// The plugins that serve a session. Implemented over `sandbox`.
+pub trait Plugins: Send + Sync {
+    /// Fresh instances for one stream.
+    fn open<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>>;
 }
 
 /// A relation of the target, resolved.
@@ -337,6 +436,8 @@ pub struct Knock {
 
 /// How the front desk talks to somebody who has to wait (an access request).
 pub trait Waiting: Send {
+    /// The proof was good: whatever is answered from now on is about what this identity may do, and may be said to it.
+    fn known(&mut self, _: &Identity) {}
     /// Tells the client why it waits and where to look. An error means that the client is gone.
     fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
     /// Resolves when the client has gone away.
@@ -365,6 +466,19 @@ pub trait FrontDesk: Send + Sync {
         knock: Knock,
         waiting: Knocking<'a>,
     ) -> BoxFuture<'a, Result<Admission, Denial>>;
+    /// The targets of the knock's protocol that this identity may open, or ask for: for whoever has named none.
+    fn reachable<'a>(
+        &'a self,
+        _: Knock,
+        _: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Target>>, Denial>> {
+        Box::pin(async {
+            Err(
+                Denial::new("access/no-such-connection", "no target was named")
+                    .hint("Name the target."),
+            )
+        })
+    }
 }
 
 /// How to reach the upstream.
@@ -443,18 +557,12 @@ pub trait Tether: Send + Sync {
     fn doing(&self, what: &str);
 }
 
-/// Proof that this identity may open this target, with the credential for it.
+/// Proof that this identity may open this target, with the way there.
 pub struct Admission {
-    /// The gate of this stream; it holds the record and the session.
+    /// The gate of the session and of its first stream. Further streams have gates of their own: [`Gate::gates`].
     pub gate: Gate,
-    /// The credential.
-    pub credential: Box<dyn Credential>,
-    /// Where to dial.
-    pub upstream: Upstream,
-    /// The upstream database.
-    pub database: String,
-    /// Startup settings to send upstream, after policy.
-    pub settings: BTreeMap<String, String>,
+    /// The way upstream.
+    pub way: Way,
     /// What ends it.
     pub tether: Arc<dyn Tether>,
     /// The desk for holds.
@@ -463,6 +571,88 @@ pub struct Admission {
     pub target: Arc<Target>,
     /// The session's id.
     pub session: SessionId,
+}
+
+/// The way upstream, as each protocol needs it.
+pub enum Way {
+    /// PostgreSQL.
+    Postgres(PostgresWay),
+    /// SSH.
+    Ssh(SshWay),
+}
+
+impl Way {
+    /// The protocol it is for.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::Postgres(_) => Protocol::Postgres,
+            Self::Ssh(_) => Protocol::Ssh,
+        }
+    }
+}
+
+/// The way to a PostgreSQL server.
+pub struct PostgresWay {
+    /// The credential.
+    pub credential: Box<dyn Credential>,
+    /// Where to dial.
+    pub upstream: Upstream,
+    /// The upstream database.
+    pub database: String,
+    /// Startup settings to send upstream, after policy.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The way to an SSH server. It may be dialled more than once within a session.
+pub struct SshWay {
+    /// Proves who we are. Dropping it ends the credential.
+    pub key: Arc<dyn SshKey>,
+    /// Where to dial.
+    pub upstream: Upstream,
+    /// The port that was configured: known hosts are looked up by it.
+    pub port: u16,
+    /// The login there.
+    pub login: String,
+    /// Verifies who the server is.
+    pub hosts: Arc<dyn HostKeys>,
+    /// How much of the session is under control.
+    pub control: Control,
+}
+
+/// A login to SSH servers. The secret's bytes stay in `vault`.
+pub trait SshKey: Send + Sync {
+    /// What to offer, or say, when logging in.
+    ///
+    /// # Errors
+    /// When nothing can be offered (any more): a certificate could not be made, a secret could not be read.
+    fn offer<'a>(&'a self) -> BoxFuture<'a, Result<SshOffer, Fault>>;
+    /// Signs what an offered key has to sign (RFC 4252 section 7): the signature's blob.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Fault>;
+}
+
+/// What is offered to an SSH server.
+pub enum SshOffer {
+    /// A certificate, in the form of a `.pub` file, whose key [`SshKey::sign`] has.
+    Certificate(String),
+    /// A public key, in the form of a `.pub` file, likewise.
+    Key(String),
+    /// A password.
+    Password(Box<dyn AsRef<str> + Send>),
+}
+
+/// Verifies SSH servers.
+pub trait HostKeys: Send + Sync {
+    /// The algorithms of the keys that are known for this server, best first; empty when that does not matter.
+    fn algorithms(&self, host: &str, port: u16) -> Vec<String>;
+    /// Whether this is the server's own key or a certificate for it, each in the form of a `.pub` file.
+    ///
+    /// # Errors
+    /// When it is not, or not known: nobody logs in then.
+    fn verify(&self, host: &str, port: u16, key: &str, now: Timestamp) -> Result<(), Fault>;
 }
 
 /// The time, for whoever may know it. Only `portcullis` reads the machine's clock.

@@ -5,6 +5,7 @@ mod budgets;
 mod by_facts;
 mod fakes;
 mod stand_ins;
+mod streams;
 
 use crate::{Answer, Outgoing, Ruling, Unreleased};
 use bytes::Bytes;

@@ -1,13 +1,14 @@
-//! One entry as bytes: `len u32 | session u128 | seq u64 | ts i64 | kind u8 | payload | crc32c u32`, all
-//! big-endian; `len` counts the payload, the crc covers everything before it. The crc finds accidents;
+//! One entry as bytes: `len u32 | session u128 | seq u64 | ts i64 | stream u32 | kind u8 | payload | crc32c u32`,
+//! all big-endian; `len` counts the payload, the crc covers everything before it. The crc finds accidents;
 //! it proves nothing: that is what chain, tree and signature are for. Refuses lengths out of bounds.
 
 use crate::tree::Hash;
 use aws_lc_rs::digest;
+use portcullis_gate::StreamId;
 use portcullis_model::{SessionId, Timestamp, limits};
 
 /// Bytes before the payload.
-pub(crate) const HEAD: usize = 4 + 16 + 8 + 8 + 1;
+pub(crate) const HEAD: usize = 4 + 16 + 8 + 8 + 4 + 1;
 /// Bytes after it.
 pub(crate) const TAIL: usize = 4;
 
@@ -17,6 +18,7 @@ pub(crate) struct Frame<'a> {
     pub session: SessionId,
     pub sequence: u64,
     pub at: Timestamp,
+    pub stream: StreamId,
     pub kind: u8,
     pub payload: &'a [u8],
     /// The whole frame, as it is hashed.
@@ -40,7 +42,7 @@ pub(crate) fn encode(
     session: SessionId,
     sequence: u64,
     at: Timestamp,
-    kind: u8,
+    (stream, kind): (StreamId, u8),
     payload: &[u8],
 ) {
     let start = out.len();
@@ -49,6 +51,7 @@ pub(crate) fn encode(
     out.extend_from_slice(&session.0.to_be_bytes());
     out.extend_from_slice(&sequence.to_be_bytes());
     out.extend_from_slice(&at.0.to_be_bytes());
+    out.extend_from_slice(&stream.0.to_be_bytes());
     out.push(kind);
     out.extend_from_slice(payload);
     let crc = crc32c::crc32c(&out[start..]);
@@ -79,7 +82,8 @@ pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
         session: SessionId(u128::from_be_bytes(field(head, 4))),
         sequence: u64::from_be_bytes(field(head, 20)),
         at: Timestamp(i64::from_be_bytes(field(head, 28))),
-        kind: head[36],
+        stream: StreamId(u32::from_be_bytes(field(head, 36))),
+        kind: head[40],
         payload: &whole[HEAD..HEAD + len],
         bytes: whole,
     })
@@ -138,6 +142,9 @@ pub fn kind_name(kind: u8) -> &'static str {
         12 => "upload",
         13 => "node",
         14 => "opaque",
+        15 => "opened",
+        16 => "closed",
+        17 => "diagnostic",
         _ => "unknown",
     }
 }
@@ -149,17 +156,32 @@ mod tests {
     #[test]
     fn a_frame_reads_back_and_any_flipped_bit_shows() {
         let mut bytes = Vec::new();
-        encode(&mut bytes, SessionId(7), 3, Timestamp(9), 4, b"payload");
+        encode(
+            &mut bytes,
+            SessionId(7),
+            3,
+            Timestamp(9),
+            (StreamId(5), 4),
+            b"payload",
+        );
         let frame = decode(&bytes).expect("frame");
         assert_eq!(
             (
                 frame.session,
                 frame.sequence,
                 frame.at,
+                frame.stream,
                 frame.kind,
                 frame.payload
             ),
-            (SessionId(7), 3, Timestamp(9), 4, b"payload".as_slice())
+            (
+                SessionId(7),
+                3,
+                Timestamp(9),
+                StreamId(5),
+                4,
+                b"payload".as_slice()
+            )
         );
         assert_eq!(frame.bytes.len(), bytes.len());
         for bit in 0..bytes.len() * 8 {

@@ -6,6 +6,7 @@ use crate::frame::{Broken, Frame};
 use crate::segment::{self, Segment};
 use crate::whole::{Unfounded, Wholes};
 use bytes::Bytes;
+use portcullis_gate::StreamId;
 use portcullis_model::{SessionId, Timestamp};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ pub struct ReadEntry {
     pub sequence: u64,
     /// When.
     pub at: Timestamp,
+    /// The stream of the session it belongs to.
+    pub stream: StreamId,
     /// The number of its kind; see [`crate::kind_name`].
     pub kind: u8,
     /// JSON or frames, as the kind says. A decision is whole here, also where its entry is shortened.
@@ -135,6 +138,7 @@ impl Entries {
                         session: frame.session,
                         sequence: frame.sequence,
                         at: frame.at,
+                        stream: frame.stream,
                         kind: frame.kind,
                         payload: Bytes::new(),
                         leaf: *leaf,

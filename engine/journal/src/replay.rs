@@ -50,7 +50,7 @@ pub fn replay_text(
     replay.results.flush(replay.out).map_err(Error::WriteReplay)
 }
 
-/// Writes entries as JSON lines: `{"session","seq","at","kind","payload"}`. A payload that is JSON stands
+/// Writes entries as JSON lines: `{"session","seq","at","stream","kind","payload"}`. A payload that is JSON stands
 /// as such, frames stand as `{"base64": …}`.
 ///
 /// # Errors
@@ -62,14 +62,19 @@ pub fn replay_jsonl(
     use base64::prelude::{BASE64_STANDARD, Engine as _};
     for entry in entries {
         let entry = entry?;
-        let frames = [EntryKind::Release as u8, EntryKind::Upload as u8].contains(&entry.kind);
+        let frames = [
+            EntryKind::Release as u8,
+            EntryKind::Upload as u8,
+            EntryKind::Diagnostic as u8,
+        ]
+        .contains(&entry.kind);
         let payload = match serde_json::from_slice::<Value>(&entry.payload) {
             Ok(value) if !frames => value,
             _ => json!({"base64": BASE64_STANDARD.encode(&entry.payload)}),
         };
         let line = json!({
             "session": entry.session, "seq": entry.sequence, "at": entry.at.rfc3339(),
-            "kind": kind_name(entry.kind), "payload": payload,
+            "stream": entry.stream.0, "kind": kind_name(entry.kind), "payload": payload,
         });
         writeln!(out, "{}", ascii_json(&line)).map_err(Error::WriteReplay)?;
     }
@@ -110,9 +115,11 @@ impl<'a> Replay<'a> {
     }
 
     fn entry(&mut self, entry: &ReadEntry) -> io::Result<()> {
-        let release = entry.kind == EntryKind::Release as u8;
-        if release {
+        if entry.kind == EntryKind::Release as u8 {
             return self.release(entry);
+        }
+        if entry.kind == EntryKind::Diagnostic as u8 {
+            return self.received(entry, "STDERR");
         }
         // What was masked is told before the rows it stands in: the rows go on.
         if entry.kind != EntryKind::Masked as u8 {
@@ -301,12 +308,12 @@ impl<'a> Replay<'a> {
     fn release(&mut self, entry: &ReadEntry) -> io::Result<()> {
         match self.postgres {
             true => self.results.feed(&entry.payload, self.out),
-            false => self.block(
-                entry.at,
-                "RECEIVED",
-                &String::from_utf8_lossy(&entry.payload),
-            ),
+            false => self.received(entry, "RECEIVED"),
         }
+    }
+
+    fn received(&mut self, entry: &ReadEntry, label: &str) -> io::Result<()> {
+        self.block(entry.at, label, &String::from_utf8_lossy(&entry.payload))
     }
 
     fn line(&mut self, at: Timestamp, label: &str, text: &str) -> io::Result<()> {

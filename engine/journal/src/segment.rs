@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"PCWAL\0\x01\n";
+const MAGIC: &[u8; 8] = b"PCWAL\0\x02\n";
 
 /// The chain of one session, at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::segment::Head;
 use crate::tree::Hash;
 use crate::volume::Volume;
 use crate::wal::Run;
-use portcullis_gate::{BoxFuture, Entry, EntryKind, Record, Sequence};
+use portcullis_gate::{BoxFuture, Entry, EntryKind, Record, Sequence, StreamId};
 use portcullis_model::{Fault, SessionId, limits};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -52,7 +52,12 @@ impl SessionRecord {
         }
     }
 
-    fn write(&mut self, entries: &[Entry], scratch: &mut Scratch) -> Result<(), Fault> {
+    fn write(
+        &mut self,
+        stream: StreamId,
+        entries: &[Entry],
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
         let mut head = self.head;
         scratch.bytes.clear();
         scratch.links.clear();
@@ -70,7 +75,7 @@ impl SessionRecord {
                 self.id,
                 head.sequence,
                 entry.at,
-                entry.kind as u8,
+                (stream, entry.kind as u8),
                 &entry.payload,
             );
             head.hash = frame::link(&head.hash, &scratch.bytes[start..]);
@@ -105,12 +110,12 @@ impl SessionRecord {
 }
 
 impl Record for SessionRecord {
-    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
+    fn append(&mut self, stream: StreamId, entries: &[Entry]) -> Result<Sequence, Fault> {
         if entries.is_empty() {
             return Ok(Sequence(self.head.sequence));
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            let written = self.write(entries, scratch);
+            let written = self.write(stream, entries, scratch);
             scratch.bytes.shrink_to(SCRATCH_KEPT);
             written
         })?;

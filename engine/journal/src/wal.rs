@@ -6,7 +6,7 @@ use crate::disk::{Disk, LogFile, is_full};
 use crate::frame;
 use crate::segment::{self, Head, Header};
 use crate::tree::{Hash, Tree, leaf_hash};
-use portcullis_gate::EntryKind;
+use portcullis_gate::{EntryKind, StreamId};
 use portcullis_model::{SessionId, Timestamp, limits};
 use std::collections::HashMap;
 use std::io;
@@ -175,7 +175,14 @@ impl Wal {
         let before = self.head(session);
         let mut bytes = Vec::with_capacity(frame::HEAD + payload.len() + frame::TAIL);
         let sequence = before.map_or(0, |h| h.sequence) + 1;
-        frame::encode(&mut bytes, session, sequence, at, kind as u8, payload);
+        frame::encode(
+            &mut bytes,
+            session,
+            sequence,
+            at,
+            (StreamId(0), kind as u8),
+            payload,
+        );
         let link = frame::link(
             &before.map_or_else(|| frame::genesis(session), |h| h.hash),
             &bytes,

@@ -3,7 +3,7 @@
 mod world;
 
 use parking_lot::Mutex;
-use portcullis_gate::{EntryKind, Sequence};
+use portcullis_gate::{EntryKind, Sequence, StreamId};
 use portcullis_journal::{Disk, Health, LogFile, OsDisk, SessionState, sessions};
 use portcullis_model::SessionId;
 use std::io;
@@ -141,10 +141,13 @@ fn a_failed_write_poisons_everything() {
     let mut ana = session(&journal, 1);
     let mut bea = session(&journal, 2);
     *mood.lock() = Mood::WriteFails;
-    assert!(ana.append(&request()).is_err());
+    assert!(ana.append(StreamId(0), &request()).is_err());
     *mood.lock() = Mood::Well;
-    assert!(ana.append(&request()).is_err(), "for good");
-    assert!(bea.append(&[end()]).is_err(), "and for everybody");
+    assert!(ana.append(StreamId(0), &request()).is_err(), "for good");
+    assert!(
+        bea.append(StreamId(0), &[end()]).is_err(),
+        "and for everybody"
+    );
     assert!(journal.node("reload", &serde_json::Value::Null).is_err());
     assert!(journal.session(SessionId(3), &who("cem")).is_err());
     assert!(matches!(journal.health(), Health::Poisoned(_)));
@@ -159,12 +162,12 @@ fn a_failed_fdatasync_poisons_everything() {
     let mut ana = session(&journal, 1);
     signed(&journal);
     *mood.lock() = Mood::SyncFails;
-    ana.append(&request()).expect("written");
+    ana.append(StreamId(0), &request()).expect("written");
     let durable = ana.durable(Sequence(3));
     assert!(block_on(durable).is_err());
     *mood.lock() = Mood::Well;
     assert!(
-        ana.append(&request()).is_err(),
+        ana.append(StreamId(0), &request()).is_err(),
         "the kernel may have dropped the pages"
     );
     assert!(matches!(journal.health(), Health::Poisoned(_)));
@@ -180,20 +183,24 @@ fn on_a_full_disk_sessions_refuse_and_end_and_nothing_else() {
         let mut bea = session(&journal, 2);
         signed(&journal);
         *mood.lock() = mood_when_full;
-        assert!(ana.append(&request()).is_err(), "nothing moves");
+        assert!(
+            ana.append(StreamId(0), &request()).is_err(),
+            "nothing moves"
+        );
         assert_eq!(journal.health(), Health::Full);
         assert!(journal.session(SessionId(3), &who("cem")).is_err());
-        ana.append(&refusal()).expect("a refusal is recorded");
-        ana.append(&[end()]).expect("and the end");
+        ana.append(StreamId(0), &refusal())
+            .expect("a refusal is recorded");
+        ana.append(StreamId(0), &[end()]).expect("and the end");
         journal
             .node("vote", &serde_json::json!({"glass": "broken"}))
             .expect("and a vote");
-        assert!(bea.append(&request()).is_err());
+        assert!(bea.append(StreamId(0), &request()).is_err());
 
         *mood.lock() = Mood::Well;
         until("space is noticed", || journal.health() == Health::Well);
-        bea.append(&request()).expect("it goes on");
-        bea.append(&[end()]).expect("ended");
+        bea.append(StreamId(0), &request()).expect("it goes on");
+        bea.append(StreamId(0), &[end()]).expect("ended");
         drop((ana, bea));
         journal.close().expect("closed");
         let report = world.verify();
@@ -215,14 +222,14 @@ fn no_session_uses_up_the_reserve() {
     let mut modest = session(&journal, 2);
     *mood.lock() = Mood::Full;
     let refused = (0..10_000)
-        .take_while(|_| greedy.append(&refusal()).is_ok())
+        .take_while(|_| greedy.append(StreamId(0), &refusal()).is_ok())
         .count();
     assert!(
         (100..2_000).contains(&refused),
         "{refused} refusals in 64 KiB"
     );
     modest
-        .append(&[end()])
+        .append(StreamId(0), &[end()])
         .expect("another session can still be closed");
 }
 
@@ -234,7 +241,7 @@ fn without_a_reserve_a_full_disk_poisons() {
     let mut ana = session(&journal, 1);
     std::fs::remove_file(world.record().join("reserve")).expect("removed");
     *mood.lock() = Mood::Full;
-    assert!(ana.append(&[end()]).is_err());
+    assert!(ana.append(StreamId(0), &[end()]).is_err());
     assert!(matches!(journal.health(), Health::Poisoned(_)));
 }
 
@@ -247,13 +254,18 @@ fn a_disk_that_falls_behind_stops_what_would_move() {
     let mut ana = session(&journal, 1);
     signed(&journal);
     *mood.lock() = Mood::Slow(400);
-    ana.append(&request()).expect("in time");
+    ana.append(StreamId(0), &request()).expect("in time");
     std::thread::sleep(Duration::from_millis(150));
-    assert!(ana.append(&request()).is_err(), "the record lags");
-    ana.append(&refusal())
+    assert!(
+        ana.append(StreamId(0), &request()).is_err(),
+        "the record lags"
+    );
+    ana.append(StreamId(0), &refusal())
         .expect("what lets nothing move is recorded");
     *mood.lock() = Mood::Well;
-    until("it has caught up", || ana.append(&request()).is_ok());
+    until("it has caught up", || {
+        ana.append(StreamId(0), &request()).is_ok()
+    });
 }
 
 #[test]
@@ -268,7 +280,7 @@ fn one_fdatasync_serves_all_who_wait() {
     let waits: Vec<_> = all
         .iter_mut()
         .map(|record| {
-            let sequence = record.append(&request()).expect("appended");
+            let sequence = record.append(StreamId(0), &request()).expect("appended");
             record.durable(sequence)
         })
         .collect();

@@ -3,7 +3,7 @@
 
 mod world;
 
-use portcullis_gate::EntryKind;
+use portcullis_gate::{EntryKind, StreamId};
 use portcullis_journal::{SessionState, Tail, entries, sessions};
 use portcullis_model::SessionId;
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ fn record_for_ever(dir: &str) {
                 entry(EntryKind::Request, format!("{{\"turn\":{turn}}}")),
                 entry(EntryKind::Release, vec![b'x'; size]),
             ];
-            let sequence = record.append(&run).expect("appended");
+            let sequence = record.append(StreamId(0), &run).expect("appended");
             writeln!(out, "ack {id} {}", sequence.0).expect("told");
             out.flush().expect("told");
         }

@@ -2,7 +2,7 @@
 
 mod world;
 
-use portcullis_gate::EntryKind;
+use portcullis_gate::{EntryKind, StreamId};
 use portcullis_journal::{Tail, verify};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -23,16 +23,19 @@ fn closed() -> Closed {
     let mut one = session(&journal, 1);
     let mut two = session(&journal, 2);
     for round in 0..6u8 {
-        one.append(&[entry(EntryKind::Release, vec![round; 300])])
+        one.append(StreamId(0), &[entry(EntryKind::Release, vec![round; 300])])
             .expect("appended");
-        two.append(&[entry(EntryKind::Request, r#"{"request":"SELECT 1"}"#)])
-            .expect("appended");
+        two.append(
+            StreamId(0),
+            &[entry(EntryKind::Request, r#"{"request":"SELECT 1"}"#)],
+        )
+        .expect("appended");
         if round % 2 == 0 {
             signed(&journal);
         }
     }
-    one.append(&[end()]).expect("ended");
-    two.append(&[end()]).expect("ended");
+    one.append(StreamId(0), &[end()]).expect("ended");
+    two.append(StreamId(0), &[end()]).expect("ended");
     journal.close().expect("closed");
     let files = fs::read_dir(world.record())
         .expect("dir")

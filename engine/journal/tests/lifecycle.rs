@@ -2,7 +2,7 @@
 
 mod world;
 
-use portcullis_gate::{EntryKind, Sequence};
+use portcullis_gate::{EntryKind, Sequence, StreamId};
 use portcullis_journal::{Error, Health, Journal, SessionState, Tail, entries, sessions};
 use portcullis_model::SessionId;
 use std::fs;
@@ -17,11 +17,20 @@ fn what_is_recorded_reads_back_and_proves() {
         entry(EntryKind::Decision, r#"{"verdict":"allow"}"#),
         entry(EntryKind::Request, r#"{"request":"SELECT 1"}"#),
     ];
-    assert_eq!(record.append(&run).expect("appended"), Sequence(3));
-    assert_eq!(record.append(&[]).expect("nothing to do"), Sequence(3));
+    assert_eq!(
+        record.append(StreamId(0), &run).expect("appended"),
+        Sequence(3)
+    );
+    assert_eq!(
+        record.append(StreamId(0), &[]).expect("nothing to do"),
+        Sequence(3)
+    );
     block_on(record.durable(Sequence(3))).expect("durable");
-    record.append(&[end()]).expect("ended");
-    assert!(record.append(&[end()]).is_err(), "nothing follows the end");
+    record.append(StreamId(0), &[end()]).expect("ended");
+    assert!(
+        record.append(StreamId(0), &[end()]).is_err(),
+        "nothing follows the end"
+    );
     journal
         .node("reload", &serde_json::json!({"revision": "r2"}))
         .expect("noted");
@@ -65,7 +74,7 @@ fn a_session_dropped_without_an_end_reads_interrupted() {
     let journal = world.open();
     drop(session(&journal, 1));
     let mut ended = session(&journal, 2);
-    ended.append(&[end()]).expect("ended");
+    ended.append(StreamId(0), &[end()]).expect("ended");
     let _still_open = session(&journal, 3);
     signed(&journal);
     let states = || -> Vec<_> {
@@ -88,10 +97,10 @@ fn a_record_goes_on_over_restarts_and_segments() {
         let mut record = session(&journal, round);
         for _ in 0..50 {
             record
-                .append(&[entry(EntryKind::Release, vec![7; 300])])
+                .append(StreamId(0), &[entry(EntryKind::Release, vec![7; 300])])
                 .expect("appended");
         }
-        record.append(&[end()]).expect("ended");
+        record.append(StreamId(0), &[end()]).expect("ended");
         drop(record);
         journal.close().expect("closed");
     }
@@ -172,7 +181,7 @@ fn an_end_that_no_checkpoint_covers_is_never_sealed() {
     let mut record = session(&journal, 5);
     signed(&journal);
     let notes = fs::read(world.record().join("checkpoints")).expect("notes");
-    record.append(&[end()]).expect("ended");
+    record.append(StreamId(0), &[end()]).expect("ended");
     signed(&journal);
     drop(record);
     let log = fs::read(world.segment(1)).expect("segment");
@@ -221,12 +230,14 @@ fn an_identity_over_its_volume_is_refused_alone() {
     let journal = world.open();
     let mut ana = session(&journal, 1);
     let release = || [entry(EntryKind::Release, vec![1; 3_000])];
-    ana.append(&release()).expect("within the limit");
-    assert!(ana.append(&release()).is_err());
-    ana.append(&[entry(EntryKind::Refusal, "{}")])
+    ana.append(StreamId(0), &release())
+        .expect("within the limit");
+    assert!(ana.append(StreamId(0), &release()).is_err());
+    ana.append(StreamId(0), &[entry(EntryKind::Refusal, "{}")])
         .expect("it is told so");
-    ana.append(&[end()]).expect("and ends");
+    ana.append(StreamId(0), &[end()]).expect("and ends");
     let mut bea = journal.session(SessionId(2), &who("bea")).expect("session");
-    bea.append(&[admit("bea")]).expect("admitted");
-    bea.append(&release()).expect("another identity goes on");
+    bea.append(StreamId(0), &[admit("bea")]).expect("admitted");
+    bea.append(StreamId(0), &release())
+        .expect("another identity goes on");
 }

@@ -4,7 +4,7 @@
 mod world;
 
 use bytes::Bytes;
-use portcullis_gate::EntryKind;
+use portcullis_gate::{EntryKind, StreamId};
 use std::time::Instant;
 use world::{World, entry, session};
 
@@ -23,7 +23,7 @@ fn appends_streams_and_proofs_are_fast() {
     let rounds = 20_000u32;
     let since = Instant::now();
     for _ in 0..rounds {
-        record.append(&small).expect("appended");
+        record.append(StreamId(0), &small).expect("appended");
     }
     let append = since.elapsed() / rounds;
 
@@ -34,7 +34,7 @@ fn appends_streams_and_proofs_are_fast() {
     let rounds = 6_000u32;
     let since = Instant::now();
     for _ in 0..rounds {
-        record.append(&batch).expect("appended");
+        record.append(StreamId(0), &batch).expect("appended");
     }
     let streamed = f64::from(rounds) * 65_536.0 / since.elapsed().as_secs_f64() / 1e6;
     drop(record);

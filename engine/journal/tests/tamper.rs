@@ -3,7 +3,7 @@
 
 mod world;
 
-use portcullis_gate::{EntryKind, Record};
+use portcullis_gate::{EntryKind, Record, StreamId};
 use portcullis_journal::{
     Error, Journal, Problem, Tail, latest_checkpoint, verify, verify_against,
 };
@@ -24,12 +24,12 @@ fn recorded() -> World {
                 entry(EntryKind::Decision, "{}"),
                 entry(EntryKind::Request, statement),
             ];
-            record.append(&run).expect("appended");
+            record.append(StreamId(0), &run).expect("appended");
         }
         signed(&journal);
     }
     for mut record in sessions {
-        record.append(&[end()]).expect("ended");
+        record.append(StreamId(0), &[end()]).expect("ended");
     }
     journal.close().expect("closed");
     assert_eq!(world.verify().problems, []);
@@ -59,7 +59,7 @@ fn named(problems: &[Problem], session: u128) -> Vec<&Problem> {
 fn an_edited_entry_is_named_with_its_place() {
     let world = recorded();
     let frame = find(&world, 2, 5);
-    change(&world, |bytes| bytes[frame.offset + 37 + 20] ^= 1);
+    change(&world, |bytes| bytes[frame.offset + 41 + 20] ^= 1);
     let problems = world.verify().problems;
     let problem = named(&problems, 2)[0];
     assert_eq!(problem.sequence, Some(5));
@@ -77,7 +77,7 @@ fn an_edited_entry_shows_where_crc_and_chain_were_made_anew() {
     // Sequence 5 is the request of the second round; 4 and 5 stand between two checkpoints.
     let frame = find(&world, 2, 5);
     change(&world, |bytes| {
-        bytes[frame.offset + 37 + 36] = b'X';
+        bytes[frame.offset + 41 + 36] = b'X';
         mend_crc(bytes, &frame);
     });
     let problems = world.verify().problems;
@@ -223,13 +223,16 @@ fn a_rollback_of_log_and_checkpoints_shows_against_an_anchor() {
         .map(|f| (f.clone(), fs::read(f).expect("read")))
         .collect();
     record
-        .append(&[entry(EntryKind::Request, r#"{"request":"DROP TABLE x"}"#)])
+        .append(
+            StreamId(0),
+            &[entry(EntryKind::Request, r#"{"request":"DROP TABLE x"}"#)],
+        )
         .expect("appended");
     signed(&journal);
     let (_, anchor) = latest_checkpoint(&world.record(), &world.public())
         .expect("readable")
         .expect("there");
-    record.append(&[end()]).expect("ended");
+    record.append(StreamId(0), &[end()]).expect("ended");
     drop(record);
     drop(journal);
     for (path, bytes) in before {
@@ -257,12 +260,14 @@ fn a_missing_segment_and_an_edit_in_an_old_one_are_named() {
     let mut record = session(&journal, 1);
     for _ in 0..40 {
         record
-            .append(&[entry(EntryKind::Release, vec![7; 500])])
+            .append(StreamId(0), &[entry(EntryKind::Release, vec![7; 500])])
             .expect("appended");
     }
-    record.append(&[end()]).expect("ended");
+    record.append(StreamId(0), &[end()]).expect("ended");
     let mut other = journal.session(SessionId(2), &who("bea")).expect("session");
-    other.append(&[admit("bea"), end()]).expect("appended");
+    other
+        .append(StreamId(0), &[admit("bea"), end()])
+        .expect("appended");
     journal.close().expect("closed");
     assert!(world.verify().is_clean());
 

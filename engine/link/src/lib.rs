@@ -12,12 +12,14 @@ mod half;
 mod inbox;
 mod lobby;
 mod outbox;
+mod outlet;
 mod upstream;
 
 pub use client::{ClientReader, ClientWriter};
 pub use end_point::tls_server_end_point;
 pub use lobby::{Handshaken, Lobby};
-pub use upstream::{Opening, UpstreamLobby, UpstreamReader, UpstreamWriter, dial};
+pub use outlet::{ClientOutlet, Sink, UpstreamOutlet};
+pub use upstream::{Opening, UpstreamLobby, UpstreamReader, UpstreamWriter, connect, dial};
 
 use portcullis_gate::{BoxFuture, FrontDesk};
 use portcullis_model::{Blame, Fault};

@@ -39,7 +39,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// # Errors
 /// When no address answers, or TLS cannot be opened as required: there is no way back to plain text.
 pub async fn dial(upstream: &Upstream, opening: Opening) -> Result<UpstreamLobby, LinkError> {
-    let tcp = connect(upstream).await?;
+    let tcp = connect_any(upstream).await?;
     tcp.set_nodelay(true)?;
     let UpstreamTls::Require(settings) = &upstream.tls else {
         return Ok(UpstreamLobby::new(Stream::Plain(tcp), None));
@@ -64,7 +64,21 @@ pub async fn dial(upstream: &Upstream, opening: Opening) -> Result<UpstreamLobby
     Ok(UpstreamLobby::new(stream, binding))
 }
 
-async fn connect(upstream: &Upstream) -> Result<TcpStream, LinkError> {
+/// Connects for a protocol whose library writes to the socket itself (SSH): the proof is that its login was recorded.
+///
+/// # Errors
+/// When no address answers, or TLS is wanted: nothing here would open it.
+pub async fn connect(upstream: &Upstream, housed: Housed) -> Result<TcpStream, LinkError> {
+    drop(housed);
+    if let UpstreamTls::Require(_) = upstream.tls {
+        return Err(LinkError::TlsSettings);
+    }
+    let tcp = connect_any(upstream).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+async fn connect_any(upstream: &Upstream) -> Result<TcpStream, LinkError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in &upstream.addresses {
         match TcpStream::connect(address).await {

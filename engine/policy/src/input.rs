@@ -200,7 +200,8 @@ pub struct Meaning<'a> {
     pub labels: Cow<'a, BTreeSet<String>>,
     /// What plugins found.
     pub findings: Vec<Finding<'a>>,
-    /// One for each statement; what PREPARE and DECLARE hold follows as a statement of its own.
+    /// One for each statement; what PREPARE and DECLARE hold follows as a statement of its own. A command that is
+    /// no SQL is one.
     pub statements: Vec<Statement<'a>>,
 }
 
@@ -282,9 +283,10 @@ pub struct Statement<'a> {
 /// A command for a remote shell. `verb` of its statement is the program's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shell<'a> {
-    /// Program and arguments, after quoting.
+    /// Program and arguments, where the text is plain words that every shell reads alike and holds no secret; else
+    /// empty: then only labels and the text say what it does.
     pub argv: Texts<'a>,
-    /// `exec`, `shell`, `subsystem`, or `typed` for a line at a prompt.
+    /// `exec`, `shell`, `pty`, `subsystem`, `sftp`, `forward`, `agent`, `x11`, or `typed` for a line at a prompt.
     pub mode: Text<'a>,
     /// Files and folders it names, made absolute where that is known.
     pub paths: Texts<'a>,

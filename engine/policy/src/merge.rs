@@ -239,6 +239,7 @@ struct Obliged {
     function_call: Option<bool>,
     replication: Option<bool>,
     opaque: Option<bool>,
+    unread: BTreeMap<String, bool>,
     rest: Obligations,
 }
 
@@ -253,6 +254,7 @@ impl Obliged {
             function_call: None,
             replication: None,
             opaque: None,
+            unread: BTreeMap::new(),
             rest: Obligations::none(),
         }
     }
@@ -281,6 +283,13 @@ impl Obliged {
                 self.replication = least(self.replication, *allow);
                 if let Some(opaque) = opaque {
                     self.opaque = least(self.opaque, *opaque);
+                }
+            }
+            Obligation::Control(level) => rest.control = rest.control.max(Some(*level)),
+            Obligation::Opaque(streams, allow) => {
+                for stream in streams {
+                    let known = self.unread.entry(stream.clone()).or_insert(*allow);
+                    *known = *allow && *known;
                 }
             }
             Obligation::Label(label) => {
@@ -346,6 +355,11 @@ impl Obliged {
             role: self.role,
             record: self.record.unwrap_or(self.rest.record),
             allow_function_call: self.function_call == Some(true),
+            opaque: self
+                .unread
+                .into_iter()
+                .filter_map(|(stream, allow)| allow.then_some(stream))
+                .collect(),
             replication: match (self.replication, self.opaque) {
                 (Some(true), Some(true)) => Replication::Opaque,
                 (Some(true), _) => Replication::Unmasked,

@@ -164,6 +164,8 @@ fn known(name: &str) -> &'static str {
         "labels" => "label",
         "allow_function_call" => "function_call",
         "replication" => "replication",
+        "opaque" => "opaque",
+        "control" => "control",
         _ => "obligation",
     }
 }

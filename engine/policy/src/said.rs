@@ -2,7 +2,7 @@
 //! `approver_groupz` must not become an approval by anybody.
 
 use crate::failure::Failure;
-use portcullis_model::{Budget, RecordLevel, Strategy, limits};
+use portcullis_model::{Budget, Control, RecordLevel, Strategy, limits};
 use regorus::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -109,6 +109,8 @@ pub(crate) enum Obligation {
     Credential(String),
     FunctionCall(bool),
     Replication(bool, Option<bool>),
+    Control(Control),
+    Opaque(Vec<String>, bool),
     Label(String),
 }
 
@@ -297,6 +299,22 @@ struct Opaque {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Streams {
+    streams: Vec<String>,
+    allow: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Levelled {
+    level: Control,
+}
+
+/// Streams of which nothing can be masked.
+const STREAMS: [&str; 5] = ["forward", "git", "rsync", "scp", "sftp"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Label {
     label: String,
 }
@@ -330,6 +348,15 @@ fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure
         "replication" => {
             let form = fields::<Opaque>(json)?;
             Obligation::Replication(form.allow, form.opaque)
+        }
+        "control" => Obligation::Control(fields::<Levelled>(json)?.level),
+        "opaque" => {
+            let form = fields::<Streams>(json)?;
+            let known = |s: &String| STREAMS.contains(&s.as_str());
+            if form.streams.is_empty() || !form.streams.iter().all(known) {
+                return Err(Failure::shape("obligation"));
+            }
+            Obligation::Opaque(form.streams, form.allow)
         }
         "label" => Obligation::Label(fields::<Label>(json)?.label),
         _ => return Ok(None),

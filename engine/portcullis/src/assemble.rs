@@ -5,18 +5,17 @@
 mod adapters;
 mod connections;
 mod counter;
-mod entrance;
 mod issuers;
-mod login;
 pub mod people;
 pub mod plugins;
 mod policies;
+pub mod ssh;
 mod tls;
 mod trial;
 
 pub(crate) use connections::static_login;
 pub use connections::{Line, Lines, connection_row};
-pub use issuers::{Doormen, Front, Prepared, issuer_configs, trust_is_local};
+pub use issuers::{Doormen, issuer_configs, trust_is_local};
 pub(crate) use policies::load as load_policies;
 pub use policies::pack_sources;
 pub use tls::{Shown, Unusable, listener_tls, upstream_tls};
@@ -34,7 +33,7 @@ use counter::Counter;
 use parking_lot::Mutex;
 use people::People;
 use portcullis_console::{Metrics, Portal};
-use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire};
+use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire, Veils};
 use portcullis_identity::Revocations;
 use portcullis_journal::{Journal, NodeKey};
 use portcullis_link::Protocol;
@@ -80,9 +79,6 @@ pub enum Broken {
     /// Certificates and keys.
     #[error("{0}")]
     Tls(#[from] tls::Unusable),
-    /// Session tokens and providers.
-    #[error("let people log in: {0}")]
-    Login(String),
     /// The list of revocations.
     #[error("read the revocations: {0}")]
     Revocations(String),
@@ -122,7 +118,7 @@ pub struct Gateway {
     /// Where people are asked.
     pub people: Arc<People>,
     /// Who is refused for good.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Ledger,
     /// Secrets that must never be shown.
     pub tripwires: Tripwires,
     /// The ways to targets, kept over reloads where they stay the same.
@@ -160,7 +156,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let examiner = portcullis_sql::Examiner::new(portcullis_sql::Settings::default())
         .map_err(Broken::Examiner)?;
     let doormen = Doormen::new(&loaded, Arc::clone(&clock))?;
-    let lines = Lines::new(tripwires.clone());
+    let lines = Lines::new(tripwires.clone(), Arc::clone(&clock));
     let revocations = Arc::new(Revocations::new());
     let people = People::new(&journal, &doormen, &revocations, &policy, &clock);
     let ledger = Ledger::open(
@@ -179,6 +175,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         approvals: Arc::clone(&people) as Arc<dyn ApprovalDesk>,
         examine: Arc::new(examiner) as Arc<dyn Examine>,
         tripwire: Arc::new(tripwires.clone()) as Arc<dyn Tripwire>,
+        veils: Arc::new(tripwires.clone()) as Arc<dyn Veils>,
         registry: Registry::new(Arc::clone(&metrics), Arc::clone(&clock)),
         ledgers: Arc::default(),
         metrics: Arc::clone(&metrics),
@@ -194,7 +191,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         doormen,
         journal,
         people,
-        ledger: Arc::new(ledger),
+        ledger,
         tripwires,
         lines,
         metrics,
@@ -243,15 +240,16 @@ fn protocol(
                 clock: Arc::clone(&gateway.clock),
                 armed: Mutex::new(Vec::new()),
             });
-            let entrance = entrance::entrance(gateway);
-            let portal = Portal::new(shown.map(|shown| shown.config), counter, entrance);
+            let portal = Portal::new(shown.map(|shown| shown.config), counter);
             Ok(("https", Arc::new(portal)))
+        }
+        Wire::Ssh => {
+            let protocol = ssh::protocol(listener, loaded, &gateway.clock)?;
+            Ok(("ssh", Arc::new(protocol)))
         }
         Wire::Postgres => {
             let certificate = shown.as_ref().map(|shown| shown.certificate.clone());
-            let bearer = bearer(listener, loaded);
             let listener = portcullis_wire_postgres::Listener {
-                bearer,
                 tls: shown.map(|shown| shown.config),
                 certificate,
                 allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
@@ -262,18 +260,6 @@ fn protocol(
             Ok(("postgres", Arc::new(protocol)))
         }
     }
-}
-
-/// What an OAUTHBEARER listener tells clients that have no token.
-fn bearer(listener: &Listener, loaded: &Loaded) -> Option<portcullis_wire_postgres::Bearer> {
-    let oauth = listener.oauth.as_ref()?;
-    let mut issuers = loaded.config.issuers.iter();
-    let issuer = issuers.find(|i| i.name == oauth.issuer)?;
-    let root = issuer.issuer.trim_end_matches('/');
-    Some(portcullis_wire_postgres::Bearer {
-        discovery: format!("{root}/.well-known/openid-configuration"),
-        scope: oauth.scope.clone(),
-    })
 }
 
 fn journal(loaded: &Loaded, clock: &Clock) -> Result<Arc<Journal>, Broken> {

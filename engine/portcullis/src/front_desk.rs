@@ -7,14 +7,12 @@
 //! policy's grant, between the question and the entry in the registry is turned away all the same.
 
 mod access_request;
-mod again;
-mod narrowed;
 mod parts;
 mod refusals;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use parts::{Access, Books, Connection, Login, Serving, Streamed, Streams, Verify};
+pub use parts::{Access, Books, Connection, Login, Opening, Serving, Streams, Verify};
 
 use crate::config::{OnTokenExpiry, SessionLife};
 use crate::ledgers::Ledgers;
@@ -23,17 +21,16 @@ use crate::registry::{End, Ground, Pass, Registry};
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use narrowed::Bounds;
 use parts::{Asking, Granted};
 use portcullis_console::{Metrics, Outcome};
 use portcullis_gate::{
     Admission, ApprovalDesk, BoxFuture, Clock, Decide, Examine, FrontDesk, Gate, Knock, Knocking,
-    Parts, Proof, Tether, Tripwire,
+    Parts, Plugins, Proof, Tether, Tripwire, Veils,
 };
 use portcullis_identity::Revocations;
 use portcullis_model::{
-    Blame, Denial, Fault, Identity, Obligations, Replication, Session, SessionId, Timestamp,
-    Verdict,
+    Blame, Denial, Fault, Identity, Obligations, Protocol, Replication, Session, SessionId, Target,
+    Timestamp, Verdict,
 };
 use refusals::Refusals;
 use serde_json::json;
@@ -65,6 +62,8 @@ pub struct Desk {
     pub examine: Arc<dyn Examine>,
     /// Secrets that must never be shown, handed to each gate.
     pub tripwire: Arc<dyn Tripwire>,
+    /// Masking of byte streams, handed to each gate.
+    pub veils: Arc<dyn Veils>,
     /// Who is here.
     pub registry: Arc<Registry>,
     /// What each identity did within the last hour.
@@ -111,6 +110,23 @@ impl FrontDesk for Reception {
             answer
         })
     }
+
+    fn reachable<'a>(
+        &'a self,
+        knock: Knock,
+        waiting: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Target>>, Denial>> {
+        Box::pin(async move {
+            let mut seen = None;
+            let answer = self.list(&knock, waiting, &mut seen).await;
+            if let Err(denial) = &answer {
+                self.desk.metrics.denied(&denial.rule);
+                self.refusals
+                    .note(&self.desk, &knock, seen.as_deref(), denial);
+            }
+            answer
+        })
+    }
 }
 
 impl Reception {
@@ -138,18 +154,8 @@ impl Reception {
     ) -> Result<Admission, Denial> {
         let desk = &self.desk;
         let serving = desk.serving.load_full();
-        let identity = match &knock.proof {
-            Proof::Password(token) => Arc::new(desk.verify.verify((**token).as_ref()).await?),
-            Proof::Login { name, binding } => {
-                desk.verify
-                    .prove(name, binding.as_deref(), &mut *waiting)
-                    .await?
-            }
-        };
-        *seen = Some(Arc::clone(&identity));
-        desk.not_revoked(&identity, None)?;
+        let identity = desk.who(knock, &mut *waiting, seen).await?;
         let connection = find(&serving, knock)?;
-        Bounds::of(&identity, &connection.target.name)?;
         let asking = Asking {
             identity: &identity,
             connection: &connection,
@@ -166,14 +172,47 @@ impl Reception {
     }
 }
 
+impl Reception {
+    /// What an identity may open, or ask people for.
+    async fn list(
+        &self,
+        knock: &Knock,
+        waiting: Knocking<'_>,
+        seen: &mut Option<Arc<Identity>>,
+    ) -> Result<Vec<Arc<Target>>, Denial> {
+        let desk = &self.desk;
+        let identity = desk.who(knock, waiting, seen).await?;
+        let serving = desk.serving.load_full();
+        let mut targets = Vec::new();
+        let same = |c: &&Arc<Connection>| c.target.protocol == knock.protocol;
+        for connection in serving.connections.values().filter(same) {
+            let asking = Asking {
+                identity: &identity,
+                connection,
+                knock,
+            };
+            if !matches!(desk.connect(&asking, None)?.verdict, Verdict::Deny(_)) {
+                targets.push(Arc::clone(&connection.target));
+            }
+        }
+        Ok(targets)
+    }
+}
+
 fn find(serving: &Serving, knock: &Knock) -> Result<Arc<Connection>, Denial> {
     let found = serving.connection(&knock.target);
     found
         .filter(|connection| connection.target.protocol == knock.protocol)
         .ok_or_else(|| {
-            let hint = match knock.replication && knock.target == "replication" {
-                true => "pg_receivewal and pg_basebackup name no database: give the name behind the user, user=LOGIN@NAME.",
-                false => "The name goes where the database name goes; ask the operator which there are.",
+            let hint = match knock.protocol {
+                Protocol::Postgres if knock.replication && knock.target == "replication" => {
+                    "pg_receivewal and pg_basebackup name no database: give the name behind the user, user=LOGIN@NAME."
+                }
+                Protocol::Postgres => {
+                    "The name goes where the database name goes; ask the operator which there are."
+                }
+                Protocol::Ssh => "Connect without a target (ssh LOGIN@GATEWAY) for a list of what is open to you.",
+                Protocol::Kubernetes => "The name is the first part of the path: https://GATEWAY/NAME.",
             };
             Denial::new(
                 "access/no-such-connection",
@@ -184,6 +223,27 @@ fn find(serving: &Serving, knock: &Knock) -> Result<Arc<Connection>, Denial> {
 }
 
 impl Desk {
+    /// Who knocks, verified and not revoked.
+    async fn who(
+        &self,
+        knock: &Knock,
+        waiting: Knocking<'_>,
+        seen: &mut Option<Arc<Identity>>,
+    ) -> Result<Arc<Identity>, Denial> {
+        let identity = match &knock.proof {
+            Proof::Password(token) => Arc::new(self.verify.verify((**token).as_ref()).await?),
+            Proof::Login { name, binding } => {
+                self.verify
+                    .prove(name, binding.as_deref(), &mut *waiting)
+                    .await?
+            }
+        };
+        *seen = Some(Arc::clone(&identity));
+        self.not_revoked(&identity, None)?;
+        waiting.known(&identity);
+        Ok(identity)
+    }
+
     fn not_revoked(&self, identity: &Identity, session: Option<SessionId>) -> Result<(), Denial> {
         match self.revocations.covers(identity, session, (self.clock)()) {
             None => Ok(()),
@@ -217,7 +277,6 @@ impl Desk {
         let hour = ledger.map_err(broken)?.hour(now);
         let question = asking.question(&self.node, access_request, hour, now);
         let mut decision = self.access.connect(&question).map_err(broken)?;
-        Bounds::of(asking.identity, &asking.connection.target.name)?.hold(&mut decision);
         let obligations = &decision.obligations;
         if asking.knock.replication
             && !matches!(decision.verdict, Verdict::Deny(_))
@@ -318,7 +377,6 @@ impl Desk {
         pass: Arc<Pass>,
     ) -> Result<Admission, Denial> {
         let broken = |fault: Fault| self.broken(&fault);
-        let bounds = Bounds::of(&session.identity, &connection.target.name)?;
         let streamed = serving.streams.open(session).await.map_err(broken)?;
         let who = &session.identity.principal;
         let parts = Parts {
@@ -326,13 +384,15 @@ impl Desk {
             examine: Arc::clone(&self.examine),
             classify: streamed.classify,
             decide: Arc::new(Watched::new(
-                bounds.around(Arc::clone(&self.decide)),
+                Arc::clone(&self.decide),
                 Arc::clone(pass.live()),
                 Arc::clone(&self.metrics),
             )),
             mask: streamed.mask,
             record: self.books.session(session.id, who).map_err(broken)?,
             tripwire: Arc::clone(&self.tripwire),
+            veils: Arc::clone(&self.veils),
+            plugins: Arc::clone(&serving.streams) as Arc<dyn Plugins>,
             catalog: Arc::clone(&connection.catalog),
             ledger: self.ledgers.of(who, (self.clock)()).map_err(broken)?,
             granted: granted.decision.obligations.clone(),
@@ -346,12 +406,16 @@ impl Desk {
             wanted.replication = Replication::Refused;
         }
         let minted = async {
-            let addresses = connection.addresses().await?;
-            let credential = connection.login.open(session, &wanted).await?;
-            Ok::<_, Fault>((addresses, credential))
+            let opening = Opening {
+                session,
+                granted: &wanted,
+                upstream: connection.addresses().await?,
+                settings: upstream_settings(&knock.settings),
+            };
+            connection.login.open(opening).await
         };
-        let (upstream, credential) = match minted.await {
-            Ok(minted) => minted,
+        let way = match minted.await {
+            Ok(way) => way,
             Err(fault) => return Err(self.unminted(gate, &fault, connection)),
         };
         tracing::info!(
@@ -360,10 +424,7 @@ impl Desk {
         );
         Ok(Admission {
             gate,
-            credential,
-            upstream,
-            database: connection.database.clone(),
-            settings: upstream_settings(&knock.settings),
+            way,
             tether: pass as Arc<dyn Tether>,
             approvals: Arc::clone(&self.approvals),
             target: Arc::clone(&session.target),

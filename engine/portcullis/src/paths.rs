@@ -23,10 +23,10 @@ pub fn journal_public_key(state: &Path) -> PathBuf {
     state.join("keys").join("journal.pub")
 }
 
-/// The key of session tokens.
+/// The host key that is shown to SSH clients where none is configured. Its public half stands beside it.
 #[must_use]
-pub fn session_key(state: &Path) -> PathBuf {
-    state.join("keys").join("session")
+pub fn ssh_host_key(state: &Path) -> PathBuf {
+    state.join("keys").join("ssh_host_ed25519")
 }
 
 /// Compiled plugins.

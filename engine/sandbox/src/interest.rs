@@ -170,6 +170,7 @@ const STAGES: [&str; Stage::ALL.len()] = [
     "request",
     "pod-exec",
     "replicate",
+    "channel",
 ];
 
 /// The number of a batch kind in the contract.
@@ -202,6 +203,7 @@ pub(crate) fn stage_number(stage: Stage) -> u32 {
         Stage::Request => 9,
         Stage::PodExec => 10,
         Stage::Replicate => 11,
+        Stage::Channel => 12,
     }
 }
 

@@ -17,6 +17,7 @@ mod pty;
 mod quiet;
 mod strength;
 pub mod terminal;
+mod veil;
 
 pub use armory::{Armed, Tripwires, Unarmed};
 pub use curtain::{Curtain, Shown};

@@ -1,7 +1,6 @@
 //! One PostgreSQL listener: from an accepted socket to the end of its session.
 
 use crate::auth_upstream::{self, Login, Target};
-use crate::bearer::Bearer;
 use crate::greet::{ALPN, Arrival, Greeted, Offered, Terms, greet};
 use crate::keys::{Key, Keys};
 use crate::pump::{Lines, Pump, Surroundings};
@@ -12,7 +11,7 @@ use crate::wait_room::{AUTHENTICATION_OK, admit};
 use bytes::Bytes;
 use portcullis_gate::{
     Admission, BoxFuture, Clock, Credential, FrontDesk, Gate, House, Knock, Outgoing, Proof,
-    Unreleased, Upstream,
+    Unreleased, Upstream, Way,
 };
 use portcullis_link::{
     ClientWriter, Lobby, Opening, Protocol as WireProtocol, Socket, UpstreamLobby, dial,
@@ -30,8 +29,6 @@ pub struct Listener {
     pub tls: Option<Arc<ServerConfig>>,
     /// The certificate itself (DER), for proofs that are bound to the channel.
     pub certificate: Option<Vec<u8>>,
-    /// Tokens come by OAUTHBEARER here; in the place of a password when none.
-    pub bearer: Option<Bearer>,
     /// Clients on this machine may come without TLS.
     pub allow_plaintext_on_loopback: bool,
     /// The time.
@@ -60,7 +57,6 @@ impl Postgres {
         Self {
             terms: Terms {
                 tls,
-                bearer: listener.bearer,
                 allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
                 binding: listener
                     .certificate
@@ -182,19 +178,20 @@ impl Entering {
     async fn enter(self, lobby: Lobby, admission: Admission, key: Key) -> Result<(), Fault> {
         let Admission {
             mut gate,
-            mut credential,
-            upstream,
-            database,
-            settings,
+            way,
             tether,
             approvals,
             session,
             ..
         } = admission;
         let (client, mut to_client) = lobby.admitted();
+        let Way::Postgres(way) = way else {
+            return self.no_way(gate, to_client).await;
+        };
+        let (mut credential, upstream) = (way.credential, way.upstream);
         let target = Target {
-            database: &database,
-            settings: &settings,
+            database: &way.database,
+            settings: &way.settings,
             replication: self.replication,
         };
         let login = self.log_in(&upstream, &mut gate, &mut *credential, target);
@@ -245,6 +242,14 @@ impl Entering {
         // Only now: dropping it revokes the login.
         drop(credential);
         ended
+    }
+
+    /// The target speaks another protocol.
+    async fn no_way(&self, gate: Gate, to_client: ClientWriter) -> Result<(), Fault> {
+        let fault = Fault::bare(Blame::Gateway, "find a way to a PostgreSQL server");
+        let state = refuse::UPSTREAM_UNREACHABLE;
+        self.turn_out(gate, to_client, &unreachable(), state, Some(fault))
+            .await
     }
 
     /// Dials and logs in.

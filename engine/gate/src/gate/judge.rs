@@ -1,52 +1,69 @@
 //! Judging: facts, classes, policy. Failure becomes an answer in one place, and the answer is no.
 
+use super::names::{opaque, resolve_names, unresolved};
 use super::*;
-use portcullis_model::facts::SessionChange;
 
 /// What a request is judged on, before policy.
 struct Case {
     facts: Arc<Facts>,
     class: Arc<Class>,
     journal_text: Arc<str>,
+    /// A command's parts, as far as the record may hold them.
+    subject: Option<Subject>,
 }
 
 impl Gate {
     /// Judges one message in the state it would run in. Never fails: a fault is a denial.
     pub async fn judge(&mut self, message: Message, context: &Context, now: Timestamp) -> Ruling {
-        let statement = match &message.body {
-            Body::Control(_) | Body::Named { .. } => {
-                return Ruling::Allow(Allowed {
-                    message,
-                    judged: None,
-                });
-            }
-            Body::Upload(bytes) => {
-                let marked = marker_in_stream(&mut self.upload_tail, bytes);
-                return uploaded(message, marked);
-            }
-            Body::Statement(statement) => statement.clone(),
+        let Some(asked) = Asked::of(&message.body) else {
+            return self.unjudged(message);
         };
-        if statement.stage != Stage::Parse {
+        if asked.stage() != Stage::Parse {
             self.count_command(now);
         }
-        let ruling = self.rule(message, &statement, context, now).await;
+        let ruling = self.rule(message, &asked, context, now).await;
         if matches!(ruling, Ruling::Deny(_)) {
             self.count_denied(now);
         }
         ruling
     }
 
-    /// The ruling on a statement that has been counted.
+    /// What is not judged by itself: it changes nothing, or belongs to what was judged when it opened.
+    fn unjudged(&mut self, message: Message) -> Ruling {
+        let denial = match &message.body {
+            Body::Upload(bytes) | Body::Typed { bytes, .. } => {
+                marker_in_stream(&mut self.upload_tail, bytes).then(marker_denial)
+            }
+            Body::Opaque { stream, .. } => self
+                .passes_unread(stream)
+                .err()
+                .map(|fault| fault_denial(&fault)),
+            _ => None,
+        };
+        match denial {
+            Some(denial) => Ruling::Deny(Denied {
+                message,
+                denial,
+                judged: None,
+            }),
+            None => Ruling::Allow(Allowed {
+                message,
+                judged: None,
+            }),
+        }
+    }
+
+    /// The ruling on a request that has been counted.
     async fn rule(
         &mut self,
         message: Message,
-        statement: &Statement,
+        asked: &Asked,
         context: &Context,
         now: Timestamp,
     ) -> Ruling {
-        match self.weigh(statement, context, now).await {
+        match self.weigh(asked, context, now).await {
             Ok((judged, Verdict::Allow { .. })) => {
-                self.count_effect(&judged, statement.stage, now);
+                self.count_effect(&judged, asked.stage(), now);
                 Ruling::Allow(Allowed {
                     message,
                     judged: Some(judged),
@@ -58,19 +75,19 @@ impl Gate {
                 judged: Some(judged),
             }),
             // Nothing of the user's runs at Parse: the hold stands before Bind.
-            Ok((judged, Verdict::Hold(_))) if statement.stage == Stage::Parse => {
+            Ok((judged, Verdict::Hold(_))) if asked.stage() == Stage::Parse => {
                 Ruling::Allow(Allowed {
                     message,
                     judged: Some(judged),
                 })
             }
-            Ok((judged, Verdict::Hold(_))) if !shows_all(statement) => Ruling::Deny(Denied {
+            Ok((judged, Verdict::Hold(_))) if !asked.shows_all() => Ruling::Deny(Denied {
                 message,
                 denial: unshowable_denial(),
                 judged: Some(judged),
             }),
             Ok((judged, Verdict::Hold(requirements))) => {
-                let binding = self.binding(statement, &message.wire);
+                let binding = self.binding(asked, &message.wire);
                 Ruling::Hold(Held {
                     message,
                     judged,
@@ -94,35 +111,39 @@ impl Gate {
 
     async fn weigh(
         &mut self,
-        statement: &Statement,
+        asked: &Asked,
         context: &Context,
         now: Timestamp,
     ) -> Result<(Judged, Verdict), Stop> {
-        if has_marker(statement.text.as_bytes())
-            || statement
-                .parameters
+        if has_marker(asked.text().as_bytes())
+            || asked
+                .parameters()
                 .iter()
                 .filter_map(|p| p.value.as_ref())
                 .any(|v| has_marker(v))
         {
             return Err(Stop::Deny(marker_denial()));
         }
-        let case = self.case(statement, context).await?;
+        let case = match asked {
+            Asked::Sql(statement) => self.case(statement, context).await?,
+            Asked::Command(command) => self.command_case(command).await?,
+        };
         if let Parse::Failed { message, .. } = &case.facts.parse {
             return Err(Stop::Deny(
                 Denial::new("portcullis/unparsed", message.clone())
                     .hint("Only statements that PostgreSQL's own grammar accepts are forwarded."),
             ));
         }
-        let parameters = self.parameters_form(statement).await?;
-        let digest = hex(&Sha256::digest(statement.text.as_bytes()));
+        let parameters = self.parameters_form(asked.parameters()).await?;
+        let digest = hex(&Sha256::digest(asked.text().as_bytes()));
         let decision = self.parts.decide.decide(&Question {
             session: &self.parts.session,
-            stage: statement.stage,
+            stage: asked.stage(),
             text: &case.journal_text,
             parameters: &parameters,
             digest: &digest,
             facts: &case.facts,
+            subject: case.subject.as_ref(),
             class: &case.class,
             context,
             history: self.past(now),
@@ -136,9 +157,9 @@ impl Gate {
                 )
                 .hint("Leave the protected column out: name the columns you need instead of `*`."),
             ),
-            _ => self.within(&decision, statement.stage, context, now),
+            _ => self.within(&decision, asked.stage(), context, now),
         };
-        let verdict = match (statement.stage, self.may_pass_unread(Some(&decision))) {
+        let verdict = match (asked.stage(), self.may_replicate(Some(&decision))) {
             (Stage::Replicate, Err(denial)) if !matches!(verdict, Verdict::Deny(_)) => {
                 Verdict::Deny(denial)
             }
@@ -181,6 +202,7 @@ impl Gate {
                 facts: cached.facts.clone(),
                 class: cached.class.clone(),
                 journal_text: cached.journal_text.clone(),
+                subject: None,
             });
         }
         let facts = match self.parts.examine.cached(&statement.text) {
@@ -213,6 +235,38 @@ impl Gate {
             facts,
             class,
             journal_text,
+            subject: None,
+        })
+    }
+
+    /// A command that is no SQL: the host has no grammar for it, so it is what the classifiers say, on top of what
+    /// the protocol itself knows. One that nobody is interested in is `Unknown`.
+    async fn command_case(&mut self, command: &Command) -> Result<Case, Fault> {
+        let facts = Facts {
+            parse: Parse::Ok,
+            statements: Vec::new(),
+            secrets: command.secrets.clone(),
+        };
+        let session = &self.parts.session;
+        let opinion = self
+            .classify
+            .classify(session, command.stage, &command.text, &facts)
+            .await?;
+        let class = match (&command.known, opinion) {
+            (Some(known), opinion) => known.clone().join(opinion.unwrap_or_else(Class::nothing)),
+            (None, Some(opinion)) => opinion,
+            (None, None) => Class::unknown("unclassified"),
+        };
+        let journal_text = self.text_form(&command.text, &facts).await?;
+        let subject = match journal_text == *command.text {
+            true => command.subject.clone(),
+            false => without_words(&command.subject),
+        };
+        Ok(Case {
+            facts: Arc::new(facts),
+            class: Arc::new(class),
+            journal_text: Arc::from(journal_text),
+            subject: Some(subject),
         })
     }
 
@@ -223,9 +277,7 @@ impl Gate {
         facts: &Arc<Facts>,
         floor: Option<Class>,
     ) -> Result<Arc<Class>, Fault> {
-        let Parts {
-            classify, session, ..
-        } = &mut self.parts;
+        let (classify, session) = (&mut self.classify, &self.parts.session);
         let stage = statement.stage;
         let by_facts = (floor.is_none() && classify.by_facts(stage)).then_some(stage);
         if let Some(class) = by_facts.and_then(|stage| self.grades.again(facts, stage)) {
@@ -255,7 +307,6 @@ impl Gate {
         };
         let session = &self.parts.session;
         let opinion = self
-            .parts
             .classify
             .classify(session, statement.stage, &statement.text, &facts)
             .await?;
@@ -265,6 +316,7 @@ impl Gate {
             class: Arc::new(class),
             facts: Arc::new(facts),
             journal_text: Arc::from(text.concat()),
+            subject: None,
         })
     }
 
@@ -289,10 +341,9 @@ impl Gate {
 
     async fn parameters_form(
         &mut self,
-        statement: &Statement,
+        parameters: &[Parameter],
     ) -> Result<Vec<Option<String>>, Fault> {
-        let values: Vec<&[u8]> = statement
-            .parameters
+        let values: Vec<&[u8]> = parameters
             .iter()
             .map(|p| match (&p.value, p.opaque) {
                 (Some(value), false) => value.as_ref(),
@@ -303,8 +354,7 @@ impl Gate {
             return Ok(Vec::new());
         }
         let masked = self.mask_request(&values).await?;
-        Ok(statement
-            .parameters
+        Ok(parameters
             .iter()
             .zip(masked)
             .map(|(p, text)| match (&p.value, p.opaque) {
@@ -319,11 +369,7 @@ impl Gate {
     /// never what goes upstream.
     pub(super) async fn mask_request(&mut self, texts: &[&[u8]]) -> Result<Vec<String>, Fault> {
         let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if !self
-            .parts
-            .mask
-            .wants(BatchKind::Request, &self.request_shape)
-        {
+        if !self.mask.wants(BatchKind::Request, &self.request_shape) {
             return Ok(texts.iter().map(|t| lossy(t)).collect());
         }
         let mut text = BytesMut::new();
@@ -345,11 +391,7 @@ impl Gate {
             rows: 0,
             wire: Bytes::new(),
         };
-        let edits = self
-            .parts
-            .mask
-            .mask(&batch, &[false], &self.secrets_only)
-            .await?;
+        let edits = self.mask.mask(&batch, &[false], &self.secrets_only).await?;
         let mut out = Vec::with_capacity(texts.len());
         for (index, part) in texts.iter().enumerate() {
             let edits = edits.spans.iter().filter(|e| e.cell as usize == index);
@@ -360,7 +402,7 @@ impl Gate {
 
     /// What an approval is bound to: every field length-prefixed, so that no two requests can be
     /// written alike.
-    fn binding(&self, statement: &Statement, wire: &[u8]) -> [u8; 32] {
+    fn binding(&self, asked: &Asked, wire: &[u8]) -> [u8; 32] {
         let session = &self.parts.session;
         let mut hash = Sha256::new();
         let mut field = |bytes: &[u8]| {
@@ -391,8 +433,8 @@ impl Gate {
                 .unwrap_or_default()
                 .as_bytes(),
         );
-        field(statement.text.as_bytes());
-        for parameter in &statement.parameters {
+        field(asked.text().as_bytes());
+        for parameter in asked.parameters() {
             field(parameter.value.as_deref().unwrap_or_default());
             field(&[
                 u8::from(parameter.value.is_none()),
@@ -402,11 +444,20 @@ impl Gate {
         }
         // The frame of a Bind names a portal, which a rerun in defer mode may name otherwise; the text
         // and the parameters are what runs. Everything else is bound byte for byte.
-        if matches!(
-            statement.stage,
-            Stage::Query | Stage::Call | Stage::Replicate
-        ) {
-            field(wire);
+        match asked {
+            Asked::Sql(statement) => {
+                if matches!(
+                    statement.stage,
+                    Stage::Query | Stage::Call | Stage::Replicate
+                ) {
+                    field(wire);
+                }
+            }
+            Asked::Command(command) => {
+                field(format!("{:?}", command.stage).as_bytes());
+                field(wire);
+                field(&command.bound);
+            }
         }
         hash.finalize().into()
     }
@@ -479,7 +530,7 @@ impl Gate {
                 )
             }
             Answer::Approve { id, by } => {
-                self.history.last_approval = Some(now);
+                self.parts.remember(|past| past.last_approval = Some(now));
                 let approved = Approved { id, by: by.clone() };
                 let ruling = self
                     .release_held(message, &requirements, approved, context, now)
@@ -488,7 +539,7 @@ impl Gate {
             }
         };
         let payload = Bytes::from(json!({"outcome": outcome, "by": by}).to_string());
-        self.parts.record.append(&[Entry {
+        self.append(&[Entry {
             kind: EntryKind::Resolve,
             at: now,
             payload,
@@ -505,20 +556,20 @@ impl Gate {
         context: &Context,
         now: Timestamp,
     ) -> Ruling {
-        let Body::Statement(statement) = message.body.clone() else {
+        let Some(asked) = Asked::of(&message.body) else {
             return Ruling::Deny(Denied {
                 message,
                 denial: fault_denial(&Fault::bare(Blame::Gateway, "release what was held")),
                 judged: None,
             });
         };
-        match self.rule(message, &statement, context, now).await {
+        match self.rule(message, &asked, context, now).await {
             Ruling::Hold(held) if held.requirements.iter().all(|r| met.contains(r)) => {
                 let judged = Judged {
                     approval: Some(approved),
                     ..held.judged
                 };
-                self.count_effect(&judged, statement.stage, now);
+                self.count_effect(&judged, asked.stage(), now);
                 Ruling::Allow(Allowed {
                     message: held.message,
                     judged: Some(judged),
@@ -559,11 +610,6 @@ pub(super) fn fault_denial(fault: &Fault) -> Denial {
     .hint("Nothing was run. Try again; if it persists, give the session and sequence to the operator.")
 }
 
-/// An approver has to see what would run: no name that stands for something else, no undecoded bytes.
-fn shows_all(statement: &Statement) -> bool {
-    statement.resolved.is_empty() && !statement.parameters.iter().any(|p| p.opaque)
-}
-
 fn unshowable_denial() -> Denial {
     Denial::new(
         "approval/not-shown",
@@ -574,18 +620,20 @@ fn unshowable_denial() -> Denial {
     )
 }
 
-/// A piece of a COPY: its statement has been judged, and only the gateway's own marker is looked for.
-fn uploaded(message: Message, marked: bool) -> Ruling {
-    match marked {
-        true => Ruling::Deny(Denied {
-            message,
-            denial: marker_denial(),
-            judged: None,
+/// The parts of a command without its words: a secret stood in the text, and may stand in any of them.
+fn without_words(subject: &Subject) -> Subject {
+    match subject {
+        Subject::Shell(shell) => Subject::Shell(portcullis_model::ShellCommand {
+            mode: shell.mode,
+            privileged: shell.privileged,
+            ..Default::default()
         }),
-        false => Ruling::Allow(Allowed {
-            message,
-            judged: None,
-        }),
+        Subject::Call(call) => {
+            let mut call = call.clone();
+            call.command.clear();
+            call.body = portcullis_model::CallBody::Opaque;
+            Subject::Call(call)
+        }
     }
 }
 
@@ -626,47 +674,6 @@ fn with_parameters(text: &str, parameters: &[Option<String>]) -> String {
         form.push_str(&format!("\n-- ${} = {value}", index + 1));
     }
     form
-}
-
-/// Names that a text uses and that nobody resolved: whatever they stand for is unknown.
-fn unresolved(facts: &Facts) -> Vec<(String, Option<Arc<StatementFacts>>)> {
-    let used = facts
-        .statements
-        .iter()
-        .flat_map(|s| &s.changes)
-        .filter_map(|change| match change {
-            SessionChange::Execute { name, .. } | SessionChange::Fetch(name) => Some(name.clone()),
-            _ => None,
-        });
-    used.map(|name| (name, None)).collect()
-}
-
-/// Facts joined with what EXECUTE, FETCH and CALL resolve to, and the floor of what they resolve to.
-fn resolve_names(
-    facts: Arc<Facts>,
-    resolved: &[(String, Option<Arc<StatementFacts>>)],
-) -> (Arc<Facts>, Option<Class>) {
-    if resolved.is_empty() {
-        return (facts, None);
-    }
-    let mut floor = facts.floor();
-    let mut facts = Arc::unwrap_or_clone(facts);
-    for (name, inner) in resolved {
-        match inner {
-            Some(inner) => {
-                floor = floor.join(inner.floor());
-                facts.statements.push((**inner).clone());
-            }
-            None => {
-                floor = floor.join(Class::unknown("unresolved-name"));
-                facts.parse = Parse::Partial;
-                facts
-                    .statements
-                    .push(opaque("EXECUTE", "prepared", name, "unresolved-name"));
-            }
-        }
-    }
-    (Arc::new(facts), Some(floor))
 }
 
 impl Grades {
@@ -727,33 +734,7 @@ fn call_case(statement: &Statement) -> Case {
         facts: Arc::new(facts),
         class,
         journal_text,
-    }
-}
-
-fn opaque(verb: &str, kind: &str, name: &str, label: &str) -> StatementFacts {
-    let object = Object {
-        kind: kind.to_owned(),
-        schema: None,
-        name: name.to_owned(),
-        write: true,
-    };
-    StatementFacts {
-        verb: verb.to_owned(),
-        category: Category::Unknown,
-        effect: Effect::Unknown,
-        object_type: None,
-        objects: vec![object],
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
-        transparent: false,
-        outputs: None,
-        moves: vec!["*".to_owned()],
-        labels: BTreeSet::from([label.to_owned()]),
-        span: 0..0,
-        copy: None,
-        changes: Vec::new(),
-        verbs: Verbs::EXEC,
+        subject: None,
     }
 }
 

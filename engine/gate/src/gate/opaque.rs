@@ -1,13 +1,12 @@
-//! Streams that nobody can read here: replication. They pass only where policy has granted it by name, are
-//! counted, recorded as the record level says, and matched for the gateway's own secrets all the same. It
-//! refuses to alter a byte of one, so a secret in it ends the session instead of being masked.
+//! Streams that nobody can read here: replication, files on their way, forwards. They pass only where policy lets
+//! them, are counted, recorded as the record level says, and matched for the gateway's own secrets all the same. It
+//! refuses to alter a byte of one, so a secret in it ends the stream instead of being masked.
 
 use super::*;
-use portcullis_model::Counted;
 
 impl Gate {
     /// Whether an opaque stream may pass, under the grant of the admission and masks of either decision.
-    pub(super) fn may_pass_unread(&self, decision: Option<&Decision>) -> Result<(), Denial> {
+    pub(super) fn may_replicate(&self, decision: Option<&Decision>) -> Result<(), Denial> {
         let masked = self.granted.masks() || decision.is_some_and(|d| d.obligations.masks());
         self.granted.replication.permits(masked)
     }
@@ -23,23 +22,22 @@ impl Gate {
             .replication
             .permits(false)
             .map_err(|_| Fault::bare(Blame::Gateway, "pass a stream that policy granted"))?;
-        let (granted, bytes) = (self.granted.clone(), wire.len() as u64);
-        if let Some(limit) = granted.byte_limit
-            && self.history.session.bytes + bytes > limit
-        {
-            return Err(Unreleased::Budget(byte_budget(limit)));
-        }
-        if let Some(denial) = self.over_budget(&granted, Counted::Bytes, bytes, now) {
-            return Err(Unreleased::Budget(denial));
-        }
+        let granted = self.granted.clone();
+        self.pass("replication", &granted, wire, now, entries)
+    }
+
+    fn pass(
+        &mut self,
+        stream: &str,
+        obligations: &Obligations,
+        wire: &Bytes,
+        now: Timestamp,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), Unreleased> {
+        self.spend_bytes(obligations, wire.len() as u64, now)?;
         self.keep_secrets(wire, now)?;
-        let payload = json!({"stream": "replication", "bytes": wire.len()});
-        entries.push(Entry {
-            kind: EntryKind::Opaque,
-            at: now,
-            payload: payload.to_string().into(),
-        });
-        if self.granted.record == RecordLevel::Full {
+        entries.push(counted(stream, wire, now));
+        if obligations.record == RecordLevel::Full {
             entries.push(Entry {
                 kind: EntryKind::Release,
                 at: now,
@@ -47,6 +45,86 @@ impl Gate {
             });
         }
         Ok(())
+    }
+
+    /// Lets a stream of this name pass unread from now on, both ways, under the obligations of `decision`, or of the
+    /// admission without one.
+    ///
+    /// # Errors
+    /// When masks apply, and policy does not let what cannot be masked pass: with what the client is told.
+    pub fn let_unread(
+        &mut self,
+        stream: &'static str,
+        decision: Option<&Arc<Decision>>,
+    ) -> Result<(), Denial> {
+        let obligations = match decision {
+            Some(decision) => Arc::new(decision.obligations.clone()),
+            None => self.granted.clone(),
+        };
+        let masks = obligations.masks() || self.granted.masks();
+        let named = obligations.opaque.contains(stream) || self.granted.opaque.contains(stream);
+        if masks && !named {
+            return Err(Denial::new(
+                "portcullis/opaque",
+                format!("masks apply to this session, and nothing in {stream} can be masked"),
+            )
+            .hint(format!(
+                "Read it with a command whose output is masked, or have policy let it pass: {{\"type\": \"opaque\", \"streams\": [\"{stream}\"], \"allow\": true}}."
+            )));
+        }
+        self.unread = Some((stream, obligations));
+        Ok(())
+    }
+
+    /// Records what became of something that passed unread: a file, with its hash.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn note_unread(&mut self, detail: &serde_json::Value, now: Timestamp) -> Result<(), Fault> {
+        self.append(&[Entry {
+            kind: EntryKind::Opaque,
+            at: now,
+            payload: detail.to_string().into(),
+        }])?;
+        Ok(())
+    }
+
+    /// Whether a part of that stream may pass: it has to have been let.
+    pub(super) fn passes_unread(&self, stream: &str) -> Result<Arc<Obligations>, Fault> {
+        match &self.unread {
+            Some((name, obligations)) if *name == stream => Ok(obligations.clone()),
+            _ => Err(Fault::bare(
+                Blame::Gateway,
+                "pass a stream unread that was not let",
+            )),
+        }
+    }
+
+    /// A part of a stream that was let pass unread, on its way to the client.
+    pub(super) fn pass_named(
+        &mut self,
+        stream: &str,
+        wire: &Bytes,
+        now: Timestamp,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), Unreleased> {
+        let obligations = self.passes_unread(stream)?;
+        self.pass(stream, &obligations, wire, now, entries)
+    }
+
+    /// The record of a part of such a stream on its way up.
+    pub(super) fn unread_entry(&self, stream: &str, wire: &Bytes, now: Timestamp) -> Entry {
+        let full = self
+            .passes_unread(stream)
+            .is_ok_and(|o| o.record == RecordLevel::Full);
+        match full {
+            true => Entry {
+                kind: EntryKind::Upload,
+                at: now,
+                payload: wire.clone(),
+            },
+            false => counted(stream, wire, now),
+        }
     }
 
     /// A secret of the gateway's own, also one that began in the part before.
@@ -73,7 +151,7 @@ impl Gate {
         if !hit {
             return Ok(());
         }
-        self.tripped += 1;
+        self.parts.trip();
         self.security(
             "tripwire",
             "a secret of the gateway stood in an opaque stream",
@@ -83,6 +161,15 @@ impl Gate {
             Blame::Upstream,
             "keep the gateway's secrets: one stood in a stream that cannot be masked",
         ))
+    }
+}
+
+fn counted(stream: &str, wire: &Bytes, now: Timestamp) -> Entry {
+    let payload = json!({"stream": stream, "bytes": wire.len()});
+    Entry {
+        kind: EntryKind::Opaque,
+        at: now,
+        payload: payload.to_string().into(),
     }
 }
 

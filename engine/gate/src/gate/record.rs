@@ -25,11 +25,11 @@ impl Gate {
             wait |= self.must_wait(&allowed, context);
             match &allowed.judged {
                 Some(judged) => {
-                    let Body::Statement(statement) = &allowed.message.body else {
+                    let Some(stage) = asked::stage(&allowed.message.body) else {
                         return Err(Fault::bare(Blame::Gateway, "record a judged message"));
                     };
-                    let stage = statement.stage;
-                    let (entry, candidate) = self.bases.entry(judged, stage, entries.len(), now)?;
+                    let (entry, candidate) =
+                        self.decision_entry(judged, stage, entries.len(), now)?;
                     candidates.extend(candidate);
                     entries.push(entry);
                     entries.push(request_entry(judged, stage, now)?);
@@ -38,10 +38,10 @@ impl Gate {
             }
             frames.push(allowed.message.wire);
         }
-        let sequence = self.parts.record.append(&entries)?;
+        let sequence = self.append(&entries)?;
         self.bases.written(candidates, sequence, entries.len());
         if wait {
-            self.parts.record.durable(sequence).await?;
+            self.parts.durable(sequence).await?;
         }
         Ok(Permit { frames, sequence })
     }
@@ -63,8 +63,7 @@ impl Gate {
             judged,
         } = denied;
         let mut entries = Vec::with_capacity(2);
-        if let (Some(judged), Body::Statement(statement)) = (&judged, &message.body) {
-            let stage = statement.stage;
+        if let (Some(judged), Some(stage)) = (&judged, asked::stage(&message.body)) {
             entries.push(self.bases.whole(judged, stage, Some(&denial), now)?);
         }
         let mut payload = json!({"denial": denial});
@@ -85,7 +84,7 @@ impl Gate {
             at: now,
             payload: payload.to_string().into(),
         });
-        let sequence = self.parts.record.append(&entries)?;
+        let sequence = self.append(&entries)?;
         Ok(Refusal {
             frames: render(&denial, sequence),
             sequence,
@@ -103,7 +102,7 @@ impl Gate {
         render: impl FnOnce(&Denial, Sequence) -> Vec<Bytes>,
     ) -> Result<Refusal, Fault> {
         let payload = json!({"denial": denial}).to_string().into();
-        let sequence = self.parts.record.append(&[Entry {
+        let sequence = self.append(&[Entry {
             kind: EntryKind::Refusal,
             at: now,
             payload,
@@ -119,10 +118,10 @@ impl Gate {
     /// # Errors
     /// When the record cannot be written: the message is then refused.
     pub fn note_hold(&mut self, held: &Held, id: &str, now: Timestamp) -> Result<(), Fault> {
-        let Body::Statement(statement) = &held.message.body else {
+        let Some(stage) = asked::stage(&held.message.body) else {
             return Err(Fault::bare(
                 Blame::Gateway,
-                "hold a message without a statement",
+                "hold a message that asks for nothing",
             ));
         };
         let rules: Vec<_> = held.requirements.iter().map(|r| &r.rule).collect();
@@ -133,15 +132,30 @@ impl Gate {
             "ticket": portcullis_model::session::ticket(&self.parts.session, &held.context),
         });
         let entries = [
-            self.bases.whole(&held.judged, statement.stage, None, now)?,
+            self.bases.whole(&held.judged, stage, None, now)?,
             Entry {
                 kind: EntryKind::Hold,
                 at: now,
                 payload: payload.to_string().into(),
             },
         ];
-        self.parts.record.append(&entries)?;
+        self.append(&entries)?;
         Ok(())
+    }
+
+    /// The decision on an allowed message. Only the one stream of a session has them shortened: a reader keeps so
+    /// many whole ones of a session, and several gates would each count their own.
+    fn decision_entry(
+        &mut self,
+        judged: &Judged,
+        stage: Stage,
+        index: usize,
+        now: Timestamp,
+    ) -> Result<(Entry, Option<decisions::Candidate>), Fault> {
+        match self.parts.several() {
+            true => Ok((self.bases.whole(judged, stage, None, now)?, None)),
+            false => self.bases.entry(judged, stage, index, now),
+        }
     }
 
     fn must_wait(&mut self, allowed: &Allowed, context: &Context) -> bool {
@@ -149,10 +163,10 @@ impl Gate {
             return false;
         };
         self.reshaped |= judged.class.verbs.contains(Verbs::DDL);
-        let Body::Statement(statement) = &allowed.message.body else {
-            return false;
-        };
-        if statement.stage == Stage::Parse {
+        if matches!(
+            asked::stage(&allowed.message.body),
+            None | Some(Stage::Parse)
+        ) {
             return false;
         }
         if judged.approval.is_some() {
@@ -193,7 +207,17 @@ impl Gate {
                 at: now,
                 payload: Bytes::from(format!("{{\"control\":\"{name}\"}}")),
             },
-            Body::Upload(bytes) => {
+            Body::Typed {
+                bytes,
+                shown: false,
+            } => Entry {
+                kind: EntryKind::Request,
+                at: now,
+                payload: json!({"control": "typed", "bytes": bytes.len()})
+                    .to_string()
+                    .into(),
+            },
+            Body::Upload(bytes) | Body::Typed { bytes, .. } => {
                 let masked = self.mask_request(&[bytes]).await?.pop().unwrap_or_default();
                 Entry {
                     kind: EntryKind::Upload,
@@ -201,10 +225,11 @@ impl Gate {
                     payload: masked.into(),
                 }
             }
-            Body::Statement(_) => {
+            Body::Opaque { stream, bytes } => self.unread_entry(stream, bytes, now),
+            Body::Statement(_) | Body::Command(_) => {
                 return Err(Fault::bare(
                     Blame::Gateway,
-                    "forward a statement that was not judged",
+                    "forward a request that was not judged",
                 ));
             }
         })

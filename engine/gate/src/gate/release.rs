@@ -1,6 +1,5 @@
 //! Back to the client: mask, rebuild, record what is released, and only then a release.
 
-use super::opaque::byte_budget;
 use super::*;
 use portcullis_model::Counted;
 
@@ -78,6 +77,10 @@ impl Gate {
                     // Recorded already, as far as it is to be.
                     (wire, RecordLevel::Metadata)
                 }
+                Outgoing::Unread { stream, wire } => {
+                    self.pass_named(stream, &wire, now, &mut entries)?;
+                    (wire, RecordLevel::Metadata)
+                }
                 Outgoing::Values {
                     batch,
                     rewrite,
@@ -108,7 +111,7 @@ impl Gate {
             self.count_bytes(wire.len(), now);
             frames.push(wire);
         }
-        let sequence = self.parts.record.append(&entries)?;
+        let sequence = self.append(&entries)?;
         Ok(Release { frames, sequence })
     }
 
@@ -130,17 +133,10 @@ impl Gate {
                 .hint(format!("Add LIMIT {limit} or a narrower WHERE clause.")),
             ));
         }
-        if let Some(limit) = obligations.byte_limit
-            && self.history.session.bytes + batch.wire.len() as u64 > limit
-        {
-            return Err(Unreleased::Budget(byte_budget(limit)));
+        if let Some(denial) = self.over_budget(obligations, Counted::Rows, rows, now) {
+            return Err(Unreleased::Budget(denial));
         }
-        let bytes = batch.wire.len() as u64;
-        for (what, more) in [(Counted::Rows, rows), (Counted::Bytes, bytes)] {
-            if let Some(denial) = self.over_budget(obligations, what, more, now) {
-                return Err(Unreleased::Budget(denial));
-            }
-        }
+        self.spend_bytes(obligations, batch.wire.len() as u64, now)?;
         self.result_rows += rows;
         self.count_rows(rows, now);
         Ok(())
@@ -166,19 +162,12 @@ impl Gate {
         };
         let columns = column_masks(&treated.treatments);
         let mut edits = match treated.wanted && !batch.cells.is_empty() {
-            true => {
-                self.parts
-                    .mask
-                    .mask(batch, &treated.skip, obligations)
-                    .await?
-            }
+            true => self.mask.mask(batch, &treated.skip, obligations).await?,
             false => Edits::default(),
         };
         if columns.iter().any(|mask| mask.strategy.keyed()) {
             // Detectors do not look at these columns, so nothing overlaps.
-            edits
-                .spans
-                .extend(self.parts.mask.stand_ins(batch, &columns));
+            edits.spans.extend(self.mask.stand_ins(batch, &columns));
             edits.spans.sort_by_key(|edit| (edit.cell, edit.start));
         }
         edits.columns = columns;
@@ -237,8 +226,7 @@ impl Gate {
             .iter()
             .map(|t| matches!(t, Treatment::Whole { .. }))
             .collect();
-        let wanted =
-            !obligations.entities.is_empty() && self.parts.mask.wants(batch.kind, &batch.shape);
+        let wanted = !obligations.entities.is_empty() && self.mask.wants(batch.kind, &batch.shape);
         self.shape = Some(Treated {
             shape: batch.shape.clone(),
             facts: cause.facts.clone(),
@@ -256,18 +244,7 @@ impl Gate {
         let hits = self.parts.tripwire.hits(&batch.text);
         let mut spans: Vec<SpanEdit> = Vec::new();
         for (start, end) in hits {
-            self.tripped += 1;
-            self.security(
-                "tripwire",
-                "a secret of the gateway stood in a response",
-                now,
-            )?;
-            if self.tripped > 1 {
-                return Err(Fault::bare(
-                    Blame::Upstream,
-                    "keep the gateway's secrets: a second one stood in a response",
-                ));
-            }
+            self.tripped("a secret of the gateway stood in a response", now)?;
             let (start, end) = (
                 u32::try_from(start).unwrap_or(u32::MAX),
                 u32::try_from(end).unwrap_or(u32::MAX),

@@ -11,7 +11,8 @@ const HOUR_FREES_IN: u32 = 5 * 60;
 impl Gate {
     /// Adds to what the session and its identity have done.
     pub(super) fn count(&mut self, done: Tally, now: Timestamp) {
-        self.history.session = self.history.session.plus(done);
+        self.parts
+            .remember(|past| past.session = past.session.plus(done));
         self.parts.ledger.add(done, now);
     }
 
@@ -102,7 +103,7 @@ impl Gate {
     pub(super) fn past(&self, now: Timestamp) -> History {
         History {
             hour: self.parts.ledger.hour(now),
-            ..self.history
+            ..self.parts.history()
         }
     }
 
@@ -116,7 +117,7 @@ impl Gate {
     ) -> Option<Denial> {
         let over = |budget: &&Budget| {
             let used = match budget.per {
-                Per::Session => self.history.session,
+                Per::Session => self.parts.history().session,
                 Per::IdentityHour => self.parts.ledger.hour(now),
             };
             budget.what == what && what.of(&used).saturating_add(more) > budget.max

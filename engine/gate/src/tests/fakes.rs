@@ -1,11 +1,14 @@
 //! Fakes for every seam, steered from the outside. They are stand-ins for tests of the gate's order only.
 
 use crate::{
-    BoxFuture, Catalog, Classify, Decide, Entry, Examine, Gate, Mask, Parts, Question, Record,
-    Relation, Sequence, Stage, Tripwire,
+    BoxFuture, Catalog, Classify, Decide, Entry, EntryKind, Examine, Gate, Mask, Next, Parts,
+    Plugins, Question, Reader, Record, Relation, Sequence, Stage, StreamId, Streamed, Tripwire,
+    Veil, Veiled, Veils,
 };
 use bytes::Bytes;
-use portcullis_model::message::{Body, Message, Protocol, Statement};
+use portcullis_model::message::{
+    Body, Command, Message, Protocol, ShellCommand, Statement, Subject,
+};
 use portcullis_model::{
     Batch, BatchKind, Blame, Category, Class, Client, Decision, Edits, Effect, Facts, Fault,
     Identity, Kind, Obligations, Outcome, Parse, Predicate, Principal, RowShape, Session,
@@ -39,6 +42,26 @@ pub fn upload(text: &str) -> Message {
     }
 }
 
+pub fn exec(text: &'static str, known: Option<Class>) -> Message {
+    let argv = text.split(' ').map(str::to_owned).collect();
+    let command = Command {
+        text: Arc::from(text),
+        stage: Stage::Exec,
+        subject: Subject::Shell(ShellCommand {
+            mode: "exec",
+            argv,
+            ..ShellCommand::default()
+        }),
+        known,
+        secrets: Vec::new(),
+        bound: Bytes::new(),
+    };
+    Message {
+        body: Body::Command(command),
+        wire: Bytes::from_static(text.as_bytes()),
+    }
+}
+
 struct State {
     verdict: Verdict,
     fails: &'static str,
@@ -52,6 +75,8 @@ struct State {
     past: Option<crate::History>,
     dead: bool,
     entries: u64,
+    kinds: Vec<(StreamId, EntryKind, Bytes)>,
+    subject: Option<Subject>,
     waited: bool,
     secret: String,
     granted: Obligations,
@@ -75,6 +100,8 @@ impl Fakes {
             past: None,
             dead: false,
             entries: 0,
+            kinds: Vec::new(),
+            subject: None,
             waited: false,
             secret: String::new(),
             granted: Obligations::none(),
@@ -133,6 +160,16 @@ impl Fakes {
         self.with(|s| s.entries)
     }
 
+    /// What was recorded, in order.
+    pub fn kinds(&self) -> Vec<(StreamId, EntryKind, Bytes)> {
+        self.with(|s| s.kinds.clone())
+    }
+
+    /// The parts of the command that policy was asked about last.
+    pub fn subject(&self) -> Option<Subject> {
+        self.with(|s| s.subject.clone())
+    }
+
     pub fn waited(&self) -> bool {
         self.with(|s| s.waited)
     }
@@ -165,6 +202,8 @@ impl Fakes {
             record: Box::new(self.clone()),
             tripwire: Arc::new(self.clone()),
             catalog: Arc::new(self.clone()),
+            veils: Arc::new(self.clone()),
+            plugins: Arc::new(self.clone()),
             ledger: self.with(|s| s.ledger.clone()),
             granted: self.with(|s| s.granted.clone()),
         }
@@ -292,6 +331,7 @@ impl Decide for Fakes {
         self.failing("decide", Blame::Policy)?;
         self.with(|s| s.class = Some(question.class.clone()));
         self.with(|s| s.past = Some(question.history));
+        self.with(|s| s.subject = question.subject.cloned());
         let outcome = Outcome {
             verdict: self.with(|s| s.verdict.clone()),
             obligations: self.with(|s| s.obliged.clone()),
@@ -323,11 +363,13 @@ impl Mask for Fakes {
 }
 
 impl Record for Fakes {
-    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
+    fn append(&mut self, stream: StreamId, entries: &[Entry]) -> Result<Sequence, Fault> {
         self.with(|s| match s.dead {
             true => Err(Fault::bare(Blame::Journal, "write")),
             false => {
                 s.entries += entries.len() as u64;
+                s.kinds
+                    .extend(entries.iter().map(|e| (stream, e.kind, e.payload.clone())));
                 Ok(Sequence(s.entries))
             }
         })
@@ -336,6 +378,59 @@ impl Record for Fakes {
     fn durable(&self, _: Sequence) -> BoxFuture<'static, Result<(), Fault>> {
         self.with(|s| s.waited = true);
         Box::pin(async { Ok(()) })
+    }
+}
+
+impl Plugins for Fakes {
+    fn open<'a>(&'a self, _: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>> {
+        Box::pin(async {
+            self.failing("plugins", Blame::Plugin)?;
+            Ok(Streamed {
+                classify: Box::new(self.clone()),
+                mask: Box::new(self.clone()),
+            })
+        })
+    }
+}
+
+/// Holds everything back until the end, and trips over the secret.
+struct Held(Fakes, Vec<u8>);
+
+impl Veils for Fakes {
+    fn veil(&self, _: Reader) -> Box<dyn Veil> {
+        Box::new(Held(self.clone(), Vec::new()))
+    }
+}
+
+impl Veil for Held {
+    fn draw<'a>(
+        &'a mut self,
+        piece: &'a [u8],
+        next: Next,
+        _: &'a mut dyn Mask,
+        _: &'a Obligations,
+    ) -> BoxFuture<'a, Result<Veiled, Fault>> {
+        Box::pin(async move {
+            self.1.extend_from_slice(piece);
+            if next == Next::Open {
+                return Ok(Veiled::default());
+            }
+            let bytes = Bytes::from(std::mem::take(&mut self.1));
+            let tripped = u32::try_from(self.0.hits(&bytes).len()).unwrap();
+            let labels = match tripped {
+                0 => BTreeMap::new(),
+                n => BTreeMap::from([(Arc::from("tripwire"), n)]),
+            };
+            Ok(Veiled {
+                bytes,
+                labels,
+                tripped,
+            })
+        })
+    }
+
+    fn held(&self) -> usize {
+        self.1.len()
     }
 }
 

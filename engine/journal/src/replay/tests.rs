@@ -2,6 +2,7 @@
 
 use super::*;
 use bytes::Bytes;
+use portcullis_gate::StreamId;
 use portcullis_model::SessionId;
 
 /// A frame of the PostgreSQL protocol.
@@ -48,6 +49,7 @@ fn entry(kind: EntryKind, payload: impl Into<Bytes>) -> Result<ReadEntry, Error>
         session: SessionId(1),
         sequence: 1,
         at: Timestamp(1_790_000_000_000_000_000),
+        stream: StreamId(0),
         kind: kind as u8,
         payload: payload.into(),
         leaf: 0,
@@ -193,6 +195,8 @@ fn nothing_in_a_recording_acts_on_the_reader() {
         EntryKind::End,
         EntryKind::Upload,
         EntryKind::Node,
+        EntryKind::Opened,
+        EntryKind::Closed,
     ];
     let entries = || {
         let mut entries: Vec<_> = kinds

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use bytes::Bytes;
-use portcullis_gate::{Entry, EntryKind, Record};
+use portcullis_gate::{Entry, EntryKind, Record, StreamId};
 use portcullis_journal::{Disk, Journal, NodeKey, OsDisk, Report, Settings, VerifyKey, verify};
 use portcullis_model::{Principal, SessionId, Timestamp};
 use std::path::{Path, PathBuf};
@@ -103,7 +103,9 @@ pub fn session(journal: &Arc<Journal>, id: u128) -> Box<dyn Record> {
     let mut record = journal
         .session(SessionId(id), &who("ana"))
         .expect("session");
-    record.append(&[admit("ana")]).expect("admitted");
+    record
+        .append(StreamId(0), &[admit("ana")])
+        .expect("admitted");
     record
 }
 
@@ -136,7 +138,7 @@ pub fn frames(segment: &Path) -> Vec<Raw> {
     let mut offset = 8 + 4 + word(8) + 4;
     let mut found = Vec::new();
     while offset < bytes.len() {
-        let len = 37 + word(offset) + 4;
+        let len = 41 + word(offset) + 4;
         found.push(Raw {
             offset,
             len,

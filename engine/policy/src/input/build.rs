@@ -5,7 +5,7 @@ use super::*;
 use portcullis_gate::{HoldRequest, Question};
 use portcullis_model as model;
 use portcullis_model::facts::{CopyFacts, Parse, SessionChange};
-use portcullis_model::{Client, StatementFacts, Timestamp, limits};
+use portcullis_model::{Client, StatementFacts, Subject, Timestamp, limits};
 
 /// May this identity open this target?
 pub struct ConnectQuestion<'a> {
@@ -161,6 +161,7 @@ pub(super) fn command<'a>(question: &'a Question<'_>) -> Command<'a> {
     for statement in &question.facts.statements {
         flatten(statement, &mut statements);
     }
+    statements.extend(question.subject.map(|subject| asked(subject, class)));
     Command {
         meaning: Meaning {
             parse: parsed(&question.facts.parse),
@@ -178,6 +179,69 @@ pub(super) fn command<'a>(question: &'a Question<'_>) -> Command<'a> {
             parameters: Cow::Borrowed(question.parameters),
             digest: question.digest.into(),
         },
+    }
+}
+
+/// A request that is no SQL, as the one statement it is. What it does is what its class says.
+fn asked<'a>(subject: &'a Subject, class: &'a model::Class) -> Statement<'a> {
+    let (verb, shell, call) = match subject {
+        Subject::Shell(shell) => {
+            let verb = shell.argv.first().map_or(shell.mode, String::as_str);
+            (Cow::Borrowed(verb), Some(shelled(shell)), None)
+        }
+        Subject::Call(call) => (
+            Cow::Owned(call.verb.to_uppercase()),
+            None,
+            Some(called(call)),
+        ),
+    };
+    Statement {
+        verb,
+        class: category(class),
+        effect: class.effect,
+        object_type: None,
+        objects: Cow::Owned(class.objects.iter().cloned().collect()),
+        columns: Cow::Borrowed(&[]),
+        predicate: Predicate::Inapplicable,
+        functions: Cow::Borrowed(&[]),
+        labels: Cow::Borrowed(&class.labels),
+        verbs: verbs(class.verbs),
+        settings: Vec::new(),
+        changes: Vec::new(),
+        copy: None,
+        shell,
+        call,
+    }
+}
+
+/// The category that goes with what a command does.
+fn category(class: &model::Class) -> facts::Category {
+    match class.effect {
+        Effect::Read => facts::Category::Read,
+        Effect::Write | Effect::Destroy => facts::Category::Write,
+        Effect::Escalate => facts::Category::Dcl,
+        Effect::Unknown => facts::Category::Unknown,
+    }
+}
+
+fn shelled(shell: &model::ShellCommand) -> Shell<'_> {
+    Shell {
+        argv: Cow::Borrowed(&shell.argv),
+        mode: Cow::Borrowed(shell.mode),
+        paths: Cow::Borrowed(&shell.paths),
+        flags: Cow::Borrowed(&shell.flags),
+        privileged: shell.privileged,
+    }
+}
+
+fn called(call: &model::Call) -> Call<'_> {
+    Call {
+        group: text_of(&call.group),
+        resource: text(call.resource.as_deref()),
+        subresource: text(call.subresource.as_deref()),
+        namespace: text(call.namespace.as_deref()),
+        name: text(call.name.as_deref()),
+        command: Cow::Borrowed(&call.command),
     }
 }
 

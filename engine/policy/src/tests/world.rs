@@ -163,6 +163,7 @@ impl Asked {
             parameters: &[],
             digest: "00",
             facts: &self.facts,
+            subject: None,
             class: &self.class,
             context: &self.context,
             history: self.history,

@@ -1,9 +1,9 @@
 //! The parts of the gateway as the front desk wants to see them. Each adapter is a few lines; anything
 //! longer belongs into the part.
 
-use crate::front_desk::{Access, Books, Streamed, Streams};
+use crate::front_desk::{Access, Books, Streams};
 use portcullis_console::PluginRow;
-use portcullis_gate::{BoxFuture, Record};
+use portcullis_gate::{BoxFuture, Plugins, Record, Streamed};
 use portcullis_journal::Journal;
 use portcullis_model::{Decision, Fault, Principal, Session, SessionId};
 use portcullis_policy::{ConnectQuestion, Policy};
@@ -40,14 +40,16 @@ impl Books for OnRecord {
 /// One generation of plugins.
 pub(super) struct Plugged(pub Arc<PluginSet>);
 
-impl Streams for Plugged {
+impl Plugins for Plugged {
     fn open<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>> {
         Box::pin(async move {
             let (classify, mask) = self.0.stream(session, session.target.protocol);
             Ok(Streamed { classify, mask })
         })
     }
+}
 
+impl Streams for Plugged {
     fn plugins(&self) -> Vec<PluginRow> {
         let rows = self.0.names().into_iter();
         rows.map(|(name, sha256)| PluginRow { name, sha256 })

@@ -2,16 +2,16 @@
 //! is kept over reloads while it stays the same: its vault knows which logins are alive, and another one
 //! would take them for orphans.
 
-use super::Broken;
 use super::tls::{SideOf, upstream_tls};
-use crate::config::{Connection as Written, Loaded, Mint, StaticLogin as WrittenLogin, TlsMode};
-use crate::front_desk::{Connection, Login};
+use super::{Broken, ssh};
+use crate::config::{
+    Connection as Written, Loaded, Mint, StaticLogin as WrittenLogin, TlsMode, Wire,
+};
+use crate::front_desk::{Connection, Login, Opening};
 use parking_lot::Mutex;
 use portcullis_console::ConnectionRow;
-use portcullis_gate::{BoxFuture, Catalog, Credential, UpstreamTls};
-use portcullis_model::{
-    Fault, Obligations, Protocol, Replication, Session, SessionId, Target, limits,
-};
+use portcullis_gate::{BoxFuture, Catalog, Clock, Credential, PostgresWay, UpstreamTls, Way};
+use portcullis_model::{Fault, Protocol, Replication, SessionId, Target, limits};
 use portcullis_stream::Tripwires;
 use portcullis_vault::{
     Access, AdminLogin, Channel, MintRequest, PostgresCatalog, PostgresVault, StaticLogin, Weak,
@@ -25,13 +25,14 @@ use tokio_util::task::AbortOnDropHandle;
 /// The ways to all targets.
 pub struct Lines {
     tripwires: Tripwires,
+    clock: Clock,
     open: Mutex<BTreeMap<String, Arc<Line>>>,
 }
 
 /// The way to one target.
 pub struct Line {
     login: Arc<dyn Login>,
-    catalog: Arc<PostgresCatalog>,
+    catalog: Arc<dyn Catalog>,
     tls: UpstreamTls,
     _tasks: Vec<AbortOnDropHandle<()>>,
 }
@@ -39,9 +40,10 @@ pub struct Line {
 impl Lines {
     /// None yet.
     #[must_use]
-    pub fn new(tripwires: Tripwires) -> Self {
+    pub fn new(tripwires: Tripwires, clock: Clock) -> Self {
         Self {
             tripwires,
+            clock,
             open: Mutex::new(BTreeMap::new()),
         }
     }
@@ -59,7 +61,7 @@ impl Lines {
         let mut kept = BTreeMap::new();
         let mut connections = BTreeMap::new();
         for written in &loaded.config.connections {
-            let key = way(written, loaded);
+            let key = fingerprint(written, loaded);
             let line = match open.get(&key) {
                 Some(line) => Arc::clone(line),
                 None => Arc::new(self.line(written, loaded)?),
@@ -79,6 +81,14 @@ impl Lines {
     }
 
     fn line(&self, written: &Written, loaded: &Loaded) -> Result<Line, Broken> {
+        if written.protocol == Wire::Ssh {
+            return Ok(Line {
+                login: ssh::login(written, loaded, &self.tripwires, &self.clock),
+                catalog: Arc::new(ssh::NoCatalog),
+                tls: UpstreamTls::Disable,
+                _tasks: Vec::new(),
+            });
+        }
         let tls = upstream_tls(written, loaded)?;
         let (user, password) = match (&written.credential.mint, &written.credential.fixed) {
             (Some(mint), _) => (&mint.admin_user, &mint.admin_password),
@@ -87,7 +97,7 @@ impl Lines {
         };
         let admin = AdminLogin {
             host: written.host.clone(),
-            port: written.port,
+            port: written.port(),
             database: database(written).to_owned(),
             user: user.clone(),
             password: password.for_vault(loaded.folder()),
@@ -119,7 +129,7 @@ impl Lines {
         };
         Ok(Line {
             login,
-            catalog,
+            catalog: catalog as Arc<dyn Catalog>,
             tls,
             _tasks: tasks,
         })
@@ -155,7 +165,7 @@ pub(crate) fn static_login(
 
 /// Everything that makes a way to a target another one. Labels do not, and neither does the name of the
 /// certificate's file when its contents are the same: a renewed certificate is a new way.
-fn way(written: &Written, loaded: &Loaded) -> String {
+fn fingerprint(written: &Written, loaded: &Loaded) -> String {
     let file = |path: &Option<std::path::PathBuf>| {
         path.as_ref()
             .and_then(|path| std::fs::read(loaded.path(path)).ok())
@@ -163,46 +173,54 @@ fn way(written: &Written, loaded: &Loaded) -> String {
     serde_json::json!([
         written.name,
         written.host,
-        written.port,
+        written.port(),
         database(written),
         written.tls,
         file(&written.ca),
         file(&written.client_certificate),
         written.credential,
+        written.host_keys,
+        written.control,
     ])
     .to_string()
 }
 
 fn connection(written: &Written, line: &Line) -> Connection {
     let role = match (&written.credential.mint, &written.credential.fixed) {
+        _ if written.protocol == Wire::Ssh => Some(ssh::user(written).to_owned()),
         (Some(Mint { parent, .. }), _) => Some(parent.clone()),
         (None, fixed) => fixed.as_ref().map(|login| login.user.clone()),
     };
     Connection {
         target: Arc::new(Target {
             name: written.name.clone(),
-            protocol: Protocol::Postgres,
+            protocol: match written.protocol {
+                Wire::Ssh => Protocol::Ssh,
+                Wire::Https | Wire::Postgres => Protocol::Postgres,
+            },
             labels: written.labels.clone(),
-            database: Some(database(written).to_owned()),
+            database: (written.protocol != Wire::Ssh).then(|| database(written).to_owned()),
             role,
         }),
         host: written.host.clone(),
-        port: written.port,
-        database: database(written).to_owned(),
+        port: written.port(),
         tls: line.tls.clone(),
         login: Arc::clone(&line.login),
-        catalog: Arc::clone(&line.catalog) as Arc<dyn Catalog>,
+        catalog: Arc::clone(&line.catalog),
     }
 }
 
 /// As it stands in a list.
 #[must_use]
 pub fn connection_row(written: &Written) -> ConnectionRow {
+    if written.protocol == Wire::Ssh {
+        return ssh::row(written);
+    }
     let tls = serde_json::to_value(written.tls).unwrap_or_default();
     ConnectionRow {
         name: written.name.clone(),
         protocol: "postgres".to_owned(),
-        address: format!("{}:{}", written.host, written.port),
+        address: format!("{}:{}", written.host, written.port()),
         database: database(written).to_owned(),
         credential: match written.credential.mint {
             Some(_) => "mint".to_owned(),
@@ -250,6 +268,17 @@ async fn know(catalog: &PostgresCatalog, target: &str) {
     }
 }
 
+/// The way to a PostgreSQL server.
+fn way(opening: Opening<'_>, credential: Box<dyn Credential>) -> Way {
+    let database = opening.session.target.database.clone();
+    Way::Postgres(PostgresWay {
+        credential,
+        upstream: opening.upstream,
+        database: database.unwrap_or_default(),
+        settings: opening.settings,
+    })
+}
+
 /// A role for each session.
 struct Minted {
     vault: PostgresVault,
@@ -265,11 +294,8 @@ impl Login for Minted {
         self.vault.role(id)
     }
 
-    fn open<'a>(
-        &'a self,
-        session: &'a Session,
-        granted: &'a Obligations,
-    ) -> BoxFuture<'a, Result<Box<dyn Credential>, Fault>> {
+    fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>> {
+        let (session, granted) = (opening.session, opening.granted);
         let role = session.target.role.as_ref().unwrap_or(&self.parent);
         let request = MintRequest {
             session: session.id,
@@ -287,7 +313,7 @@ impl Login for Minted {
         Box::pin(async move {
             let known = know(&self.catalog, &session.target.name);
             let (minted, ()) = tokio::join!(self.vault.mint(&request), known);
-            Ok(minted?)
+            Ok(way(opening, minted?))
         })
     }
 
@@ -308,14 +334,11 @@ impl Login for Fixed {
         self.user.clone()
     }
 
-    fn open<'a>(
-        &'a self,
-        session: &'a Session,
-        _: &'a Obligations,
-    ) -> BoxFuture<'a, Result<Box<dyn Credential>, Fault>> {
+    fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>> {
         Box::pin(async move {
-            know(&self.catalog, &session.target.name).await;
-            Ok(self.login.credential()?)
+            know(&self.catalog, &opening.session.target.name).await;
+            let credential = self.login.credential()?;
+            Ok(way(opening, credential))
         })
     }
 

@@ -75,7 +75,9 @@ fn look(loaded: &Loaded) -> Problems {
 fn listeners(loaded: &Loaded, notes: &mut Notes<'_>) {
     let place = Place::root().key("listeners");
     for (index, listener) in loaded.config.listeners.iter().enumerate() {
-        if let Err(error) = assemble::listener_tls(listener, loaded) {
+        if listener.protocol == config::Wire::Ssh {
+            ssh_listener(listener, &place.index(index), loaded, notes);
+        } else if let Err(error) = assemble::listener_tls(listener, loaded) {
             notes.error(
                 &place.index(index).key("tls"),
                 error.to_string(),
@@ -106,6 +108,10 @@ fn connections(loaded: &Loaded, notes: &mut Notes<'_>) {
     let place = Place::root().key("connections");
     for (index, written) in loaded.config.connections.iter().enumerate() {
         let place = place.index(index);
+        if written.protocol == config::Wire::Ssh {
+            ssh_connection(written, &place, loaded, notes);
+            continue;
+        }
         if let Err(error) = assemble::upstream_tls(written, loaded) {
             notes.error(
                 &place.key("tls"),
@@ -124,6 +130,73 @@ fn connections(loaded: &Loaded, notes: &mut Notes<'_>) {
                 secret(&login.password, login.allow_weak, &place, loaded, notes);
             }
             (None, None) => {}
+        }
+    }
+}
+
+fn ssh_listener(
+    listener: &config::Listener,
+    place: &Place,
+    loaded: &Loaded,
+    notes: &mut Notes<'_>,
+) {
+    // Without a named key one is made at start, not here.
+    if listener.host_keys.is_empty() {
+        return;
+    }
+    if let Err(error) = assemble::ssh::protocol(listener, loaded, &crate::clock::clock()) {
+        notes.error(
+            &place.key("host_keys"),
+            error.to_string(),
+            "name private keys in OpenSSH's form without a passphrase; `ssh-keygen -t ed25519 -N ''` makes one",
+        );
+    }
+}
+
+fn ssh_connection(
+    written: &config::Connection,
+    place: &Place,
+    loaded: &Loaded,
+    notes: &mut Notes<'_>,
+) {
+    if let Err(error) = assemble::ssh::known_hosts(written, loaded).check() {
+        notes.error(
+            &place.key("host_keys"),
+            error.to_string(),
+            "name a `known_hosts` file in which every line can be read, or keys as in a `.pub` file",
+        );
+    }
+    let credential = place.key("credential");
+    let written = &written.credential;
+    if let Some(login) = &written.fixed {
+        let place = credential.key("static").key("password");
+        secret(&login.password, login.allow_weak, &place, loaded, notes);
+    }
+    let keys = [
+        (
+            written.certificate.as_ref().map(|c| &c.authority),
+            "certificate",
+            "authority",
+        ),
+        (
+            written.key.as_ref().map(|k| &k.private_key),
+            "key",
+            "private_key",
+        ),
+    ];
+    for (reference, way, name) in keys {
+        let Some(reference) = reference else {
+            continue;
+        };
+        let place = credential.key(way).key(name);
+        let reference = reference.for_vault(loaded.folder());
+        if let Some(exposed) = reference.exposed() {
+            notes.warning(&place, exposed, "chmod 600 the file");
+        }
+        let key = portcullis_vault::FixedKey::new(reference, Tripwires::new());
+        if let Err(error) = key.credential() {
+            let remedy = "name a private key in OpenSSH's form without a passphrase";
+            notes.error(&place, error.to_string(), remedy);
         }
     }
 }

@@ -2,9 +2,6 @@
 //! may be missing on loopback only. All problems are reported at once. Nothing here opens a file: that
 //! is `portcullis check`, which also loads policies, plugins and secrets.
 
-mod issuers;
-mod login;
-
 use super::problem::Notes;
 use super::schema::*;
 use super::spans::Place;
@@ -23,9 +20,7 @@ pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
         );
     }
     listeners(&config.listeners, &root.key("listeners"), notes);
-    issuers::issuers(&config.issuers, &root.key("issuers"), notes);
-    login::login(config, &root.key("login"), notes);
-    login::oauth(config, &root.key("listeners"), notes);
+    issuers(&config.issuers, &root.key("issuers"), notes);
     connections(&config.connections, &root.key("connections"), notes);
     packs(&config.policies, &root.key("policies"), notes);
     plugins(&config.plugins, &root.key("plugins"), notes);
@@ -69,7 +64,27 @@ fn listeners(listeners: &[Listener], place: &Place, notes: &mut Notes<'_>) {
                 "leave the key out for 5000",
             );
         }
-        listener_tls(listener, &place, notes);
+        match listener.protocol {
+            Wire::Ssh => ssh_listener(listener, &place, notes),
+            Wire::Https | Wire::Postgres => listener_tls(listener, &place, notes),
+        }
+    }
+}
+
+fn ssh_listener(listener: &Listener, place: &Place, notes: &mut Notes<'_>) {
+    if listener.tls.is_some() || listener.allow_plaintext_on_loopback {
+        notes.error(
+            &place.key("tls"),
+            "has no meaning here: SSH brings its own encryption",
+            "name `host_keys`, or leave them out and one is made",
+        );
+    }
+    if !listener.host_certificates.is_empty() && listener.host_keys.is_empty() {
+        notes.error(
+            &place.key("host_certificates"),
+            "stands without `host_keys`: a certificate is for a key",
+            "name the key that the authority has signed",
+        );
     }
 }
 
@@ -117,6 +132,76 @@ fn listener_tls(listener: &Listener, place: &Place, notes: &mut Notes<'_>) {
     }
 }
 
+fn issuers(issuers: &[Issuer], place: &Place, notes: &mut Notes<'_>) {
+    if issuers.is_empty() {
+        notes.error(
+            place,
+            "is empty: nobody could prove who they are",
+            "add an issuer; `portcullis dev-issuer` starts one for trying things out",
+        );
+    }
+    unique(
+        issuers.iter().map(|i| i.name.as_str()),
+        "name",
+        place,
+        notes,
+    );
+    unique(
+        issuers.iter().map(|i| i.issuer.as_str()),
+        "issuer",
+        place,
+        notes,
+    );
+    for (index, issuer) in issuers.iter().enumerate() {
+        let place = place.index(index);
+        if !trustworthy(&issuer.issuer) {
+            notes.error(
+                &place.key("issuer"),
+                "is no https address, and keys fetched in clear could be anybody's",
+                "use https; plain http is accepted for 127.0.0.1 and localhost only",
+            );
+        }
+        if issuer.audiences.is_empty() {
+            notes.error(
+                &place.key("audiences"),
+                "is empty: a token that was meant for somebody else would be accepted",
+                "name the audience that your tokens carry for this gateway",
+            );
+        }
+        if issuer.algorithms.is_empty() {
+            notes.error(
+                &place.key("algorithms"),
+                "is empty",
+                "leave the key out for RS256 and ES256",
+            );
+        }
+        if issuer.kind.claim.is_some() == issuer.kind.fixed.is_some() {
+            notes.error(
+                &place.key("kind"),
+                "needs exactly one of `claim` and `fixed`",
+                "write `kind: { fixed: human }`, or `kind: { claim: kind }` when the token says it",
+            );
+        }
+    }
+}
+
+/// True for https, and for http on the machine itself.
+fn trustworthy(issuer: &str) -> bool {
+    if issuer.starts_with("https://") {
+        return true;
+    }
+    let Some(rest) = issuer.strip_prefix("http://") else {
+        return false;
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let bare = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    !host.contains('@')
+        && (bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()))
+}
+
 fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>) {
     if connections.is_empty() {
         notes.warning(
@@ -140,14 +225,61 @@ fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>)
                 "clients ask for a connection by its name",
             );
         }
-        if connection.credential.mint.is_some() == connection.credential.fixed.is_some() {
-            notes.error(
-                &place.key("credential"),
-                "needs exactly one of `mint` and `static`",
-                "prefer `mint`: a role of its own for every session",
-            );
+        match connection.protocol {
+            Wire::Ssh => ssh_connection(connection, &place, notes),
+            Wire::Https | Wire::Postgres => {
+                let credential = &connection.credential;
+                let other = credential.certificate.is_some() || credential.key.is_some();
+                if other || credential.mint.is_some() == credential.fixed.is_some() {
+                    notes.error(
+                        &place.key("credential"),
+                        "needs exactly one of `mint` and `static`",
+                        "prefer `mint`: a role of its own for every session",
+                    );
+                }
+                connection_tls(connection, &place, notes);
+            }
         }
-        connection_tls(connection, &place, notes);
+    }
+}
+
+fn ssh_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
+    let credential = &connection.credential;
+    let ways = [
+        credential.certificate.is_some(),
+        credential.key.is_some(),
+        credential.fixed.is_some(),
+    ];
+    if credential.mint.is_some() || ways.into_iter().filter(|way| *way).count() != 1 {
+        notes.error(
+            &place.key("credential"),
+            "needs exactly one of `certificate`, `key` and `static`",
+            "prefer `certificate`: one of minutes for every session",
+        );
+    }
+    let keys = place.key("host_keys");
+    match &connection.host_keys {
+        None => notes.error(
+            place,
+            "has no `host_keys`: anybody could be the host",
+            "write `host_keys: { known_hosts: FILE }`; `ssh-keyscan HOST` prints the lines, to be compared with the host's own",
+        ),
+        Some(hosts) if hosts.known_hosts.is_some() != hosts.pinned.is_empty() => notes.error(
+            &keys,
+            "needs exactly one of `known_hosts` and `pinned`",
+            "keep one of the two ways",
+        ),
+        Some(hosts) if hosts.accept_new && hosts.known_hosts.is_none() => notes.error(
+            &keys.key("accept_new"),
+            "has no meaning without `known_hosts`",
+            "remove it",
+        ),
+        Some(hosts) if hosts.accept_new => notes.warning(
+            &keys.key("accept_new"),
+            "whoever stands in the place of the host when it is seen first is trusted from then on",
+            "compare the key with the host's own once it is written down, and remove this",
+        ),
+        Some(_) => {}
     }
 }
 
@@ -281,7 +413,7 @@ fn lives(session: &SessionLife, place: &Place, notes: &mut Notes<'_>) {
 }
 
 /// Notes every name that an earlier item has too.
-pub(super) fn unique<'a>(
+fn unique<'a>(
     names: impl Iterator<Item = &'a str>,
     key: &str,
     place: &Place,

@@ -3,9 +3,8 @@
 //! `allow_weak` must not pass as "not set". Nothing here reads a file, an environment or a clock.
 
 use super::duration::Period;
-use super::issuer::Issuer;
-use super::login::Login;
 use super::secret::SecretRef;
+use portcullis_model::{Control, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,9 +24,6 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Whose tokens are accepted.
     pub issuers: Vec<Issuer>,
-    /// How people log in, and agents act for them; without it, only tokens of the issuers are accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<Login>,
     /// What clients may ask for, by name.
     #[serde(default)]
     pub connections: Vec<Connection>,
@@ -59,6 +55,8 @@ pub struct Config {
 pub enum Wire {
     /// PostgreSQL, protocol 3.
     Postgres,
+    /// SSH, protocol 2.
+    Ssh,
     /// HTTPS, for what clients ask of the gateway itself: `portcullis token database`.
     Https,
 }
@@ -79,10 +77,12 @@ pub struct Listener {
     /// Accept clients without TLS, on a loopback address only.
     #[serde(default)]
     pub allow_plaintext_on_loopback: bool,
-    /// PostgreSQL only: tokens come by OAUTHBEARER (libpq 18), and no passwords do. Clients that know only
-    /// passwords need another listener.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oauth: Option<ListenerOauth>,
+    /// SSH: files with private host keys in OpenSSH's form. One is made in `state_dir` when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<PathBuf>,
+    /// SSH: files with certificates for these keys, so that one `@cert-authority` line of clients is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_certificates: Vec<PathBuf>,
     /// Connections at once; more wait in the kernel's queue.
     #[serde(default = "connections_max")]
     #[schemars(range(min = 1, max = 100_000))]
@@ -91,21 +91,6 @@ pub struct Listener {
 
 fn connections_max() -> usize {
     5000
-}
-
-/// Where clients of an OAUTHBEARER listener get their tokens.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListenerOauth {
-    /// The `name` of one of `issuers`.
-    pub issuer: String,
-    /// What clients ask it for.
-    #[serde(default = "oauth_scope")]
-    pub scope: String,
-}
-
-fn oauth_scope() -> String {
-    "openid".to_owned()
 }
 
 /// The certificate of a listener: files, or one made at start for loopback.
@@ -123,11 +108,96 @@ pub struct ListenerTls {
     pub self_signed: bool,
 }
 
+/// Whose tokens are accepted.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// A short name for records and policies.
+    pub name: String,
+    /// The exact value of `iss`; discovery starts here.
+    pub issuer: String,
+    /// A token must be meant for one of these (`aud`).
+    pub audiences: Vec<String>,
+    /// Signature algorithms accepted; `none` and shared-key ones never are.
+    #[serde(default = "algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// A file with the issuer's keys (JWK Set), for issuers that the gateway cannot reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+    /// PEM file with the authorities that the issuer's own certificate must come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// How human, agent, ci and service are told apart.
+    pub kind: KindRule,
+    /// The claim that lists groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups_claim: Option<String>,
+    /// The claim that names the person who answers for a machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_claim: Option<String>,
+    /// Further claims that policies may read.
+    #[serde(default)]
+    pub claims: Vec<String>,
+    /// Clocks may differ by this much.
+    #[serde(default = "clock_skew")]
+    pub clock_skew: Period,
+    /// Tokens older than this are refused, whatever their `exp` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Period>,
+}
+
+fn algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::RS256, Algorithm::ES256]
+}
+
+fn clock_skew() -> Period {
+    Period(Duration::from_secs(60))
+}
+
+/// Signature algorithms with a public key (RFC 7518).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are those of RFC 7518")]
+pub enum Algorithm {
+    ES256,
+    ES384,
+    EdDSA,
+    PS256,
+    PS384,
+    PS512,
+    RS256,
+    RS384,
+    RS512,
+}
+
+/// How the kind of an actor is found. Exactly one of the two.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindRule {
+    /// A claim that says `human`, `agent`, `ci` or `service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// Everybody from this issuer is of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<KindName>")]
+    pub fixed: Option<Kind>,
+}
+
+/// The kinds, for the schema only: the model knows no JSON Schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes `portcullis_model::Kind` to editors")]
+enum KindName {
+    Agent,
+    Ci,
+    Human,
+    Service,
+}
+
 /// Something clients may ask for by name.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
-    /// The name: what clients give as database name.
+    /// The name: what clients give as database name, or behind the login as in `ssh LOGIN@NAME@GATEWAY`.
     pub name: String,
     /// What is spoken there.
     pub protocol: Wire,
@@ -136,9 +206,9 @@ pub struct Connection {
     pub labels: BTreeMap<String, String>,
     /// Host name or address.
     pub host: String,
-    /// Port.
-    #[serde(default = "postgres_port")]
-    pub port: u16,
+    /// Port; the protocol's own when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// The database there; the connection's name when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
@@ -154,12 +224,53 @@ pub struct Connection {
     /// PEM file with its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
+    /// SSH: how the gateway knows the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_keys: Option<HostKeys>,
+    /// SSH: the least level of control of every session, whatever policy says: `record`, `assist`, `exec-only`, `argv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ControlName>")]
+    pub control: Option<Control>,
     /// How the gateway logs in. The client never sees it.
     pub credential: Credential,
 }
 
-fn postgres_port() -> u16 {
-    5432
+impl Connection {
+    /// The port, as given or as usual.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.protocol {
+            Wire::Postgres => 5432,
+            Wire::Ssh => 22,
+            Wire::Https => 443,
+        })
+    }
+}
+
+/// The levels, for the schema only: the model knows no JSON Schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes `portcullis_model::Control` to editors")]
+enum ControlName {
+    Record,
+    Assist,
+    ExecOnly,
+    Argv,
+}
+
+/// How an SSH host is known. Exactly one of `known_hosts` and `pinned`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostKeys {
+    /// A `known_hosts` file, with hashed names, `@cert-authority` and `@revoked` lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<PathBuf>,
+    /// Write down a host that is not in the file when it is seen first. Whoever stands in its place then is trusted.
+    #[serde(default)]
+    pub accept_new: bool,
+    /// The host's public keys, as in a `.pub` file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<String>,
 }
 
 /// How the way to a server is protected.
@@ -177,7 +288,8 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// How the gateway logs in to a target. Exactly one of the two.
+/// How the gateway logs in to a target. Exactly one: `mint` or `static` for PostgreSQL, `certificate`, `key` or `static`
+/// for SSH.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
@@ -187,6 +299,42 @@ pub struct Credential {
     /// One login for all. Only where minting is not possible.
     #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
     pub fixed: Option<StaticLogin>,
+    /// SSH: a certificate of minutes for every session, by the gateway's own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<SshCertificate>,
+    /// SSH: one private key for all. Only where the host trusts no authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SshKeyLogin>,
+}
+
+/// A certificate for each session.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshCertificate {
+    /// The login on the host, unless policy names another (`{"type": "credential", "role": …}`).
+    pub user: String,
+    /// The authority's private key, in OpenSSH's form. Hosts trust its public half: `TrustedUserCAKeys`.
+    pub authority: SecretRef,
+    /// How long a certificate is good for. It is renewed while its session lasts.
+    #[serde(default = "certificate_ttl")]
+    pub ttl: Period,
+    /// Addresses of the gateway, as hosts see it: certificates are good from there alone. Any when not given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_addresses: Vec<String>,
+}
+
+fn certificate_ttl() -> Period {
+    Period(Duration::from_secs(5 * 60))
+}
+
+/// One private key for all sessions.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshKeyLogin {
+    /// The login on the host, unless policy names another.
+    pub user: String,
+    /// The private key, in OpenSSH's form.
+    pub private_key: SecretRef,
 }
 
 /// A role for each session.

@@ -4,7 +4,7 @@
 use super::REASON;
 use portcullis_console::PluginRow;
 use portcullis_gate::{
-    BoxFuture, Catalog, Classify, Credential, Knock, Knocking, Mask, Record, Upstream, UpstreamTls,
+    BoxFuture, Catalog, Knock, Knocking, Plugins, Record, Upstream, UpstreamTls, Way,
 };
 use portcullis_model::{
     Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Tally,
@@ -58,31 +58,29 @@ pub trait Books: Send + Sync {
 pub trait Login: Send + Sync {
     /// The login name that the session of this id will have.
     fn name(&self, id: SessionId) -> String;
-    /// Makes the login, bounded by what was granted.
-    fn open<'a>(
-        &'a self,
-        session: &'a Session,
-        granted: &'a Obligations,
-    ) -> BoxFuture<'a, Result<Box<dyn Credential>, Fault>>;
+    /// Makes the login, bounded by what was granted, and with it the way there.
+    fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>>;
     /// Waits until the logins of sessions that are over have ended on the target, at most this long.
     /// Returns how many are left.
     fn settle(&self, within: Duration) -> BoxFuture<'_, usize>;
 }
 
-/// The plugins. Implemented over `sandbox`.
-pub trait Streams: Send + Sync {
-    /// Fresh instances for one stream.
-    fn open<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>>;
-    /// Which plugins are in use, for the record.
-    fn plugins(&self) -> Vec<PluginRow>;
+/// A session whose way upstream is to be opened.
+pub struct Opening<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// What was granted, and is needed.
+    pub granted: &'a Obligations,
+    /// Where the target is.
+    pub upstream: Upstream,
+    /// Startup settings to send on.
+    pub settings: BTreeMap<String, String>,
 }
 
-/// The plugin instances of one stream.
-pub struct Streamed {
-    /// Classifiers.
-    pub classify: Box<dyn Classify>,
-    /// Maskers.
-    pub mask: Box<dyn Mask>,
+/// The plugins. Implemented over `sandbox`.
+pub trait Streams: Plugins {
+    /// Which plugins are in use, for the record.
+    fn plugins(&self) -> Vec<PluginRow>;
 }
 
 /// Something clients may ask for by name, ready for use.
@@ -93,8 +91,6 @@ pub struct Connection {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// The database there.
-    pub database: String,
     /// How the way there is protected.
     pub tls: UpstreamTls,
     /// How sessions log in.

@@ -107,7 +107,10 @@ async fn the_steps_come_in_their_order() {
             "mint"
         ]
     );
-    assert_eq!(admission.settings.len(), 1, "our own settings stay here");
+    let portcullis_gate::Way::Postgres(way) = &admission.way else {
+        panic!("a way to PostgreSQL");
+    };
+    assert_eq!(way.settings.len(), 1, "our own settings stay here");
     assert_eq!(world.reception.desk().registry.len(), 1);
     drop(admission);
     assert!(world.reception.desk().registry.is_empty());

@@ -127,7 +127,7 @@ impl Pump {
                 };
                 let resolved = match &allowed.message().body {
                     Body::Statement(statement) => statement.resolved.len(),
-                    Body::Control(_) | Body::Named { .. } | Body::Upload(_) => 0,
+                    _ => 0,
                 };
                 let now = self.now();
                 self.talk.sent(intent, cause, resolved, now);

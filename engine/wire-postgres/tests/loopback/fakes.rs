@@ -150,15 +150,19 @@ impl Desk {
             record: Box::new(Book(world.clone())),
             tripwire: fake.clone(),
             catalog: fake.clone(),
+            veils: fake.clone(),
+            plugins: fake.clone(),
             ledger: Arc::default(),
             granted: Obligations::none(),
         };
         Admission {
             gate: Gate::open(parts, Bytes::from_static(b"{}"), Timestamp(0)).unwrap(),
-            credential: Box::new(Trusted(world.user.clone())),
-            upstream: world.upstream.clone(),
-            database: world.database.clone(),
-            settings: knock.settings,
+            way: Way::Postgres(PostgresWay {
+                credential: Box::new(Trusted(world.user.clone())),
+                upstream: world.upstream.clone(),
+                database: world.database.clone(),
+                settings: knock.settings,
+            }),
             tether: fake.clone(),
             approvals: fake,
             target,
@@ -383,6 +387,18 @@ impl Decide for Fake {
     }
 }
 
+impl Veils for Fake {
+    fn veil(&self, _: Reader) -> Box<dyn Veil> {
+        unreachable!("PostgreSQL has no byte streams")
+    }
+}
+
+impl Plugins for Fake {
+    fn open<'a>(&'a self, _: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>> {
+        unreachable!("PostgreSQL has one stream")
+    }
+}
+
 impl Tripwire for Fake {
     fn hits(&self, _: &[u8]) -> Vec<(usize, usize)> {
         Vec::new()
@@ -440,7 +456,7 @@ impl ApprovalDesk for Fake {
 struct Book(Arc<World>);
 
 impl Record for Book {
-    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
+    fn append(&mut self, _: StreamId, entries: &[Entry]) -> Result<Sequence, Fault> {
         if self.0.journal_dead.load(Ordering::Relaxed) {
             return Err(Fault::bare(Blame::Journal, "append"));
         }

@@ -3,7 +3,7 @@
 use super::{client, identity, target};
 use crate::config::SessionLife;
 use crate::front_desk::{
-    Access, Books, Connection, Desk, Login, Reception, Serving, Streamed, Streams, Verify,
+    Access, Books, Connection, Desk, Login, Opening, Reception, Serving, Streams, Verify,
 };
 use crate::registry::Registry;
 use arc_swap::ArcSwap;
@@ -87,7 +87,6 @@ impl World {
             target: Arc::new(target()),
             host: "127.0.0.1".to_owned(),
             port: 5432,
-            database: "orders".to_owned(),
             tls: UpstreamTls::Disable,
             login: Arc::clone(&cast) as Arc<dyn Login>,
             catalog: Arc::new(Blank),
@@ -107,6 +106,7 @@ impl World {
             approvals: Arc::clone(&cast) as Arc<dyn ApprovalDesk>,
             examine: Arc::new(Blank),
             tripwire: Arc::new(Blank),
+            veils: Arc::new(Blank),
             ledgers: Arc::default(),
             registry: Registry::new(Arc::clone(&metrics), Arc::clone(&clock)),
             metrics,
@@ -244,7 +244,7 @@ impl Books for Cast {
 struct Page(Arc<Mutex<Vec<String>>>);
 
 impl Record for Page {
-    fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
+    fn append(&mut self, _: StreamId, entries: &[Entry]) -> Result<Sequence, Fault> {
         for entry in entries {
             let kind = format!("append {:?}", entry.kind).to_lowercase();
             self.0.lock().push(kind);
@@ -278,7 +278,7 @@ impl ApprovalDesk for Cast {
     }
 }
 
-impl Streams for Cast {
+impl Plugins for Cast {
     fn open<'a>(&'a self, _: &'a Arc<Session>) -> BoxFuture<'a, Result<Streamed, Fault>> {
         self.say("streams");
         Box::pin(async {
@@ -288,6 +288,9 @@ impl Streams for Cast {
             })
         })
     }
+}
+
+impl Streams for Cast {
     fn plugins(&self) -> Vec<PluginRow> {
         Vec::new()
     }
@@ -297,16 +300,17 @@ impl Login for Cast {
     fn name(&self, id: SessionId) -> String {
         format!("pc_{:x}", id.0)
     }
-    fn open<'a>(
-        &'a self,
-        _: &'a Session,
-        _: &'a Obligations,
-    ) -> BoxFuture<'a, Result<Box<dyn Credential>, Fault>> {
+    fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>> {
         self.say("mint");
         Box::pin(async {
             match self.script.mint_broken {
                 true => Err(Fault::bare(Blame::Upstream, "log in")),
-                false => Ok(Box::new(Blank) as Box<dyn Credential>),
+                false => Ok(Way::Postgres(PostgresWay {
+                    credential: Box::new(Blank),
+                    upstream: opening.upstream,
+                    database: "orders".to_owned(),
+                    settings: opening.settings,
+                })),
             }
         })
     }
@@ -371,6 +375,11 @@ impl Examine for Blank {
         _: &'a Arc<str>,
     ) -> BoxFuture<'a, Result<Arc<Facts>, Fault>> {
         Box::pin(async { Err(Fault::bare(Blame::Gateway, "nothing is examined here")) })
+    }
+}
+impl Veils for Blank {
+    fn veil(&self, _: Reader) -> Box<dyn Veil> {
+        unreachable!("no bytes stream here")
     }
 }
 impl Tripwire for Blank {

@@ -79,6 +79,7 @@ impl Court {
             text,
             parameters: &[],
             digest: "00",
+            subject: None,
             facts: &facts,
             class,
             context: &Context::new(),

@@ -1,0 +1,261 @@
+//! SSH, put together: host keys of a listener, the way to a host, and what level of control a session has. It refuses a
+//! listener without a key, and a session of a machine without a word of policy anything but single commands.
+
+use super::Broken;
+use crate::config::{Connection as Written, Listener, Loaded};
+use crate::front_desk::{Login, Opening};
+use crate::paths;
+use portcullis_console::ConnectionRow;
+use portcullis_gate::{BoxFuture, Catalog, Clock, HostKeys, Relation, SshKey, SshWay, Way};
+use portcullis_model::{Control, Fault, Kind, Obligations, Session, SessionId};
+use portcullis_stream::Tripwires;
+use portcullis_vault::{
+    Authority, Bearing, CertificateRequest, FixedKey, FixedPassword, KnownHosts, Trust, VaultError,
+    Weak, host_key,
+};
+use portcullis_wire_ssh::Ssh;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Opens the protocol of a listener. Its host key is made when none is named.
+///
+/// # Errors
+/// When a key or certificate cannot be used.
+pub fn protocol(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<Ssh, Broken> {
+    let broken = |reason: String| Broken::Protocol {
+        protocol: "ssh",
+        reason,
+    };
+    let state = loaded.path(&loaded.config.state_dir);
+    let mut keys = Vec::new();
+    if listener.host_keys.is_empty() {
+        let made = host_key(&paths::ssh_host_key(&state));
+        keys.push(made.map_err(|e| broken(e.to_string()))?.to_string());
+    }
+    let read = |path: &std::path::PathBuf| {
+        let path = loaded.path(path);
+        std::fs::read_to_string(&path).map_err(|e| broken(format!("read {}: {e}", path.display())))
+    };
+    for path in &listener.host_keys {
+        keys.push(read(path)?);
+    }
+    let certificates = listener.host_certificates.iter().map(read);
+    let certificates = certificates.collect::<Result<Vec<_>, _>>()?;
+    Ssh::new(portcullis_wire_ssh::Listener {
+        keys,
+        certificates,
+        clock: Arc::clone(clock),
+    })
+    .map_err(|e| broken(e.to_string()))
+}
+
+/// How sessions log in to a host.
+pub(super) fn login(
+    written: &Written,
+    loaded: &Loaded,
+    tripwires: &Tripwires,
+    clock: &Clock,
+) -> Arc<dyn Login> {
+    let key = match (
+        &written.credential.certificate,
+        &written.credential.key,
+        &written.credential.fixed,
+    ) {
+        (Some(certificate), _, _) => Keys::Certificate {
+            authority: Authority::new(
+                certificate.authority.for_vault(loaded.folder()),
+                tripwires.clone(),
+                Arc::clone(clock),
+            ),
+            ttl: certificate.ttl.0,
+            source_addresses: certificate.source_addresses.clone(),
+        },
+        (None, Some(key), _) => {
+            let private = key.private_key.for_vault(loaded.folder());
+            Keys::Fixed(FixedKey::new(private, tripwires.clone()))
+        }
+        (None, None, Some(login)) => {
+            let weak = match login.allow_weak {
+                true => Weak::Allow,
+                false => Weak::Refuse,
+            };
+            let password = login.password.for_vault(loaded.folder());
+            Keys::Password(FixedPassword::new(password, weak, tripwires.clone()))
+        }
+        (None, None, None) => unreachable!("invariant: the check wants exactly one"),
+    };
+    Arc::new(Host {
+        user: user(written).to_owned(),
+        port: written.port(),
+        floor: written.control,
+        hosts: Arc::new(known_hosts(written, loaded)),
+        keys: key,
+    })
+}
+
+/// How the host of a connection is known.
+#[must_use]
+pub fn known_hosts(written: &Written, loaded: &Loaded) -> KnownHosts {
+    let hosts = written.host_keys.as_ref();
+    let hosts = hosts.expect("invariant: the check wants host keys");
+    KnownHosts::new(match &hosts.known_hosts {
+        Some(path) if hosts.accept_new => Trust::AcceptNew(loaded.path(path)),
+        Some(path) => Trust::File(loaded.path(path)),
+        None => Trust::Pinned(hosts.pinned.clone()),
+    })
+}
+
+/// The login on the host, unless policy names another.
+pub(super) fn user(written: &Written) -> &str {
+    let credential = &written.credential;
+    let certificate = credential.certificate.as_ref().map(|c| c.user.as_str());
+    let key = credential.key.as_ref().map(|k| k.user.as_str());
+    let fixed = credential.fixed.as_ref().map(|f| f.user.as_str());
+    certificate.or(key).or(fixed).unwrap_or_default()
+}
+
+/// As it stands in a list.
+pub(super) fn row(written: &Written) -> ConnectionRow {
+    let credential = &written.credential;
+    let way = match (&credential.certificate, &credential.key) {
+        (Some(_), _) => "certificate",
+        (None, Some(_)) => "key",
+        (None, None) => "static",
+    };
+    let control = written.control.map_or("by policy", Control::word);
+    ConnectionRow {
+        name: written.name.clone(),
+        protocol: "ssh".to_owned(),
+        address: format!("{}:{}", written.host, written.port()),
+        database: user(written).to_owned(),
+        credential: way.to_owned(),
+        tls: control.to_owned(),
+        labels: written.labels.clone(),
+    }
+}
+
+struct Host {
+    user: String,
+    port: u16,
+    floor: Option<Control>,
+    hosts: Arc<dyn HostKeys>,
+    keys: Keys,
+}
+
+enum Keys {
+    Certificate {
+        authority: Authority,
+        ttl: Duration,
+        source_addresses: Vec<String>,
+    },
+    Fixed(FixedKey),
+    Password(FixedPassword),
+}
+
+impl Keys {
+    fn key(
+        &self,
+        session: &Session,
+        login: &str,
+        control: Control,
+    ) -> Result<Arc<dyn SshKey>, VaultError> {
+        match self {
+            Self::Certificate {
+                authority,
+                ttl,
+                source_addresses,
+            } => authority.issue(CertificateRequest {
+                key_id: format!("{} {}", session.id, session.identity.name),
+                principals: vec![login.to_owned()],
+                valid_for: *ttl,
+                source_addresses: source_addresses.clone(),
+                bearing: match control.allows_terminals() {
+                    true => Bearing::Interactive,
+                    false => Bearing::Commands,
+                },
+            }),
+            Self::Fixed(key) => key.credential(),
+            Self::Password(password) => password.credential(),
+        }
+    }
+}
+
+/// The level of a session: never less than the connection's own, and of a machine single commands unless policy says
+/// otherwise.
+fn control(floor: Option<Control>, kind: Kind, granted: &Obligations) -> Control {
+    let usual = match kind {
+        Kind::Human => Control::Record,
+        _ => Control::ExecOnly,
+    };
+    let asked = granted.control.unwrap_or(usual);
+    asked.max(floor.unwrap_or(Control::Record))
+}
+
+impl Login for Host {
+    fn name(&self, _: SessionId) -> String {
+        self.user.clone()
+    }
+
+    fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>> {
+        Box::pin(async move {
+            let session = opening.session;
+            let login = session.target.role.as_deref().unwrap_or(&self.user);
+            let control = control(self.floor, session.identity.kind, opening.granted);
+            Ok(Way::Ssh(SshWay {
+                key: self.keys.key(session, login, control)?,
+                upstream: opening.upstream,
+                port: self.port,
+                login: login.to_owned(),
+                hosts: Arc::clone(&self.hosts),
+                control,
+            }))
+        })
+    }
+
+    fn settle(&self, _: Duration) -> BoxFuture<'_, usize> {
+        Box::pin(async { 0 })
+    }
+}
+
+/// A host has no relations.
+pub(super) struct NoCatalog;
+
+impl Catalog for NoCatalog {
+    fn relation(&self, _: u32) -> Option<Arc<Relation>> {
+        None
+    }
+
+    fn named(&self, _: &str) -> Vec<Arc<Relation>> {
+        Vec::new()
+    }
+
+    fn refresh<'a>(&'a self, _: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_send_single_commands_unless_policy_says_otherwise_and_never_less_than_the_connection_says()
+     {
+        let said = |control| {
+            let mut granted = Obligations::none();
+            granted.control = control;
+            granted
+        };
+        let nothing = said(None);
+        assert_eq!(control(None, Kind::Human, &nothing), Control::Record);
+        for kind in [Kind::Agent, Kind::Ci, Kind::Service] {
+            assert_eq!(control(None, kind, &nothing), Control::ExecOnly);
+        }
+        let record = said(Some(Control::Record));
+        assert_eq!(control(None, Kind::Agent, &record), Control::Record);
+        assert_eq!(
+            control(Some(Control::Argv), Kind::Human, &record),
+            Control::Argv
+        );
+    }
+}

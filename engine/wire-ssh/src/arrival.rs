@@ -1,0 +1,410 @@
+//! What russh calls when a client says something: login, channels, requests. Nothing here waits for people or for a host,
+//! since everything else of the connection would wait too; channels are tasks of their own, and get what is theirs through
+//! their inbox. Requests are answered at once, since russh remembers only one of them per channel.
+//!
+//! It refuses what no policy could allow: agent and X11 forwarding, listening on the host, sockets as files.
+
+use crate::channel::{self, Line};
+use crate::conversation::{Conversation, Standing};
+use crate::inbox::{Event, Full, Inbox, Share};
+use crate::listener::Ssh;
+use crate::naming::Wanted;
+use crate::sides::ClientSide;
+use crate::start::{Draft, Size, Terminal, Wish};
+use crate::tap::Program;
+use bytes::Bytes;
+use portcullis_gate::{FrontDesk, Knock, Proof};
+use portcullis_model::limits::{
+    HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_TRIES_MAX,
+};
+use portcullis_model::{Client, Control, Protocol};
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty, Sig};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// What a client is asked for where it can show a prompt.
+const INSTRUCTIONS: &str = "Portcullis: give the token of your identity provider as the password.";
+/// Tools that type passwords for people look for the word.
+const PROMPT: &str = "Password (token): ";
+
+/// One client connection, as russh calls it.
+pub(crate) struct Arrival {
+    pub listener: Arc<Ssh>,
+    pub desk: Arc<dyn FrontDesk>,
+    pub conversation: Arc<Conversation>,
+    pub peer: SocketAddr,
+    pub program: Program,
+    /// Inside of a jump: the target that the jump named.
+    pub jumped_to: Option<String>,
+    pub tries: usize,
+    pub share: Share,
+    pub channels: HashMap<ChannelId, Line>,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        for line in self.channels.values() {
+            line.inbox.close();
+        }
+    }
+}
+
+impl Arrival {
+    /// A proof, whichever way it came.
+    async fn proof(&mut self, user: &str, token: &str) -> Auth {
+        self.tries += 1;
+        let fits = token.len() <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
+        let Some(wanted) = Wanted::read(user).filter(|_| fits) else {
+            return self.rejected();
+        };
+        let target = self.jumped_to.clone().or(wanted.target);
+        let knock = Knock {
+            protocol: Protocol::Ssh,
+            proof: Proof::Password(Box::new(Zeroizing::new(token.to_owned()))),
+            client: Client {
+                address: self.peer,
+                program: self.program.name(),
+                tls: None,
+            },
+            target: target.unwrap_or_default(),
+            login: wanted.login,
+            settings: BTreeMap::new(),
+            replication: false,
+        };
+        let asked = self.conversation.ask(&self.desk, knock, HANDSHAKE_MAX);
+        match asked.await {
+            Standing::Stranger | Standing::Refused => self.rejected(),
+            Standing::Known(_) | Standing::In(_) | Standing::Out(_) => {
+                self.listener.startups().succeeded(self.peer.ip());
+                Auth::Accept
+            }
+        }
+    }
+
+    fn rejected(&self) -> Auth {
+        let now = (self.conversation.clock)();
+        self.listener.startups().failed(self.peer.ip(), now);
+        let methods = match self.tries < SSH_TRIES_MAX {
+            true => methods(),
+            false => MethodSet::empty(),
+        };
+        Auth::Reject {
+            proceed_with_methods: Some(methods),
+            partial_success: false,
+        }
+    }
+
+    /// The level of control, as far as it is known: a channel asks again before it starts.
+    fn control(&self) -> Option<Control> {
+        match self.conversation.standing() {
+            Standing::In(entered) => Some(entered.control),
+            _ => None,
+        }
+    }
+
+    fn begin(&mut self, id: ChannelId, wish: Wish, session: &mut Session) -> Result<(), Error> {
+        let begun = self.channels.get_mut(&id).and_then(|line| {
+            let start = line.draft.start(wish)?;
+            line.inbox.put(Event::Start(Box::new(start))).ok()
+        });
+        match begun {
+            Some(()) => session.channel_success(id),
+            None => session.channel_failure(id),
+        }
+    }
+
+    /// Gives a channel something; one that has no room ends.
+    fn put(&mut self, id: ChannelId, event: Event, session: &mut Session) -> Result<(), Error> {
+        match self.channels.get(&id).map(|line| line.inbox.put(event)) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(Full)) => self.overrun(id, session),
+        }
+    }
+
+    fn overrun(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
+        if let Some(line) = self.channels.remove(&id) {
+            line.inbox.close();
+        }
+        let told = "portcullis: the host takes input slower than it comes, and no more can be kept; the channel ends\r\n";
+        session.extended_data(
+            id,
+            crate::sides::STDERR,
+            Bytes::from_static(told.as_bytes()),
+        )?;
+        session.close(id)
+    }
+
+    fn line(&self) -> Line {
+        Line {
+            inbox: Arc::new(Inbox::new(self.share.clone())),
+            draft: Draft::default(),
+        }
+    }
+}
+
+/// The ways to prove oneself.
+pub(crate) fn methods() -> MethodSet {
+    let mut methods = MethodSet::empty();
+    methods.push(MethodKind::KeyboardInteractive);
+    methods.push(MethodKind::Password);
+    methods
+}
+
+impl Handler for Arrival {
+    type Error = Error;
+
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, Error> {
+        Ok(Auth::Reject {
+            proceed_with_methods: Some(methods()),
+            partial_success: false,
+        })
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        _: &str,
+        _: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Error> {
+        Ok(Auth::Reject {
+            proceed_with_methods: Some(methods()),
+            partial_success: false,
+        })
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
+        Ok(self.proof(user, password).await)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Error> {
+        let Some(mut response) = response else {
+            return Ok(Auth::Partial {
+                name: Cow::Borrowed(""),
+                instructions: Cow::Borrowed(INSTRUCTIONS),
+                prompts: Cow::Owned(vec![(Cow::Borrowed(PROMPT), false)]),
+            });
+        };
+        let said = response.next().unwrap_or_default();
+        drop(response);
+        match std::str::from_utf8(&said) {
+            Ok(token) => Ok(self.proof(user, token.trim()).await),
+            Err(_) => {
+                self.tries += 1;
+                Ok(self.rejected())
+            }
+        }
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        if self.channels.len() >= SSH_CHANNELS_MAX {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let id = channel.id();
+        // Bytes come through `data` below: the channel's own queue would park the connection.
+        let (_, half) = channel.split();
+        let line = self.line();
+        let side = ClientSide::new(half, session.handle());
+        let talk = channel::Talk::new(&self.conversation, &line.inbox, side);
+        self.channels.insert(id, line);
+        reply.accept().await;
+        self.conversation.tasks.spawn(talk.run());
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        let port = u16::try_from(port).unwrap_or(0);
+        if self.channels.len() >= SSH_CHANNELS_MAX || port == 0 || host.len() > 255 {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let id = channel.id();
+        let (_, half) = channel.split();
+        let line = self.line();
+        let inbox = Arc::clone(&line.inbox);
+        self.channels.insert(id, line);
+        if let Standing::Out(parting) = self.conversation.standing()
+            && parting.may_jump
+        {
+            reply.accept().await;
+            let jump = self.listener.clone().jump(
+                channel::pipe(inbox, &half),
+                self.peer,
+                Arc::clone(&self.desk),
+                host.to_owned(),
+            );
+            self.conversation.tasks.spawn(async move {
+                jump.await;
+                let _closed = half.close().await;
+            });
+            return Ok(());
+        }
+        let side = ClientSide::new(half, session.handle());
+        let talk = channel::Talk::new(&self.conversation, &inbox, side);
+        let forward = talk.forward(host.to_owned(), port, reply);
+        self.conversation.tasks.spawn(forward);
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Error> {
+        if let Some(line) = self.channels.remove(&id) {
+            line.inbox.close();
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
+        self.put(id, Event::Eof, session)
+    }
+
+    async fn data(
+        &mut self,
+        id: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        let Some(inbox) = self.channels.get(&id).map(|line| Arc::clone(&line.inbox)) else {
+            return Ok(());
+        };
+        match inbox.put_data(Bytes::copy_from_slice(data)).await {
+            Ok(()) => Ok(()),
+            Err(Full) => self.overrun(id, session),
+        }
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        term: &str,
+        columns: u32,
+        rows: u32,
+        width: u32,
+        height: u32,
+        modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        let named = !term.is_empty()
+            && term.len() <= 64
+            && term
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-+._".contains(&b));
+        let open = self.control().is_none_or(Control::allows_terminals);
+        let size = Size {
+            columns,
+            rows,
+            width,
+            height,
+        };
+        match self.channels.get_mut(&id) {
+            Some(line) if named && open && !line.draft.started() => {
+                line.draft.terminal = Some(Terminal {
+                    term: term.to_owned(),
+                    size,
+                    modes: modes.to_vec(),
+                });
+                session.channel_success(id)
+            }
+            _ => session.channel_failure(id),
+        }
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        let line = self.channels.get_mut(&id);
+        match line.is_some_and(|line| line.draft.set(name, value)) {
+            true => session.channel_success(id),
+            false => session.channel_failure(id),
+        }
+    }
+
+    async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
+        self.begin(id, Wish::Shell, session)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        if command.len() > SSH_COMMAND_BYTES_MAX {
+            return session.channel_failure(id);
+        }
+        self.begin(id, Wish::Exec(Bytes::copy_from_slice(command)), session)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        self.begin(id, Wish::Subsystem(name.to_owned()), session)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        columns: u32,
+        rows: u32,
+        width: u32,
+        height: u32,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        let size = Size {
+            columns,
+            rows,
+            width,
+            height,
+        };
+        self.put(id, Event::Resize(size), session)
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        self.put(id, Event::Signal(signal), session)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        session.channel_failure(id)
+    }
+}

@@ -1,0 +1,263 @@
+//! One channel: what it asks for is judged, held where people have to be asked, and only then an upstream channel is
+//! opened for it; then bytes go both ways until one side has done. Two halves run beside each other, so that a client
+//! that does not read does not keep what it sends from going up; they share the gate, which each asks for a moment.
+//!
+//! It refuses to leave anything running: whoever goes first takes the other side along.
+
+mod ask;
+mod down;
+mod files;
+mod forward;
+mod parting;
+mod pipe;
+mod up;
+
+pub(crate) use pipe::pipe;
+
+use crate::conversation::{Conversation, Entered};
+use crate::inbox::{Event, Inbox};
+use crate::refuse::{self, REFUSED};
+use crate::sides::{ClientSide, Exit, HostSide};
+use crate::start::{Draft, Start, Wish};
+use crate::upline::Upline;
+use portcullis_gate::{Gate, Reader, Refusal};
+use portcullis_model::message::Context;
+use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp};
+use russh::ChannelReadHalf;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OnceCell};
+
+/// A channel as the connection's callbacks know it.
+pub(crate) struct Line {
+    pub inbox: Arc<Inbox>,
+    pub draft: Draft,
+}
+
+/// A channel before it has a gate.
+pub(crate) struct Talk {
+    conversation: Arc<Conversation>,
+    inbox: Arc<Inbox>,
+    client: ClientSide,
+}
+
+/// A channel with a gate of its own.
+struct Stream {
+    conversation: Arc<Conversation>,
+    entered: Arc<Entered>,
+    inbox: Arc<Inbox>,
+    client: ClientSide,
+    gate: Mutex<Gate>,
+    /// The state its command runs in.
+    context: Context,
+    reader: Reader,
+    /// The name of what passes unread, where it does.
+    unread: Option<&'static str>,
+    decision: OnceCell<Arc<Decision>>,
+    host: OnceCell<Host>,
+}
+
+/// The upstream channel, and the connection that it has for itself.
+struct Host {
+    side: HostSide,
+    line: Upline,
+}
+
+/// How a channel ends.
+enum Ended {
+    /// The command has ended.
+    Done(Exit),
+    /// It was refused, and that is recorded.
+    Refused(Refusal),
+    /// The host would not start it.
+    HostRefused,
+    /// The client has closed it, or is gone.
+    ClientGone,
+    /// The admission has lost its ground.
+    Severed(Denial),
+    /// Something broke.
+    Broken(Fault),
+}
+
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
+impl Talk {
+    pub(crate) fn new(
+        conversation: &Arc<Conversation>,
+        inbox: &Arc<Inbox>,
+        client: ClientSide,
+    ) -> Self {
+        Self {
+            conversation: Arc::clone(conversation),
+            inbox: Arc::clone(inbox),
+            client,
+        }
+    }
+
+    /// The whole life of a channel for a session.
+    pub(crate) async fn run(self) {
+        let over = Arc::clone(&self.conversation);
+        let inbox = Arc::clone(&self.inbox);
+        let begun = tokio::select! {
+            begun = self.begin() => begun,
+            () = over.over() => return,
+            () = inbox.closed() => return,
+        };
+        if let Some((stream, start)) = begun {
+            stream.live(&start).await;
+        }
+    }
+
+    /// Waits for what it is for, and for admission.
+    async fn begin(self) -> Option<(Stream, Start)> {
+        let start = loop {
+            match self.inbox.next().await? {
+                Event::Start(start) => break *start,
+                // Nothing reads yet; what is typed ahead of a command belongs to none.
+                Event::Data(_) | Event::Eof | Event::Resize(_) | Event::Signal(_) => {}
+            }
+        };
+        let entered = self.settled().await?;
+        let unread = match &start.wish {
+            Wish::Exec(command) => std::str::from_utf8(command)
+                .ok()
+                .and_then(crate::words::carried),
+            Wish::Subsystem(_) => Some("sftp"),
+            Wish::Shell => None,
+        };
+        let reader = match (unread, &start.terminal) {
+            (None, Some(_)) => Reader::Terminal,
+            _ => Reader::Program,
+        };
+        let mut context = Context::new();
+        for (name, value) in &start.environment {
+            let name = format!("env.{name}");
+            context.settings.insert(name, Some(value.clone()));
+        }
+        let told = start.told();
+        let stream = self.opened(entered, &told, context, reader, unread).await?;
+        Some((stream, start))
+    }
+
+    /// Waits for admission, saying so; whoever is not admitted reads why.
+    async fn settled(&self) -> Option<Arc<Entered>> {
+        match self.conversation.settled(Some(&self.client)).await {
+            Ok(entered) => Some(entered),
+            Err(parting) => {
+                self.client.tell(parting.text.clone()).await;
+                self.client.exit(&Exit::Status(parting.status)).await;
+                self.client.eof().await;
+                self.client.close().await;
+                None
+            }
+        }
+    }
+
+    async fn opened(
+        self,
+        entered: Arc<Entered>,
+        what: &serde_json::Value,
+        context: Context,
+        reader: Reader,
+        unread: Option<&'static str>,
+    ) -> Option<Stream> {
+        let now = (self.conversation.clock)();
+        let gate = match entered.gates.open(what, now).await {
+            Ok(gate) => gate,
+            Err(fault) => {
+                tracing::error!(fault = fault.chain(), "a channel could not be opened");
+                let denial = parting::fault_denial(&fault);
+                let text = refuse::text(&denial, Some(entered.session), None);
+                self.client.tell(text).await;
+                self.client.exit(&Exit::Status(REFUSED)).await;
+                self.client.close().await;
+                return None;
+            }
+        };
+        Some(Stream {
+            conversation: self.conversation,
+            entered,
+            inbox: self.inbox,
+            client: self.client,
+            gate: Mutex::new(gate),
+            context,
+            reader,
+            unread,
+            decision: OnceCell::new(),
+            host: OnceCell::new(),
+        })
+    }
+}
+
+impl Stream {
+    fn now(&self) -> Timestamp {
+        (self.conversation.clock)()
+    }
+
+    /// Until whoever ends it first.
+    async fn live(self, start: &Start) {
+        let ended = tokio::select! {
+            biased;
+            () = self.inbox.closed() => Ended::ClientGone,
+            () = self.conversation.over() => Ended::ClientGone,
+            denial = self.entered.tether.severed() => Ended::Severed(denial),
+            ended = self.serve(start) => match ended {
+                Ok(exit) => Ended::Done(exit),
+                Err(ended) => ended,
+            },
+        };
+        self.entered.tether.doing("");
+        self.part(ended).await;
+    }
+
+    async fn serve(&self, start: &Start) -> Result<Exit, Ended> {
+        let permit = self.ask(start).await?;
+        let mut read = self.dial().await?;
+        self.host()?.side.start(permit, start).await?;
+        if self.unread == Some("sftp") {
+            return self.files(&mut read).await;
+        }
+        let (up, down) = (self.up(), self.down(&mut read));
+        tokio::pin!(up, down);
+        let mut sending = true;
+        loop {
+            tokio::select! {
+                ended = &mut down => return ended,
+                sent = &mut up, if sending => {
+                    sent?;
+                    sending = false;
+                }
+            }
+        }
+    }
+
+    /// An upstream connection for this channel alone, and a channel on it.
+    async fn dial(&self) -> Result<ChannelReadHalf, Ended> {
+        loop {
+            let (line, kept) = {
+                let mut gate = self.gate.lock().await;
+                self.entered.uplines.take(&mut gate).await?
+            };
+            match line.channel().await {
+                Ok(channel) => {
+                    let (read, write) = channel.split();
+                    let side = HostSide::new(write);
+                    let _first = self.host.set(Host { side, line });
+                    return Ok(read);
+                }
+                // One that was kept may have died meanwhile: nothing was sent on it.
+                Err(_) if kept => {}
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    fn host(&self) -> Result<&Host, Fault> {
+        self.host
+            .get()
+            .ok_or_else(|| Fault::bare(Blame::Gateway, "find the host of a channel"))
+    }
+}

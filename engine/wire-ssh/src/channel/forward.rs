@@ -1,0 +1,153 @@
+//! A local forward (`ssh -L`, `-D`, `-W`): by host and port, as policy says, through the target. Nothing in it can be read
+//! here, so it passes only where no mask applies or policy has named it, and its secrets of ours end it all the same.
+
+use super::ask::{channel, known};
+use super::{Ended, Stream, Talk};
+use crate::sides::{Exit, HostSide};
+use bytes::Bytes;
+use portcullis_gate::Reader;
+use portcullis_model::message::{Context, Message};
+use portcullis_model::{Control, Denial, Effect, Risk, Verbs};
+use russh::server::ChannelOpenHandle;
+use russh::{ChannelOpenFailure, ChannelReadHalf};
+use serde_json::json;
+
+/// The name by which policy lets it pass.
+const NAME: &str = "forward";
+
+impl Talk {
+    /// The whole life of a forward. It is opened only once the other end is.
+    pub(crate) async fn forward(self, host: String, port: u16, reply: ChannelOpenHandle) {
+        let prohibited = ChannelOpenFailure::AdministrativelyProhibited;
+        let settled = self.conversation.settled(None);
+        let Ok(entered) = settled.await else {
+            return reply.reject(prohibited).await;
+        };
+        let what = json!({"ssh": NAME, "host": host, "port": port});
+        let context = Context::new();
+        let opened = self.opened(entered, &what, context, Reader::Program, Some(NAME));
+        let Some(stream) = opened.await else {
+            return reply.reject(prohibited).await;
+        };
+        let ended = tokio::select! {
+            biased;
+            () = stream.conversation.over() => Err(Ended::ClientGone),
+            begun = stream.begin_forward(&host, port) => begun,
+        };
+        let mut read = match ended {
+            Ok(read) => read,
+            Err(ended) => {
+                let failure = match ended {
+                    Ended::Broken(_) => ChannelOpenFailure::ConnectFailed,
+                    _ => prohibited,
+                };
+                reply.reject(failure).await;
+                return stream.part_unopened(ended);
+            }
+        };
+        reply.accept().await;
+        let ended = tokio::select! {
+            biased;
+            () = stream.inbox.closed() => Ended::ClientGone,
+            () = stream.conversation.over() => Ended::ClientGone,
+            denial = stream.entered.tether.severed() => Ended::Severed(denial),
+            ended = stream.both(&mut read) => ended,
+        };
+        stream.part_forward(ended).await;
+    }
+}
+
+impl Stream {
+    async fn begin_forward(&self, host: &str, port: u16) -> Result<ChannelReadHalf, Ended> {
+        if !self.entered.control.allows_terminals() {
+            return Err(self.deny(&ruled_out(self.entered.control)).await?);
+        }
+        let allowed = self.allowed(asked(host, port)).await?;
+        {
+            let mut gate = self.gate.lock().await;
+            if let Err(denial) = gate.let_unread(NAME, allowed.decision()) {
+                drop(gate);
+                return Err(self.deny(&denial).await?);
+            }
+            // The forward itself has no bytes: what was permitted is the opening.
+            let permit = gate
+                .commit(vec![allowed], &self.context, self.now())
+                .await?;
+            drop(permit);
+        }
+        let (line, _) = {
+            let mut gate = self.gate.lock().await;
+            self.entered.uplines.take(&mut gate).await?
+        };
+        let (read, write) = line.forward(host, port).await?.split();
+        let side = HostSide::new(write);
+        let _first = self.host.set(super::Host { side, line });
+        Ok(read)
+    }
+
+    async fn both(&self, read: &mut ChannelReadHalf) -> Ended {
+        let (up, down) = (self.up(), self.down(read));
+        tokio::pin!(up, down);
+        let mut sending = true;
+        loop {
+            tokio::select! {
+                ended = &mut down => match ended {
+                    Ok(exit) => return Ended::Done(exit),
+                    Err(ended) => return ended,
+                },
+                sent = &mut up, if sending => match sent {
+                    Ok(()) => sending = false,
+                    Err(ended) => return ended,
+                },
+            }
+        }
+    }
+
+    /// A forward has no standard error: what is refused in it is on record, and the channel ends.
+    async fn part_forward(self, ended: Ended) {
+        let ended = match ended {
+            Ended::Done(_) => Ended::Done(Exit::Nothing),
+            _ => Ended::ClientGone,
+        };
+        self.client.eof().await;
+        self.client.close().await;
+        self.part(ended).await;
+    }
+
+    fn part_unopened(self, ended: Ended) {
+        let reason = match ended {
+            Ended::Refused(_) => "refused",
+            Ended::ClientGone => "client gone",
+            _ => "the host did not open it",
+        };
+        let now = self.now();
+        let closed = self
+            .gate
+            .into_inner()
+            .close(&json!({"reason": reason}), now);
+        if let Err(fault) = closed {
+            tracing::error!(fault = fault.chain(), "a forward's end is not on record");
+        }
+    }
+}
+
+fn asked(host: &str, port: u16) -> Message {
+    let text: String = host.chars().filter(|c| c.is_ascii_graphic()).collect();
+    let known = known(Effect::Write, Risk::Medium, Verbs::NET, "forward");
+    let bound = Bytes::from(json!({"host": host, "port": port}).to_string());
+    channel(
+        &format!("forward {text}:{port}"),
+        NAME,
+        known,
+        bound,
+        Bytes::new(),
+    )
+}
+
+fn ruled_out(control: Control) -> Denial {
+    Denial::new(
+        "ssh/exec-only",
+        format!("this session has the level {}: no forwards", control.word()),
+    )
+    .hint("Ask for a connection of its own to where the forward leads.")
+}

@@ -1,0 +1,84 @@
+//! A channel as a stream of bytes, for an SSH connection inside of it (ProxyJump). Reading takes from the inbox, so that
+//! the outer connection's loop is never parked by the inner one.
+
+use crate::inbox::{Event, Inbox};
+use bytes::{Buf as _, Bytes};
+use portcullis_gate::BoxFuture;
+use russh::ChannelWriteHalf;
+use russh::server::Msg;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+struct Pipe<W> {
+    inbox: Arc<Inbox>,
+    left: Bytes,
+    next: Option<BoxFuture<'static, Option<Event>>>,
+    ended: bool,
+    write: W,
+}
+
+/// Both directions of a channel.
+pub(crate) fn pipe(
+    inbox: Arc<Inbox>,
+    half: &ChannelWriteHalf<Msg>,
+) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    Pipe {
+        inbox,
+        left: Bytes::new(),
+        next: None,
+        ended: false,
+        write: Box::pin(half.make_writer()),
+    }
+}
+
+impl<W: Unpin> AsyncRead for Pipe<W> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if !self.left.is_empty() {
+                let count = self.left.len().min(buf.remaining());
+                let piece = self.left.split_to(count);
+                buf.put_slice(piece.chunk());
+                return Poll::Ready(Ok(()));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            let inbox = Arc::clone(&self.inbox);
+            let next = self
+                .next
+                .get_or_insert_with(|| Box::pin(async move { inbox.next().await }));
+            let event = std::task::ready!(next.as_mut().poll(cx));
+            self.next = None;
+            match event {
+                Some(Event::Data(data)) => self.left = data,
+                Some(Event::Eof) | None => self.ended = true,
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Pipe<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.write).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.write).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.write).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,329 @@
+//! One client connection: who is there, what was admitted, and how it ends. The parts that run at the same time (russh's
+//! callbacks, the channels, the admission that may wait for people) meet here.
+//!
+//! It refuses a second admission: after the first, nothing that the client says can change identity, target or credential.
+
+use crate::refuse::{self, REFUSED};
+use crate::sides::ClientSide;
+use crate::upline::Uplines;
+use bytes::Bytes;
+use portcullis_gate::{
+    Admission, ApprovalDesk, BoxFuture, Clock, FrontDesk, Gate, Gates, Knock, Tether, Waiting, Way,
+};
+use portcullis_model::{Blame, Control, Denial, Fault, Identity, SessionId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+/// How long channels may take to say their last words.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
+
+/// What is known of whoever is connected.
+#[derive(Clone)]
+pub(crate) enum Standing {
+    /// Nothing that counts.
+    Stranger,
+    /// The identity is verified; whether it may enter is still being found out, with what it is told meanwhile.
+    Known(Arc<str>),
+    /// Admitted.
+    In(Arc<Entered>),
+    /// Verified, and not admitted: every channel reads this and ends with the status.
+    Out(Arc<Parting>),
+    /// Nobody: the proof proved nothing.
+    Refused,
+}
+
+/// What somebody reads who was not admitted.
+pub(crate) struct Parting {
+    pub text: Bytes,
+    pub status: u32,
+    /// It named no target: a forward may name it (ProxyJump).
+    pub may_jump: bool,
+}
+
+/// An admitted session.
+pub(crate) struct Entered {
+    pub gates: Gates,
+    pub uplines: Uplines,
+    pub approvals: Arc<dyn ApprovalDesk>,
+    pub tether: Arc<dyn Tether>,
+    pub session: SessionId,
+    pub control: Control,
+    root: Mutex<Option<Gate>>,
+}
+
+/// One client connection.
+pub(crate) struct Conversation {
+    pub clock: Clock,
+    pub tasks: TaskTracker,
+    standing: watch::Sender<Standing>,
+    over: watch::Sender<bool>,
+    /// Number of the proof that is being looked at: the answer to an earlier one counts no more.
+    attempt: AtomicU64,
+}
+
+impl Conversation {
+    pub(crate) fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            tasks: TaskTracker::new(),
+            standing: watch::Sender::new(Standing::Stranger),
+            over: watch::Sender::new(false),
+            attempt: AtomicU64::new(0),
+        })
+    }
+
+    /// Knocks, and waits until there is something to go on: an answer, or a verified identity that has to wait for it.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        desk: &Arc<dyn FrontDesk>,
+        knock: Knock,
+        at_most: Duration,
+    ) -> Standing {
+        let attempt = self.next_attempt();
+        let (asking, desk) = (Arc::clone(self), Arc::clone(desk));
+        self.tasks
+            .spawn(async move { asking.admit(&*desk, knock, attempt).await });
+        let mut seen = self.standing.subscribe();
+        let settled = seen.wait_for(|s| !matches!(s, Standing::Stranger));
+        match timeout(at_most, settled).await {
+            Ok(Ok(standing)) => standing.clone(),
+            _ => {
+                self.next_attempt();
+                Standing::Stranger
+            }
+        }
+    }
+
+    fn next_attempt(&self) -> u64 {
+        let mut attempt = 0;
+        self.standing.send_modify(|standing| {
+            *standing = Standing::Stranger;
+            attempt = self.attempt.fetch_add(1, Ordering::Relaxed) + 1;
+        });
+        attempt
+    }
+
+    /// Says what is known now, unless the proof was given up.
+    fn publish(&self, attempt: u64, standing: Standing) -> bool {
+        self.standing.send_if_modified(|current| {
+            let counts = self.attempt.load(Ordering::Relaxed) == attempt && !*self.over.borrow();
+            if counts {
+                *current = standing;
+            }
+            counts
+        })
+    }
+
+    async fn admit(&self, desk: &dyn FrontDesk, knock: Knock, attempt: u64) {
+        let mut bench = Bench {
+            conversation: self,
+            attempt,
+            known: false,
+            told: Arc::from("waiting for admission"),
+        };
+        let listing = knock.target.is_empty();
+        let answer = match listing {
+            true => Err(list(desk, knock, &mut bench).await),
+            false => desk
+                .admit(knock, &mut bench)
+                .await
+                .map_err(|denial| Parting {
+                    text: refuse::text(&denial, None, None),
+                    status: REFUSED,
+                    may_jump: false,
+                }),
+        };
+        let known = bench.known;
+        let standing = match answer {
+            Ok(admission) => return self.enter(admission, attempt).await,
+            Err(parting) if known => Standing::Out(Arc::new(parting)),
+            Err(_) => Standing::Refused,
+        };
+        self.publish(attempt, standing);
+    }
+
+    async fn enter(&self, admission: Admission, attempt: u64) {
+        let Admission {
+            gate,
+            way,
+            tether,
+            approvals,
+            session,
+            ..
+        } = admission;
+        let Way::Ssh(way) = way else {
+            self.seal(gate, "no way there over SSH");
+            self.publish(attempt, Standing::Refused);
+            return;
+        };
+        let entered = Arc::new(Entered {
+            control: way.control,
+            gates: gate.gates(),
+            uplines: Uplines::new(way, Arc::clone(&self.clock)),
+            approvals,
+            tether,
+            session,
+            root: Mutex::new(Some(gate)),
+        });
+        if !self.publish(attempt, Standing::In(Arc::clone(&entered)))
+            && let Some(gate) = entered.root.lock().await.take()
+        {
+            self.seal(gate, "client gone");
+        }
+    }
+
+    fn seal(&self, gate: Gate, reason: &str) {
+        if let Err(fault) = gate.finish(reason, (self.clock)()) {
+            tracing::error!(fault = fault.chain(), "a session's record stays unsealed");
+        }
+    }
+
+    /// What is known now.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// The answer, however long it takes. A channel is told meanwhile what it waits for.
+    pub(crate) async fn settled(
+        &self,
+        channel: Option<&ClientSide>,
+    ) -> Result<Arc<Entered>, Arc<Parting>> {
+        let mut seen = self.standing.subscribe();
+        loop {
+            let standing = seen.borrow_and_update().clone();
+            match standing {
+                Standing::In(entered) => return Ok(entered),
+                Standing::Out(parting) => return Err(parting),
+                Standing::Refused | Standing::Stranger => return Err(Arc::new(nobody())),
+                Standing::Known(text) => {
+                    if let Some(channel) = channel {
+                        channel.tell(refuse::remark(&text)).await;
+                    }
+                }
+            }
+            if seen.changed().await.is_err() {
+                return Err(Arc::new(nobody()));
+            }
+        }
+    }
+
+    /// True once the identity is verified.
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(
+            *self.standing.borrow(),
+            Standing::Stranger | Standing::Refused
+        )
+    }
+
+    /// Resolves when the identity is verified.
+    pub(crate) async fn becomes_known(&self) {
+        let mut seen = self.standing.subscribe();
+        let known = |s: &Standing| !matches!(s, Standing::Stranger | Standing::Refused);
+        let _known = seen.wait_for(known).await;
+    }
+
+    /// Resolves when the connection is over.
+    pub(crate) async fn over(&self) {
+        let mut over = self.over.subscribe();
+        let _over = over.wait_for(|over| *over).await;
+    }
+
+    /// The connection is over: channels say their last words, then the record is sealed.
+    pub(crate) async fn end(&self, reason: &str) {
+        self.over.send_replace(true);
+        self.tasks.close();
+        let _said = timeout(LAST_WORDS_MAX, self.tasks.wait()).await;
+        let Standing::In(entered) = self.standing() else {
+            return;
+        };
+        self.standing.send_replace(Standing::Refused);
+        if let Some(gate) = entered.root.lock().await.take() {
+            self.seal(gate, reason);
+        }
+    }
+
+    /// Resolves with the reason when the admission has lost its ground; never without an admission.
+    pub(crate) async fn severed(&self) -> Denial {
+        let mut seen = self.standing.subscribe();
+        loop {
+            let standing = seen.borrow_and_update().clone();
+            if let Standing::In(entered) = standing {
+                return entered.tether.severed().await;
+            }
+            if seen.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+}
+
+fn nobody() -> Parting {
+    let denial =
+        Denial::new("fault/gateway", "the session was not admitted").hint("Connect again.");
+    Parting {
+        text: refuse::text(&denial, None, None),
+        status: REFUSED,
+        may_jump: false,
+    }
+}
+
+/// Names what this identity may open, for whoever has named nothing.
+async fn list(desk: &dyn FrontDesk, knock: Knock, bench: &mut Bench<'_>) -> Parting {
+    let mut text = String::new();
+    match desk.reachable(knock, bench).await {
+        Err(denial) => {
+            return Parting {
+                text: refuse::text(&denial, None, None),
+                status: REFUSED,
+                may_jump: false,
+            };
+        }
+        Ok(targets) if targets.is_empty() => {
+            text.push_str("portcullis: nothing here is open to you over SSH\r\n");
+        }
+        Ok(targets) => {
+            text.push_str("portcullis: name a target: ssh LOGIN@TARGET@GATEWAY\r\n");
+            for target in targets {
+                let name = portcullis_model::escape_line(&target.name);
+                text.push_str(&format!("portcullis:   {name}\r\n"));
+            }
+        }
+    }
+    Parting {
+        text: Bytes::from(text),
+        status: refuse::NO_TARGET,
+        may_jump: true,
+    }
+}
+
+/// Somebody waits for admission; what they are told reaches their channels.
+struct Bench<'c> {
+    conversation: &'c Conversation,
+    attempt: u64,
+    known: bool,
+    told: Arc<str>,
+}
+
+impl Waiting for Bench<'_> {
+    fn known(&mut self, _: &Identity) {
+        self.known = true;
+    }
+
+    fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        self.told = Arc::from(text);
+        let standing = Standing::Known(Arc::clone(&self.told));
+        let told = match self.known && self.conversation.publish(self.attempt, standing) {
+            true => Ok(()),
+            false => Err(Fault::bare(Blame::Client, "wait for admission")),
+        };
+        Box::pin(async move { told })
+    }
+
+    fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()> {
+        Box::pin(self.conversation.over())
+    }
+}

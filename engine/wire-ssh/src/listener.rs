@@ -1,0 +1,283 @@
+//! One SSH listener: from an accepted socket to the end of its session. It refuses a client that does not log in in time,
+//! one source that fails again and again, and more strangers at a time than the bound.
+
+use crate::arrival::{Arrival, methods};
+use crate::conversation::Conversation;
+use crate::inbox::Share;
+use crate::startups::Startups;
+use crate::tap::Tap;
+use portcullis_gate::{BoxFuture, Clock, FrontDesk};
+use portcullis_link::{Protocol as WireProtocol, Socket};
+use portcullis_model::limits::{SSH_LOGIN_MAX, SSH_TRIES_MAX};
+use portcullis_model::{Blame, Fault};
+use russh::keys::{Algorithm, Certificate, PrivateKey};
+use russh::server::{Config, Handle, RunningSession, run_stream};
+use russh::{Disconnect, Preferred, SshId, cipher, compression, kex, mac};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{sleep, timeout};
+
+/// How both edges name themselves.
+pub(crate) const SERVER_ID: &str = "SSH-2.0-Portcullis";
+/// How long a client has to read why it is disconnected.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What a listener is made of.
+pub struct Listener {
+    /// Host keys, each as a file in OpenSSH's form.
+    pub keys: Vec<String>,
+    /// Certificates for them, each in the form of a `.pub` file: one `@cert-authority` line trusts every listener.
+    pub certificates: Vec<String>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a listener cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// No key, or one that cannot be read.
+    #[error("read a host key: it is a private key in OpenSSH's form, without a passphrase")]
+    Key,
+    /// A certificate that cannot be read.
+    #[error("read a host certificate")]
+    Certificate,
+    /// A certificate for a key that is not there.
+    #[error("use a host certificate: its key is none of the listener's")]
+    Stray,
+}
+
+/// The SSH protocol on one listener.
+pub struct Ssh {
+    config: Arc<Config>,
+    startups: Startups,
+    clock: Clock,
+}
+
+impl Ssh {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn new(listener: Listener) -> Result<Self, Unusable> {
+        let keys = listener
+            .keys
+            .iter()
+            .map(|pem| PrivateKey::from_openssh(pem).map_err(|_| Unusable::Key))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() || keys.iter().any(PrivateKey::is_encrypted) {
+            return Err(Unusable::Key);
+        }
+        let certificates = listener
+            .certificates
+            .iter()
+            .map(|text| Certificate::from_openssh(text).map_err(|_| Unusable::Certificate))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ours = |c: &Certificate| {
+            keys.iter()
+                .any(|k| k.public_key().key_data() == c.public_key())
+        };
+        if !certificates.iter().all(ours) {
+            return Err(Unusable::Stray);
+        }
+        let config = Config {
+            server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
+            methods: methods(),
+            auth_rejection_time: Duration::from_millis(500),
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys,
+            certificates,
+            preferred: preferred(),
+            // Keys of an agent count as well, and each is turned down at once.
+            max_auth_attempts: SSH_TRIES_MAX + 10,
+            inactivity_timeout: None,
+            keepalive_interval: Some(Duration::from_secs(30)),
+            keepalive_max: 4,
+            nodelay: true,
+            ..Config::default()
+        };
+        Ok(Self {
+            config: Arc::new(config),
+            startups: Startups::new(),
+            clock: listener.clock,
+        })
+    }
+
+    pub(crate) fn startups(&self) -> &Startups {
+        &self.startups
+    }
+
+    async fn converse(
+        self: Arc<Self>,
+        socket: Socket,
+        desk: Arc<dyn FrontDesk>,
+    ) -> Result<(), Fault> {
+        let now = (self.clock)();
+        let Some(slot) = self.startups.enter(socket.peer.ip(), now) else {
+            return Err(Fault::bare(
+                Blame::Client,
+                "wait: too many logins have failed or are under way",
+            ));
+        };
+        let _connection = socket.slot;
+        self.serve_stream(socket.stream, socket.peer, desk, None, Some(slot))
+            .await
+    }
+
+    /// An SSH connection inside of a forward (ProxyJump): it logs in by itself, and is served like any other.
+    pub(crate) fn jump<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        desk: Arc<dyn FrontDesk>,
+        target: String,
+    ) -> BoxFuture<'static, ()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Box::pin(async move {
+            let served = self.serve_stream(stream, peer, desk, Some(target), None);
+            if let Err(fault) = served.await {
+                tracing::debug!(%peer, fault = fault.chain(), "an inner connection ended");
+            }
+        })
+    }
+
+    async fn serve_stream<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        desk: Arc<dyn FrontDesk>,
+        jumped_to: Option<String>,
+        slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Result<(), Fault>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (tap, program, cut) = Tap::new(stream);
+        let conversation = Conversation::new(Arc::clone(&self.clock));
+        let arrival = Arrival {
+            listener: Arc::clone(&self),
+            desk,
+            conversation: Arc::clone(&conversation),
+            peer,
+            program,
+            jumped_to,
+            tries: 0,
+            share: Share::default(),
+            channels: HashMap::new(),
+        };
+        let login = async {
+            let running = run_stream(Arc::clone(&self.config), tap, arrival).await?;
+            Ok::<_, russh::Error>(running)
+        };
+        let running = match timeout(SSH_LOGIN_MAX, login).await {
+            Ok(Ok(running)) => running,
+            Ok(Err(error)) => return Err(Fault::new(Blame::Client, "speak SSH", error)),
+            Err(_) => return Err(Fault::bare(Blame::Client, "name itself in time")),
+        };
+        let handle = running.handle();
+        let (reason, served) = attend(running, &conversation, &handle, slot).await;
+        conversation.end(reason).await;
+        drop(cut);
+        served
+    }
+}
+
+/// Waits for the end of a connection, whoever brings it about.
+async fn attend(
+    mut running: RunningSession<Arrival>,
+    conversation: &Conversation,
+    handle: &Handle,
+    slot: Option<tokio::sync::OwnedSemaphorePermit>,
+) -> (&'static str, Result<(), Fault>) {
+    let ended = tokio::select! {
+        ended = &mut running => Some(ended),
+        () = sleep(SSH_LOGIN_MAX), if !conversation.is_known() => None,
+        () = conversation.becomes_known() => None,
+    };
+    let known = conversation.is_known();
+    drop(slot);
+    match ended {
+        Some(ended) => return ("client gone", ended.map_err(spoken)),
+        None if !known => {
+            farewell(handle, "the login took too long").await;
+            return (
+                "login too late",
+                Err(Fault::bare(Blame::Client, "log in in time")),
+            );
+        }
+        None => {}
+    }
+    tokio::select! {
+        ended = &mut running => ("client gone", ended.map_err(spoken)),
+        denial = conversation.severed() => {
+            // The channels tell their clients; then the connection goes.
+            sleep(Duration::from_millis(200)).await;
+            farewell(handle, &denial.reason).await;
+            let _gone = timeout(FAREWELL, &mut running).await;
+            ("severed", Ok(()))
+        }
+    }
+}
+
+async fn farewell(handle: &Handle, why: &str) {
+    let said = handle.disconnect(
+        Disconnect::ByApplication,
+        format!("portcullis: {why}"),
+        String::new(),
+    );
+    let _said = timeout(FAREWELL, said).await;
+}
+
+/// A client that breaks off is no fault.
+fn spoken(error: russh::Error) -> Fault {
+    Fault::new(Blame::Client, "speak SSH to the end", error)
+}
+
+impl WireProtocol for Ssh {
+    fn serve(
+        self: Arc<Self>,
+        socket: Socket,
+        desk: Arc<dyn FrontDesk>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        Box::pin(self.converse(socket, desk))
+    }
+}
+
+/// Algorithms for both edges, best first: post-quantum or elliptic curves, authenticated encryption, no SHA-1, no
+/// compression of what holds secrets.
+pub(crate) fn preferred() -> Preferred {
+    const KEX: &[kex::Name] = &[
+        kex::MLKEM768X25519_SHA256,
+        kex::CURVE25519,
+        kex::CURVE25519_PRE_RFC_8731,
+        kex::DH_G18_SHA512,
+        kex::DH_G16_SHA512,
+        kex::EXTENSION_SUPPORT_AS_CLIENT,
+        kex::EXTENSION_SUPPORT_AS_SERVER,
+        kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
+        kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+    ];
+    const CIPHERS: &[cipher::Name] = &[
+        cipher::CHACHA20_POLY1305,
+        cipher::AES_256_GCM,
+        cipher::AES_128_GCM,
+        cipher::AES_256_CTR,
+        cipher::AES_192_CTR,
+        cipher::AES_128_CTR,
+    ];
+    const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM];
+    let mut preferred = Preferred::DEFAULT;
+    preferred.kex = Cow::Borrowed(KEX);
+    preferred.cipher = Cow::Borrowed(CIPHERS);
+    preferred.mac = Cow::Borrowed(MACS);
+    preferred.compression = Cow::Borrowed(&[compression::NONE]);
+    let keys = Preferred::DEFAULT.key;
+    let sound = |key: &&Algorithm| !matches!(key, Algorithm::Rsa { hash: None });
+    preferred.key = Cow::Owned(keys.iter().filter(sound).cloned().collect());
+    preferred
+}

@@ -1,0 +1,70 @@
+//! Refusals as a person or a script reads them: on standard error, with the rule, what to do next and where it stands in
+//! the record, and an exit status that no shell gives to a command that ran. Pure.
+
+use bytes::Bytes;
+use portcullis_gate::Sequence;
+use portcullis_model::{Denial, Requirement, SessionId, escape_line};
+
+/// POSIX: a command that was found and could not be run.
+pub(crate) const REFUSED: u32 = 126;
+/// sysexits(3) `EX_USAGE`: no target was named.
+pub(crate) const NO_TARGET: u32 = 64;
+/// What is said when nothing can be recorded any more.
+pub(crate) const JOURNAL_DEAD: &[u8] =
+    b"portcullis: the session's record cannot be written, so nothing goes on\r\n";
+
+/// The text. Lines end as terminals and files both take them.
+pub(crate) fn text(denial: &Denial, session: Option<SessionId>, at: Option<Sequence>) -> Bytes {
+    let mut text = format!(
+        "portcullis: refused: {} ({})\r\n",
+        escape_line(&denial.reason),
+        escape_line(&denial.rule)
+    );
+    if let Some(hint) = &denial.hint {
+        text.push_str(&format!("portcullis: hint: {}\r\n", escape_line(hint)));
+    }
+    if let Some(session) = session {
+        let at = at.map_or_else(String::new, |at| format!(" {}", at.0));
+        text.push_str(&format!("portcullis: session {session}{at}\r\n"));
+    }
+    Bytes::from(text)
+}
+
+/// A remark.
+pub(crate) fn remark(text: &str) -> Bytes {
+    Bytes::from(format!("portcullis: {}\r\n", escape_line(text)))
+}
+
+/// `2 of sre, 1 of dba`.
+pub(crate) fn groups(requirements: &[Requirement]) -> String {
+    let each = requirements.iter().map(|r| {
+        let groups = match r.approver_groups.is_empty() {
+            true => "the approvers".to_owned(),
+            false => r.approver_groups.join("/"),
+        };
+        format!("{} of {groups}", r.approvers.max(1))
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// The rules that ask for an approval.
+pub(crate) fn rules(requirements: &[Requirement]) -> String {
+    let rules: Vec<&str> = requirements.iter().map(|r| r.rule.as_str()).collect();
+    rules.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_why_which_rule_and_what_next_and_cannot_act_on_a_terminal() {
+        let denial = Denial::new("commands/permissions", "no\x1b[2J").hint("chmod g+rwX");
+        let text = text(&denial, Some(SessionId(1)), Some(Sequence(7)));
+        let text = std::str::from_utf8(&text).unwrap();
+        assert!(text.starts_with("portcullis: refused: no"));
+        assert!(text.contains("(commands/permissions)") && text.contains("hint: chmod g+rwX"));
+        assert!(text.contains(" 7\r\n") && !text.contains('\x1b'));
+        assert_eq!(text.lines().count(), 3);
+    }
+}

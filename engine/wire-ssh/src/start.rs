@@ -1,0 +1,156 @@
+//! What a channel is asked for, collected from its requests: environment, terminal, and then the one thing it is for.
+//! It refuses names and values of environment variables that are not on the list, and more of them than the bound.
+
+use bytes::Bytes;
+use portcullis_model::limits::{SSH_ENV_BYTES_MAX, SSH_ENV_MAX};
+use russh::Pty;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The size of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub columns: u32,
+    pub rows: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// A terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terminal {
+    pub term: String,
+    pub size: Size,
+    pub modes: Vec<(Pty, u32)>,
+}
+
+/// The one thing a channel is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Exec(Bytes),
+    Shell,
+    Subsystem(String),
+}
+
+/// A channel that is ready to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub wish: Wish,
+    pub terminal: Option<Terminal>,
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A channel that is being prepared.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub terminal: Option<Terminal>,
+    environment: BTreeMap<String, String>,
+    started: bool,
+}
+
+impl Draft {
+    /// Takes a variable, if it is on the list.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> bool {
+        let bytes: usize = self
+            .environment
+            .iter()
+            .map(|(n, v)| n.len() + v.len())
+            .sum();
+        let fits = self.environment.len() < SSH_ENV_MAX
+            && bytes + name.len() + value.len() <= SSH_ENV_BYTES_MAX
+            && !value.chars().any(char::is_control);
+        let takes = listed(name) && fits && !self.started;
+        if takes {
+            self.environment.insert(name.to_owned(), value.to_owned());
+        }
+        takes
+    }
+
+    /// The channel begins: once.
+    pub(crate) fn start(&mut self, wish: Wish) -> Option<Start> {
+        if std::mem::replace(&mut self.started, true) {
+            return None;
+        }
+        Some(Start {
+            wish,
+            terminal: self.terminal.take(),
+            environment: std::mem::take(&mut self.environment),
+        })
+    }
+
+    /// True once it has begun.
+    pub(crate) fn started(&self) -> bool {
+        self.started
+    }
+}
+
+/// What sshd of Debian accepts, and what only changes how text looks: nothing here runs or loads anything.
+fn listed(name: &str) -> bool {
+    matches!(name, "LANG" | "LANGUAGE" | "COLORTERM" | "NO_COLOR" | "TZ")
+        || (name.starts_with("LC_") && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+}
+
+impl Start {
+    /// The word for it.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self.wish {
+            Wish::Exec(_) => "exec",
+            Wish::Shell => "shell",
+            Wish::Subsystem(_) => "subsystem",
+        }
+    }
+
+    /// For the record.
+    pub(crate) fn told(&self) -> Value {
+        let terminal = self
+            .terminal
+            .as_ref()
+            .map(|t| json!({"term": t.term, "columns": t.size.columns, "rows": t.size.rows}));
+        json!({"ssh": self.verb(), "terminal": terminal, "environment": self.environment})
+    }
+
+    /// Everything besides its words that decides what it does.
+    pub(crate) fn bound(&self) -> Bytes {
+        let bound = json!({
+            "environment": self.environment,
+            "terminal": self.terminal.as_ref().map(|t| t.term.as_str()),
+        });
+        Bytes::from(bound.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_how_text_looks_is_taken() {
+        let mut draft = Draft::default();
+        for name in ["LANG", "LC_ALL", "LC_CTYPE", "TZ"] {
+            assert!(draft.set(name, "C"), "{name}");
+        }
+        for name in [
+            "LD_PRELOAD",
+            "BASH_ENV",
+            "PATH",
+            "LC_x",
+            "ENV",
+            "GIT_SSH_COMMAND",
+            "",
+        ] {
+            assert!(!draft.set(name, "x"), "{name}");
+        }
+        assert!(!draft.set("LANG", "a\nb"));
+        let taken = (0..10_000).filter(|n| draft.set(&format!("LC_{}", "A".repeat(n % 60)), "v"));
+        assert!(taken.count() > 0);
+        assert!(draft.environment.len() <= SSH_ENV_MAX);
+    }
+
+    #[test]
+    fn a_channel_starts_once() {
+        let mut draft = Draft::default();
+        assert!(draft.start(Wish::Shell).is_some());
+        assert!(draft.start(Wish::Exec(Bytes::from_static(b"id"))).is_none());
+        assert!(draft.started() && !draft.set("LANG", "C"));
+    }
+}

@@ -1,0 +1,235 @@
+//! Connections to the host. A channel that is active has one of its own: russh delivers what a host sends to a bounded
+//! queue inside the connection's only loop, so a channel whose client does not read would park every other channel of
+//! the same connection. One that is no longer needed is kept for the session's next channel.
+//!
+//! It refuses a host that is not the one that was named, before anything that proves who we are is sent.
+
+use parking_lot::Mutex;
+use portcullis_gate::{Clock, Gate, House, SshKey, SshOffer, SshWay};
+use portcullis_link::connect;
+use portcullis_model::limits::{HANDSHAKE_MAX, SSH_IDLE_UPSTREAMS_MAX};
+use portcullis_model::{Blame, Fault};
+use russh::client::{AuthResult, Config, Handle, Handler, Msg};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::{Channel, Signer};
+use std::borrow::Cow;
+use std::sync::Arc;
+use tokio::time::timeout;
+
+/// The connections of one session.
+pub(crate) struct Uplines {
+    way: SshWay,
+    clock: Clock,
+    idle: Mutex<Vec<Upline>>,
+}
+
+/// One connection, logged in.
+pub(crate) struct Upline {
+    handle: Handle<Host>,
+}
+
+impl Upline {
+    /// Opens a channel for a session on it.
+    pub(crate) async fn channel(&self) -> Result<Channel<Msg>, Fault> {
+        let opened = timeout(HANDSHAKE_MAX, self.handle.channel_open_session()).await;
+        opened.map_err(|_| late())?.map_err(refused)
+    }
+
+    /// Ends the connection, with whatever runs on it.
+    pub(crate) async fn hang_up(self) {
+        let reason = russh::Disconnect::ByApplication;
+        let said = self.handle.disconnect(reason, "", "");
+        let _said = timeout(std::time::Duration::from_secs(2), said).await;
+    }
+
+    /// Opens a forward on it.
+    pub(crate) async fn forward(&self, host: &str, port: u16) -> Result<Channel<Msg>, Fault> {
+        let opened = self
+            .handle
+            .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
+        let opened = timeout(HANDSHAKE_MAX, opened).await;
+        opened.map_err(|_| late())?.map_err(refused)
+    }
+}
+
+impl Uplines {
+    pub(crate) fn new(way: SshWay, clock: Clock) -> Self {
+        Self {
+            way,
+            clock,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A connection that nobody uses (then true), or a new one; that is recorded before anything is sent.
+    pub(crate) async fn take(&self, gate: &mut Gate) -> Result<(Upline, bool), Fault> {
+        loop {
+            let kept = self.idle.lock().pop();
+            match kept {
+                Some(upline) if upline.handle.is_closed() => {}
+                Some(upline) => return Ok((upline, true)),
+                None => break,
+            }
+        }
+        let housed = gate.house(House::Login, bytes::Bytes::new(), (self.clock)())?;
+        let dialled = timeout(HANDSHAKE_MAX, async {
+            let stream = connect(&self.way.upstream, housed)
+                .await
+                .map_err(|e| e.blame(Blame::Upstream))?;
+            self.log_in(stream).await
+        });
+        Ok((dialled.await.map_err(|_| late())??, false))
+    }
+
+    /// One that a channel has done with.
+    pub(crate) fn give_back(&self, upline: Upline) {
+        let mut idle = self.idle.lock();
+        if idle.len() < SSH_IDLE_UPSTREAMS_MAX && !upline.handle.is_closed() {
+            idle.push(upline);
+        }
+    }
+
+    async fn log_in(&self, stream: tokio::net::TcpStream) -> Result<Upline, Fault> {
+        let host = Host {
+            hosts: Arc::clone(&self.way.hosts),
+            host: self.way.upstream.host.clone(),
+            port: self.way.port,
+            clock: Arc::clone(&self.clock),
+        };
+        let known = self.way.hosts.algorithms(&host.host, host.port);
+        let config = Arc::new(config(&known));
+        let mut handle = russh::client::connect_stream(config, stream, host)
+            .await
+            .map_err(|Met(fault)| fault)?;
+        let login = self.way.login.clone();
+        let mut signer = Signing(Arc::clone(&self.way.key));
+        let answer = match self.way.key.offer().await? {
+            SshOffer::Certificate(text) => {
+                let certificate = Certificate::from_openssh(&text).map_err(unreadable)?;
+                let hash = hash_for(&certificate.algorithm());
+                let asked =
+                    handle.authenticate_certificate_with(login, certificate, hash, &mut signer);
+                asked.await.map_err(|Met(fault)| fault)?
+            }
+            SshOffer::Key(text) => {
+                let key = PublicKey::from_openssh(&text).map_err(unreadable)?;
+                let hash = hash_for(&key.algorithm());
+                let asked = handle.authenticate_publickey_with(login, key, hash, &mut signer);
+                asked.await.map_err(|Met(fault)| fault)?
+            }
+            SshOffer::Password(password) => {
+                let asked = handle.authenticate_password(login, (*password).as_ref());
+                asked.await.map_err(refused)?
+            }
+        };
+        match answer {
+            AuthResult::Success => Ok(Upline { handle }),
+            AuthResult::Failure { .. } => {
+                Err(Fault::bare(Blame::Upstream, "accept the gateway's login"))
+            }
+        }
+    }
+}
+
+/// RSA keys sign with SHA-512; the others know their hash.
+fn hash_for(algorithm: &Algorithm) -> Option<HashAlg> {
+    matches!(algorithm, Algorithm::Rsa { .. }).then_some(HashAlg::Sha512)
+}
+
+fn unreadable(error: russh::keys::ssh_key::Error) -> Fault {
+    Fault::new(Blame::Gateway, "read its own SSH key", error)
+}
+
+fn late() -> Fault {
+    Fault::bare(Blame::Upstream, "answer in time")
+}
+
+fn refused(error: russh::Error) -> Fault {
+    Fault::new(Blame::Upstream, "open a connection or channel", error)
+}
+
+/// How the gateway speaks to hosts. Keys that are known come first, so that the host shows one of them.
+fn config(known: &[String]) -> Config {
+    let mut preferred = crate::listener::preferred();
+    let mut keys: Vec<Algorithm> = preferred.key.to_vec();
+    keys.sort_by_key(|algorithm| match algorithm {
+        Algorithm::Rsa { .. } => !known.iter().any(|k| k == "ssh-rsa"),
+        other => !known.iter().any(|k| k == other.as_str()),
+    });
+    preferred.key = Cow::Owned(keys);
+    if known.is_empty() {
+        // Nothing but an authority can vouch for it.
+        preferred.host_key_certificates = preferred.key.clone();
+    }
+    Config {
+        client_id: russh::SshId::Standard(Cow::Borrowed(crate::listener::SERVER_ID)),
+        preferred,
+        nodelay: true,
+        inactivity_timeout: None,
+        keepalive_interval: Some(std::time::Duration::from_secs(30)),
+        keepalive_max: 4,
+        ..Config::default()
+    }
+}
+
+/// Asks the vault for signatures.
+struct Signing(Arc<dyn SshKey>);
+
+impl Signer for Signing {
+    type Error = Met;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        _: Option<HashAlg>,
+        mut to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, Met> {
+        let blob = self.0.sign(&to_sign).map_err(Met)?;
+        let length = u32::try_from(blob.len()).unwrap_or(u32::MAX);
+        to_sign.extend_from_slice(&length.to_be_bytes());
+        to_sign.extend_from_slice(&blob);
+        Ok(to_sign)
+    }
+}
+
+/// Verifies the host, and hears nothing else from it: it may open no channel towards us.
+struct Host {
+    hosts: Arc<dyn portcullis_gate::HostKeys>,
+    host: String,
+    port: u16,
+    clock: Clock,
+}
+
+impl Handler for Host {
+    type Error = Met;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Met> {
+        let text = match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.to_openssh(),
+            PublicKeyOrCertificate::Certificate(certificate) => certificate.to_openssh(),
+        };
+        let text = text.map_err(|e| Met(unreadable(e)))?;
+        let now = (self.clock)();
+        self.hosts
+            .verify(&self.host, self.port, &text, now)
+            .map_err(Met)?;
+        Ok(true)
+    }
+}
+
+/// A fault that travels through russh.
+#[derive(Debug)]
+pub(crate) struct Met(pub Fault);
+
+impl From<russh::Error> for Met {
+    fn from(error: russh::Error) -> Self {
+        Self(Fault::new(Blame::Upstream, "speak SSH", error))
+    }
+}
+
+impl From<russh::SendError> for Met {
+    fn from(error: russh::SendError) -> Self {
+        Self(Fault::new(Blame::Upstream, "speak SSH", error))
+    }
+}
