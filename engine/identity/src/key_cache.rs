@@ -4,7 +4,7 @@
 //! sends the token. It refuses to fetch more than once per cool-down for unknown keys, to lose the last
 //! good set over an outage, and to serve it for ever.
 
-use crate::config::{Algorithm, IssuerConfig, Jwks, Naming};
+use crate::config::{Algorithm, IssuerConfig, Jwks};
 use crate::fetch::{Document, FetchError, Fetcher, is_plain};
 use crate::key_set::{Key, KeySet, NoKey};
 use parking_lot::RwLock;
@@ -43,7 +43,6 @@ pub(crate) enum Lookup {
 pub(crate) struct KeyCache {
     name: String,
     issuer: String,
-    naming: Naming,
     source: Jwks,
     cool_down: Duration,
     fetcher: Fetcher,
@@ -67,12 +66,11 @@ impl KeyCache {
     pub(crate) fn new(config: &IssuerConfig, clock: Clock) -> Result<Self, NoKeys> {
         let mut state = State::default();
         if let Jwks::Inline(document) = &config.jwks {
-            state.set = Some(Arc::new(usable(document, config.naming)?));
+            state.set = Some(Arc::new(usable(document)?));
         }
         Ok(Self {
             name: config.name.clone(),
             issuer: config.issuer.clone(),
-            naming: config.naming,
             source: config.jwks.clone(),
             cool_down: config.cool_down,
             fetcher: Fetcher::new(config.ca_file.as_deref())?,
@@ -153,7 +151,7 @@ impl KeyCache {
         }
         self.state.write().attempted = Some(now);
         let fetched = self.document().await.and_then(|document| {
-            let set = usable(&document.value, self.naming)?;
+            let set = usable(&document.value)?;
             Ok((set, document.max_age))
         });
         let mut state = self.state.write();
@@ -208,8 +206,8 @@ impl KeyCache {
 }
 
 /// The keys of a document, of which there must be some.
-fn usable(document: &serde_json::Value, naming: Naming) -> Result<KeySet, NoKeys> {
-    KeySet::read(document, naming)
+fn usable(document: &serde_json::Value) -> Result<KeySet, NoKeys> {
+    KeySet::read(document)
         .filter(|set| set.len() > 0)
         .ok_or(NoKeys::Empty)
 }

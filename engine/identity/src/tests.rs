@@ -4,4 +4,3 @@ mod forgery;
 mod keys;
 mod mapping;
 mod provider;
-mod workloads;

@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod class;
+pub mod control;
 pub mod facts;
 pub mod fault;
 pub mod identity;
@@ -20,10 +21,14 @@ pub mod verdict;
 
 pub use call::{Call, CallBody, FileOperation};
 pub use class::{Class, Effect, Finding, Risk, Verbs};
+pub use control::Control;
 pub use facts::{Category, Facts, Object, Parse, Predicate, StatementFacts};
 pub use fault::{Blame, Fault};
 pub use identity::{Identity, Kind, Principal};
-pub use message::{Context, Parameter, Protocol, Side, Stage, Statement, Transaction};
+pub use message::{
+    Command, Context, Parameter, Protocol, ShellCommand, Side, Stage, Statement, Subject,
+    Transaction,
+};
 pub use rows::{Batch, BatchKind, Cell, ColumnMask, Edits, RowShape, SpanEdit, Strategy};
 pub use session::{Client, Session, SessionId, Target};
 pub use tally::{Budget, Counted, Effects, Per, Tally};

@@ -100,35 +100,6 @@ pub const LOGIN_SECRET_MAX: Duration = Duration::from_secs(3600);
 pub const LOGINS_MAX: usize = 16_384;
 /// The same of one identity.
 pub const LOGINS_PER_IDENTITY_MAX: usize = 32;
-/// How long somebody may take to log in at a provider, from the first request to the last.
-pub const LOGIN_PENDING_MAX: Duration = Duration::from_secs(600);
-/// Logins at providers that are under way at a time.
-pub const LOGINS_PENDING_MAX: usize = 1024;
-/// Requests that one address may make to the HTTPS listener within a minute: a login waits for another device
-/// with a request every few seconds.
-pub const PORTAL_REQUESTS_PER_MINUTE: u32 = 240;
-/// Addresses that are counted at a time.
-pub const PORTAL_ADDRESSES_MAX: usize = 16_384;
-/// From the return of the browser to the moment when the command line fetches its token.
-pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
-/// People who are logged in at a time, each with what refreshes their tokens.
-pub const SIGNED_IN_MAX: usize = 16_384;
-/// The same of one identity: laptops, jump hosts.
-pub const SIGNED_IN_PER_IDENTITY_MAX: usize = 16;
-/// The shortest login that is issued: the limit per identity is a limit per minute then.
-pub const LOGIN_SECRET_MIN: Duration = Duration::from_secs(60);
-/// Targets that an exchanged token may name.
-pub const NARROWED_TARGETS_MAX: usize = 64;
-/// What an exchanged token may say it is for.
-pub const TASK_BYTES_MAX: usize = 256;
-/// A SAML response, decoded.
-pub const SAML_BYTES_MAX: usize = 256 * 1024;
-/// How deep its elements may nest.
-pub const SAML_DEPTH_MAX: usize = 32;
-/// Its elements.
-pub const SAML_ELEMENTS_MAX: usize = 4096;
-/// Attributes of one of its elements.
-pub const SAML_ATTRIBUTES_MAX: usize = 32;
 /// Groups one token may carry; Entra's own overage limit is 200.
 pub const TOKEN_GROUPS_MAX: usize = 1024;
 /// One group, subject, issuer or key id.
@@ -153,10 +124,6 @@ pub const JWKS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const LEDGER_IDENTITIES_MAX: usize = 65_536;
 /// A ticket that a client names.
 pub const TICKET_BYTES_MAX: usize = 128;
-/// Tokens remembered that are good for one use and were used.
-pub const TOKENS_USED_MAX: usize = 100_000;
-/// The most that clocks may be said to differ by: beyond it an expired token is simply accepted.
-pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 /// Revocations remembered at a time.
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Secrets that are matched in output at a time: live credentials and static ones.
@@ -273,3 +240,35 @@ pub const TYPED_LINE_BYTES_MAX: usize = 4096;
 pub const ECHO_MAX: Duration = Duration::from_millis(1500);
 /// One line of an asciicast that is read.
 pub const ASCIICAST_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A user name of an SSH client, and each part of one.
+pub const SSH_NAME_BYTES_MAX: usize = 255;
+/// A command line over SSH. Linux has 128 KiB for one argument (`MAX_ARG_STRLEN`), and a shell gets it as one.
+pub const SSH_COMMAND_BYTES_MAX: usize = 128 * 1024;
+/// From accept to login over SSH: somebody may be typing. sshd's `LoginGraceTime` is as long.
+pub const SSH_LOGIN_MAX: Duration = Duration::from_secs(120);
+/// Proofs that one SSH connection may try, as `MaxAuthTries` of sshd counts passwords.
+pub const SSH_TRIES_MAX: usize = 3;
+/// SSH connections on which nobody has logged in yet; `MaxStartups` of sshd is 100.
+pub const SSH_STARTUPS_MAX: usize = 100;
+/// So many failed connections of one address make it wait for [`SSH_PENALTY`].
+pub const SSH_PENALTY_FAILURES: u32 = 10;
+/// See [`SSH_PENALTY_FAILURES`].
+pub const SSH_PENALTY: Duration = Duration::from_secs(60);
+/// Addresses whose failures are remembered.
+pub const SSH_PENALTY_SOURCES_MAX: usize = 16_384;
+/// Channels of one SSH connection at a time; `MaxSessions` of sshd is 10, and forwards come on top.
+pub const SSH_CHANNELS_MAX: usize = 64;
+/// Events of one SSH channel that carry no bytes and wait.
+pub const SSH_EVENTS_MAX: usize = 256;
+/// Uploaded bytes of one channel that wait before its client is slowed down.
+pub const SSH_UPLOAD_BYTES_SOFT: usize = 1024 * 1024;
+/// Uploaded bytes of all channels of one connection that wait; a channel that would go over it ends.
+pub const SSH_UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest that one packet of an upload is delayed, with it everything else of its connection.
+pub const SSH_UPLOAD_BRAKE_MAX: Duration = Duration::from_millis(250);
+/// Environment variables of one channel.
+pub const SSH_ENV_MAX: usize = 32;
+/// Bytes of their names and values.
+pub const SSH_ENV_BYTES_MAX: usize = 8 * 1024;
+/// Upstream connections of one session that are kept for its next channels.
+pub const SSH_IDLE_UPSTREAMS_MAX: usize = 4;

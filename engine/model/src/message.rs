@@ -1,10 +1,13 @@
 //! One framed message, and what it means. `wire` is always the exact bytes: what is judged, recorded
 //! and forwarded is one and the same thing.
 
+use crate::call::Call;
+use crate::class::Class;
 use crate::facts::StatementFacts;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Who sent it.
@@ -57,11 +60,13 @@ pub enum Stage {
     PodExec,
     /// A command of PostgreSQL's replication protocol, on a connection that was opened for it.
     Replicate,
+    /// SSH: something of a channel that the client asks for: `shell`, `pty xterm`, `forward 10.0.0.7:5432`, `agent`.
+    Channel,
 }
 
 impl Stage {
     /// All of them, each at its number in the plugin contract. Numbers are only ever added.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Query,
         Self::Parse,
         Self::Bind,
@@ -74,6 +79,7 @@ impl Stage {
         Self::Request,
         Self::PodExec,
         Self::Replicate,
+        Self::Channel,
     ];
 
     /// The protocol whose messages have it.
@@ -86,7 +92,9 @@ impl Stage {
             | Self::Execute
             | Self::Call
             | Self::Replicate => Protocol::Postgres,
-            Self::Exec | Self::ShellLine | Self::Subsystem | Self::Sftp => Protocol::Ssh,
+            Self::Exec | Self::ShellLine | Self::Subsystem | Self::Sftp | Self::Channel => {
+                Protocol::Ssh
+            }
             Self::Request | Self::PodExec => Protocol::Kubernetes,
         }
     }
@@ -169,6 +177,50 @@ pub struct Statement {
     pub known: Option<Arc<StatementFacts>>,
 }
 
+/// A request that is no SQL: a command line, an operation on files, a call to an API, a channel that is asked for.
+/// The host has no grammar for it; what it does is what the classifiers say.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// What classifiers, policies and approvers read: valid UTF-8 without NUL. See [`Stage`].
+    pub text: Arc<str>,
+    /// What carries it.
+    pub stage: Stage,
+    /// The same in parts, for policies.
+    pub subject: Subject,
+    /// What the protocol itself knows of it: a floor that plugins may raise. Without it a command that no plugin
+    /// is interested in is `Unknown`.
+    pub known: Option<Class>,
+    /// Byte ranges of `text` that are secrets by grammar: masked in the record and in the policy's input.
+    pub secrets: Vec<Range<u32>>,
+    /// What else it depends on (environment, headers that are kept, the digest of a body): an approval is bound to it
+    /// as well as to the exact bytes.
+    pub bound: Bytes,
+}
+
+/// The parts of a [`Command`], as policies read them in `command.statements`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Something for a shell, or for the server in its place.
+    Shell(ShellCommand),
+    /// A request to an API.
+    Call(Box<Call>),
+}
+
+/// A command for a remote host, in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShellCommand {
+    /// `exec`, `shell`, `subsystem`, `typed`, `sftp`, `forward`, …
+    pub mode: &'static str,
+    /// Program and arguments, where the text is plain words that every shell reads alike; else empty.
+    pub argv: Vec<String>,
+    /// Files it names, where that is known.
+    pub paths: Vec<String>,
+    /// Options among the arguments.
+    pub flags: Vec<String>,
+    /// It runs as somebody else.
+    pub privileged: bool,
+}
+
 /// One request of a client: exact bytes and meaning.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -194,6 +246,23 @@ pub enum Body {
     },
     /// SQL.
     Statement(Statement),
-    /// A chunk of a stream that was judged when it opened (COPY data). Recorded masked and counted.
+    /// A request that is no SQL.
+    Command(Command),
+    /// A chunk of a stream that was judged when it opened (COPY data, standard input). Recorded masked and counted.
     Upload(Bytes),
+    /// What was typed at a terminal. A password may be among it, so it is recorded by its length alone unless the
+    /// terminal showed it; what is echoed stands in the output anyway.
+    Typed {
+        /// The bytes.
+        bytes: Bytes,
+        /// The terminal has shown it.
+        shown: bool,
+    },
+    /// A chunk of a stream that nobody can read here. It passes only where policy lets it.
+    Opaque {
+        /// `scp`, `rsync`, `git`, `sftp`, `forward`: the word by which policy lets it pass.
+        stream: &'static str,
+        /// The bytes.
+        bytes: Bytes,
+    },
 }

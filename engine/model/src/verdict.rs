@@ -1,6 +1,7 @@
 //! What a policy answers. No `bool`, no `Default` for an answer: silence is never consent.
 
 use crate::Strategy;
+use crate::control::Control;
 use crate::tally::Budget;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,13 @@ pub struct Obligations {
     pub allow_function_call: bool,
     /// Replication connections.
     pub replication: Replication,
+    /// SSH: the least level of control; none when nobody says.
+    #[serde(default)]
+    pub control: Option<Control>,
+    /// Streams that may pass although masks apply and nothing in them can be masked: `scp`, `rsync`, `git`,
+    /// `sftp`, `forward`.
+    #[serde(default)]
+    pub opaque: BTreeSet<String>,
     /// Extra labels in the record.
     pub labels: BTreeSet<String>,
 }
@@ -196,6 +204,8 @@ impl Obligations {
             role: None,
             allow_function_call: false,
             replication: Replication::Refused,
+            control: None,
+            opaque: BTreeSet::new(),
             labels: BTreeSet::new(),
         }
     }

@@ -36,6 +36,12 @@ pub enum VaultError {
     /// No randomness.
     #[error("draw random bytes")]
     Random,
+    /// An SSH key could not be read.
+    #[error("read the SSH key {0}: it is a private key in OpenSSH's form, without a passphrase")]
+    SshKey(String),
+    /// Nothing could be signed.
+    #[error("sign for an SSH server")]
+    Sign,
     /// Creating the session's role.
     #[error("create a role for the session")]
     Mint(#[source] tokio_postgres::Error),
@@ -64,6 +70,8 @@ impl From<VaultError> for Fault {
             | VaultError::Weak(_)
             | VaultError::Key(_)
             | VaultError::Name
+            | VaultError::SshKey(_)
+            | VaultError::Sign
             | VaultError::Random => Blame::Gateway,
             _ => Blame::Upstream,
         };

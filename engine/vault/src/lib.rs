@@ -11,6 +11,7 @@ mod login;
 mod postgres;
 mod scram;
 mod secret;
+mod ssh;
 mod static_login;
 mod tenant_key;
 
@@ -21,5 +22,9 @@ pub use postgres::{
     Access, AdminLogin, MintRequest, Minter, PostgresCatalog, PostgresVault, SideTls,
 };
 pub use secret::{Secret, SecretRef};
+pub use ssh::{
+    Authority, Bearing, CertificateRequest, FixedKey, FixedPassword, KnownHosts, KnownHostsError,
+    Trust, host_key,
+};
 pub use static_login::{StaticLogin, Weak};
 pub use tenant_key::{TenantKeyBytes, tenant_key};
