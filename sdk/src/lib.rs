@@ -7,6 +7,7 @@
 #[cfg(feature = "build")]
 pub mod build;
 pub mod call;
+pub mod checks;
 mod classifier;
 pub mod facts;
 #[doc(hidden)]

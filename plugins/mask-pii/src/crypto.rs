@@ -2,11 +2,11 @@
 //! (BIP 173, BIP 350), Ethereum's mixed-case checksum (EIP-55). An Ethereum address in one case has no checksum and
 //! needs words.
 
+use portcullis_sdk::checks;
 use sha2::{Digest, Sha256};
 use sha3::Keccak256;
 
 const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
 /// How sure it is that a word is an address.
 pub fn score(word: &[u8]) -> Option<u8> {
@@ -78,34 +78,8 @@ fn bech32(word: &[u8]) -> bool {
         return false;
     };
     let mixed = word.iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
-    let human = &prefix[..prefix.len() - 1];
-    let mut sum = 1_u32;
-    let mut feed = |value: u32| {
-        const TERMS: [u32; 5] = [
-            0x3b6a_57b2,
-            0x2650_8e6d,
-            0x1ea1_19fa,
-            0x3d42_33dd,
-            0x2a14_62b3,
-        ];
-        let top = sum >> 25;
-        sum = (sum & 0x1ff_ffff) << 5 ^ value;
-        for (bit, term) in TERMS.iter().enumerate() {
-            if top >> bit & 1 == 1 {
-                sum ^= term;
-            }
-        }
-    };
-    human.iter().for_each(|b| feed(u32::from(b >> 5)));
-    feed(0);
-    human.iter().for_each(|b| feed(u32::from(b & 31)));
-    for byte in &word[prefix.len()..] {
-        match BECH32.iter().position(|c| *c == byte.to_ascii_lowercase()) {
-            Some(value) => feed(value as u32),
-            None => return false,
-        }
-    }
-    !mixed && matches!(sum, 1 | 0x2bc8_30a3)
+    let (human, data) = (&prefix[..prefix.len() - 1], &word[prefix.len()..]);
+    !mixed && matches!(checks::bech32(human, data), Some(1 | 0x2bc8_30a3))
 }
 
 #[cfg(test)]

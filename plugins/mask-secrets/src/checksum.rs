@@ -1,5 +1,7 @@
 //! Checksums that vendors put into their tokens, so that a scanner need not guess.
 
+use portcullis_sdk::checks;
+
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// CRC-32 of ISO 3309, as in zlib.
@@ -56,41 +58,10 @@ pub fn grafana(token: &[u8]) -> bool {
 
 /// bech32 (BIP 173) over the whole, as age writes its keys (<https://age-encryption.org/v1>, "The X25519 recipient type").
 pub fn bech32(token: &[u8]) -> bool {
-    const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     let Some(split) = memchr::memrchr(b'1', token) else {
         return false;
     };
-    let mut sum = 1_u32;
-    let mut feed = |value: u32| {
-        const TERMS: [u32; 5] = [
-            0x3b6a_57b2,
-            0x2650_8e6d,
-            0x1ea1_19fa,
-            0x3d42_33dd,
-            0x2a14_62b3,
-        ];
-        let top = sum >> 25;
-        sum = (sum & 0x1ff_ffff) << 5 ^ value;
-        for (bit, term) in TERMS.iter().enumerate() {
-            if top >> bit & 1 == 1 {
-                sum ^= term;
-            }
-        }
-    };
-    let human = token[..split].to_ascii_lowercase();
-    human.iter().for_each(|b| feed(u32::from(b >> 5)));
-    feed(0);
-    human.iter().for_each(|b| feed(u32::from(b & 31)));
-    for byte in &token[split + 1..] {
-        match ALPHABET
-            .iter()
-            .position(|c| *c == byte.to_ascii_lowercase())
-        {
-            Some(value) => feed(value as u32),
-            None => return false,
-        }
-    }
-    sum == 1
+    checks::bech32(&token[..split], &token[split + 1..]) == Some(1)
 }
 
 /// A macaroon that names its registry: `AgEIcHlwaS5vcmc` is version 2, location `pypi.org`
