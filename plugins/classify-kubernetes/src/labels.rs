@@ -3,25 +3,10 @@
 
 use portcullis_plugin_classify_shell::labels as shell;
 use portcullis_plugin_classify_shell::labels::Label;
-use portcullis_sdk::{Effect, Risk, Rule};
 
-macro_rules! labels {
-    ($($constant:ident $name:literal $risk:ident $effect:ident $rule:literal,)*) => {
-        $(
-            #[doc = concat!("`", $name, "`")]
-            pub const $constant: &Label = &Label {
-                name: $name,
-                risk: Risk::$risk,
-                effect: Effect::$effect,
-                rule: Rule($rule),
-            };
-        )*
-        /// Those that only this plugin has.
-        pub const OWN: &[&Label] = &[$($constant),*];
-    };
-}
-
-labels! {
+portcullis_plugin_classify_shell::labels! {
+    /// Those that only this plugin has.
+    OWN;
     UNLISTED_REQUEST "unlisted-request" Critical Unknown 1,
     UNREAD_BODY "unread-body" Critical Unknown 1,
     DRY_RUN "dry-run" None Read 1,

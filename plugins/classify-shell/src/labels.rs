@@ -16,23 +16,27 @@ pub struct Label {
     pub rule: Rule,
 }
 
+/// Makes a constant of each label, and a list of all: `name risk effect rule` a line.
+#[macro_export]
 macro_rules! labels {
-    ($($constant:ident $name:literal $risk:ident $effect:ident $rule:literal,)*) => {
+    ($(#[$doc:meta])* $list:ident; $($constant:ident $name:literal $risk:ident $effect:ident $rule:literal,)*) => {
         $(
             #[doc = concat!("`", $name, "`")]
-            pub const $constant: &Label = &Label {
+            pub const $constant: &$crate::labels::Label = &$crate::labels::Label {
                 name: $name,
-                risk: Risk::$risk,
-                effect: Effect::$effect,
-                rule: Rule($rule),
+                risk: ::portcullis_sdk::Risk::$risk,
+                effect: ::portcullis_sdk::Effect::$effect,
+                rule: ::portcullis_sdk::Rule($rule),
             };
         )*
-        /// All of them.
-        pub const ALL: &[&Label] = &[$($constant),*];
+        $(#[$doc])*
+        pub const $list: &[&$crate::labels::Label] = &[$($constant),*];
     };
 }
 
 labels! {
+    /// All of them.
+    ALL;
     // What could not be established.
     UNPARSED "unparsed" Critical Unknown 1,
     TOO_COMPLEX "too-complex" Critical Unknown 1,
