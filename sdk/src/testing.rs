@@ -16,6 +16,7 @@ mod needles;
 mod release;
 mod subject;
 pub mod trace;
+pub mod ways;
 
 pub use classifier::{ClassifierHarness, classifier};
 pub use examine::{Examined, examine, opinion_json};

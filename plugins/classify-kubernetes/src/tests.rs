@@ -1,7 +1,7 @@
 //! What is said about requests: the ways round that must stay closed, what ordinary requests are, and laws.
 
 use crate::ClassifyKubernetes;
-use portcullis_sdk::testing::classifier;
+use portcullis_sdk::testing::{classifier, ways};
 use portcullis_sdk::{Effect, Opinion, Protocol, Risk, Stage};
 use serde_json::{Value, json};
 
@@ -16,67 +16,27 @@ fn opinion(text: &str) -> Opinion {
         .opinion(text)
 }
 
-fn lines(file: &'static str) -> impl Iterator<Item = (usize, &'static str)> {
-    let told = |line: &str| !line.is_empty() && !line.starts_with('#');
-    (1..).zip(file.lines()).filter(move |(_, line)| told(line))
-}
-
 #[test]
 fn no_way_past_is_open() {
-    let mut open = Vec::new();
-    for (number, line) in lines(include_str!("../../../tests/bypass/kubernetes.txt")) {
-        let (labels, request) = line.split_once('\t').expect("labels, a tab, the request");
-        let opinion = opinion(request);
-        for label in labels.split(',') {
-            let said = match label {
-                "unknown" => opinion.effect == Effect::Unknown,
-                label => opinion.labels.contains(label),
-            };
-            if !said {
-                open.push(format!(
-                    "{number}: {label} is not said: {:?} {:?}",
-                    opinion.effect, opinion.labels
-                ));
-            }
-        }
-    }
-    assert!(
-        open.is_empty(),
-        "{} ways are open:\n{}",
-        open.len(),
-        open.join("\n")
-    );
+    let list = include_str!("../../../tests/bypass/kubernetes.txt");
+    ways::none("ways are open", &ways::open_ways(list, opinion));
 }
 
 #[test]
 fn ordinary_requests_are_ordinary() {
-    let mut graded = Vec::new();
-    let mut all = 0;
-    for (number, line) in lines(include_str!("../corpus/clean.txt")) {
-        all += 1;
-        let opinion = opinion(line);
-        let reads = ["\"get\"", "\"list\"", "\"watch\""]
+    let list = include_str!("../corpus/clean.txt");
+    let reads = |line: &str| {
+        ["\"get\"", "\"list\"", "\"watch\""]
             .iter()
-            .any(|verb| line.contains(verb));
-        let most = if reads {
-            (Effect::Read, Risk::Low)
-        } else {
-            (Effect::Write, Risk::Medium)
-        };
-        if opinion.effect > most.0 || opinion.risk > most.1 {
-            graded.push(format!(
-                "{number}: {line}: {:?} {:?} {:?}",
-                opinion.effect, opinion.risk, opinion.labels
-            ));
-        }
-    }
-    assert!(all >= 200, "only {all} ordinary requests");
-    assert!(
-        graded.is_empty(),
-        "{} of {all} are graded too high:\n{}",
-        graded.len(),
-        graded.join("\n")
-    );
+            .any(|verb| line.contains(verb))
+    };
+    let most = |line: &str| match reads(line) {
+        true => (Effect::Read, Risk::Low),
+        false => (Effect::Write, Risk::Medium),
+    };
+    let high = ways::graded_high(list, opinion, most);
+    ways::none("are graded too high", &high);
+    assert!(ways::lines(list).len() >= 200, "there are too few");
 }
 
 #[test]

@@ -1,15 +1,9 @@
 //! Requests that do harm and ordinary ones, counted; `cargo xtask test corpus` prints the figures.
 
 use portcullis_plugin_classify_kubernetes::ClassifyKubernetes;
-use portcullis_sdk::testing::classifier;
+use portcullis_sdk::testing::{classifier, ways};
 use portcullis_sdk::{Effect, Protocol, Risk, Stage};
 use serde_json::Value;
-
-fn lines(file: &str) -> Vec<&str> {
-    file.lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect()
-}
 
 /// Above a write of this risk.
 fn is_graded(request: &str, risk: Risk) -> bool {
@@ -26,17 +20,17 @@ fn is_graded(request: &str, risk: Risk) -> bool {
 
 #[test]
 fn corpus_of_requests_is_told_apart() {
-    let harm = lines(include_str!("../../../tests/bypass/kubernetes.txt"));
+    let harm = ways::lines(include_str!("../../../tests/bypass/kubernetes.txt"));
     let missed: Vec<&str> = harm
         .iter()
-        .filter_map(|line| line.split_once('\t'))
+        .filter_map(|(_, line)| line.split_once('\t'))
         .filter(|(labels, request)| *labels != "dry-run" && !is_graded(request, Risk::Low))
         .map(|(_, request)| request)
         .collect();
-    let ordinary = lines(include_str!("../corpus/clean.txt"));
+    let ordinary = ways::lines(include_str!("../corpus/clean.txt"));
     let wrong: Vec<&str> = ordinary
         .iter()
-        .copied()
+        .map(|(_, line)| line.as_str())
         .filter(|request| is_graded(request, Risk::Medium))
         .collect();
     println!(

@@ -1,7 +1,7 @@
 //! What is said about commands: the ways round that must stay closed, what ordinary commands are, and laws.
 
 use crate::ClassifyShell;
-use portcullis_sdk::testing::classifier;
+use portcullis_sdk::testing::{classifier, ways};
 use portcullis_sdk::{Effect, Opinion, Protocol, Risk, Stage};
 use serde_json::json;
 
@@ -12,60 +12,19 @@ fn opinion(text: &str) -> Opinion {
         .opinion(text)
 }
 
-fn lines(file: &'static str) -> impl Iterator<Item = (usize, &'static str)> {
-    let told = |line: &str| !line.is_empty() && !line.starts_with('#');
-    (1..).zip(file.lines()).filter(move |(_, line)| told(line))
-}
-
 #[test]
 fn no_way_past_is_open() {
-    let mut open = Vec::new();
-    for (number, line) in lines(include_str!("../../../tests/bypass/shell.txt")) {
-        let (labels, command) = line.split_once('\t').expect("labels, a tab, a command");
-        let command = command.replace('⏎', "\n");
-        let opinion = opinion(&command);
-        for label in labels.split(',') {
-            let said = match label {
-                "unknown" => opinion.effect == Effect::Unknown,
-                label => opinion.labels.contains(label),
-            };
-            if !said {
-                open.push(format!(
-                    "{number}: {label} is not said of {command:?}: {:?} {:?}",
-                    opinion.effect, opinion.labels
-                ));
-            }
-        }
-    }
-    assert!(
-        open.is_empty(),
-        "{} ways are open:\n{}",
-        open.len(),
-        open.join("\n")
-    );
+    let list = include_str!("../../../tests/bypass/shell.txt");
+    ways::none("ways are open", &ways::open_ways(list, opinion));
 }
 
 #[test]
 fn ordinary_commands_are_ordinary() {
-    let mut graded = Vec::new();
-    let mut all = 0;
-    for (number, line) in lines(include_str!("../corpus/clean.txt")) {
-        all += 1;
-        let opinion = opinion(&line.replace('⏎', "\n"));
-        if opinion.effect > Effect::Write || opinion.risk > Risk::Low {
-            graded.push(format!(
-                "{number}: {line:?}: {:?} {:?} {:?}",
-                opinion.effect, opinion.risk, opinion.labels
-            ));
-        }
-    }
-    assert!(all >= 500, "only {all} ordinary commands");
-    assert!(
-        graded.is_empty(),
-        "{} of {all} are graded too high:\n{}",
-        graded.len(),
-        graded.join("\n")
-    );
+    let list = include_str!("../corpus/clean.txt");
+    let most = |_: &str| (Effect::Write, Risk::Low);
+    let high = ways::graded_high(list, opinion, most);
+    ways::none("are graded too high", &high);
+    assert!(ways::lines(list).len() >= 500, "there are too few");
 }
 
 /// What opens something that nests, or repeats.

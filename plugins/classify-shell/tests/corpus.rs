@@ -1,14 +1,8 @@
 //! Commands that do harm and ordinary ones, counted; `cargo xtask test corpus` prints the figures.
 
 use portcullis_plugin_classify_shell::command_line;
+use portcullis_sdk::testing::ways;
 use portcullis_sdk::{Effect, Risk};
-
-fn lines(file: &str) -> Vec<String> {
-    file.lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| line.replace('⏎', "\n"))
-        .collect()
-}
 
 /// Above a write of low risk.
 fn is_graded(command: &str) -> bool {
@@ -18,14 +12,18 @@ fn is_graded(command: &str) -> bool {
 
 #[test]
 fn corpus_of_commands_is_told_apart() {
-    let harm = lines(include_str!("../../../tests/bypass/shell.txt"));
+    let harm = ways::lines(include_str!("../../../tests/bypass/shell.txt"));
     let missed: Vec<&str> = harm
         .iter()
-        .map(|line| line.split_once('\t').map_or("", |(_, command)| command))
+        .map(|(_, line)| line.split_once('\t').map_or("", |(_, command)| command))
         .filter(|command| !is_graded(command))
         .collect();
-    let ordinary = lines(include_str!("../corpus/clean.txt"));
-    let wrong: Vec<&String> = ordinary.iter().filter(|line| is_graded(line)).collect();
+    let ordinary = ways::lines(include_str!("../corpus/clean.txt"));
+    let wrong: Vec<&String> = ordinary
+        .iter()
+        .map(|(_, line)| line)
+        .filter(|line| is_graded(line))
+        .collect();
     println!(
         "classify-shell: {} of {} ways round graded, {} of {} ordinary commands graded too high",
         harm.len() - missed.len(),
