@@ -62,14 +62,17 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     fuzzed
 }
 
-/// `cargo xtask test corpus`: detectors and classifiers against the labelled corpora, with recall and precision.
+/// `cargo xtask test corpus`: detectors and classifiers against the labelled corpora, with recall and precision; natively,
+/// and through WebAssembly.
 fn corpus(workspace: &Path) -> Result<()> {
+    build::all_plugins(workspace)?;
     let mut command = build::cargo_command(workspace);
     command
         .args(["test", "--package", "portcullis-plugin-mask-pii"])
         .args(["--package", "portcullis-plugin-mask-secrets"])
         .args(["--package", "portcullis-plugin-classify-shell"])
         .args(["--package", "portcullis-plugin-classify-kubernetes"])
+        .args(["--package", "portcullis-tests"])
         .args(["--test", "corpus", "--", "--nocapture", "--test-threads=1"]);
     let (good, sums) = counted(command)?;
     match good && sums.passed > 0 && sums.failed == 0 {
