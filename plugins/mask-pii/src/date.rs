@@ -44,6 +44,39 @@ pub fn numeric(run: &Run<'_>, first: usize, last: usize) -> Option<u8> {
     (fine && year >= FIRST_YEAR).then_some(SCORE)
 }
 
+/// Behind the time of day that follows a day at `end` (RFC 3339, ISO 8601, the server's own `ISO` style): every row has some,
+/// and there is nothing in it to be found. Where none follows, `end`.
+pub fn behind_clock(data: &[u8], end: usize) -> usize {
+    let digit = |at: usize| data.get(at).is_some_and(u8::is_ascii_digit);
+    let pair = |at: usize| digit(at) && digit(at + 1) && !digit(at + 2);
+    let is = |at: usize, signs: &[u8]| data.get(at).is_some_and(|b| signs.contains(b));
+    if !(is(end, b" T") && pair(end + 1) && is(end + 3, b":") && pair(end + 4)) {
+        return end;
+    }
+    let mut at = end + 6;
+    if is(at, b":") && pair(at + 1) {
+        at += 3;
+        if is(at, b".,") && digit(at + 1) {
+            let digits = data[at + 1..].iter().take(10);
+            let count = digits.take_while(|b| b.is_ascii_digit()).count();
+            // More than nanoseconds are no fraction of a second.
+            at += if count < 10 { count + 1 } else { 0 };
+        }
+    }
+    if is(at, b"+-") && pair(at + 1) {
+        at += 3;
+        if is(at, b":") && pair(at + 1) {
+            at += 3;
+        }
+    }
+    let goes_on =
+        |b: &u8| b.is_ascii_alphanumeric() && *b != b'Z' || matches!(b, b'_' | b':' | b'.' | b'-');
+    match data.get(at).is_some_and(goes_on) {
+        true => end,
+        false => at,
+    }
+}
+
 /// A day with the name of its month, whose year stands at `year`: `12 March 1980`, `March 12, 1980`, `12. März 1980`.
 pub fn written(data: &[u8], year: Range<usize>) -> Option<Range<usize>> {
     let number_of_year = number(data.get(year.clone())?);
@@ -172,3 +205,32 @@ const MONTHS: [&str; 64] = [
     "ottobre",
     "dicembre",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_day_is_passed_over_and_nothing_else() {
+        for (rest, passed) in [
+            (" 10:41:07.123456", 16),
+            ("T10:41:07Z", 9),
+            (" 10:41", 6),
+            (" 10:41:07+00", 12),
+            (" 10:41:07.123+02:00 next", 19),
+            (" 10:41:07,123", 13),
+            (" 10:41:07 555-0100", 9),
+            (" 10:41:07.1234567890123", 0),
+            (" 10:41:07.5.6", 0),
+            (" 10:41:07-555-0100", 0),
+            (" 10:41:07:aa:bb:cc", 0),
+            (" 10:411", 0),
+            (" 1041", 0),
+            ("", 0),
+            (" 4539 5787 6362 1486", 0),
+        ] {
+            let text = format!("2026-11-27{rest}");
+            assert_eq!(behind_clock(text.as_bytes(), 10), 10 + passed, "{text}");
+        }
+    }
+}

@@ -82,7 +82,7 @@ fn number(finder: &mut Finder<'_, '_>, run: &Run<'_>) -> usize {
     }
     if run.iso_date() {
         birthday(finder, run, 0, 2);
-        return run.range(2, 2).end;
+        return date::behind_clock(finder.data, run.range(2, 2).end);
     }
     // A price, a version, a fraction: too few digits for anything but an address, a day or what has letters beside it.
     if run.total() < 7 && run.len() < 3 {
