@@ -20,6 +20,33 @@ pub struct Bar {
 /// A detector: columns and cells to finds.
 pub type Detector<'a> = dyn FnMut(&[(String, String)]) -> Vec<Finds> + 'a;
 
+/// Prints the table of a corpus, and fails with what falls short.
+///
+/// # Panics
+/// When anything does.
+pub fn hold(title: &str, values: &Corpus, by_kind: bool, bar: Bar, detect: &mut Detector<'_>) {
+    let (table, short) = corpus(title, values, by_kind, bar, detect);
+    println!("{table}");
+    assert!(short.is_empty(), "{}", short.join("\n"));
+}
+
+/// Prints the table of the clean corpora, and fails with what was found in them.
+///
+/// # Panics
+/// When anything was.
+pub fn hold_clean(title: &str, detect: &mut Detector<'_>) {
+    const SHOWN: usize = 60;
+    let (table, wrong) = clean(title, &super::clean::corpora(), detect);
+    println!("{table}");
+    let few = wrong.get(..SHOWN).unwrap_or(&wrong);
+    assert!(
+        wrong.is_empty(),
+        "{} finds in clean text:\n{}",
+        wrong.len(),
+        few.join("\n")
+    );
+}
+
 /// Values and near misses, by entity or by kind: the table, and what falls short.
 pub fn corpus(
     title: &str,

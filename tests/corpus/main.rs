@@ -11,7 +11,7 @@ use portcullis_sdk::glue::{ClassifierGlue, FlatColumn, Lifecycle as _, MaskerGlu
 use portcullis_sdk::testing::{Instance, Masked, Subject as _, stream_labels, ways};
 use portcullis_sdk::{Classifier, Masker, Protocol, Stage};
 use portcullis_tests::corpus::judge::{self, Bar, Finds};
-use portcullis_tests::corpus::{Corpus, clean, personal, secrets};
+use portcullis_tests::corpus::{Corpus, personal, secrets};
 use std::path::PathBuf;
 
 /// Kind `rows` of a batch (`wit/portcullis.wit`).
@@ -106,12 +106,8 @@ fn corpora_hold<M: Masker>(name: &str, corpus: &Corpus, by_kind: bool) {
     let bar = Bar { recall: 0.98 };
     let title = format!("{name}, wasm");
     let mut detect = masker::<M>(&bench);
-    let (table, short) = judge::corpus(&title, corpus, by_kind, bar, &mut detect);
-    println!("{table}");
-    assert!(short.is_empty(), "{}", short.join("\n"));
-    let (table, wrong) = judge::clean(&title, &clean::corpora(), &mut detect);
-    println!("{table}");
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    judge::hold(&title, corpus, by_kind, bar, &mut detect);
+    judge::hold_clean(&title, &mut detect);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use portcullis_plugin_mask_pii::MaskPii;
 use portcullis_sdk::testing::harness;
 use portcullis_tests::corpus::judge::{self, Bar, Finds};
-use portcullis_tests::corpus::{clean, personal};
+use portcullis_tests::corpus::personal;
 use serde_json::json;
 
 fn detect(cells: &[(String, String)]) -> Vec<Finds> {
@@ -19,30 +19,11 @@ fn detect(cells: &[(String, String)]) -> Vec<Finds> {
 
 #[test]
 fn corpus_values_are_found_and_near_misses_are_not() {
-    let (table, short) = judge::corpus(
-        "personal data",
-        &personal(),
-        false,
-        Bar { recall: 0.98 },
-        &mut detect,
-    );
-    println!("{table}");
-    assert!(short.is_empty(), "{}", short.join("\n"));
+    let bar = Bar { recall: 0.98 };
+    judge::hold("personal data", &personal(), false, bar, &mut detect);
 }
 
 #[test]
 fn corpus_clean_text_is_left_alone() {
-    let (table, wrong) = judge::clean("mask-pii, clean", &clean::corpora(), &mut detect);
-    println!("{table}");
-    assert!(
-        wrong.is_empty(),
-        "{} finds in clean text:\n{}",
-        wrong.len(),
-        wrong
-            .iter()
-            .take(60)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n")
-    );
+    judge::hold_clean("mask-pii, clean", &mut detect);
 }
