@@ -9,6 +9,7 @@ mod canary;
 mod drivers;
 mod eighteen;
 mod faults;
+mod kubernetes;
 mod large_objects;
 mod logins;
 mod policy;

@@ -15,6 +15,8 @@ pub enum Need {
     Postgres,
     /// OpenSSH, server and client.
     OpenSsh,
+    /// `kubectl` 1.31 or newer: older ones open streams over SPDY.
+    Kubectl,
     /// PgBouncer, the peer of the benches.
     PgBouncer,
     /// Python with venv.
@@ -30,6 +32,7 @@ impl Need {
         match self {
             Self::Libclang => libclang(),
             Self::Postgres => postgres_bin().is_some() && which("psql").is_some(),
+            Self::Kubectl => which("kubectl").is_some(),
             Self::OpenSsh => {
                 which("ssh").is_some()
                     && (which("sshd").is_some() || Path::new("/usr/sbin/sshd").is_file())
@@ -54,6 +57,7 @@ impl Need {
             Self::Libclang => &["libclang-dev", "clang"],
             Self::Postgres => &["postgresql", "postgresql-contrib", "postgresql-client"],
             Self::OpenSsh => &["openssh-server", "openssh-client"],
+            Self::Kubectl => &["kubectl"],
             Self::PgBouncer => &["pgbouncer"],
             Self::Python => &["python3", "python3-venv", "python3-pip"],
             Self::Npm => &["npm"],
@@ -66,6 +70,7 @@ impl Need {
             Self::Libclang => "the bindings of PostgreSQL's own parser are generated with it",
             Self::Postgres => "the gateway is tested against a real server with real clients",
             Self::OpenSsh => "SSH is tested against a real server with a real client",
+            Self::Kubectl => "clusters are tried with it, 1.31 or newer",
             Self::PgBouncer => "the benches compare with it in the same run",
             Self::Python => "psycopg and asyncpg are tested through the gateway",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",

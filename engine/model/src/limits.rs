@@ -272,3 +272,17 @@ pub const SSH_ENV_MAX: usize = 32;
 pub const SSH_ENV_BYTES_MAX: usize = 8 * 1024;
 /// Upstream connections of one session that are kept for its next channels.
 pub const SSH_IDLE_UPSTREAMS_MAX: usize = 4;
+/// A terminal shows what a masker holds after this long: people see a prompt at once, programs wait.
+pub const TERMINAL_IDLE: Duration = Duration::from_millis(30);
+/// Kubernetes: from the first byte of a request's head to its last, and how long a connection may lie idle.
+pub const REQUEST_HEAD_MAX: Duration = Duration::from_secs(60);
+/// From a request to the head of its answer; the API server itself gives up after 60 s (`--request-timeout`).
+pub const ANSWER_HEAD_MAX: Duration = Duration::from_secs(90);
+/// Sessions on one connection: a client has one token and one cluster, as good as always.
+pub const SESSIONS_PER_VISIT_MAX: usize = 8;
+/// Refused streams that are remembered, because their clients ask again in another protocol.
+pub const REFUSED_STREAMS_MAX: usize = 256;
+/// How long they are.
+pub const REFUSED_STREAM_FOR: Duration = Duration::from_secs(10);
+/// When a client comes back whose request waits for an approval; client-go tries ten times.
+pub const DEFERRED_RETRY_SECONDS: u32 = 10;

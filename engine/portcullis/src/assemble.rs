@@ -6,6 +6,7 @@ mod adapters;
 mod connections;
 mod counter;
 mod issuers;
+pub mod kubernetes;
 pub mod people;
 pub mod plugins;
 mod policies;
@@ -242,6 +243,14 @@ fn protocol(
             });
             let portal = Portal::new(shown.map(|shown| shown.config), counter);
             Ok(("https", Arc::new(portal)))
+        }
+        Wire::Kubernetes => {
+            let listener = portcullis_wire_kubernetes::Listener {
+                tls: shown.map(|shown| shown.config),
+                clock: Arc::clone(&gateway.clock),
+            };
+            let protocol = portcullis_wire_kubernetes::Kubernetes::new(listener);
+            Ok(("kubernetes", Arc::new(protocol)))
         }
         Wire::Ssh => {
             let protocol = ssh::protocol(listener, loaded, &gateway.clock)?;

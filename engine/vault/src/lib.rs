@@ -7,6 +7,7 @@
 
 mod binding;
 mod error;
+mod kubernetes;
 mod login;
 mod postgres;
 mod scram;
@@ -17,6 +18,7 @@ mod tenant_key;
 
 pub use binding::tls_server_end_point;
 pub use error::VaultError;
+pub use kubernetes::{ClusterLogin, Impersonation};
 pub use login::Channel;
 pub use postgres::{
     Access, AdminLogin, MintRequest, Minter, PostgresCatalog, PostgresVault, SideTls,

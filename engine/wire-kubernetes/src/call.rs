@@ -15,9 +15,7 @@ mod target;
 mod tests;
 mod verb;
 
-pub use accept::Accept;
 pub use headers::{Kept, Upgrade};
-pub use query::Query;
 
 use crate::turned::Turned;
 use hyper::{HeaderMap, Method};
@@ -30,8 +28,6 @@ pub struct Asked {
     pub call: Call,
     /// The request target for the server, exactly as it came.
     pub target: String,
-    /// Its parameters.
-    pub query: Query,
     /// The headers that go on, and what the others said.
     pub kept: Kept,
     /// What it opens.
@@ -77,8 +73,8 @@ pub fn read(method: &Method, target: &str, headers: &HeaderMap) -> Result<Asked,
     let kept = headers::read(headers)?;
     let read = target::read(target)?;
     let place = path::read(&read)?;
-    let query = read.query.clone();
-    let verb = verb::of(method, &place, &query)?;
+    let query = &read.query;
+    let verb = verb::of(method, &place, query)?;
     let streams = matches!(verb, "exec" | "attach" | "portforward");
     if kept.upgrade.is_some() && !streams {
         return Err(Turned::forbidden(
@@ -133,7 +129,6 @@ pub fn read(method: &Method, target: &str, headers: &HeaderMap) -> Result<Asked,
     Ok(Asked {
         call,
         target: target.to_owned(),
-        query,
         kept,
         opens,
         dry_run_asked,

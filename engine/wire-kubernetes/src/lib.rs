@@ -1,14 +1,17 @@
 //! Kubernetes: HTTP requests become calls that policy can judge, and answers go back masked.
 //!
-//! `call` reads the request line and the headers, `body` what is written, `json` and `mask` what is answered, `stream`
-//! the frames of exec, attach and port-forward. What has two readings is turned away, what cannot be read is never
-//! forwarded unread.
+//! [`Kubernetes`] serves one listener. Below it: `call` reads the request line and the headers, `body` what is written,
+//! `json` and `mask` what is answered, `stream` the frames of exec, attach and port-forward, and `proxy` brings them
+//! together. What has two readings is turned away, what cannot be read is never forwarded unread.
 
-pub mod body;
-pub mod call;
+mod body;
+mod call;
 mod json;
-pub mod mask;
-pub mod secrets;
-pub mod status;
-pub mod stream;
-pub mod turned;
+mod mask;
+mod proxy;
+mod secrets;
+mod status;
+mod stream;
+mod turned;
+
+pub use proxy::{Kubernetes, Listener};

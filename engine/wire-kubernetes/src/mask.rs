@@ -12,7 +12,6 @@ mod role;
 mod tests;
 mod walk;
 
-pub use piece::Piece;
 pub use walk::Walk;
 
 /// What is known of an answer before its first byte.

@@ -11,7 +11,7 @@ use std::ops::Range;
 ///
 /// # Errors
 /// When the text is no JSON.
-pub fn within(text: &str, call: &Call) -> Result<Vec<Range<u32>>, Fault> {
+pub(crate) fn within(text: &str, call: &Call) -> Result<Vec<Range<u32>>, Fault> {
     let expected = Expected::of(call);
     let patch = call.content_type.as_deref() == Some("application/json-patch+json");
     let mut walk = Walk::new(Expected {

@@ -9,4 +9,4 @@ mod socket;
 mod tests;
 
 pub use channel::{Channel, Part, Subprotocol};
-pub use socket::{Close, Frames, From, Said, Saying, frame};
+pub use socket::{Frames, From, Said, Saying, frame};

@@ -16,7 +16,14 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         return corpus(workspace);
     }
     screen::heading("What the tests need");
-    install::ensure(&[Need::Libclang, Need::Postgres, Need::OpenSsh, Need::Linux])?;
+    install::ensure(&[
+        Need::Libclang,
+        Need::Postgres,
+        Need::OpenSsh,
+        Need::Kubectl,
+        Need::Python,
+        Need::Linux,
+    ])?;
     let python = install::python(workspace)?;
     let node = install::node_modules(workspace)?;
     screen::seen("PostgreSQL, libclang, psycopg, asyncpg, node-postgres, PostgreSQL 18");

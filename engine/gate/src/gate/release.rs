@@ -188,6 +188,9 @@ impl Gate {
         let (facts, obligations) = (cause.facts.as_deref(), cause.obligations());
         let catalog = self.parts.catalog.clone();
         let treatments = match batch.kind {
+            BatchKind::Rows if self.parts.session.target.protocol == Protocol::Kubernetes => {
+                treat_object(&batch.shape, obligations)
+            }
             BatchKind::Rows | BatchKind::Copy | BatchKind::Call => {
                 let (first, unknown) =
                     treat(&batch.shape, facts, obligations, &*catalog, self.reshaped);

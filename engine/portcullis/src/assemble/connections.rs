@@ -3,7 +3,7 @@
 //! would take them for orphans.
 
 use super::tls::{SideOf, upstream_tls};
-use super::{Broken, ssh};
+use super::{Broken, kubernetes, ssh};
 use crate::config::{
     Connection as Written, Loaded, Mint, StaticLogin as WrittenLogin, TlsMode, Wire,
 };
@@ -90,6 +90,14 @@ impl Lines {
             });
         }
         let tls = upstream_tls(written, loaded)?;
+        if written.protocol == Wire::Kubernetes {
+            return Ok(Line {
+                login: kubernetes::login(written, loaded, &self.tripwires),
+                catalog: Arc::new(ssh::NoCatalog),
+                tls,
+                _tasks: Vec::new(),
+            });
+        }
         let (user, password) = match (&written.credential.mint, &written.credential.fixed) {
             (Some(mint), _) => (&mint.admin_user, &mint.admin_password),
             (None, Some(login)) => (&login.user, &login.password),
@@ -195,11 +203,13 @@ fn connection(written: &Written, line: &Line) -> Connection {
         target: Arc::new(Target {
             name: written.name.clone(),
             protocol: match written.protocol {
+                Wire::Kubernetes => Protocol::Kubernetes,
                 Wire::Ssh => Protocol::Ssh,
                 Wire::Https | Wire::Postgres => Protocol::Postgres,
             },
             labels: written.labels.clone(),
-            database: (written.protocol != Wire::Ssh).then(|| database(written).to_owned()),
+            database: matches!(written.protocol, Wire::Https | Wire::Postgres)
+                .then(|| database(written).to_owned()),
             role,
         }),
         host: written.host.clone(),
@@ -213,8 +223,10 @@ fn connection(written: &Written, line: &Line) -> Connection {
 /// As it stands in a list.
 #[must_use]
 pub fn connection_row(written: &Written) -> ConnectionRow {
-    if written.protocol == Wire::Ssh {
-        return ssh::row(written);
+    match written.protocol {
+        Wire::Ssh => return ssh::row(written),
+        Wire::Kubernetes => return kubernetes::row(written),
+        Wire::Https | Wire::Postgres => {}
     }
     let tls = serde_json::to_value(written.tls).unwrap_or_default();
     ConnectionRow {

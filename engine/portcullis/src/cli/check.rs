@@ -112,6 +112,12 @@ fn connections(loaded: &Loaded, notes: &mut Notes<'_>) {
             ssh_connection(written, &place, loaded, notes);
             continue;
         }
+        if let Some(cluster) = &written.credential.cluster
+            && let Some(token) = &cluster.token
+        {
+            let place = place.key("credential").key("cluster").key("token");
+            secret(token, cluster.allow_weak, &place, loaded, notes);
+        }
         if let Err(error) = assemble::upstream_tls(written, loaded) {
             notes.error(
                 &place.key("tls"),

@@ -66,7 +66,9 @@ fn listeners(listeners: &[Listener], place: &Place, notes: &mut Notes<'_>) {
         }
         match listener.protocol {
             Wire::Ssh => ssh_listener(listener, &place, notes),
-            Wire::Https | Wire::Postgres => listener_tls(listener, &place, notes),
+            Wire::Https | Wire::Kubernetes | Wire::Postgres => {
+                listener_tls(listener, &place, notes);
+            }
         }
     }
 }
@@ -227,9 +229,15 @@ fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>)
         }
         match connection.protocol {
             Wire::Ssh => ssh_connection(connection, &place, notes),
+            Wire::Kubernetes => {
+                kubernetes_connection(connection, &place, notes);
+                connection_tls(connection, &place, notes);
+            }
             Wire::Https | Wire::Postgres => {
                 let credential = &connection.credential;
-                let other = credential.certificate.is_some() || credential.key.is_some();
+                let other = credential.certificate.is_some()
+                    || credential.key.is_some()
+                    || credential.cluster.is_some();
                 if other || credential.mint.is_some() == credential.fixed.is_some() {
                     notes.error(
                         &place.key("credential"),
@@ -243,6 +251,47 @@ fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>)
     }
 }
 
+fn kubernetes_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
+    let credential = &connection.credential;
+    let others = credential.mint.is_some()
+        || credential.fixed.is_some()
+        || credential.certificate.is_some()
+        || credential.key.is_some();
+    let place = place.key("credential");
+    let Some(cluster) = credential.cluster.as_ref().filter(|_| !others) else {
+        notes.error(
+            &place,
+            "needs `cluster` and nothing else",
+            "write `cluster: { token: \"file:/var/run/secrets/kubernetes.io/serviceaccount/token\" }`",
+        );
+        return;
+    };
+    let place = place.key("cluster");
+    if cluster.token.is_some() == connection.client_certificate.is_some() {
+        notes.error(
+            &place,
+            "needs exactly one of `token` and the connection's `client_certificate`",
+            "name the token of a ServiceAccount that may only impersonate",
+        );
+    }
+    if cluster.allow_weak && cluster.token.is_none() {
+        notes.error(
+            &place.key("allow_weak"),
+            "has no meaning without `token`",
+            "remove it",
+        );
+    }
+    if let Some(prefix) = &cluster.path_prefix
+        && (!prefix.starts_with('/') || prefix.ends_with('/') || !prefix.is_ascii())
+    {
+        notes.error(
+            &place.key("path_prefix"),
+            "begins with no slash, or ends with one",
+            "write it as in the kubeconfig: `/k8s/clusters/c-1`",
+        );
+    }
+}
+
 fn ssh_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
     let credential = &connection.credential;
     let ways = [
@@ -250,7 +299,8 @@ fn ssh_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>)
         credential.key.is_some(),
         credential.fixed.is_some(),
     ];
-    if credential.mint.is_some() || ways.into_iter().filter(|way| *way).count() != 1 {
+    let other = credential.mint.is_some() || credential.cluster.is_some();
+    if other || ways.into_iter().filter(|way| *way).count() != 1 {
         notes.error(
             &place.key("credential"),
             "needs exactly one of `certificate`, `key` and `static`",

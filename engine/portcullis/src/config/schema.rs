@@ -57,6 +57,8 @@ pub enum Wire {
     Postgres,
     /// SSH, protocol 2.
     Ssh,
+    /// The API of Kubernetes: `https://GATEWAY/NAME` in a kubeconfig.
+    Kubernetes,
     /// HTTPS, for what clients ask of the gateway itself: `portcullis token database`.
     Https,
 }
@@ -242,7 +244,7 @@ impl Connection {
         self.port.unwrap_or(match self.protocol {
             Wire::Postgres => 5432,
             Wire::Ssh => 22,
-            Wire::Https => 443,
+            Wire::Https | Wire::Kubernetes => 443,
         })
     }
 }
@@ -289,7 +291,7 @@ pub enum TlsMode {
 }
 
 /// How the gateway logs in to a target. Exactly one: `mint` or `static` for PostgreSQL, `certificate`, `key` or `static`
-/// for SSH.
+/// for SSH, `cluster` for Kubernetes.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
@@ -305,6 +307,45 @@ pub struct Credential {
     /// SSH: one private key for all. Only where the host trusts no authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<SshKeyLogin>,
+    /// Kubernetes: who the gateway is in the cluster, and whom the cluster shall take it for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterLogin>,
+}
+
+/// A login to a cluster. Without a token the connection's `client_certificate` is who the gateway is.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterLogin {
+    /// A bearer token. It is read anew whenever it is needed: a projected token of a ServiceAccount renews itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretRef>,
+    /// Accept a token that can be guessed. It is then not searched for in answers.
+    #[serde(default)]
+    pub allow_weak: bool,
+    /// Have the cluster take every request for the client's own (`Impersonate-User`, `Impersonate-Group`), so that its
+    /// own rights and audit log hold for the person. Without it the cluster sees the gateway alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonate: Option<Impersonate>,
+    /// What stands in front of every path there, where the API server is behind a proxy: `/k8s/clusters/c-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_prefix: Option<String>,
+}
+
+/// How names in the cluster are made.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Impersonate {
+    /// In front of the subject of the client's token.
+    #[serde(default = "name_prefix")]
+    pub user_prefix: String,
+    /// In front of each of its groups. Where policy names a role (`{"type": "credential", "role": …}`) that is the one
+    /// group, as it is written.
+    #[serde(default = "name_prefix")]
+    pub group_prefix: String,
+}
+
+fn name_prefix() -> String {
+    "portcullis:".to_owned()
 }
 
 /// A certificate for each session.

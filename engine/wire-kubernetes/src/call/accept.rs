@@ -21,8 +21,6 @@ struct Range {
     whole: String,
     /// `q=0`: refused.
     refused: bool,
-    /// Some `as=`: another form of the object.
-    shaped: bool,
 }
 
 impl Accept {
@@ -60,12 +58,6 @@ impl Accept {
             .hint("Accept application/json beside what you prefer.")),
         }
     }
-
-    /// True when it asks for a table, a partial object or aggregated discovery.
-    #[must_use]
-    pub fn is_shaped(&self) -> bool {
-        self.ranges.iter().any(|r| r.shaped)
-    }
 }
 
 /// Reads the header's lines.
@@ -87,19 +79,16 @@ pub(super) fn read<'h>(lines: impl Iterator<Item = &'h HeaderValue>) -> Result<A
             }
             let mut parts = whole.split(';').map(str::trim);
             let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let (mut refused, mut shaped) = (false, false);
+            let mut refused = false;
             for (name, value) in parts.filter_map(|part| part.split_once('=')) {
-                match name.trim().to_ascii_lowercase().as_str() {
-                    "q" => refused = value.trim().parse::<f32>().is_ok_and(|q| q <= 0.0),
-                    "as" => shaped = true,
-                    _ => {}
+                if name.trim().eq_ignore_ascii_case("q") {
+                    refused = value.trim().parse::<f32>().is_ok_and(|q| q <= 0.0);
                 }
             }
             ranges.push(Range {
                 kind,
                 whole: whole.to_owned(),
                 refused,
-                shaped,
             });
         }
     }

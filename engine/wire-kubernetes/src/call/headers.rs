@@ -68,8 +68,6 @@ pub struct Kept {
     pub upgrade: Option<Upgrade>,
     /// The message has a body, as its framing says.
     pub has_body: bool,
-    /// `User-Agent`, for the record.
-    pub program: Option<String>,
 }
 
 /// Reads them.
@@ -107,7 +105,6 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Kept, Turned> {
         content_type: content_type(headers)?,
         upgrade,
         has_body: framing,
-        program: text(headers, &USER_AGENT)?.map(|agent| agent.chars().take(256).collect()),
         headers: on,
     })
 }

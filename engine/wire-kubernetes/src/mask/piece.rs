@@ -18,8 +18,8 @@ use std::sync::{Arc, LazyLock};
 /// secrets are masked.
 const SECRET: &str = "secret";
 
-/// Plain text, and what is secret.
-static SHAPE: LazyLock<Arc<RowShape>> = LazyLock::new(|| {
+/// Plain text, and plain text with secrets among it.
+static SHAPES: LazyLock<[Arc<RowShape>; 2]> = LazyLock::new(|| {
     let column = |name: &str| Column {
         name: name.to_owned(),
         type_oid: 25,
@@ -27,10 +27,11 @@ static SHAPE: LazyLock<Arc<RowShape>> = LazyLock::new(|| {
         attnum: 0,
         binary: false,
     };
-    Arc::new(RowShape {
-        serial: 0,
-        columns: vec![column(""), column(SECRET)],
-    })
+    let shape = |serial, columns| Arc::new(RowShape { serial, columns });
+    [
+        shape(0, vec![column("")]),
+        shape(1, vec![column(""), column(SECRET)]),
+    ]
 });
 
 /// Consecutive bytes of an answer, with the values in them.
@@ -47,12 +48,6 @@ impl Piece {
             leaves,
             objects,
         }
-    }
-
-    /// The bytes as they came.
-    #[must_use]
-    pub fn wire(&self) -> &Bytes {
-        &self.wire
     }
 
     /// The byte ranges of secrets, without their quotes.
@@ -87,9 +82,14 @@ impl Piece {
             }
         }
         let Drawing { text, cells, shown } = drawing;
+        let [plain, secret] = &*SHAPES;
+        let shape = match cells.iter().any(|cell| cell.column > 0) {
+            true => secret,
+            false => plain,
+        };
         let batch = Batch {
             kind: BatchKind::Rows,
-            shape: SHAPE.clone(),
+            shape: Arc::clone(shape),
             text: text.into(),
             cells,
             rows: self.objects,

@@ -1,6 +1,7 @@
 //! Tests of answers: every place where a value hides, the same in any pieces, and untouched bytes where nobody edits.
 
-use super::{Expected, Piece, Walk};
+use super::piece::Piece;
+use super::{Expected, Walk};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_model::rows::mask_text;

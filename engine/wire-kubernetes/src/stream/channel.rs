@@ -76,15 +76,6 @@ impl Subprotocol {
         }
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Four => "v4.channel.k8s.io",
-            Self::Five => "v5.channel.k8s.io",
-        }
-    }
-
     /// Takes a message apart. `towards_pod`: the client sent it.
     ///
     /// # Errors

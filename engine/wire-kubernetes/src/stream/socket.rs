@@ -192,8 +192,6 @@ pub enum Saying<'b> {
     Binary(&'b [u8]),
     /// A text message.
     Text(&'b [u8]),
-    /// A ping.
-    Ping(&'b [u8]),
     /// The answer to one.
     Pong(&'b [u8]),
     /// The end, with its code.
@@ -207,7 +205,6 @@ pub fn frame(saying: Saying<'_>, key: Option<[u8; 4]>) -> Bytes {
     let (opcode, payload): (u8, &[u8]) = match saying {
         Saying::Text(bytes) => (1, bytes),
         Saying::Binary(bytes) => (2, bytes),
-        Saying::Ping(bytes) => (9, bytes),
         Saying::Pong(bytes) => (10, bytes),
         Saying::Close(None) => (8, &[]),
         Saying::Close(Some(number)) => {

@@ -1,6 +1,7 @@
 //! Tests of frames and channels: examples of RFC 6455 section 5.7, any chunking, and everything that is refused.
 
-use super::{Channel, Close, Frames, From, Part, Said, Saying, Subprotocol, frame};
+use super::socket::Close;
+use super::{Channel, Frames, From, Part, Said, Saying, Subprotocol, frame};
 use bytes::Bytes;
 use portcullis_model::limits;
 use proptest::prelude::*;

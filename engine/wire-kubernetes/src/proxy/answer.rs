@@ -1,0 +1,331 @@
+//! The way back: the head of the cluster's answer, reduced to what clients need, and its body through the gate, object
+//! by object where it is JSON and piece by piece where it is text. Nothing is held but one object.
+//!
+//! It refuses bodies that it cannot look into where something has to be masked, and it breaks an answer off rather than
+//! let a client take half of it for the whole.
+
+use super::line::Line;
+use super::live::Live;
+use super::outlet::{Outlet, Pipe, pipe};
+use super::refuse::{Answer, Refused, turned};
+use super::visit::Visit;
+use crate::mask::{Expected, Walk};
+use crate::status;
+use crate::turned::Turned;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED,
+    RETRY_AFTER, WARNING,
+};
+use hyper::{HeaderMap, Response};
+use portcullis_gate::{Gate, Lane, Next, Outgoing, Reader, Unreleased};
+use portcullis_link::ClientOutlet;
+use portcullis_model::{Blame, Decision, Denial, Fault, limits};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Headers of an answer that go on.
+const GO_ON: [HeaderName; 6] = [
+    CACHE_CONTROL,
+    CONTENT_TYPE,
+    ETAG,
+    LAST_MODIFIED,
+    RETRY_AFTER,
+    WARNING,
+];
+
+/// An answer on its way back.
+pub(super) struct Pour {
+    pub visit: Arc<Visit>,
+    pub live: Arc<Live>,
+    pub gate: Gate,
+    pub line: Option<Line>,
+    pub decision: Arc<Decision>,
+    pub expected: Expected,
+    /// A resource was asked for, not discovery or health.
+    pub api: bool,
+    pub warning: Option<String>,
+}
+
+/// How a body is read.
+enum Form {
+    /// JSON.
+    Objects(Box<Walk>),
+    /// Text.
+    Pieces,
+    /// Published, and the same for everybody: the schema of the API.
+    Published,
+}
+
+/// Why a body ends.
+enum End {
+    /// It was all there.
+    Whole,
+    /// Nobody reads it any longer.
+    Unread,
+    /// The session has ended, or a budget.
+    Denied(Denial),
+    /// Something broke.
+    Broken(Fault),
+}
+
+impl From<Unreleased> for End {
+    fn from(unreleased: Unreleased) -> Self {
+        match unreleased {
+            Unreleased::Budget(denial) => Self::Denied(denial),
+            Unreleased::Fault(fault) => Self::Broken(fault),
+        }
+    }
+}
+
+impl Pour {
+    /// Answers with the head at once; the body follows in a task of its own.
+    pub(super) async fn answer(mut self, answer: Response<Incoming>) -> Result<Answer, Refused> {
+        let (parts, body) = answer.into_parts();
+        let form = match self.form(&parts.headers) {
+            Ok(form) => form,
+            Err(away) => {
+                let now = self.visit.now();
+                return Err(turned(&mut self.gate, &away, now));
+            }
+        };
+        let (writer, outlet) = pipe();
+        let mut answer = Response::new(outlet);
+        *answer.status_mut() = parts.status;
+        *answer.headers_mut() = kept(&parts.headers);
+        self.warn(answer.headers_mut());
+        if body.is_end_stream() {
+            *answer.body_mut() = Outlet::Whole(None);
+        }
+        let visit = Arc::clone(&self.visit);
+        visit.run(self.run(form, body, writer, parts.status.as_u16()));
+        Ok(answer)
+    }
+
+    fn form(&self, headers: &HeaderMap) -> Result<Form, Turned> {
+        let masks = self.decision.obligations.masks();
+        let unreadable = |reason| {
+            Turned::malformed("kubernetes/unreadable-answer", reason)
+                .code(502)
+                .hint("Ask for JSON or text; what cannot be looked into is not let through where masks apply.")
+        };
+        if headers.contains_key(CONTENT_ENCODING) {
+            return Err(unreadable(
+                "the cluster compressed an answer although nobody asked for that",
+            ));
+        }
+        let kind = headers
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok());
+        let kind = kind
+            .and_then(|kind| kind.split(';').next())
+            .unwrap_or_default();
+        let kind = kind.trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "application/json" => Ok(Form::Objects(Box::new(Walk::new(self.expected)))),
+            _ if !self.api && kind.contains("openapi") => Ok(Form::Published),
+            "" | "application/openmetrics-text" | "application/yaml" => Ok(Form::Pieces),
+            _ if kind.starts_with("text/") || !masks => Ok(Form::Pieces),
+            _ => Err(unreadable(
+                "the cluster answers in a form that the gateway does not read",
+            )),
+        }
+    }
+
+    /// Tells who let a held request through.
+    fn warn(&self, headers: &mut HeaderMap) {
+        let Some(text) = &self.warning else {
+            return;
+        };
+        let plain: String = text
+            .chars()
+            .map(|c| match c {
+                '"' | '\\' => '\'',
+                ' '..='~' => c,
+                _ => '?',
+            })
+            .collect();
+        // RFC 9111 section 5.5; client-go prints what has the code 299.
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"portcullis: {plain}\"")) {
+            headers.append(WARNING, value);
+        }
+    }
+
+    async fn run(mut self, form: Form, mut body: Incoming, writer: Pipe, code: u16) {
+        let mut to_client = ClientOutlet::new(writer.clone());
+        let end = match self.pump(form, &mut body, &writer, &mut to_client).await {
+            Ok(()) => End::Whole,
+            Err(end) => end,
+        };
+        let how = match &end {
+            End::Whole => "whole".to_owned(),
+            End::Unread => "the client left".to_owned(),
+            End::Denied(denial) => denial.rule.clone(),
+            End::Broken(fault) => format!("fault/{}", fault.blame.label()),
+        };
+        match end {
+            End::Whole => {
+                if let Some(line) = self.line.take() {
+                    self.live.back(line);
+                }
+            }
+            End::Unread => {}
+            End::Denied(denial) => {
+                self.last_event(&denial, &mut to_client).await;
+                writer.broken().await;
+            }
+            End::Broken(fault) => {
+                tracing::warn!(
+                    fault = fault.chain(),
+                    "an answer of a cluster was broken off"
+                );
+                writer.broken().await;
+            }
+        }
+        let now = self.visit.now();
+        if let Err(fault) = self.gate.close(&json!({"status": code, "end": how}), now) {
+            tracing::error!(
+                fault = fault.chain(),
+                "the end of an answer is not on record"
+            );
+        }
+    }
+
+    async fn pump(
+        &mut self,
+        mut form: Form,
+        body: &mut Incoming,
+        writer: &Pipe,
+        to_client: &mut ClientOutlet<Pipe>,
+    ) -> Result<(), End> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                denial = self.live.tether.severed() => return Err(End::Denied(denial)),
+                () = writer.closed() => return Err(End::Unread),
+                frame = body.frame() => frame,
+            };
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        self.piece(&mut form, &bytes, to_client).await?;
+                    }
+                }
+                Some(Err(error)) => {
+                    let doing = "send an answer to its end";
+                    return Err(End::Broken(Fault::new(Blame::Upstream, doing, error)));
+                }
+                None => return self.end(form, to_client).await,
+            }
+        }
+    }
+
+    async fn piece(
+        &mut self,
+        form: &mut Form,
+        bytes: &Bytes,
+        to_client: &mut ClientOutlet<Pipe>,
+    ) -> Result<(), End> {
+        match form {
+            Form::Objects(walk) => {
+                for part in bytes.chunks(limits::BATCH_BYTES_MAX) {
+                    walk.push(part).map_err(End::Broken)?;
+                    // An event goes at once; objects of a list go together.
+                    if self.expected.events || walk.ready() >= limits::BATCH_BYTES_MAX {
+                        self.objects(walk, to_client).await?;
+                    }
+                }
+                Ok(())
+            }
+            Form::Pieces => self.text(bytes, Next::Open, to_client).await,
+            Form::Published => {
+                let now = self.visit.now();
+                let outgoing = vec![Outgoing::Control(bytes.clone())];
+                let release = self.gate.release(outgoing, now).await?;
+                to_client.release(release).await.map_err(|_| End::Unread)
+            }
+        }
+    }
+
+    async fn end(&mut self, form: Form, to_client: &mut ClientOutlet<Pipe>) -> Result<(), End> {
+        match form {
+            Form::Objects(mut walk) => {
+                walk.end().map_err(End::Broken)?;
+                self.objects(&mut walk, to_client).await
+            }
+            Form::Pieces => self.text(&[], Next::End, to_client).await,
+            Form::Published => Ok(()),
+        }
+    }
+
+    /// Masks, records and releases the objects that are whole.
+    async fn objects(
+        &mut self,
+        walk: &mut Walk,
+        to_client: &mut ClientOutlet<Pipe>,
+    ) -> Result<(), End> {
+        let Some(piece) = walk.take() else {
+            return Ok(());
+        };
+        let (batch, rewrite) = piece.batch();
+        let outgoing = vec![Outgoing::Values {
+            batch,
+            rewrite,
+            facts: None,
+            obligations: Some(Arc::clone(&self.decision)),
+        }];
+        let now = self.visit.now();
+        let release = self.gate.release(outgoing, now).await?;
+        to_client.release(release).await.map_err(|_| End::Unread)
+    }
+
+    async fn text(
+        &mut self,
+        bytes: &[u8],
+        next: Next,
+        to_client: &mut ClientOutlet<Pipe>,
+    ) -> Result<(), End> {
+        let now = self.visit.now();
+        let lane = (Lane::Output, Reader::Program);
+        let decision = Some(&self.decision);
+        let release = self
+            .gate
+            .release_piece(lane, bytes, next, decision, now)
+            .await?;
+        to_client.release(release).await.map_err(|_| End::Unread)
+    }
+
+    /// A watch is told why it ends, in an event of its own.
+    async fn last_event(&mut self, denial: &Denial, to_client: &mut ClientOutlet<Pipe>) {
+        if !self.expected.events {
+            return;
+        }
+        let session = self.gate.session().id;
+        let refusal = self
+            .gate
+            .reject_session(denial, self.visit.now(), |denial, at| {
+                let code = status::code_of(denial);
+                let status = status::of(denial, code, Some(session), at);
+                let event = format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", status.body);
+                vec![event.into()]
+            });
+        if let Ok(refusal) = refusal {
+            // It may be gone already; the denial is on record.
+            let _told = to_client.refuse(refusal).await;
+        }
+    }
+}
+
+/// The headers of an answer that clients need.
+fn kept(headers: &HeaderMap) -> HeaderMap {
+    let mut on = HeaderMap::new();
+    let audit = HeaderName::from_static("audit-id");
+    for name in GO_ON.iter().chain([&audit]) {
+        for value in headers.get_all(name) {
+            on.append(name.clone(), value.clone());
+        }
+    }
+    on
+}

@@ -1,0 +1,247 @@
+//! One request, in order: read, judged, held if people are to be asked, recorded, sent, answered.
+//!
+//! It refuses to send anything that was not read to its end, and to let an answer through that it could not mask.
+
+use super::answer::Pour;
+use super::line::Head;
+use super::live::Live;
+use super::refuse::{Answer, Refused, again, denied, turned};
+use super::visit::{Errand, Visit};
+use crate::call::{self, Asked, Opens, Upgrade};
+use crate::mask::Expected;
+use crate::turned::Turned;
+use crate::{body, secrets};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Request};
+use portcullis_gate::{Allowed, Gate, Ruling};
+use portcullis_model::message::{Body, Command, Context, Message};
+use portcullis_model::{Blame, Decision, Fault, Stage, Subject, limits};
+use std::sync::Arc;
+
+/// A request that was read and is on its way to be judged.
+pub(super) struct Reading {
+    pub asked: Asked,
+    pub method: Method,
+    pub body: Bytes,
+}
+
+/// A request that may go.
+pub(super) struct Going {
+    pub asked: Asked,
+    pub head: Head,
+    pub allowed: Allowed,
+    pub decision: Arc<Decision>,
+    /// What the client is told about the approval.
+    pub warning: Option<String>,
+}
+
+impl Visit {
+    /// Serves a request within a session.
+    pub(super) async fn exchange(
+        self: &Arc<Self>,
+        live: Arc<Live>,
+        mut gate: Gate,
+        errand: Errand,
+        mut request: Request<Incoming>,
+    ) -> Result<Answer, Refused> {
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let asked = call::read(&method, &errand.target, &headers)
+            .map_err(|t| turned(&mut gate, &t, self.now()))?;
+        let repeated = matches!(asked.kept.upgrade, Some(Upgrade::Spdy { .. }));
+        if repeated
+            && let Some(status) = self
+                .house
+                .repeats
+                .take(&errand.token, &errand.target, self.now())
+        {
+            return Ok(again(&status));
+        }
+        let reading = self.read(&mut gate, asked, method, &mut request).await?;
+        let going = self.judged(&live, &mut gate, &errand, reading).await?;
+        match going.asked.opens {
+            Opens::Streams => {
+                self.open_streams(live, gate, going, (&errand, request))
+                    .await
+            }
+            _ => self.forward(live, gate, going).await,
+        }
+    }
+
+    /// Reads the body.
+    async fn read(
+        &self,
+        gate: &mut Gate,
+        mut asked: Asked,
+        method: Method,
+        request: &mut Request<Incoming>,
+    ) -> Result<Reading, Refused> {
+        let mut bytes = Bytes::new();
+        if asked.kept.has_body {
+            let limited = Limited::new(request.body_mut(), limits::CALL_BODY_BYTES_MAX);
+            bytes = match limited.collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) => {
+                    let turned_away = match error.is::<http_body_util::LengthLimitError>() {
+                        true => body::too_long(),
+                        false => Turned::malformed("kubernetes/body", "the body has no end"),
+                    };
+                    return Err(turned(gate, &turned_away, self.now()));
+                }
+            };
+        }
+        let read = body::read(&asked.call, &bytes).map_err(|t| turned(gate, &t, self.now()))?;
+        asked.with_body(read);
+        Ok(Reading {
+            asked,
+            method,
+            body: bytes,
+        })
+    }
+
+    /// Judges it, and asks people where policy wants that.
+    async fn judged(
+        &self,
+        live: &Arc<Live>,
+        gate: &mut Gate,
+        errand: &Errand,
+        reading: Reading,
+    ) -> Result<Going, Refused> {
+        let Reading {
+            asked,
+            method,
+            body,
+        } = reading;
+        let head = head(&asked, method).map_err(|t| turned(gate, &t, self.now()))?;
+        let message = message(&asked, &head, &body)?;
+        let ruling = gate.judge(message, &Context::new(), self.now()).await;
+        let (ruling, warning) = match ruling {
+            Ruling::Hold(held) => self.ask_people(live, gate, held).await?,
+            ruling => (ruling, None),
+        };
+        match ruling {
+            Ruling::Allow(allowed) => {
+                let decision = allowed.decision().cloned();
+                let decision = decision.ok_or_else(|| {
+                    Fault::bare(Blame::Gateway, "find the decision about a request")
+                })?;
+                Ok(Going {
+                    asked,
+                    head,
+                    allowed,
+                    decision,
+                    warning,
+                })
+            }
+            Ruling::Deny(refusal) => {
+                let (refused, status) = denied(gate, refusal, self.now());
+                if let (Opens::Streams, Some(status)) = (asked.opens, status) {
+                    let repeats = &self.house.repeats;
+                    repeats.note(&errand.token, &errand.target, status, self.now());
+                }
+                Err(refused)
+            }
+            Ruling::Hold(_) => Err(Fault::bare(Blame::Gateway, "hold a request twice").into()),
+        }
+    }
+
+    /// Sends it and answers.
+    async fn forward(
+        self: &Arc<Self>,
+        live: Arc<Live>,
+        mut gate: Gate,
+        going: Going,
+    ) -> Result<Answer, Refused> {
+        let Going {
+            asked,
+            head,
+            allowed,
+            decision,
+            warning,
+        } = going;
+        let masks = decision.obligations.masks();
+        let accept = narrow(&asked, masks).map_err(|t| turned(&mut gate, &t, self.now()))?;
+        let permit = gate
+            .commit(vec![allowed], &Context::new(), self.now())
+            .await?;
+        let mut line = live.line(&mut gate, self.now()).await?;
+        let mut request = head.permitted(permit, &live.way).await?;
+        if let Some(accept) = accept {
+            request.headers_mut().insert(ACCEPT, accept);
+        }
+        let answer = line.send(request).await?;
+        let pour = Pour {
+            visit: Arc::clone(self),
+            live,
+            gate,
+            line: Some(line),
+            decision,
+            expected: Expected::of(&asked.call),
+            api: asked.call.resource.is_some(),
+            warning,
+        };
+        pour.answer(answer).await
+    }
+}
+
+/// The head that goes on: kept headers, and what the gateway writes itself.
+fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
+    let mut headers: HeaderMap = asked.kept.headers.clone();
+    let text = |text: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|_| Turned::malformed("kubernetes/header", "a header holds more than ASCII"))
+    };
+    if let Some(kind) = &asked.kept.content_type {
+        headers.insert(CONTENT_TYPE, text(kind)?);
+    }
+    if let Some(Upgrade::WebSocket { key, protocols }) = &asked.kept.upgrade {
+        let mut add = |name: HeaderName, value: &str| {
+            headers.insert(name, text(value)?);
+            Ok::<_, Turned>(())
+        };
+        add(hyper::header::CONNECTION, "Upgrade")?;
+        add(hyper::header::UPGRADE, "websocket")?;
+        add(hyper::header::SEC_WEBSOCKET_VERSION, "13")?;
+        add(hyper::header::SEC_WEBSOCKET_KEY, key)?;
+        // One comma list: servers read the first line only.
+        add(hyper::header::SEC_WEBSOCKET_PROTOCOL, &protocols.join(", "))?;
+    }
+    Ok(Head {
+        method,
+        target: asked.target.clone(),
+        headers,
+    })
+}
+
+/// What the client accepts, as far as the gateway can look into it.
+fn narrow(asked: &Asked, masks: bool) -> Result<Option<HeaderValue>, Turned> {
+    let objects = matches!(asked.opens, Opens::Answer | Opens::Watch);
+    let json = masks && objects && asked.call.resource.is_some();
+    let accept = match json {
+        true => Some(asked.kept.accept.json()?),
+        false => asked.kept.accept.whole(),
+    };
+    Ok(accept.and_then(|accept| HeaderValue::from_str(&accept).ok()))
+}
+
+/// The request as it is judged: its call in words, its exact bytes beside it.
+fn message(asked: &Asked, head: &Head, body: &Bytes) -> Result<Message, Fault> {
+    let text = serde_json::to_string(&asked.call)
+        .map_err(|e| Fault::new(Blame::Gateway, "write down a call", e))?;
+    let secrets = secrets::within(&text, &asked.call)?;
+    let mut wire = head.wire();
+    wire.extend_from_slice(body);
+    Ok(Message {
+        body: Body::Command(Command {
+            text: Arc::from(text),
+            stage: Stage::Request,
+            subject: Subject::Call(Box::new(asked.call.clone())),
+            known: None,
+            secrets,
+            bound: Bytes::new(),
+        }),
+        wire: wire.into(),
+    })
+}

@@ -1,0 +1,125 @@
+//! A request that waits for people. Where policy says so it is refused with the approval's id and comes back by
+//! itself (429 and Retry-After, which kubectl and client-go follow); else the client waits for its answer, and is told
+//! with it (a Warning header) who let it through.
+//!
+//! It refuses to outlive its client: one that hangs up withdraws what it asked for.
+
+use super::live::Live;
+use super::refuse::Refused;
+use super::visit::Visit;
+use portcullis_gate::{Answer, ApprovalDesk, Gate, Held, Ruling};
+use portcullis_model::message::Context;
+use portcullis_model::{Denial, Fault, Requirement, limits};
+use std::sync::Arc;
+
+/// Withdraws a request that nobody waits for any longer.
+struct Waiting {
+    desk: Arc<dyn ApprovalDesk>,
+    id: Option<String>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(id) = &self.id {
+            self.desk.withdraw(id);
+        }
+    }
+}
+
+impl Visit {
+    /// Asks people, and judges again with their answer. Beside it what the client is told.
+    pub(super) async fn ask_people(
+        &self,
+        live: &Arc<Live>,
+        gate: &mut Gate,
+        mut held: Held,
+    ) -> Result<(Ruling, Option<String>), Refused> {
+        let context = Context::new();
+        let request = gate.hold_request(&mut held, &context);
+        let requirements = held.requirements().to_vec();
+        let (id, answer) = match live.approvals.open(request).await {
+            Ok(opened) => opened,
+            Err(fault) => {
+                let answer = Answer::Refuse(unasked(&fault));
+                let ruling = gate.resolve(held, answer, &context, self.now()).await?;
+                return Ok((ruling, None));
+            }
+        };
+        gate.note_hold(&held, &id, self.now())?;
+        let answer = match answer {
+            Some(answer) => answer,
+            None if requirements.iter().any(|r| r.defer) => {
+                Answer::Refuse(deferred(&requirements, &id))
+            }
+            None => self.wait(live, &id).await,
+        };
+        let warning = match &answer {
+            Answer::Approve { id, by } => Some(format!(
+                "held by {}, approved by {} ({id})",
+                rules(&requirements),
+                by.iter()
+                    .map(|who| who.subject.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
+            Answer::Refuse(_) => None,
+        };
+        let ruling = gate.resolve(held, answer, &context, self.now()).await?;
+        Ok((ruling, warning))
+    }
+
+    async fn wait(&self, live: &Arc<Live>, id: &str) -> Answer {
+        live.tether.doing(&format!("held, waiting for {id}"));
+        let mut waiting = Waiting {
+            desk: Arc::clone(&live.approvals),
+            id: Some(id.to_owned()),
+        };
+        let answer = tokio::select! {
+            answer = live.approvals.wait(id) => {
+                waiting.id = None;
+                answer.unwrap_or_else(|fault| Answer::Refuse(unasked(&fault)))
+            }
+            denial = live.tether.severed() => Answer::Refuse(denial),
+        };
+        live.tether.doing("");
+        answer
+    }
+}
+
+fn unasked(fault: &Fault) -> Denial {
+    Denial::new(
+        format!("fault/{}", fault.blame.label()),
+        "the approval could not be asked for",
+    )
+    .hint("Nothing was done. Try again.")
+}
+
+fn deferred(requirements: &[Requirement], id: &str) -> Denial {
+    let mut denial = Denial::new(
+        rules(requirements),
+        format!("approval {id} is needed from {}", groups(requirements)),
+    )
+    .hint(format!(
+        "Send the same request again once {id} is approved; kubectl does so by itself for a while."
+    ));
+    denial.approval = Some(id.to_owned());
+    denial.retry_after = Some(limits::DEFERRED_RETRY_SECONDS);
+    denial
+}
+
+fn rules(requirements: &[Requirement]) -> String {
+    let rules: Vec<&str> = requirements.iter().map(|r| r.rule.as_str()).collect();
+    rules.join(", ")
+}
+
+/// `2 of sre, 1 of dba`.
+fn groups(requirements: &[Requirement]) -> String {
+    let each = requirements.iter().map(|r| {
+        let groups = match r.approver_groups.is_empty() {
+            true => "the approvers".to_owned(),
+            false => r.approver_groups.join("/"),
+        };
+        format!("{} of {groups}", r.approvers.max(1))
+    });
+    each.collect::<Vec<_>>().join(", ")
+}

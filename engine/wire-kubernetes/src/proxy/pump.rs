@@ -1,0 +1,463 @@
+//! Both directions of an open stream. Towards the pod: standard input and sizes of the terminal, recorded before they
+//! go. Towards the client: output and errors through the maskers, and how it ended.
+//!
+//! It refuses messages of channels that a side does not have, and to go on when the session has lost its ground: the
+//! client is then told in the stream's own status.
+
+use super::exec::FORWARD;
+use crate::mask::{Expected, Walk};
+use crate::status;
+use crate::stream::{Channel, Frames, From, Part, Said, Saying, Subprotocol, frame};
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use portcullis_gate::{
+    BoxFuture, Clock, Gate, House, Lane, Next, Outgoing, Reader, Ruling, Tether, Unreleased,
+};
+use portcullis_link::{ClientOutlet, Sink, UpstreamOutlet};
+use portcullis_model::message::{Body, Context, Message};
+use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp, limits};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// What is read at a time.
+const READ_BYTES: usize = 32 * 1024;
+
+/// What stands in the messages.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// The streams of a command.
+    Channels(Subprotocol),
+    /// A port: nobody here can read it.
+    Forward,
+}
+
+/// Both ends.
+pub(super) struct Ends {
+    pub client: Upgraded,
+    pub cluster: Upgraded,
+}
+
+/// Open streams.
+pub(super) struct Pump {
+    gate: Mutex<Gate>,
+    decision: Arc<Decision>,
+    mode: Mode,
+    tty: bool,
+    clock: Clock,
+    keys: RandomState,
+}
+
+/// Why they end.
+enum End {
+    /// A side has closed.
+    Closed,
+    Denied(Denial),
+    Broken(Fault),
+}
+
+impl std::convert::From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
+impl std::convert::From<Unreleased> for End {
+    fn from(unreleased: Unreleased) -> Self {
+        match unreleased {
+            Unreleased::Budget(denial) => Self::Denied(denial),
+            Unreleased::Fault(fault) => Self::Broken(fault),
+        }
+    }
+}
+
+impl std::convert::From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        // A side that is gone has ended the stream.
+        Self::Closed
+    }
+}
+
+type Reading = ReadHalf<TokioIo<Upgraded>>;
+
+/// The writing end of a side. Every write is a whole frame.
+#[derive(Clone)]
+struct Wire(Arc<Mutex<WriteHalf<TokioIo<Upgraded>>>>);
+
+impl Sink for Wire {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async move {
+            let mut half = self.0.lock().await;
+            half.write_all(&bytes).await?;
+            half.flush().await
+        })
+    }
+}
+
+/// The same, for what comes out of a masker: it becomes a message of one channel.
+struct Lined {
+    wire: Wire,
+    channel: Channel,
+}
+
+impl Sink for Lined {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, io::Result<()>> {
+        let message = Subprotocol::message(self.channel, &bytes);
+        self.wire.write(frame(Saying::Binary(&message), None))
+    }
+}
+
+impl Pump {
+    pub(super) fn new(
+        gate: Gate,
+        decision: Arc<Decision>,
+        mode: Mode,
+        tty: bool,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            gate: Mutex::new(gate),
+            decision,
+            mode,
+            tty,
+            clock,
+            keys: RandomState::new(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Until a side closes, or the session loses its ground.
+    pub(super) async fn run(self, ends: Ends, tether: &dyn Tether) {
+        let (from_client, to_client) = tokio::io::split(TokioIo::new(ends.client));
+        let (from_cluster, to_cluster) = tokio::io::split(TokioIo::new(ends.cluster));
+        let client = Wire(Arc::new(Mutex::new(to_client)));
+        let cluster = Wire(Arc::new(Mutex::new(to_cluster)));
+        let end = tokio::select! {
+            biased;
+            denial = tether.severed() => End::Denied(denial),
+            end = self.down(from_cluster, client.clone(), cluster.clone()) => end,
+            end = self.up(from_client, client.clone(), cluster.clone()) => end,
+        };
+        let mut gate = self.gate.into_inner();
+        let now = (self.clock)();
+        let how = match &end {
+            End::Closed => "closed".to_owned(),
+            End::Denied(denial) => denial.rule.clone(),
+            End::Broken(fault) => {
+                tracing::warn!(fault = fault.chain(), "a stream was broken off");
+                format!("fault/{}", fault.blame.label())
+            }
+        };
+        if let End::Denied(denial) = &end {
+            let told = last_word(&mut gate, denial, self.mode, client.clone(), now);
+            // A client that does not read is not waited for.
+            let _told = timeout(limits::HANDSHAKE_MAX, told).await;
+        }
+        if let Err(fault) = gate.close(&serde_json::json!({"end": how}), now) {
+            tracing::error!(
+                fault = fault.chain(),
+                "the end of a stream is not on record"
+            );
+        }
+        for side in [client, cluster] {
+            // It may be gone already.
+            let _closed = timeout(limits::HANDSHAKE_MAX, async move {
+                side.0.lock().await.shutdown().await
+            })
+            .await;
+        }
+    }
+
+    /// A mask for the next frame towards the cluster (RFC 6455 section 5.3: nobody may foresee it).
+    fn key(&self) -> [u8; 4] {
+        let mut hasher = self.keys.build_hasher();
+        hasher.write_i64(self.now().0);
+        let [a, b, c, d, ..] = hasher.finish().to_ne_bytes();
+        [a, b, c, d]
+    }
+
+    /// From the client to the pod.
+    async fn up(&self, mut from: Reading, client: Wire, cluster: Wire) -> End {
+        match self.upwards(&mut from, client, cluster).await {
+            Ok(()) => End::Closed,
+            Err(end) => end,
+        }
+    }
+
+    async fn upwards(&self, from: &mut Reading, client: Wire, cluster: Wire) -> Result<(), End> {
+        let mut frames = Frames::new(From::Client);
+        let mut to_cluster = UpstreamOutlet::new(cluster);
+        let mut to_client = ClientOutlet::new(client);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            while let Some(said) = frames.next()? {
+                match said {
+                    Said::Message { text, bytes } => {
+                        self.send(&mut to_cluster, text, bytes).await?
+                    }
+                    Said::Ping(bytes) => {
+                        let pong = frame(Saying::Pong(&bytes), None);
+                        let housed = self
+                            .gate
+                            .lock()
+                            .await
+                            .house(House::Step, pong, self.now())?;
+                        to_client.say(housed).await?;
+                    }
+                    Said::Pong => {}
+                    Said::Close(close) => {
+                        let wire = frame(Saying::Close(close.code), Some(self.key()));
+                        let housed =
+                            self.gate
+                                .lock()
+                                .await
+                                .house(House::Terminate, wire, self.now())?;
+                        return Ok(to_cluster.say(housed).await?);
+                    }
+                }
+            }
+            match from.read(&mut buffer).await? {
+                0 => return Ok(()),
+                count => frames.push(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    /// One message towards the pod: recorded, then sent.
+    async fn send(
+        &self,
+        to_cluster: &mut UpstreamOutlet<Wire>,
+        text: bool,
+        bytes: Bytes,
+    ) -> Result<(), End> {
+        let saying = match text {
+            true => Saying::Text(&bytes),
+            false => Saying::Binary(&bytes),
+        };
+        let wire = frame(saying, Some(self.key()));
+        let body = match self.mode {
+            Mode::Forward => Body::Opaque {
+                stream: FORWARD,
+                bytes,
+            },
+            Mode::Channels(protocol) => match protocol.part(&bytes, true)? {
+                Part::Bytes(Channel::Input, bytes) => match self.tty {
+                    true => Body::Typed {
+                        bytes,
+                        shown: false,
+                    },
+                    false => Body::Upload(bytes),
+                },
+                Part::Bytes(..) => Body::Control("resize"),
+                Part::End(_) => Body::Control("end of input"),
+            },
+        };
+        let mut gate = self.gate.lock().await;
+        let context = Context::new();
+        let message = Message { body, wire };
+        let permit = match gate.judge(message, &context, self.now()).await {
+            Ruling::Allow(allowed) => gate.commit(vec![allowed], &context, self.now()).await?,
+            Ruling::Deny(denied) => return Err(End::Denied(denied.denial().clone())),
+            Ruling::Hold(_) => {
+                return Err(Fault::bare(Blame::Gateway, "hold a part of a stream").into());
+            }
+        };
+        drop(gate);
+        Ok(to_cluster.permit(permit).await?)
+    }
+
+    /// From the pod to the client.
+    async fn down(&self, mut from: Reading, client: Wire, cluster: Wire) -> End {
+        match self.downwards(&mut from, client, cluster).await {
+            Ok(()) => End::Closed,
+            Err(end) => end,
+        }
+    }
+
+    async fn downwards(&self, from: &mut Reading, client: Wire, cluster: Wire) -> Result<(), End> {
+        let mut frames = Frames::new(From::Server);
+        let mut to_cluster = UpstreamOutlet::new(cluster);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            while let Some(said) = frames.next()? {
+                match said {
+                    Said::Message { text, bytes } => self.show(&client, text, bytes).await?,
+                    Said::Ping(bytes) => {
+                        let pong = frame(Saying::Pong(&bytes), Some(self.key()));
+                        let housed = self
+                            .gate
+                            .lock()
+                            .await
+                            .house(House::Step, pong, self.now())?;
+                        to_cluster.say(housed).await?;
+                    }
+                    Said::Pong => {}
+                    Said::Close(close) => {
+                        self.settle(&client, Next::End).await?;
+                        let wire = frame(Saying::Close(close.code), None);
+                        let housed = self
+                            .gate
+                            .lock()
+                            .await
+                            .house(House::Step, wire, self.now())?;
+                        return Ok(ClientOutlet::new(client).say(housed).await?);
+                    }
+                }
+            }
+            match self.read(from, &mut buffer, &client).await? {
+                0 => return self.settle(&client, Next::End).await,
+                count => frames.push(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    /// Reads; whoever sits at a terminal is shown after a moment what a masker would hold.
+    async fn read(
+        &self,
+        from: &mut Reading,
+        buffer: &mut [u8],
+        client: &Wire,
+    ) -> Result<usize, End> {
+        if self.tty {
+            match timeout(limits::TERMINAL_IDLE, from.read(buffer)).await {
+                Ok(count) => return Ok(count?),
+                Err(_) => self.settle(client, Next::Idle).await?,
+            }
+        }
+        Ok(from.read(buffer).await?)
+    }
+
+    /// One message towards the client.
+    async fn show(&self, client: &Wire, text: bool, bytes: Bytes) -> Result<(), End> {
+        let Mode::Channels(protocol) = self.mode else {
+            let saying = match text {
+                true => Saying::Text(&bytes),
+                false => Saying::Binary(&bytes),
+            };
+            let outgoing = vec![Outgoing::Unread {
+                stream: FORWARD,
+                wire: frame(saying, None),
+            }];
+            let release = self.gate.lock().await.release(outgoing, self.now()).await?;
+            return Ok(ClientOutlet::new(client.clone()).release(release).await?);
+        };
+        match protocol.part(&bytes, false)? {
+            Part::Bytes(Channel::Status, status) => {
+                self.settle(client, Next::End).await?;
+                self.status(client, &status).await
+            }
+            Part::Bytes(channel, bytes) => self.draw(client, channel, &bytes, Next::Open).await,
+            Part::End(channel) => {
+                if matches!(channel, Channel::Output | Channel::Errors) {
+                    self.draw(client, channel, &[], Next::End).await?;
+                }
+                let wire = frame(Saying::Binary(&bytes), None);
+                let housed = self
+                    .gate
+                    .lock()
+                    .await
+                    .house(House::Step, wire, self.now())?;
+                Ok(ClientOutlet::new(client.clone()).say(housed).await?)
+            }
+        }
+    }
+
+    /// What is held of both lanes.
+    async fn settle(&self, client: &Wire, next: Next) -> Result<(), End> {
+        if let Mode::Forward = self.mode {
+            return Ok(());
+        }
+        for (channel, lane) in [
+            (Channel::Output, Lane::Output),
+            (Channel::Errors, Lane::Diagnostic),
+        ] {
+            let held = self.gate.lock().await.held_back(lane);
+            if held > 0 {
+                self.draw(client, channel, &[], next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn draw(
+        &self,
+        client: &Wire,
+        channel: Channel,
+        bytes: &[u8],
+        next: Next,
+    ) -> Result<(), End> {
+        let lane = match channel {
+            Channel::Errors => Lane::Diagnostic,
+            _ => Lane::Output,
+        };
+        let reader = match self.tty {
+            true => Reader::Terminal,
+            false => Reader::Program,
+        };
+        let mut gate = self.gate.lock().await;
+        let decision = Some(&self.decision);
+        let release = gate
+            .release_piece((lane, reader), bytes, next, decision, self.now())
+            .await?;
+        drop(gate);
+        let lined = Lined {
+            wire: client.clone(),
+            channel,
+        };
+        Ok(ClientOutlet::new(lined).release(release).await?)
+    }
+
+    /// How it ended, in JSON: masked as an answer is.
+    async fn status(&self, client: &Wire, status: &[u8]) -> Result<(), End> {
+        let mut walk = Walk::new(Expected::default());
+        walk.push(status)?;
+        walk.end()?;
+        let Some(piece) = walk.take() else {
+            return Ok(());
+        };
+        let (batch, rewrite) = piece.batch();
+        let outgoing = vec![Outgoing::Values {
+            batch,
+            rewrite,
+            facts: None,
+            obligations: Some(Arc::clone(&self.decision)),
+        }];
+        let release = self.gate.lock().await.release(outgoing, self.now()).await?;
+        let lined = Lined {
+            wire: client.clone(),
+            channel: Channel::Status,
+        };
+        Ok(ClientOutlet::new(lined).release(release).await?)
+    }
+}
+
+/// The stream's own status says why it ends.
+async fn last_word(
+    gate: &mut Gate,
+    denial: &Denial,
+    mode: Mode,
+    client: Wire,
+    now: Timestamp,
+) -> io::Result<()> {
+    let session = gate.session().id;
+    let refusal = gate.reject_session(denial, now, |denial, at| {
+        let status = status::of(denial, status::code_of(denial), Some(session), at);
+        let message = Subprotocol::message(Channel::Status, status.body.as_bytes());
+        let close = frame(Saying::Close(Some(1000)), None);
+        match mode {
+            Mode::Channels(_) => vec![frame(Saying::Binary(&message), None), close],
+            Mode::Forward => vec![close],
+        }
+    });
+    match refusal {
+        Ok(refusal) => ClientOutlet::new(client).refuse(refusal).await,
+        Err(_) => Ok(()),
+    }
+}

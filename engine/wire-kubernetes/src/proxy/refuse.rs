@@ -1,0 +1,136 @@
+//! Refusals as HTTP answers. Each is recorded first; what has no session yet was recorded by the front desk, and the
+//! one constant says that nothing can be recorded.
+
+use super::joined;
+use super::outlet::Outlet;
+use crate::status::{self, Status};
+use crate::turned::Turned;
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use portcullis_gate::{Denied, Gate, Refusal, Sequence};
+use portcullis_model::{Blame, Denial, Fault, Timestamp};
+use std::cell::RefCell;
+
+/// An answer to a client.
+pub(super) type Answer = Response<Outlet>;
+
+/// Why a request is not answered by the cluster.
+pub(super) enum Refused {
+    /// It is answered like this, on record.
+    Answer(Answer),
+    /// Something broke.
+    Fault(Fault),
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Records a denial that no judged message stands behind, and renders it.
+pub(super) fn turned(gate: &mut Gate, turned: &Turned, now: Timestamp) -> Refused {
+    denied_with(gate, &turned.denial(), turned.code, now)
+}
+
+/// The same with a code of its own.
+pub(super) fn denied_with(gate: &mut Gate, denial: &Denial, code: u16, now: Timestamp) -> Refused {
+    denied_as(gate, denial, code, now).0
+}
+
+/// The same, with what it looked like.
+pub(super) fn denied_as(
+    gate: &mut Gate,
+    denial: &Denial,
+    code: u16,
+    now: Timestamp,
+) -> (Refused, Option<Status>) {
+    let session = gate.session().id;
+    let shown = RefCell::new(None);
+    let refusal = gate.reject_session(denial, now, |denial, at| {
+        render(status::of(denial, code, Some(session), at), &shown)
+    });
+    let status = shown.into_inner();
+    (recorded(refusal, status.clone()), status)
+}
+
+/// Records the denial of a judged request, and renders it.
+pub(super) fn denied(gate: &mut Gate, denied: Denied, now: Timestamp) -> (Refused, Option<Status>) {
+    let session = gate.session().id;
+    let shown = RefCell::new(None);
+    let refusal = gate.reject(denied, now, |denial, at| {
+        let code = status::code_of(denial);
+        render(status::of(denial, code, Some(session), at), &shown)
+    });
+    let status = shown.into_inner();
+    (recorded(refusal, status.clone()), status)
+}
+
+fn render(status: Status, shown: &RefCell<Option<Status>>) -> Vec<Bytes> {
+    let body = Bytes::from(status.body.clone());
+    shown.replace(Some(status));
+    vec![body]
+}
+
+fn recorded(refusal: Result<Refusal, Fault>, status: Option<Status>) -> Refused {
+    match (refusal, status) {
+        (Ok(refusal), Some(status)) => {
+            let body = joined(refusal.into_frames());
+            Refused::Answer(answer(status.code, status.retry_after, body))
+        }
+        (Ok(_), None) => Refused::Fault(Fault::bare(Blame::Gateway, "render a refusal")),
+        (Err(fault), _) => Refused::Fault(fault),
+    }
+}
+
+/// What the front desk said; it is on record there.
+pub(super) fn at_the_desk(denial: &Denial) -> Answer {
+    let status = status::of(denial, status::code_of(denial), None, Sequence(0));
+    answer(status.code, status.retry_after, status.body.into())
+}
+
+/// A request that reached no desk.
+pub(super) fn unheard(turned: &Turned) -> Answer {
+    let status = status::of(&turned.denial(), turned.code, None, Sequence(0));
+    answer(status.code, None, status.body.into())
+}
+
+/// A refusal that was recorded a moment ago, said again.
+pub(super) fn again(status: &Status) -> Answer {
+    answer(status.code, status.retry_after, status.body.clone().into())
+}
+
+/// What a fault is answered with.
+pub(super) fn broken(fault: &Fault) -> Answer {
+    if fault.blame == Blame::Journal {
+        return answer(
+            503,
+            None,
+            Bytes::from_static(status::JOURNAL_DEAD.as_bytes()),
+        );
+    }
+    let rule = format!("fault/{}", fault.blame.label());
+    let reason = match fault.blame {
+        Blame::Upstream => "the cluster could not be asked",
+        _ => "the gateway could not serve the request",
+    };
+    let denial = Denial::new(rule, reason)
+        .hint("Nothing more was done. Tell the operator of the gateway if it persists.");
+    at_the_desk(&denial)
+}
+
+fn answer(code: u16, retry_after: Option<u32>, body: Bytes) -> Answer {
+    let mut answer = Response::new(Outlet::Whole(Some(body)));
+    *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::FORBIDDEN);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if code == 401 {
+        let bearer = HeaderValue::from_static("Bearer realm=\"portcullis\"");
+        headers.insert(hyper::header::WWW_AUTHENTICATE, bearer);
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}
