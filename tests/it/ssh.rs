@@ -66,7 +66,7 @@ fn an_allowed_command_is_the_same_as_without_a_gate() -> Result<()> {
             world.gateway.log()
         );
     }
-    let sessions = world.gateway.admin(&["sessions", "list"])?;
+    let sessions = world.gateway.admin(&["sessions", "list", "--recorded"])?;
     ensure!(sessions.out.contains("web-1"), "{}", sessions.all());
     Ok(())
 }
@@ -137,19 +137,20 @@ fn a_held_command_runs_once_somebody_else_has_approved_it() -> Result<()> {
             .spawn()?;
         Ok((child, world.gateway.pending(Duration::from_secs(30))?))
     };
-    let (child, id) = waiting(&AGENT)?;
+    let (child, id) = waiting(&ANA)?;
     ensure!(!deployed.exists(), "nothing runs while it is held");
     let bea = world.issuer.token(&BEA)?;
-    let voted = world
-        .gateway
-        .admin_as(Some(&bea), &["approvals", "approve", &id])?;
+    let voted = world.gateway.admin_as(
+        Some(&bea),
+        &["approvals", "approve", &id, "--reason", "fine"],
+    )?;
     ensure!(voted.code == 0, "{voted:?}");
     let shown = Shown::from_output(&child.wait_with_output()?);
     ensure!(shown.code == 0 && shown.out == "done\n", "{shown:?}");
     ensure!(shown.err.contains("held by deploys/script"), "{shown:?}");
     ensure!(fs::read_to_string(&deployed)? == "deployed\n", "once");
 
-    let (child, id) = waiting(&AGENT)?;
+    let (child, id) = waiting(&ANA)?;
     let voted = world.gateway.admin_as(
         Some(&bea),
         &["approvals", "deny", &id, "--reason", "not now"],
@@ -160,7 +161,7 @@ fn a_held_command_runs_once_somebody_else_has_approved_it() -> Result<()> {
     ensure!(fs::read_to_string(&deployed)? == "deployed\n", "still once");
 
     // Whoever hangs up withdraws.
-    let (mut child, _) = waiting(&AGENT)?;
+    let (mut child, _) = waiting(&ANA)?;
     child.kill()?;
     child.wait()?;
     let until = Instant::now() + Duration::from_secs(10);
@@ -222,13 +223,15 @@ fn read_all(folder: &std::path::Path, into: &mut Vec<u8>) -> Result<()> {
 #[test]
 fn a_shell_in_a_terminal_is_recorded_and_what_is_typed_blindly_is_not() -> Result<()> {
     let world = world()?;
-    let typed =
-        b"echo sum-$((40+2))\nread -s word\nhunter2-typed-blindly\necho after\nstty size\nexit 7\n";
-    let shown = fed(
-        &mut world.ssh(&ANA, &["-tt"], &[])?,
-        typed,
-        Duration::from_secs(60),
-    )?;
+    let lines: [&[u8]; 6] = [
+        b"echo sum-$((40+2))\n",
+        b"read -s word\n",
+        b"hunter2-typed-blindly\n",
+        b"echo after\n",
+        b"stty size\n",
+        b"exit 7\n",
+    ];
+    let shown = typed(&mut world.ssh(&ANA, &["-tt"], &[])?, &lines)?;
     ensure!(shown.code == 7, "the shell's own exit code: {shown:?}");
     ensure!(shown.out.contains("sum-42"), "{shown:?}");
     let session = session(&world)?;
@@ -249,12 +252,32 @@ fn a_shell_in_a_terminal_is_recorded_and_what_is_typed_blindly_is_not() -> Resul
     Ok(())
 }
 
+/// Types lines as a person does: one after the other.
+fn typed(command: &mut Command, lines: &[&[u8]]) -> Result<Shown> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("start a client")?;
+    let mut stdin = child.stdin.take().context("a pipe")?;
+    std::thread::sleep(Duration::from_secs(3));
+    for line in lines {
+        stdin.write_all(line)?;
+        stdin.flush()?;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    drop(stdin);
+    Ok(Shown::from_output(&child.wait_with_output()?))
+}
+
 fn session(world: &SshWorld) -> Result<String> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        let list = world.gateway.json(&["sessions", "list"])?;
+        let list = world.gateway.json(&["sessions", "list", "--recorded"])?;
         let rows = list.as_array().or_else(|| list["sessions"].as_array());
-        let id = rows.into_iter().flatten().find_map(|s| s["id"].as_str());
+        let ids = rows.into_iter().flatten().filter_map(|s| s["id"].as_str());
+        let id = ids.last();
         match id {
             Some(id) => return Ok(id.to_owned()),
             None if Instant::now() > until => anyhow::bail!("no session: {list}"),

@@ -46,6 +46,11 @@ impl Host {
         fs::copy(at.join("direct.pub"), home.join(".ssh/authorized_keys"))?;
         let port = free_port()?;
         fs::write(at.join("passwd"), passwd(&login, &home)?)?;
+        // Without PAM sshd takes an account for locked whose shadow entry it cannot read.
+        fs::write(
+            at.join("shadow"),
+            format!("{login}:NP:19000:0:99999:7:::\n"),
+        )?;
         fs::write(at.join("sshd_config"), configuration(at, port))?;
         plant(&home)?;
         if root() {
@@ -238,9 +243,12 @@ pub const KEY_ID: &str = "AKIAQ3EGVNXTW7YKZ2BD";
 /// Its secret part.
 pub const SECRET: &str = "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";
 
-/// The server, by somebody without rights, with accounts of its own.
+/// The server, by somebody without rights, with accounts and terminals of its own.
 fn contained(at: &Path, sshd: &Path) -> Command {
-    let script = "mount --bind \"$1/passwd\" /etc/passwd && shift && exec \"$@\"";
+    let script = "mount --bind \"$1/passwd\" /etc/passwd \
+        && mount --bind \"$1/shadow\" /etc/shadow \
+        && mount -t devpts -o newinstance,gid=5,mode=620,ptmxmode=666 devpts /dev/pts \
+        && mount --bind /dev/pts/ptmx /dev/ptmx && shift && exec \"$@\"";
     let mut command = Command::new("unshare");
     if root() {
         command.arg("--mount");

@@ -160,7 +160,7 @@ const DEPLOYS: &str = r#"# METADATA
 # title: Deploying needs a second person
 # schemas:
 #   - input: schema.input
-package acme.deploys
+package portcullis.packs.deploys
 
 import rego.v1
 

@@ -26,10 +26,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// What a client is asked for where it can show a prompt.
-const INSTRUCTIONS: &str = "Portcullis: give the token of your identity provider as the password.";
-/// Tools that type passwords for people look for the word.
-const PROMPT: &str = "Password (token): ";
+/// What a client is asked where it can show a prompt. Tools that type passwords for people look for the word. There are no
+/// instructions besides: `ssh` prints them among what a script reads on standard error.
+const PROMPT: &str = "Password (the token of your identity provider): ";
 
 /// One client connection, as russh calls it.
 pub(crate) struct Arrival {
@@ -188,7 +187,7 @@ impl Handler for Arrival {
         let Some(mut response) = response else {
             return Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
-                instructions: Cow::Borrowed(INSTRUCTIONS),
+                instructions: Cow::Borrowed(""),
                 prompts: Cow::Owned(vec![(Cow::Borrowed(PROMPT), false)]),
             });
         };
