@@ -314,3 +314,77 @@ fn a_plugin_from_a_file_is_pinned_or_trusted_by_key() {
         }
     }
 }
+
+#[test]
+fn a_cluster_has_one_way_in_and_no_other() {
+    let cluster = |more: &str, credential: &str| {
+        GOOD.replace("  - protocol: postgres", "  - protocol: kubernetes")
+            .replace("    protocol: postgres", "    protocol: kubernetes")
+            .replace(
+                "    tls: disable\n",
+                &format!("    tls: verify-full\n{more}"),
+            )
+            .replace(
+                "static: { user: app, password: env:APP_PASSWORD }",
+                credential,
+            )
+    };
+    let said = |more: &str, credential: &str| problems(&cluster(more, credential)).to_string();
+    let token = "cluster: { token: env:PROD_TOKEN, impersonate: { user_prefix: \"pc:\" } }";
+    assert_eq!(said("", token), "");
+    let loaded = parse(Path::new("p.yaml"), cluster("", token)).expect("good");
+    let connection = &loaded.config.connections[0];
+    assert_eq!(connection.port(), 443);
+    let login = connection.credential.cluster.as_ref().expect("cluster");
+    let names = login.impersonate.as_ref().expect("impersonate");
+    assert_eq!(
+        (&*names.user_prefix, &*names.group_prefix),
+        ("pc:", "portcullis:")
+    );
+
+    let certificate = "    client_certificate: a.pem\n    client_key: b.pem\n";
+    assert_eq!(said(certificate, "cluster: {}"), "");
+    for (more, credential, says) in [
+        (
+            "",
+            "static: { user: a, password: env:B }",
+            "needs `cluster` and nothing else",
+        ),
+        ("", "cluster: {}", "needs exactly one of `token`"),
+        (certificate, token, "needs exactly one of `token`"),
+        (
+            certificate,
+            "cluster: { allow_weak: true }",
+            "has no meaning without `token`",
+        ),
+        (
+            "",
+            "cluster: { token: env:T, path_prefix: k8s }",
+            "begins with no slash",
+        ),
+        (
+            "",
+            "cluster: { token: env:T, path_prefix: /k8s/ }",
+            "ends with one",
+        ),
+        (
+            "",
+            "cluster: { token: hunter2 }",
+            "a secret is named, never written down",
+        ),
+    ] {
+        let said = said(more, credential);
+        assert!(said.contains(says), "{credential}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    // And a cluster's way in is none for a database.
+    let database = GOOD.replace(
+        "static: { user: app, password: env:APP_PASSWORD }",
+        "cluster: { token: env:T }",
+    );
+    assert!(
+        problems(&database)
+            .to_string()
+            .contains("needs exactly one of `mint` and `static`")
+    );
+}
