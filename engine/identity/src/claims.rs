@@ -3,7 +3,7 @@
 //! It refuses to read absence as permission: groups that were left out for length are an error, an e-mail
 //! nobody verified is no name, and an actor chain that does not parse is no chain.
 
-use crate::config::{ClaimMap, IssuerConfig};
+use crate::config::{ClaimMap, IssuerConfig, Required};
 use crate::refused::{Code, Refused};
 use crate::token::{Proven, numeric_date};
 use portcullis_model::{Identity, Kind, Principal, Timestamp, limits};
@@ -15,6 +15,8 @@ const METHODS_MAX: usize = 16;
 /// The identity that these claims prove.
 pub(crate) fn identity(config: &IssuerConfig, proven: Proven) -> Result<Identity, Refused> {
     let claims = &proven.claims;
+    required(config, claims)?;
+    let kind = allowed(config, kind(config, claims))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let methods = claims.get("amr").and_then(Value::as_array);
     Ok(Identity {
@@ -23,7 +25,7 @@ pub(crate) fn identity(config: &IssuerConfig, proven: Proven) -> Result<Identity
             subject: proven.subject.clone(),
         },
         provider: config.name.clone(),
-        kind: kind(config, claims),
+        kind,
         name: name(&config.claims, claims).unwrap_or_else(|| proven.subject.clone()),
         groups: groups(&config.claims, claims)?,
         claims: config
@@ -64,19 +66,51 @@ fn find<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
     }
 }
 
-fn kind(config: &IssuerConfig, claims: &Map<String, Value>) -> Kind {
-    let fits = |value: &Value, wanted: &str| match value {
+/// What the operator wants every token of this issuer to say.
+fn required(config: &IssuerConfig, claims: &Map<String, Value>) -> Result<(), Refused> {
+    let met = |rule: &Required| {
+        find(claims, &rule.claim)
+            .is_some_and(|found| rule.values.iter().any(|wanted| says(found, wanted)))
+    };
+    match config.required.iter().all(met) {
+        true => Ok(()),
+        false => Err(Refused::new(
+            Code::Required,
+            "the token comes from a part of its issuer that may not use this gateway",
+            "The operator lists what tokens of this issuer must say (`require`): repository, project, domain.",
+        )),
+    }
+}
+
+fn allowed(config: &IssuerConfig, kind: Kind) -> Result<Kind, Refused> {
+    match config.kinds.contains(&kind) {
+        true => Ok(kind),
+        false => Err(Refused::new(
+            Code::Kind,
+            "actors of this kind may not come from this issuer",
+            "The operator lists the kinds (`kinds`) that each issuer may vouch for.",
+        )),
+    }
+}
+
+/// True when a claim says this, or is a list that holds it.
+fn says(value: &Value, wanted: &str) -> bool {
+    match value {
         Value::String(text) => text == wanted,
         Value::Bool(flag) => flag.to_string() == wanted,
+        Value::Number(number) => number.to_string() == wanted,
         Value::Array(items) => items.iter().any(|item| item == wanted),
         _ => false,
-    };
+    }
+}
+
+fn kind(config: &IssuerConfig, claims: &Map<String, Value>) -> Kind {
     config
         .claims
         .kinds
         .iter()
         .find(|rule| match (find(claims, &rule.claim), &rule.value) {
-            (Some(found), Some(wanted)) => fits(found, wanted),
+            (Some(found), Some(wanted)) => says(found, wanted),
             (Some(_), None) => true,
             (None, _) => false,
         })

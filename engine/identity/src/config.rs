@@ -108,13 +108,35 @@ pub struct ClaimMap {
     pub owner_issuer: Option<String>,
 }
 
+/// A claim that every token of an issuer must have: it pins a public issuer, whose tokens anybody can get,
+/// to the part of it that is ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Required {
+    /// The claim, as in [`ClaimMap::groups`].
+    pub claim: String,
+    /// It must be one of these, or hold one if it is a list.
+    pub values: Vec<String>,
+}
+
+/// What names the authority behind a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// `iss` (RFC 7519 section 4.1.1).
+    Issuer,
+    /// The trust domain in `sub`: a JWT-SVID need not have an `iss` (SPIFFE JWT-SVID section 3.1).
+    TrustDomain,
+}
+
 /// One issuer whose tokens are accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuerConfig {
     /// What it is called here ("corp", "github").
     pub name: String,
-    /// `iss`, exactly.
+    /// `iss`, exactly; `spiffe://trust-domain` with [`Naming::TrustDomain`].
     pub issuer: String,
+    /// How its tokens are told from those of others.
+    pub naming: Naming,
     /// Our names: `aud` must contain one.
     pub audiences: Vec<String>,
     /// Clients that may have asked for the token (`azp`). When not empty, `azp` must be one of these; when a
@@ -128,6 +150,12 @@ pub struct IssuerConfig {
     pub claims: ClaimMap,
     /// The kind of an actor that no rule fits.
     pub kind: Kind,
+    /// Kinds that may come from this issuer at all.
+    pub kinds: Vec<Kind>,
+    /// What every token must say.
+    pub required: Vec<Required>,
+    /// Each token is good for one use; it then needs a `jti`.
+    pub single_use: bool,
     /// Claims that policy may see.
     pub allowed_claims: Vec<String>,
     /// `typ` that the header must have (`at+jwt`, RFC 9068). None: the usual ones, or no `typ`.
@@ -150,6 +178,7 @@ impl IssuerConfig {
         Self {
             name: name.to_owned(),
             issuer: issuer.to_owned(),
+            naming: Naming::Issuer,
             audiences: vec![audience.to_owned()],
             authorized_parties: Vec::new(),
             algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
@@ -163,6 +192,9 @@ impl IssuerConfig {
                 owner_issuer: None,
             },
             kind,
+            kinds: vec![Kind::Agent, Kind::Ci, Kind::Human, Kind::Service],
+            required: Vec::new(),
+            single_use: false,
             allowed_claims: Vec::new(),
             require_typ: None,
             max_age: None,

@@ -1,11 +1,12 @@
-//! GET one JSON document from an identity provider, over TLS.
+//! One request to an identity provider, over TLS: a document, or a form.
 //!
 //! It exists because the usual clients bring a second TLS stack and follow redirects. It refuses plain
 //! http but to loopback, redirects, anything but 200, bodies over the limit, and slowness.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::HeaderValue;
+use hyper::{Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use portcullis_model::limits;
 use rustls::pki_types::pem::PemObject;
@@ -92,15 +93,53 @@ impl Fetcher {
             .map_err(|_| FetchError::Late)?
     }
 
+    /// Sends a form to an endpoint of a provider, whatever it answers: OAuth says what is wrong in the body
+    /// of a 400 (RFC 6749 section 5.2).
+    pub(crate) async fn send(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, FetchError> {
+        let address = Address::parse(&request.uri().to_string())?;
+        let exchange = async {
+            let answer = self.exchange(request, &address).await?;
+            Ok(answer.map(|body| body.to_vec()))
+        };
+        tokio::time::timeout(limits::JWKS_FETCH_MAX, exchange)
+            .await
+            .map_err(|_| FetchError::Late)?
+    }
+
     async fn get_at(&self, address: &Address) -> Result<Document, FetchError> {
+        let request = Request::get(&address.path)
+            .header(header::ACCEPT, "application/json")
+            .body(Vec::new())
+            .map_err(|_| FetchError::Address)?;
+        let answer = self.exchange(request, address).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(FetchError::Status(answer.status()));
+        }
+        let max_age = answer
+            .headers()
+            .get(header::CACHE_CONTROL)
+            .and_then(|v| v.to_str().ok())
+            .and_then(max_age);
+        let value = serde_json::from_slice(answer.body()).map_err(FetchError::Json)?;
+        Ok(Document { value, max_age })
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Vec<u8>>,
+        address: &Address,
+    ) -> Result<Response<Bytes>, FetchError> {
         let socket = address.dial().await.map_err(FetchError::Connect)?;
         match address.secure {
-            false => request(socket, address).await,
+            false => converse(socket, request, address).await,
             true => {
                 let name =
                     ServerName::try_from(address.host.clone()).map_err(|_| FetchError::Address)?;
                 let socket = self.tls.connect(name, socket).await;
-                request(socket.map_err(FetchError::Tls)?, address).await
+                converse(socket.map_err(FetchError::Tls)?, request, address).await
             }
         }
     }
@@ -157,40 +196,43 @@ impl Address {
     }
 }
 
-async fn request<S>(socket: S, address: &Address) -> Result<Document, FetchError>
+async fn converse<S>(
+    socket: S,
+    request: Request<Vec<u8>>,
+    address: &Address,
+) -> Result<Response<Bytes>, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
         .await
         .map_err(FetchError::Http)?;
-    let driver = tokio::spawn(connection);
-    let request = Request::get(&address.path)
-        .header(header::HOST, &address.authority)
-        .header(header::ACCEPT, "application/json")
-        .header(header::USER_AGENT, "portcullis")
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| FetchError::Address)?;
+    let driver = AbortOnDrop(tokio::spawn(connection));
+    let (mut head, body) = request.into_parts();
+    head.uri = address.path.parse().map_err(|_| FetchError::Address)?;
+    let host = HeaderValue::from_str(&address.authority).map_err(|_| FetchError::Address)?;
+    head.headers.insert(header::HOST, host);
+    head.headers
+        .insert(header::USER_AGENT, HeaderValue::from_static("portcullis"));
+    let request = Request::from_parts(head, Full::new(Bytes::from(body)));
     let answer = sender
         .send_request(request)
         .await
         .map_err(FetchError::Http)?;
-    if answer.status() != StatusCode::OK {
-        driver.abort();
-        return Err(FetchError::Status(answer.status()));
-    }
-    let max_age = answer
-        .headers()
-        .get(header::CACHE_CONTROL)
-        .and_then(|v| v.to_str().ok())
-        .and_then(max_age);
-    let body = Limited::new(answer.into_body(), limits::JWKS_BYTES_MAX)
-        .collect()
-        .await;
-    driver.abort();
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, limits::JWKS_BYTES_MAX).collect().await;
+    drop(driver);
     let body = body.map_err(|_| FetchError::Body)?.to_bytes();
-    let value = serde_json::from_slice(&body).map_err(FetchError::Json)?;
-    Ok(Document { value, max_age })
+    Ok(Response::from_parts(head, body))
+}
+
+/// A connection that nobody reads any more is closed.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// RFC 9111 section 5.2.2.1.

@@ -26,3 +26,9 @@ pub fn identity(config: &IssuerConfig, claims: Map<String, Value>) -> Result<Ide
     };
     claims::identity(config, proven)
 }
+
+/// True when a SAML response would be let through to the verifier.
+#[must_use]
+pub fn plain(response: &str) -> bool {
+    crate::saml::plain(response)
+}

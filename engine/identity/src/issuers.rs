@@ -3,14 +3,16 @@
 //! It refuses two issuers with one `iss`, and settings that verify nothing.
 
 use crate::claims;
-use crate::config::IssuerConfig;
+use crate::config::{IssuerConfig, Naming};
 use crate::fetch::Address;
 use crate::key_cache::{KeyCache, Lookup, NoKeys, candidates};
 use crate::key_set::NoKey;
 use crate::refused::{Code, Refused};
-use crate::token::{Unverified, unknown_issuer, unknown_key};
+use crate::replay::Used;
+use crate::spiffe;
+use crate::token::{Proven, Unverified, unknown_issuer, unknown_key};
 use portcullis_gate::Clock;
-use portcullis_model::{Identity, Timestamp};
+use portcullis_model::{Identity, Timestamp, limits};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +25,10 @@ pub enum Misconfigured {
     /// Two share a name or an `iss`.
     #[error("issuer {0}: another has the same name or the same `issuer`")]
     Twice(String),
-    /// No audience, no algorithm, no issuer, or an empty string among them.
-    #[error("issuer {0}: `issuer`, `audiences` and `algorithms` must each say something")]
+    /// No audience, no algorithm, no issuer, no kind, or an empty string among them.
+    #[error(
+        "issuer {0}: `issuer`, `audiences`, `algorithms`, `kinds` and each `require` must say something"
+    )]
     Incomplete(String),
     /// Neither https, nor http to loopback.
     #[error("issuer {0}: its address must be https (http only to loopback)")]
@@ -32,6 +36,19 @@ pub enum Misconfigured {
     /// Authorities or inline keys cannot be read.
     #[error("issuer {0}: its certificate authorities or inline keys cannot be used")]
     Keys(String),
+    /// No trust domain, or nowhere to get its keys.
+    #[error(
+        "issuer {0}: a trust domain is `spiffe://name`, and its keys come from a file or an address"
+    )]
+    TrustDomain(String),
+    /// A claim that only the gateway writes.
+    #[error(
+        "issuer {0}: the claim `portcullis` is the gateway's own and cannot be taken from a token"
+    )]
+    Reserved(String),
+    /// So much skew that an expired token would simply be accepted.
+    #[error("issuer {0}: clocks may be said to differ by five minutes at most")]
+    Skew(String),
 }
 
 /// How an issuer's keys are, for health pages.
@@ -47,15 +64,49 @@ pub struct IssuerState {
     pub failing: bool,
 }
 
+/// What a provider says about somebody who has just logged in.
+pub(crate) struct LoginProof<'a> {
+    /// The configured name of the provider.
+    pub(crate) provider: &'a str,
+    /// Our name there.
+    pub(crate) client: &'a str,
+    /// The ID token.
+    pub(crate) token: &'a str,
+    /// What it must repeat, where we could say something.
+    pub(crate) nonce: Option<&'a str>,
+}
+
 /// All configured issuers.
 pub struct Issuers {
     issuers: Vec<Issuer>,
+    used: Used,
     clock: Clock,
 }
 
 struct Issuer {
     config: IssuerConfig,
     keys: Arc<KeyCache>,
+}
+
+impl Issuer {
+    /// Claims that fit `config`, signed by a key of this issuer.
+    async fn prove(
+        &self,
+        token: Unverified<'_>,
+        config: &IssuerConfig,
+        now: Timestamp,
+    ) -> Result<Proven, Refused> {
+        let token = token.fit(config, now)?;
+        let (key, algorithm) = (token.key.clone(), token.algorithm);
+        let set = match self.keys.lookup(key.as_deref(), algorithm).await {
+            Lookup::Found(set) => set,
+            Lookup::Missing(NoKey::Algorithm) => return Err(wrong_algorithm()),
+            Lookup::Missing(NoKey::Unknown | NoKey::Unnamed) => return Err(unknown_key()),
+            Lookup::Unavailable => return Err(unavailable()),
+        };
+        let keys = candidates(&set, key.as_deref(), algorithm);
+        token.prove(&keys)
+    }
 }
 
 impl Issuers {
@@ -82,7 +133,11 @@ impl Issuers {
                 config,
             });
         }
-        Ok(Arc::new(Self { issuers, clock }))
+        Ok(Arc::new(Self {
+            issuers,
+            used: Used::new(),
+            clock,
+        }))
     }
 
     /// The identity that a token proves, now.
@@ -91,21 +146,62 @@ impl Issuers {
     /// [`Refused`] with a message for the person who sent it; it holds no byte of the token.
     pub async fn verify(&self, token: &str) -> Result<Identity, Refused> {
         let token = Unverified::read(token)?;
-        let issuer = token
-            .issuer()
-            .and_then(|iss| self.issuers.iter().find(|i| i.config.issuer == iss))
-            .ok_or_else(unknown_issuer)?;
-        let token = token.fit(&issuer.config, (self.clock)())?;
-        let (key, algorithm) = (token.key.clone(), token.algorithm);
-        let set = match issuer.keys.lookup(key.as_deref(), algorithm).await {
-            Lookup::Found(set) => set,
-            Lookup::Missing(NoKey::Algorithm) => return Err(wrong_algorithm()),
-            Lookup::Missing(NoKey::Unknown | NoKey::Unnamed) => return Err(unknown_key()),
-            Lookup::Unavailable => return Err(unavailable()),
+        // Names of issuers go before trust domains, so that a token has one authority.
+        let named = |naming| {
+            let mut all = self.issuers.iter();
+            all.find(|i| i.config.naming == naming && token.is_of(&i.config))
         };
-        let keys = candidates(&set, key.as_deref(), algorithm);
-        let proven = token.prove(&keys)?;
-        claims::identity(&issuer.config, proven)
+        let issuer = named(Naming::Issuer)
+            .or_else(|| named(Naming::TrustDomain))
+            .ok_or_else(unknown_issuer)?;
+        let now = (self.clock)();
+        let proven = issuer.prove(token, &issuer.config, now).await?;
+        let identity = claims::identity(&issuer.config, proven)?;
+        if issuer.config.single_use {
+            // As long as the skew would let it pass, to the last second.
+            let spare = issuer.config.skew + Duration::from_secs(1);
+            let until = identity.expires.after(spare);
+            let id = identity.token_id.as_deref();
+            self.used.once(&issuer.config.issuer, id, until, now)?;
+        }
+        Ok(identity)
+    }
+
+    /// Whom a provider has just logged in at our request: an ID token for the client that we are there
+    /// (OpenID Connect Core section 3.1.3.7).
+    ///
+    /// # Errors
+    /// [`Refused`], as for any token, and when it answers another request than ours.
+    pub(crate) async fn verify_login(&self, proof: &LoginProof<'_>) -> Result<Identity, Refused> {
+        let named = self.issuers.iter();
+        let mut named = named.filter(|i| i.config.name == proof.provider);
+        let issuer = named.next().ok_or_else(unknown_issuer)?;
+        let mut config = issuer.config.clone();
+        config.audiences = vec![proof.client.to_owned()];
+        config.authorized_parties.clear();
+        config.require_typ = None;
+        // Made for this request, moments ago.
+        config.max_age = Some(limits::LOGIN_PENDING_MAX);
+        let token = Unverified::read(proof.token)?;
+        let proven = issuer.prove(token, &config, (self.clock)()).await?;
+        let nonce = proven
+            .claims
+            .get("nonce")
+            .and_then(serde_json::Value::as_str);
+        let answers = proof.nonce.is_none_or(|asked| {
+            nonce.is_some_and(|n| {
+                aws_lc_rs::constant_time::verify_slices_are_equal(n.as_bytes(), asked.as_bytes())
+                    .is_ok()
+            })
+        });
+        match answers {
+            true => claims::identity(&config, proven),
+            false => Err(Refused::new(
+                Code::Nonce,
+                "the provider has answered another login than this one",
+                "Log in again: portcullis login",
+            )),
+        }
     }
 
     /// Keeps the keys fresh, for ever: run it as a task. The first round fetches them all.
@@ -147,9 +243,28 @@ fn check(config: &IssuerConfig) -> Result<(), Misconfigured> {
     let complete = !config.issuer.is_empty()
         && !config.name.is_empty()
         && said(&config.audiences)
-        && !config.algorithms.is_empty();
+        && !config.algorithms.is_empty()
+        && !config.kinds.is_empty()
+        && config
+            .required
+            .iter()
+            .all(|rule| !rule.claim.is_empty() && said(&rule.values));
     if !complete {
         return Err(Misconfigured::Incomplete(config.name.clone()));
+    }
+    if config
+        .allowed_claims
+        .iter()
+        .any(|name| name == crate::session::MINE)
+    {
+        return Err(Misconfigured::Reserved(config.name.clone()));
+    }
+    let nowhere = config.naming == Naming::TrustDomain && config.jwks == Jwks::Discover;
+    if nowhere || (config.naming == Naming::TrustDomain && !spiffe::is_domain(&config.issuer)) {
+        return Err(Misconfigured::TrustDomain(config.name.clone()));
+    }
+    if config.skew > limits::CLOCK_SKEW_MAX {
+        return Err(Misconfigured::Skew(config.name.clone()));
     }
     let address = match &config.jwks {
         Jwks::Discover => &config.issuer,

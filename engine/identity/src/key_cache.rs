@@ -4,7 +4,7 @@
 //! sends the token. It refuses to fetch more than once per cool-down for unknown keys, to lose the last
 //! good set over an outage, and to serve it for ever.
 
-use crate::config::{Algorithm, IssuerConfig, Jwks};
+use crate::config::{Algorithm, IssuerConfig, Jwks, Naming};
 use crate::fetch::{Document, FetchError, Fetcher, is_plain};
 use crate::key_set::{Key, KeySet, NoKey};
 use parking_lot::RwLock;
@@ -43,6 +43,7 @@ pub(crate) enum Lookup {
 pub(crate) struct KeyCache {
     name: String,
     issuer: String,
+    naming: Naming,
     source: Jwks,
     cool_down: Duration,
     fetcher: Fetcher,
@@ -66,11 +67,12 @@ impl KeyCache {
     pub(crate) fn new(config: &IssuerConfig, clock: Clock) -> Result<Self, NoKeys> {
         let mut state = State::default();
         if let Jwks::Inline(document) = &config.jwks {
-            state.set = Some(Arc::new(usable(document)?));
+            state.set = Some(Arc::new(usable(document, config.naming)?));
         }
         Ok(Self {
             name: config.name.clone(),
             issuer: config.issuer.clone(),
+            naming: config.naming,
             source: config.jwks.clone(),
             cool_down: config.cool_down,
             fetcher: Fetcher::new(config.ca_file.as_deref())?,
@@ -151,7 +153,7 @@ impl KeyCache {
         }
         self.state.write().attempted = Some(now);
         let fetched = self.document().await.and_then(|document| {
-            let set = usable(&document.value)?;
+            let set = usable(&document.value, self.naming)?;
             Ok((set, document.max_age))
         });
         let mut state = self.state.write();
@@ -206,8 +208,8 @@ impl KeyCache {
 }
 
 /// The keys of a document, of which there must be some.
-fn usable(document: &serde_json::Value) -> Result<KeySet, NoKeys> {
-    KeySet::read(document)
+fn usable(document: &serde_json::Value, naming: Naming) -> Result<KeySet, NoKeys> {
+    KeySet::read(document, naming)
         .filter(|set| set.len() > 0)
         .ok_or(NoKeys::Empty)
 }

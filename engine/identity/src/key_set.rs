@@ -3,7 +3,7 @@
 //! It refuses nothing as a whole: a key that we cannot use (another curve, for encryption, symmetric, too
 //! short) is skipped, so that one exotic key does not lock everybody out.
 
-use crate::config::Algorithm;
+use crate::config::{Algorithm, Naming};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
@@ -44,9 +44,10 @@ const RSA: [Algorithm; 6] = [
 
 impl KeySet {
     /// The keys of a document, the first [`limits::JWKS_KEYS_MAX`] of them. None when it is no key set.
-    pub(crate) fn read(document: &Value) -> Option<Self> {
+    pub(crate) fn read(document: &Value, naming: Naming) -> Option<Self> {
         let listed = document.get("keys")?.as_array()?;
-        let keys = listed.iter().filter_map(key).take(limits::JWKS_KEYS_MAX);
+        let ours = listed.iter().filter(|jwk| is_for(jwk, naming));
+        let keys = ours.filter_map(key).take(limits::JWKS_KEYS_MAX);
         Some(Self {
             keys: keys.collect(),
         })
@@ -87,19 +88,25 @@ impl KeySet {
     }
 }
 
+/// A key of a trust domain says that it signs JWT-SVIDs (SPIFFE Trust Domain and Bundle section 4.2.2), so
+/// that the authority of its certificates cannot; any other is for signatures, or does not say.
+fn is_for(jwk: &Value, naming: Naming) -> bool {
+    let purpose = jwk.get("use").map(Value::as_str);
+    match naming {
+        Naming::TrustDomain => purpose == Some(Some("jwt-svid")),
+        Naming::Issuer => matches!(purpose, None | Some(Some("sig" | "jwt-svid"))),
+    }
+}
+
 fn key(jwk: &Value) -> Option<Key> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    let signs = match jwk.get("use") {
-        None => true,
-        Some(purpose) => matches!(purpose.as_str(), Some("sig" | "jwt-svid")),
-    };
     let verifies = match jwk.get("key_ops") {
         None => true,
         Some(operations) => operations
             .as_array()
             .is_some_and(|list| list.iter().any(|o| o == "verify")),
     };
-    if !signs || !verifies {
+    if !verifies {
         return None;
     }
     let (mut algorithms, verifying) = match (text("kty")?, text("crv")) {

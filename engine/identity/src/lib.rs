@@ -16,17 +16,32 @@ mod key_cache;
 mod key_set;
 mod logins;
 mod refused;
+mod replay;
 mod revocation;
+mod saml;
 mod scram;
+mod session;
+mod sign_in;
+mod spiffe;
 mod strict_json;
 mod token;
 
-pub use config::{Algorithm, ClaimMap, IssuerConfig, Jwks, KindRule, UnknownAlgorithm};
+pub use config::{
+    Algorithm, ClaimMap, IssuerConfig, Jwks, KindRule, Naming, Required, UnknownAlgorithm,
+};
 pub use issuers::{IssuerState, Issuers, Misconfigured};
 pub use logins::{Issued, Logins};
 pub use refused::{Code, Refused};
 pub use revocation::{Full, Revocation, Revocations};
+pub use saml::SamlSettings;
 pub use scram::Unproved;
+pub use session::{
+    Delegation, KeyError, MINE, Narrowing, Origin, SessionKey, SessionTokens, delegate,
+};
+pub use sign_in::{
+    OnDevice, Polled, ProviderSettings, Providers, Refreshed, Returned, SignIn, SignInSettings,
+    SignedIn, token_name,
+};
 
 #[cfg(test)]
 mod tests;

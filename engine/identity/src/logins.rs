@@ -62,7 +62,7 @@ impl Logins {
     pub fn issue(&self, identity: &Arc<Identity>, lasts: Duration) -> Result<Issued, Denial> {
         let now = (self.clock)();
         let until = now
-            .after(lasts.min(limits::LOGIN_SECRET_MAX))
+            .after(lasts.clamp(limits::LOGIN_SECRET_MIN, limits::LOGIN_SECRET_MAX))
             .min(identity.expires);
         if until <= now {
             return Err(Denial::new("identity/expired", "the token has expired")

@@ -92,8 +92,14 @@ impl Revocations {
             issuer: identity.principal.issuer.clone(),
             id: id.clone(),
         });
+        let origins = crate::session::origins(identity).into_iter();
+        let origins = origins.map(|origin| Revocation::Token {
+            issuer: origin.issuer,
+            id: origin.id,
+        });
         principals
             .chain(token)
+            .chain(origins)
             .chain(session.map(Revocation::Session))
             .find(|what| list.get(what).is_some_and(|until| *until > now))
     }

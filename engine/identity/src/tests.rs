@@ -4,3 +4,4 @@ mod forgery;
 mod keys;
 mod mapping;
 mod provider;
+mod workloads;

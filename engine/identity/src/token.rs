@@ -5,9 +5,10 @@
 //! over and used. It refuses to take anything that decides about trust from the token: not the algorithm,
 //! not the key, not the address of a key.
 
-use crate::config::{Algorithm, IssuerConfig};
+use crate::config::{Algorithm, IssuerConfig, Naming};
 use crate::key_set::Key;
 use crate::refused::{Code, Refused};
+use crate::spiffe;
 use crate::strict_json;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -77,14 +78,25 @@ impl<'a> Unverified<'a> {
     }
 
     /// `iss`, to look the issuer up: one string, never a list.
-    pub(crate) fn issuer(&self) -> Option<&str> {
+    fn issuer(&self) -> Option<&str> {
         self.claims.get("iss")?.as_str()
+    }
+
+    /// True when this issuer answers for the token, if anybody does.
+    pub(crate) fn is_of(&self, config: &IssuerConfig) -> bool {
+        match config.naming {
+            Naming::Issuer => self.issuer() == Some(config.issuer.as_str()),
+            Naming::TrustDomain => {
+                let subject = self.claims.get("sub").and_then(Value::as_str);
+                subject.is_some_and(|id| spiffe::belongs(id, &config.issuer))
+            }
+        }
     }
 
     /// Everything about the token that does not need a key. What fails here never causes a fetch.
     pub(crate) fn fit(self, config: &IssuerConfig, now: Timestamp) -> Result<Fitting<'a>, Refused> {
         let (algorithm, key) = self.check_header(config)?;
-        if self.issuer() != Some(config.issuer.as_str()) {
+        if !self.is_of(config) {
             return Err(unknown_issuer());
         }
         self.check_audience(config)?;
@@ -224,6 +236,7 @@ impl<'a> Unverified<'a> {
                 "Check the clocks of this machine, the gateway and the identity provider.",
             ));
         }
+        let mut ends = expires;
         if let Some(most) = config.max_age {
             let most = i64::try_from(most.as_secs()).unwrap_or(SECONDS_MAX);
             let issued = issued.ok_or_else(|| {
@@ -240,8 +253,10 @@ impl<'a> Unverified<'a> {
                     LOGIN_HINT,
                 ));
             }
+            // What is made from the token must not outlive the age that it is good for.
+            ends = ends.min(issued.saturating_add(most));
         }
-        Ok(Timestamp(expires * 1_000_000_000))
+        Ok(Timestamp(ends * 1_000_000_000))
     }
 
     /// A NumericDate (RFC 7519 section 2), if it is there.

@@ -100,6 +100,35 @@ pub const LOGIN_SECRET_MAX: Duration = Duration::from_secs(3600);
 pub const LOGINS_MAX: usize = 16_384;
 /// The same of one identity.
 pub const LOGINS_PER_IDENTITY_MAX: usize = 32;
+/// How long somebody may take to log in at a provider, from the first request to the last.
+pub const LOGIN_PENDING_MAX: Duration = Duration::from_secs(600);
+/// Logins at providers that are under way at a time.
+pub const LOGINS_PENDING_MAX: usize = 1024;
+/// Requests that one address may make to the HTTPS listener within a minute: a login waits for another device
+/// with a request every few seconds.
+pub const PORTAL_REQUESTS_PER_MINUTE: u32 = 240;
+/// Addresses that are counted at a time.
+pub const PORTAL_ADDRESSES_MAX: usize = 16_384;
+/// From the return of the browser to the moment when the command line fetches its token.
+pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
+/// People who are logged in at a time, each with what refreshes their tokens.
+pub const SIGNED_IN_MAX: usize = 16_384;
+/// The same of one identity: laptops, jump hosts.
+pub const SIGNED_IN_PER_IDENTITY_MAX: usize = 16;
+/// The shortest login that is issued: the limit per identity is a limit per minute then.
+pub const LOGIN_SECRET_MIN: Duration = Duration::from_secs(60);
+/// Targets that an exchanged token may name.
+pub const NARROWED_TARGETS_MAX: usize = 64;
+/// What an exchanged token may say it is for.
+pub const TASK_BYTES_MAX: usize = 256;
+/// A SAML response, decoded.
+pub const SAML_BYTES_MAX: usize = 256 * 1024;
+/// How deep its elements may nest.
+pub const SAML_DEPTH_MAX: usize = 32;
+/// Its elements.
+pub const SAML_ELEMENTS_MAX: usize = 4096;
+/// Attributes of one of its elements.
+pub const SAML_ATTRIBUTES_MAX: usize = 32;
 /// Groups one token may carry; Entra's own overage limit is 200.
 pub const TOKEN_GROUPS_MAX: usize = 1024;
 /// One group, subject, issuer or key id.
@@ -124,6 +153,10 @@ pub const JWKS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const LEDGER_IDENTITIES_MAX: usize = 65_536;
 /// A ticket that a client names.
 pub const TICKET_BYTES_MAX: usize = 128;
+/// Tokens remembered that are good for one use and were used.
+pub const TOKENS_USED_MAX: usize = 100_000;
+/// The most that clocks may be said to differ by: beyond it an expired token is simply accepted.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 /// Revocations remembered at a time.
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Secrets that are matched in output at a time: live credentials and static ones.

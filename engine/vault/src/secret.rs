@@ -73,6 +73,18 @@ impl fmt::Display for SecretRef {
 }
 
 impl SecretRef {
+    /// The gateway's own secret as a client of a login provider, read now. It is the one kind that leaves this
+    /// crate: it opens no target.
+    ///
+    /// # Errors
+    /// As [`SecretRef::resolve`], and when it is no text.
+    pub fn client_secret(&self) -> Result<Zeroizing<String>, VaultError> {
+        let secret = self.resolve()?;
+        let text = std::str::from_utf8(secret.expose());
+        text.map(|text| Zeroizing::new(text.to_owned()))
+            .map_err(|_| VaultError::Secret(self.to_string()))
+    }
+
     /// Reads the secret, now: a rotated file is seen by the next session.
     ///
     /// # Errors

@@ -1,0 +1,363 @@
+//! What is under way between a provider, a browser and a command line, and who is logged in: all of it in
+//! memory, bounded, and found by the digest of a secret, never by the secret.
+//!
+//! It refuses everything twice: a state, a code, a refresh token. It tells a code that never was from one
+//! with a wrong verifier to nobody.
+
+use crate::saml::SamlPending;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
+use portcullis_model::{Denial, Identity, Timestamp, limits};
+use std::collections::HashMap;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// What refresh tokens begin with, so that scanners recognise one.
+const REFRESH: &str = "pcr_";
+
+type Key = [u8; 32];
+
+/// 256 random bits.
+pub(super) struct Secret(Zeroizing<[u8; 32]>);
+
+impl Secret {
+    pub(super) fn draw() -> Result<Self, Denial> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        SystemRandom::new().fill(&mut *bytes).map_err(|_| {
+            Denial::new(
+                "fault/gateway",
+                "the gateway cannot log anybody in right now",
+            )
+            .hint("Try again in a minute.")
+        })?;
+        Ok(Self(bytes))
+    }
+
+    /// In letters.
+    pub(super) fn shown(&self) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.0))
+    }
+
+    /// A part of it, as the name of something that is no secret.
+    pub(super) fn name(&self) -> String {
+        let mut text = URL_SAFE_NO_PAD.encode(*self.0);
+        text.truncate(22);
+        text
+    }
+}
+
+fn key(secret: &str) -> Key {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
+    key
+}
+
+/// What has to fit when a browser comes back.
+pub(super) enum Expected {
+    /// From an OpenID provider.
+    Code {
+        nonce: Zeroizing<String>,
+        verifier: Zeroizing<String>,
+    },
+    /// From a SAML provider.
+    Response(Box<SamlPending>),
+}
+
+/// A browser that is at the provider.
+pub(super) struct Browser {
+    pub provider: String,
+    pub expected: Expected,
+    pub port: u16,
+    pub challenge: String,
+    pub state: String,
+}
+
+/// Somebody who has logged in and has no token yet.
+pub(super) struct Taken {
+    pub identity: Identity,
+    pub refresh: Option<Zeroizing<String>>,
+    pub provider: String,
+}
+
+impl Taken {
+    pub(super) fn new(
+        identity: Identity,
+        refresh: Option<Zeroizing<String>>,
+        provider: &str,
+    ) -> Self {
+        Self {
+            identity,
+            refresh,
+            provider: provider.to_owned(),
+        }
+    }
+}
+
+/// Somebody who is logged in.
+pub(super) struct Kept {
+    pub identity: Arc<Identity>,
+    pub provider: String,
+    /// The provider's refresh token.
+    pub refresh: Zeroizing<String>,
+    pub until: Timestamp,
+}
+
+/// A login that waits for its command line, or for another device.
+struct Waiting {
+    challenge: String,
+    answer: Option<Result<Taken, Denial>>,
+    until: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    browsers: HashMap<Key, (Browser, Timestamp)>,
+    waiting: HashMap<Key, Waiting>,
+    kept: HashMap<Key, Kept>,
+    /// Refresh tokens that were used, with the id of their login.
+    used: HashMap<Key, (Arc<Identity>, Timestamp)>,
+}
+
+impl State {
+    fn sweep(&mut self, now: Timestamp) {
+        self.browsers.retain(|_, (_, until)| *until > now);
+        self.waiting.retain(|_, waiting| waiting.until > now);
+        self.kept.retain(|_, kept| kept.until > now);
+        self.used.retain(|_, (_, until)| *until > now);
+    }
+
+    fn room(&mut self, now: Timestamp) -> Result<(), Denial> {
+        let under_way = self.browsers.len() + self.waiting.len();
+        if under_way < limits::LOGINS_PENDING_MAX {
+            return Ok(());
+        }
+        self.sweep(now);
+        match self.browsers.len() + self.waiting.len() < limits::LOGINS_PENDING_MAX {
+            true => Ok(()),
+            false => Err(Denial::new("login/busy", "too many logins are under way")
+                .hint("Try again in a few minutes.")),
+        }
+    }
+
+    /// Ends a login and everything it could be continued with.
+    fn end(&mut self, identity: &Identity) {
+        let same = |other: &Identity| other.token_id == identity.token_id;
+        self.kept.retain(|_, kept| !same(&kept.identity));
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Store {
+    state: Mutex<State>,
+}
+
+impl Store {
+    /// A browser goes to the provider.
+    pub(super) fn begin(
+        &self,
+        state: &str,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
+        let mut all = self.state.lock();
+        all.room(now)?;
+        let until = now.after(limits::LOGIN_PENDING_MAX);
+        all.browsers.insert(key(state), (browser, until));
+        Ok(())
+    }
+
+    /// It comes back, once.
+    pub(super) fn back(&self, state: &str, now: Timestamp) -> Result<Browser, Denial> {
+        let found = self.state.lock().browsers.remove(&key(state));
+        match found.filter(|(_, until)| *until > now) {
+            Some((browser, _)) => Ok(browser),
+            None => Err(Denial::new(
+                "login/unknown",
+                "this login was not begun here, took too long, or is done",
+            )
+            .hint("Begin again: portcullis login")),
+        }
+    }
+
+    /// A code for the command line.
+    pub(super) fn hand_over(
+        &self,
+        challenge: String,
+        taken: Taken,
+        now: Timestamp,
+    ) -> Result<Zeroizing<String>, Denial> {
+        let code = Secret::draw()?.shown();
+        let waiting = Waiting {
+            challenge,
+            answer: Some(Ok(taken)),
+            until: now.after(limits::LOGIN_CODE_MAX),
+        };
+        let mut all = self.state.lock();
+        all.room(now)?;
+        all.waiting.insert(key(&code), waiting);
+        Ok(code)
+    }
+
+    /// What the command line gets for it. Whatever is wrong, the code is gone.
+    pub(super) fn fetch(
+        &self,
+        code: &str,
+        verifier: &str,
+        now: Timestamp,
+    ) -> Result<Taken, Denial> {
+        let waiting = self.state.lock().waiting.remove(&key(code));
+        let waiting = waiting.filter(|w| w.until > now && proves(&w.challenge, verifier));
+        match waiting.and_then(|w| w.answer) {
+            Some(answer) => answer,
+            None => Err(unknown()),
+        }
+    }
+
+    /// A login on another device begins.
+    pub(super) fn wait_for(&self, challenge: &str, now: Timestamp) -> Result<Secret, Denial> {
+        let id = Secret::draw()?;
+        let mut all = self.state.lock();
+        all.room(now)?;
+        let waiting = Waiting {
+            challenge: challenge.to_owned(),
+            answer: None,
+            until: now.after(limits::LOGIN_PENDING_MAX),
+        };
+        all.waiting.insert(key(&id.shown()), waiting);
+        Ok(id)
+    }
+
+    /// It was confirmed, or refused.
+    pub(super) fn confirm(&self, id: &Secret, answer: Result<Taken, Denial>, now: Timestamp) {
+        let mut all = self.state.lock();
+        if let Some(waiting) = all.waiting.get_mut(&key(&id.shown())) {
+            waiting.answer = Some(answer);
+            waiting.until = now.after(limits::LOGIN_CODE_MAX);
+        }
+    }
+
+    /// Where it stands; `None` while nobody has confirmed.
+    pub(super) fn poll(
+        &self,
+        id: &str,
+        verifier: &str,
+        now: Timestamp,
+    ) -> Result<Option<Taken>, Denial> {
+        let mut all = self.state.lock();
+        let good = |w: &Waiting| w.until > now && proves(&w.challenge, verifier);
+        let found = all.waiting.get(&key(id)).filter(|w| good(w));
+        match found.map(|w| w.answer.is_some()) {
+            None => Err(unknown()),
+            Some(false) => Ok(None),
+            Some(true) => match all.waiting.remove(&key(id)).and_then(|w| w.answer) {
+                Some(answer) => answer.map(Some),
+                None => Err(unknown()),
+            },
+        }
+    }
+
+    /// Keeps somebody logged in: the refresh token for it.
+    pub(super) fn keep(&self, kept: Kept, now: Timestamp) -> Result<Zeroizing<String>, Denial> {
+        let token = Zeroizing::new(format!("{REFRESH}{}", *Secret::draw()?.shown()));
+        let mut all = self.state.lock();
+        let who = &kept.identity.principal;
+        let theirs = |all: &State| {
+            let same = all.kept.values().filter(|k| k.identity.principal == *who);
+            same.count()
+        };
+        let full = |all: &State| {
+            all.kept.len() >= limits::SIGNED_IN_MAX
+                || theirs(all) >= limits::SIGNED_IN_PER_IDENTITY_MAX
+        };
+        if full(&all) {
+            all.sweep(now);
+        }
+        if theirs(&all) >= limits::SIGNED_IN_PER_IDENTITY_MAX {
+            // The oldest of one's own goes: nobody locks herself out by logging in.
+            let mine = all
+                .kept
+                .iter()
+                .filter(|(_, k)| k.identity.principal == *who);
+            let oldest = mine.min_by_key(|(_, k)| k.until).map(|(key, _)| *key);
+            oldest.and_then(|key| all.kept.remove(&key));
+        }
+        if all.kept.len() >= limits::SIGNED_IN_MAX {
+            return Err(Denial::new("login/full", "too many people are logged in")
+                .hint("Tell the operator."));
+        }
+        all.kept.insert(key(&token), kept);
+        Ok(token)
+    }
+
+    /// A refresh token is presented. The inner error is a token that was used before: its login is over.
+    pub(super) fn present(
+        &self,
+        refresh: &str,
+        now: Timestamp,
+    ) -> Result<Result<Kept, Arc<Identity>>, Denial> {
+        let mut all = self.state.lock();
+        let presented = key(refresh);
+        if let Some(kept) = all.kept.remove(&presented).filter(|kept| kept.until > now) {
+            if all.used.len() >= limits::REVOCATIONS_MAX {
+                all.sweep(now);
+            }
+            let identity = Arc::clone(&kept.identity);
+            all.used.insert(presented, (identity, kept.until));
+            return Ok(Ok(kept));
+        }
+        match all.used.get(&presented).filter(|(_, until)| *until > now) {
+            None => Err(unknown()),
+            Some((identity, _)) => {
+                let identity = Arc::clone(identity);
+                all.end(&identity);
+                Ok(Err(identity))
+            }
+        }
+    }
+
+    /// The provider could not be asked: the same token may be presented again.
+    pub(super) fn put_back(&self, kept: Kept, refresh: &str) {
+        let mut all = self.state.lock();
+        all.used.remove(&key(refresh));
+        all.kept.insert(key(refresh), kept);
+    }
+
+    /// Somebody leaves: whose login it was, by any of its refresh tokens.
+    pub(super) fn leave(&self, refresh: &str) -> Option<Arc<Identity>> {
+        let mut all = self.state.lock();
+        let presented = key(refresh);
+        let kept = all.kept.remove(&presented).map(|kept| kept.identity);
+        let identity = kept.or_else(|| {
+            let used = all.used.get(&presented);
+            used.map(|(identity, _)| Arc::clone(identity))
+        })?;
+        all.end(&identity);
+        Some(identity)
+    }
+
+    /// A login is over, because somebody said so.
+    pub(super) fn forget(&self, identity: &Identity) {
+        self.state.lock().end(identity);
+    }
+}
+
+/// RFC 7636 section 4.6.
+fn proves(challenge: &str, verifier: &str) -> bool {
+    let fits = (43..=128).contains(&verifier.len());
+    let made = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+    fits && verify_slices_are_equal(made.as_bytes(), challenge.as_bytes()).is_ok()
+}
+
+/// One answer for everything, so that nobody learns what was wrong.
+fn unknown() -> Denial {
+    Denial::new(
+        "login/unknown",
+        "this login was not begun here, took too long, or is done",
+    )
+    .hint("Begin again: portcullis login")
+}

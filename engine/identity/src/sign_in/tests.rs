@@ -1,0 +1,187 @@
+//! What is under way, once each, and what ends a login.
+
+use super::store::{Browser, Expected, Kept, Store, Taken};
+use super::*;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_model::{Principal, Timestamp};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const NOW: Timestamp = Timestamp(1_000_000_000_000);
+
+fn challenge() -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()))
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.after(Duration::from_secs(seconds))
+}
+
+fn ana(login: &str) -> Identity {
+    Identity {
+        principal: Principal {
+            issuer: "https://idp.example".to_owned(),
+            subject: "ana".to_owned(),
+        },
+        provider: "corp".to_owned(),
+        kind: Kind::Human,
+        name: "ana@example.com".to_owned(),
+        groups: Vec::new(),
+        claims: serde_json::Map::new(),
+        actors: Vec::new(),
+        owner: None,
+        authenticated: None,
+        methods: Vec::new(),
+        assurance: None,
+        token_id: Some(login.to_owned()),
+        expires: later(3600),
+    }
+}
+
+fn taken() -> Taken {
+    Taken::new(ana("1"), None, "corp")
+}
+
+fn kept(login: &str) -> Kept {
+    Kept {
+        identity: Arc::new(ana(login)),
+        provider: "corp".to_owned(),
+        refresh: Zeroizing::new("theirs".to_owned()),
+        until: later(3600),
+    }
+}
+
+#[test]
+fn rfc_7636_appendix_b_is_understood() {
+    assert_eq!(challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    assert!(well_formed(&challenge(), "abc-_1").is_ok());
+    for (challenge, state) in [
+        (VERIFIER.to_owned() + "x", "a"),
+        ("plain".to_owned(), "a"),
+        (challenge(), ""),
+        (challenge(), "a&code=b"),
+        (challenge(), "a\r\nb"),
+    ] {
+        assert!(
+            well_formed(&challenge, state).is_err(),
+            "{challenge} {state}"
+        );
+    }
+}
+
+#[test]
+fn a_code_is_fetched_once_by_whoever_asked_for_it() {
+    let store = Store::default();
+    let hand_over = || store.hand_over(challenge(), taken(), NOW).expect("a code");
+    let code = hand_over();
+    assert!(store.fetch(&code, VERIFIER, NOW).is_ok());
+    assert!(store.fetch(&code, VERIFIER, NOW).is_err(), "twice");
+    // Whoever has the code alone spoils it for everybody.
+    let code = hand_over();
+    let other = "x".repeat(43);
+    assert!(store.fetch(&code, &other, NOW).is_err());
+    assert!(store.fetch(&code, VERIFIER, NOW).is_err());
+    let code = hand_over();
+    assert!(store.fetch(&code, VERIFIER, later(60)).is_err(), "late");
+    assert!(store.fetch("guess", VERIFIER, NOW).is_err());
+}
+
+#[test]
+fn a_browser_comes_back_once() {
+    let store = Store::default();
+    let browser = || Browser {
+        provider: "corp".to_owned(),
+        expected: Expected::Code {
+            nonce: Zeroizing::default(),
+            verifier: Zeroizing::default(),
+        },
+        port: 1,
+        challenge: challenge(),
+        state: "s".to_owned(),
+    };
+    store.begin("state", browser(), NOW).expect("room");
+    assert!(store.back("other", NOW).is_err());
+    assert!(store.back("state", NOW).is_ok());
+    assert!(store.back("state", NOW).is_err(), "twice");
+    store.begin("state", browser(), NOW).expect("room");
+    assert!(store.back("state", later(600)).is_err(), "late");
+    for n in 0..limits::LOGINS_PENDING_MAX {
+        store.begin(&format!("s{n}"), browser(), NOW).expect("room");
+    }
+    assert!(store.begin("one more", browser(), NOW).is_err());
+    assert!(store.begin("one more", browser(), later(600)).is_ok());
+}
+
+#[test]
+fn another_device_is_waited_for() {
+    let store = Store::default();
+    let id = store.wait_for(&challenge(), NOW).expect("room");
+    let name = id.shown();
+    assert!(matches!(store.poll(&name, VERIFIER, NOW), Ok(None)));
+    assert!(store.poll(&name, &"x".repeat(43), NOW).is_err());
+    store.confirm(&id, Ok(taken()), NOW);
+    assert!(matches!(store.poll(&name, VERIFIER, NOW), Ok(Some(_))));
+    assert!(store.poll(&name, VERIFIER, NOW).is_err(), "twice");
+    let id = store.wait_for(&challenge(), NOW).expect("room");
+    store.confirm(&id, Err(ended()), NOW);
+    let refused = store.poll(&id.shown(), VERIFIER, NOW).err();
+    assert_eq!(
+        refused.map(|d| d.rule.to_string()).as_deref(),
+        Some("login/ended")
+    );
+}
+
+#[test]
+fn a_refresh_token_that_comes_twice_ends_the_login() {
+    let store = Store::default();
+    let first = store.keep(kept("1"), NOW).expect("room");
+    let other = store.keep(kept("2"), NOW).expect("room");
+    let presented = store
+        .present(&first, NOW)
+        .expect("known")
+        .ok()
+        .expect("good");
+    let second = store.keep(presented, NOW).expect("room");
+    let thief = store.present(&first, NOW).expect("known").err();
+    assert_eq!(thief.and_then(|i| i.token_id.clone()).as_deref(), Some("1"));
+    // What had come of it is over as well; the other login goes on.
+    assert!(store.present(&second, NOW).is_err());
+    assert!(store.present(&other, NOW).expect("known").is_ok());
+    assert!(store.present("pcr_guess", NOW).is_err());
+}
+
+#[test]
+fn a_refresh_token_survives_a_provider_that_is_down_and_ends_in_time() {
+    let store = Store::default();
+    let token = store.keep(kept("1"), NOW).expect("room");
+    let presented = store
+        .present(&token, NOW)
+        .expect("known")
+        .ok()
+        .expect("good");
+    store.put_back(presented, &token);
+    assert!(store.present(&token, later(3599)).expect("known").is_ok());
+    let token = store.keep(kept("2"), NOW).expect("room");
+    assert!(store.present(&token, later(3600)).is_err());
+}
+
+#[test]
+fn whoever_leaves_is_gone_and_nobody_locks_herself_out() {
+    let store = Store::default();
+    let token = store.keep(kept("1"), NOW).expect("room");
+    assert!(store.leave("pcr_guess").is_none());
+    assert!(store.leave(&token).is_some());
+    assert!(store.present(&token, NOW).is_err());
+    let tokens: Vec<_> = (0..=limits::SIGNED_IN_PER_IDENTITY_MAX)
+        .map(|n| {
+            store
+                .keep(kept(&n.to_string()), later(n as u64))
+                .expect("room")
+        })
+        .collect();
+    let good = tokens
+        .iter()
+        .filter(|t| matches!(store.present(t, NOW), Ok(Ok(_))));
+    assert_eq!(good.count(), limits::SIGNED_IN_PER_IDENTITY_MAX);
+}
