@@ -21,7 +21,10 @@ pub use operations::{
     Revocation, SessionRow, Status, Vote,
 };
 
-pub use portal::{Counter, IssuedLogin, LoginWish, Portal};
+pub use portal::{
+    Begun, BrowserWish, Counter, DeviceBegun, DeviceWish, Entrance, Granted, IssuedLogin,
+    LoginWish, Offers, Portal, Returned, TokenError, TokenRequest, WhoAmI,
+};
 
 use std::future::Future;
 use std::sync::Arc;

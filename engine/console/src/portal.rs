@@ -3,6 +3,14 @@
 //! and time. It decides nothing (that is [`Counter`]'s), and it refuses to speak in the clear but on
 //! loopback where the operator allows it.
 
+mod entrance;
+mod turnstile;
+
+pub use entrance::{
+    Begun, BrowserWish, DeviceBegun, DeviceWish, Entrance, Granted, Offers, Returned, TokenError,
+    TokenRequest, WhoAmI,
+};
+
 use crate::operations::Refused;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -18,10 +26,11 @@ use portcullis_model::{Blame, Fault, limits};
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use turnstile::Turnstile;
 use zeroize::Zeroizing;
 
 /// A request says little.
@@ -60,12 +69,18 @@ pub struct IssuedLogin {
 pub struct Portal {
     tls: Option<Arc<ServerConfig>>,
     routes: Router,
+    turnstile: Turnstile,
 }
 
 impl Portal {
-    /// With this certificate; without one only clients on this machine are served.
+    /// With this certificate; without one only clients on this machine are served. Without an entrance nobody
+    /// logs in here.
     #[must_use]
-    pub fn new(tls: Option<Arc<ServerConfig>>, counter: Arc<dyn Counter>) -> Self {
+    pub fn new(
+        tls: Option<Arc<ServerConfig>>,
+        counter: Arc<dyn Counter>,
+        entrance: Option<Arc<dyn Entrance>>,
+    ) -> Self {
         let tls = tls.map(|config| {
             let mut config = (*config).clone();
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -74,14 +89,24 @@ impl Portal {
         let routes = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/v1/logins/database", post(database_login))
-            .fallback(nothing)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(counter);
-        Self { tls, routes }
+        let routes = match entrance {
+            Some(entrance) => routes.merge(entrance::routes(entrance)),
+            None => routes,
+        };
+        Self {
+            tls,
+            routes: routes.fallback(nothing),
+            turnstile: Turnstile::new(),
+        }
     }
 
     async fn converse(&self, socket: Socket) -> Result<(), Fault> {
         let Socket { stream, peer, slot } = socket;
+        if !self.turnstile.passes(peer.ip(), Instant::now()) {
+            return Err(Fault::bare(Blame::Client, "ask less often"));
+        }
         let served = match &self.tls {
             Some(config) => {
                 let tls = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
@@ -194,7 +219,7 @@ mod tests {
     async fn ask(request: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
-        let portal = Arc::new(Portal::new(None, Arc::new(Booth)));
+        let portal = Arc::new(Portal::new(None, Arc::new(Booth), None));
         let serving = tokio::spawn(async move {
             let (stream, peer) = listener.accept().await.expect("accepts");
             let slot = Box::new(());

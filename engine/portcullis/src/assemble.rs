@@ -5,8 +5,10 @@
 mod adapters;
 mod connections;
 mod counter;
+mod entrance;
 mod issuers;
 pub mod kubernetes;
+mod login;
 pub mod people;
 pub mod plugins;
 mod policies;
@@ -16,7 +18,7 @@ mod trial;
 
 pub(crate) use connections::static_login;
 pub use connections::{Line, Lines, connection_row};
-pub use issuers::{Doormen, issuer_configs, trust_is_local};
+pub use issuers::{Doormen, Front, Prepared, issuer_configs, trust_is_local};
 pub(crate) use policies::load as load_policies;
 pub use policies::pack_sources;
 pub use tls::{Shown, Unusable, listener_tls, upstream_tls};
@@ -80,6 +82,9 @@ pub enum Broken {
     /// Certificates and keys.
     #[error("{0}")]
     Tls(#[from] tls::Unusable),
+    /// Session tokens and providers.
+    #[error("let people log in: {0}")]
+    Login(String),
     /// The list of revocations.
     #[error("read the revocations: {0}")]
     Revocations(String),
@@ -119,7 +124,7 @@ pub struct Gateway {
     /// Where people are asked.
     pub people: Arc<People>,
     /// Who is refused for good.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
     /// Secrets that must never be shown.
     pub tripwires: Tripwires,
     /// The ways to targets, kept over reloads where they stay the same.
@@ -192,7 +197,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         doormen,
         journal,
         people,
-        ledger,
+        ledger: Arc::new(ledger),
         tripwires,
         lines,
         metrics,
@@ -241,7 +246,8 @@ fn protocol(
                 clock: Arc::clone(&gateway.clock),
                 armed: Mutex::new(Vec::new()),
             });
-            let portal = Portal::new(shown.map(|shown| shown.config), counter);
+            let entrance = entrance::entrance(gateway);
+            let portal = Portal::new(shown.map(|shown| shown.config), counter, entrance);
             Ok(("https", Arc::new(portal)))
         }
         Wire::Kubernetes => {
@@ -258,7 +264,9 @@ fn protocol(
         }
         Wire::Postgres => {
             let certificate = shown.as_ref().map(|shown| shown.certificate.clone());
+            let bearer = bearer(listener, loaded);
             let listener = portcullis_wire_postgres::Listener {
+                bearer,
                 tls: shown.map(|shown| shown.config),
                 certificate,
                 allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
@@ -269,6 +277,18 @@ fn protocol(
             Ok(("postgres", Arc::new(protocol)))
         }
     }
+}
+
+/// What an OAUTHBEARER listener tells clients that have no token.
+fn bearer(listener: &Listener, loaded: &Loaded) -> Option<portcullis_wire_postgres::Bearer> {
+    let oauth = listener.oauth.as_ref()?;
+    let mut issuers = loaded.config.issuers.iter();
+    let issuer = issuers.find(|i| i.name == oauth.issuer)?;
+    let root = issuer.issuer.trim_end_matches('/');
+    Some(portcullis_wire_postgres::Bearer {
+        discovery: format!("{root}/.well-known/openid-configuration"),
+        scope: oauth.scope.clone(),
+    })
 }
 
 fn journal(loaded: &Loaded, clock: &Clock) -> Result<Arc<Journal>, Broken> {

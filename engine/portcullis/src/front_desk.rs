@@ -7,6 +7,8 @@
 //! policy's grant, between the question and the entry in the registry is turned away all the same.
 
 mod access_request;
+mod again;
+mod narrowed;
 mod parts;
 mod refusals;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use crate::registry::{End, Ground, Pass, Registry};
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
+use narrowed::Bounds;
 use parts::{Asking, Granted};
 use portcullis_console::{Metrics, Outcome};
 use portcullis_gate::{
@@ -156,6 +159,7 @@ impl Reception {
         let serving = desk.serving.load_full();
         let identity = desk.who(knock, &mut *waiting, seen).await?;
         let connection = find(&serving, knock)?;
+        Bounds::of(&identity, &connection.target.name)?;
         let asking = Asking {
             identity: &identity,
             connection: &connection,
@@ -186,6 +190,10 @@ impl Reception {
         let mut targets = Vec::new();
         let same = |c: &&Arc<Connection>| c.target.protocol == knock.protocol;
         for connection in serving.connections.values().filter(same) {
+            // A token for other targets does not learn of this one.
+            if Bounds::of(&identity, &connection.target.name).is_err() {
+                continue;
+            }
             let asking = Asking {
                 identity: &identity,
                 connection,
@@ -277,6 +285,7 @@ impl Desk {
         let hour = ledger.map_err(broken)?.hour(now);
         let question = asking.question(&self.node, access_request, hour, now);
         let mut decision = self.access.connect(&question).map_err(broken)?;
+        Bounds::of(asking.identity, &asking.connection.target.name)?.hold(&mut decision);
         let obligations = &decision.obligations;
         if asking.knock.replication
             && !matches!(decision.verdict, Verdict::Deny(_))
@@ -377,6 +386,7 @@ impl Desk {
         pass: Arc<Pass>,
     ) -> Result<Admission, Denial> {
         let broken = |fault: Fault| self.broken(&fault);
+        let bounds = Bounds::of(&session.identity, &connection.target.name)?;
         let streamed = serving.streams.open(session).await.map_err(broken)?;
         let who = &session.identity.principal;
         let parts = Parts {
@@ -384,7 +394,7 @@ impl Desk {
             examine: Arc::clone(&self.examine),
             classify: streamed.classify,
             decide: Arc::new(Watched::new(
-                Arc::clone(&self.decide),
+                bounds.around(Arc::clone(&self.decide)),
                 Arc::clone(pass.live()),
                 Arc::clone(&self.metrics),
             )),

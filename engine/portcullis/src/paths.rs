@@ -29,6 +29,12 @@ pub fn ssh_host_key(state: &Path) -> PathBuf {
     state.join("keys").join("ssh_host_ed25519")
 }
 
+/// The key of session tokens.
+#[must_use]
+pub fn session_key(state: &Path) -> PathBuf {
+    state.join("keys").join("session")
+}
+
 /// Compiled plugins.
 #[must_use]
 pub fn plugin_cache(state: &Path) -> PathBuf {

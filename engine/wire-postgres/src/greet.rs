@@ -2,6 +2,7 @@
 //! nothing of an upstream exists yet. It refuses a proof in the clear, unless the client is on this
 //! machine and the listener allows it, and everything that is not exactly the next message.
 
+use crate::bearer::{self, Bearer};
 use crate::frame::{self, Fields};
 use crate::refuse::{self, Severity};
 use crate::startup::{self, Packet, Startup, Unfit};
@@ -25,6 +26,8 @@ pub(crate) struct Terms {
     pub allow_plaintext_on_loopback: bool,
     /// What a client's proof can be bound to: the hash of the certificate it is shown.
     pub binding: Option<Vec<u8>>,
+    /// Tokens come as messages of their own here.
+    pub bearer: Option<Bearer>,
 }
 
 /// Who came in.
@@ -184,9 +187,10 @@ async fn arrive(
     if startup.minor > 2 || !startup.unknown_options.is_empty() {
         lobby.write(&negotiate(&startup)).await?;
     }
-    let proof = match startup.user.starts_with(ISSUED_LOGIN) {
-        true => Offered::Login,
-        false => {
+    let proof = match (startup.user.starts_with(ISSUED_LOGIN), &terms.bearer) {
+        (true, _) => Offered::Login,
+        (false, Some(bearer)) => Offered::Token(bearer::token(&mut lobby, bearer).await?),
+        (false, None) => {
             // AuthenticationCleartextPassword: the token takes the password's place.
             lobby.write(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
             Offered::Token(token(&mut lobby).await?)

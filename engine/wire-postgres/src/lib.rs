@@ -6,6 +6,7 @@
 //! an answer that nobody asked for ends the session; a refusal keeps the client in step.
 
 mod auth_upstream;
+mod bearer;
 mod conversation;
 mod frame;
 #[cfg(fuzzing)]
@@ -22,4 +23,5 @@ mod startup;
 mod values;
 mod wait_room;
 
+pub use bearer::Bearer;
 pub use postgres::{Listener, Postgres};

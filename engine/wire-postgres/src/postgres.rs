@@ -1,6 +1,7 @@
 //! One PostgreSQL listener: from an accepted socket to the end of its session.
 
 use crate::auth_upstream::{self, Login, Target};
+use crate::bearer::Bearer;
 use crate::greet::{ALPN, Arrival, Greeted, Offered, Terms, greet};
 use crate::keys::{Key, Keys};
 use crate::pump::{Lines, Pump, Surroundings};
@@ -29,6 +30,8 @@ pub struct Listener {
     pub tls: Option<Arc<ServerConfig>>,
     /// The certificate itself (DER), for proofs that are bound to the channel.
     pub certificate: Option<Vec<u8>>,
+    /// Tokens come by OAUTHBEARER here; in the place of a password when none.
+    pub bearer: Option<Bearer>,
     /// Clients on this machine may come without TLS.
     pub allow_plaintext_on_loopback: bool,
     /// The time.
@@ -57,6 +60,7 @@ impl Postgres {
         Self {
             terms: Terms {
                 tls,
+                bearer: listener.bearer,
                 allow_plaintext_on_loopback: listener.allow_plaintext_on_loopback,
                 binding: listener
                     .certificate

@@ -87,7 +87,7 @@ async fn sasl(lobby: &mut Lobby, offer: Offer<'_>) -> Result<Said, Turned> {
 }
 
 /// SASLInitialResponse: the mechanism, then the message with its length.
-fn initial(message: &[u8]) -> Result<Said, Malformed> {
+pub(crate) fn initial(message: &[u8]) -> Result<Said, Malformed> {
     let mut fields = Fields::new(message);
     let mechanism = Some(fields.text()?.to_owned());
     let length = usize::try_from(fields.int32()?).map_err(|_| Malformed::Length)?;

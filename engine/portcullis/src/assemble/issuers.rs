@@ -1,13 +1,16 @@
 //! From `issuers:` to whoever verifies tokens. They are replaced as a whole, and only when their
 //! configuration has changed: new ones know no keys yet.
 
-use super::Broken;
-use crate::config::{self, Issuer, Loaded};
+use super::{Broken, login};
+use crate::config::{self, Issuer, Loaded, Preset, Values};
 use crate::front_desk::Verify;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_gate::{BoxFuture, Clock, Knocking};
-use portcullis_identity::{Algorithm, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins};
+use portcullis_identity::{
+    Algorithm, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins, Naming, Providers,
+    Required, SessionTokens, SignIn,
+};
 use portcullis_model::{Denial, Identity, Kind};
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
@@ -18,7 +21,18 @@ pub struct Doormen {
     written: Mutex<String>,
     maintenance: Mutex<AbortOnDropHandle<()>>,
     logins: Logins,
+    front: Option<Front>,
     clock: Clock,
+}
+
+/// Where people log in, and what signs their session tokens.
+pub struct Front {
+    /// Session tokens.
+    pub tokens: Arc<SessionTokens>,
+    /// Logins under way, and who is logged in.
+    pub desk: Arc<SignIn>,
+    /// Providers, as configured now.
+    pub providers: ArcSwap<Providers>,
 }
 
 impl Doormen {
@@ -29,7 +43,9 @@ impl Doormen {
     /// When the configuration verifies nothing.
     pub fn new(loaded: &Loaded, clock: Clock) -> Result<Arc<Self>, Broken> {
         let issuers = issuers(loaded, &clock)?;
+        let front = login::front(loaded, &clock)?;
         Ok(Arc::new(Self {
+            front,
             maintenance: Mutex::new(maintain(&issuers)),
             issuers: ArcSwap::new(issuers),
             written: Mutex::new(spelled(loaded)),
@@ -43,15 +59,22 @@ impl Doormen {
     ///
     /// # Errors
     /// When the configuration verifies nothing; the old ones stay.
-    pub fn prepare(&self, loaded: &Loaded) -> Result<Option<Arc<Issuers>>, Broken> {
+    pub fn prepare(&self, loaded: &Loaded) -> Result<Option<Prepared>, Broken> {
         match *self.written.lock() == spelled(loaded) {
             true => Ok(None),
-            false => issuers(loaded, &self.clock).map(Some),
+            false => Ok(Some(Prepared {
+                issuers: issuers(loaded, &self.clock)?,
+                providers: login::providers(loaded)?,
+            })),
         }
     }
 
     /// Puts them in place.
-    pub fn replace(&self, loaded: &Loaded, issuers: Arc<Issuers>) {
+    pub fn replace(&self, loaded: &Loaded, prepared: Prepared) {
+        let Prepared { issuers, providers } = prepared;
+        if let (Some(front), Some(providers)) = (&self.front, providers) {
+            front.providers.store(Arc::new(providers));
+        }
         *self.maintenance.lock() = maintain(&issuers);
         *self.written.lock() = spelled(loaded);
         self.issuers.store(issuers);
@@ -60,13 +83,44 @@ impl Doormen {
     /// True when tokens of this issuer are still accepted.
     #[must_use]
     pub fn knows(&self, issuer: &str) -> bool {
-        self.issuers.load().config(issuer).is_some()
+        let saml = self.front.as_ref().map(|f| f.providers.load());
+        self.issuers.load().config(issuer).is_some() || saml.is_some_and(|p| p.vouches(issuer))
     }
 
     /// Logins that the gateway issues itself, to whom an issuer's token has proved.
     #[must_use]
     pub fn logins(&self) -> &Logins {
         &self.logins
+    }
+
+    /// Where people log in, if anywhere.
+    #[must_use]
+    pub fn front(&self) -> Option<&Front> {
+        self.front.as_ref()
+    }
+
+    /// The issuers that serve now.
+    #[must_use]
+    pub fn issuers(&self) -> Arc<Issuers> {
+        self.issuers.load_full()
+    }
+
+    /// Whom a session token of ours stands for; none when it is none.
+    fn session(&self, proof: &str) -> Option<Result<Identity, Denial>> {
+        let read = self.front.as_ref()?.tokens.verify(proof)?;
+        Some(
+            read.map_err(|refused| refused.denial())
+                .and_then(|identity| self.still_trusted(identity)),
+        )
+    }
+
+    /// Trusted when it was issued, and perhaps no longer: whoever vouched for anybody in the chain.
+    fn still_trusted(&self, identity: Identity) -> Result<Identity, Denial> {
+        let mut chain = std::iter::once(&identity.principal).chain(&identity.actors);
+        match chain.all(|principal| self.knows(&principal.issuer)) {
+            true => Ok(identity),
+            false => Err(untrusted()),
+        }
     }
 
     /// How their keys are.
@@ -79,6 +133,9 @@ impl Doormen {
 impl Verify for Doormen {
     fn verify<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<Identity, Denial>> {
         Box::pin(async move {
+            if let Some(session) = self.session(proof) {
+                return session;
+            }
             let issuers = self.issuers.load_full();
             issuers
                 .verify(proof)
@@ -98,14 +155,24 @@ impl Verify for Doormen {
             // Trusted when it was issued, and perhaps no longer.
             match self.knows(&identity.principal.issuer) {
                 true => Ok(identity),
-                false => Err(Denial::new(
-                    "identity/issuer",
-                    "the issuer of the identity is no longer trusted",
-                )
-                .hint("Ask whoever runs the gateway.")),
+                false => Err(untrusted()),
             }
         })
     }
+}
+
+fn untrusted() -> Denial {
+    Denial::new(
+        "identity/issuer",
+        "the issuer of the identity is no longer trusted",
+    )
+    .hint("Ask whoever runs the gateway.")
+}
+
+/// What another configuration verifies with, ready to serve.
+pub struct Prepared {
+    issuers: Arc<Issuers>,
+    providers: Option<Providers>,
 }
 
 fn maintain(issuers: &Arc<Issuers>) -> AbortOnDropHandle<()> {
@@ -114,15 +181,21 @@ fn maintain(issuers: &Arc<Issuers>) -> AbortOnDropHandle<()> {
 
 /// The configuration of the issuers with the contents of the files it names.
 fn spelled(loaded: &Loaded) -> String {
+    let login = loaded.config.login.as_ref();
     let files: Vec<_> = loaded
         .config
         .issuers
         .iter()
         .flat_map(|issuer| [&issuer.keys, &issuer.ca])
         .flatten()
+        .chain(
+            login
+                .into_iter()
+                .flat_map(|l| l.saml.iter().map(|s| &s.metadata)),
+        )
         .map(|path| std::fs::read(loaded.path(path)).ok())
         .collect();
-    serde_json::json!([loaded.config.issuers, files]).to_string()
+    serde_json::json!([loaded.config.issuers, loaded.config.login, files]).to_string()
 }
 
 fn issuers(loaded: &Loaded, clock: &Clock) -> Result<Arc<Issuers>, Broken> {
@@ -164,29 +237,63 @@ pub fn issuer_configs(loaded: &Loaded) -> Result<Vec<IssuerConfig>, Broken> {
 }
 
 fn issuer_config(issuer: &Issuer, loaded: &Loaded) -> Result<IssuerConfig, Broken> {
+    let rule = issuer.kind.clone().unwrap_or_default();
     // A token that does not say its kind gets the one with the fewest rights.
-    let kind = issuer.kind.fixed.unwrap_or(Kind::Service);
+    let kind = rule.fixed.unwrap_or(Kind::Service);
     let mut config = IssuerConfig::new(&issuer.name, &issuer.issuer, "", kind);
     config.audiences = issuer.audiences.clone();
-    config.algorithms = issuer.algorithms.iter().map(|a| algorithm(*a)).collect();
+    config.authorized_parties = issuer.authorized_parties.clone();
+    let algorithms = issuer.algorithms.iter().flatten();
+    config.algorithms = algorithms.map(|a| algorithm(*a)).collect();
+    if issuer.preset == Some(Preset::Spiffe) {
+        config.naming = Naming::TrustDomain;
+    }
     if let Some(path) = &issuer.keys {
         config.jwks = Jwks::Inline(keys(issuer, &loaded.path(path))?);
+    } else if let Some(address) = &issuer.jwks_uri {
+        config.jwks = Jwks::Url(address.clone());
     }
     config.claims.groups = issuer.groups_claim.clone();
+    config.claims.name = issuer.name_claim.clone();
     config.claims.owner = issuer.owner_claim.clone();
-    if let Some(claim) = &issuer.kind.claim {
-        let rule = |(value, kind): (&str, Kind)| KindRule {
-            claim: claim.clone(),
-            value: Some(value.to_owned()),
-            kind,
-        };
-        config.claims.kinds = KINDS.map(rule).into();
+    config.claims.owner_issuer = issuer.owner_issuer.clone();
+    config.claims.kinds = kind_rules(&rule);
+    if let Some(kinds) = &issuer.kinds {
+        config.kinds.clone_from(kinds);
     }
-    config.allowed_claims = issuer.claims.clone();
+    let required = |(claim, values): (&String, &Values)| Required {
+        claim: claim.clone(),
+        values: values.all().to_vec(),
+    };
+    config.required = issuer.require.iter().map(required).collect();
+    config.allowed_claims = issuer.claims.clone().unwrap_or_default();
+    config.require_typ = issuer.typ.clone();
+    config.single_use = issuer.single_use;
     config.skew = issuer.clock_skew.0;
     config.max_age = issuer.max_age.map(|age| age.0);
     config.ca_file = issuer.ca.as_ref().map(|path| loaded.path(path));
     Ok(config)
+}
+
+fn kind_rules(rule: &config::KindRule) -> Vec<KindRule> {
+    match &rule.claim {
+        Some(claim) => KINDS
+            .map(|(value, kind)| KindRule {
+                claim: claim.clone(),
+                value: Some(value.to_owned()),
+                kind,
+            })
+            .into(),
+        None => rule
+            .rules
+            .iter()
+            .map(|of| KindRule {
+                claim: of.claim.clone(),
+                value: of.value.clone(),
+                kind: of.kind,
+            })
+            .collect(),
+    }
 }
 
 const KINDS: [(&str, Kind); 4] = [
@@ -221,3 +328,6 @@ fn algorithm(algorithm: config::Algorithm) -> Algorithm {
         config::Algorithm::RS512 => Algorithm::RS512,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,17 +172,15 @@ fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
     ))?)
 }
 
-/// The caller's own token, from a file or the environment.
+/// The caller's own token: from a file, the environment, or the login on this machine.
 pub(super) fn own_token(file: Option<&PathBuf>) -> Result<Zeroizing<String>, Exit> {
     let text = match file {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?,
-        None => std::env::var("PORTCULLIS_TOKEN").map_err(|_| {
-            Exit::refused_with(
-                "this needs your own token",
-                "set PORTCULLIS_TOKEN, or name a file with `--token-file`",
-            )
-        })?,
+        None => match std::env::var("PORTCULLIS_TOKEN") {
+            Ok(token) => token,
+            Err(_) => return Ok(crate::cli::cache::Cache::open()?.token()?.token),
+        },
     };
     let text = Zeroizing::new(text);
     Ok(Zeroizing::new(text.trim().to_owned()))

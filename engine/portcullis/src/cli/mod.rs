@@ -4,18 +4,22 @@
 
 mod admin;
 mod approvals;
+mod cache;
 mod check;
 mod configuration;
 mod dev_issuer;
 mod exit;
 mod journal;
+mod login;
 mod manual;
 mod node;
 mod paint;
 mod plugin;
 mod policy;
+mod portal;
 mod run;
 mod sessions;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -71,7 +75,16 @@ enum Command {
     /// Requests that wait for people, and votes
     #[command(subcommand)]
     Approvals(approvals::Approvals),
-    /// What your own token buys: a database login of minutes
+    /// Log in at your identity provider, in a browser or on another device
+    Login(login::LogIn),
+    /// Log out: the login and everything that came of it is over
+    Logout(login::LogOut),
+    /// Whom the gateway takes you for
+    Whoami(login::Who),
+    /// Files that make psql and kubectl use your login
+    #[command(subcommand)]
+    Setup(setup::Setup),
+    /// Your token: print it, exchange it, or get a database login of minutes for it
     #[command(subcommand)]
     Token(token::Token),
     /// The record: verify it, read the node's own entries
@@ -131,6 +144,10 @@ pub fn main() -> ExitCode {
         Command::Sessions(sessions) => sessions::sessions(&sessions),
         Command::Revoke(revoke) => sessions::revoke(&revoke),
         Command::Approvals(approvals) => approvals::approvals(&approvals),
+        Command::Login(login) => login::log_in(&login),
+        Command::Logout(logout) => login::log_out(&logout),
+        Command::Whoami(who) => login::who(&who),
+        Command::Setup(setup) => setup::setup(&setup),
         Command::Token(token) => token::token(&token),
         Command::Journal(journal) => journal::journal(&journal),
         Command::Config(configuration) => configuration::configuration(&configuration),

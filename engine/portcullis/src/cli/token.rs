@@ -1,37 +1,30 @@
-//! `token`: what your own token buys from a gateway, over its HTTPS listener. Your token comes from a file or the
-//! environment, never from the command line; the answer goes to standard output and nowhere else.
+//! `token`: your own token, and what it buys from a gateway over its HTTPS listener. It comes from a file, the
+//! environment or the login on this machine, never from the command line; the answer goes to standard output
+//! and nowhere else.
 
-use crate::cli::admin::block_on;
+use crate::cli::portal::{Portal, Sent};
 use crate::cli::{Exit, Shape};
 use crate::config::Period;
-use bytes::Bytes;
 use clap::{Args, Subcommand};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, Uri, header};
-use hyper_util::rt::TokioIo;
-use portcullis_console::{IssuedLogin, LoginWish, Refused};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use hyper::{Method, StatusCode};
+use portcullis_console::{Granted, IssuedLogin, LoginWish, TokenError};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-/// An answer is one login, or a refusal.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What your token buys.
+/// Your token, and what it buys.
 #[derive(Debug, Subcommand)]
 pub enum Token {
+    /// Print the token of your login, refreshed when that is due: for the place where a password goes
+    Show,
+    /// The same for kubectl: an ExecCredential (`setup kubectl` writes the kubeconfig that asks for it)
+    Kubernetes,
     /// A database login of minutes, for clients that must not show a password (channel_binding=require)
     #[command(after_help = EXAMPLES)]
     Database(Database),
+    /// A token of an agent that acts for you, narrowed to what it needs (RFC 8693)
+    #[command(after_help = EXCHANGE)]
+    Exchange(Exchange),
 }
 
 const EXAMPLES: &str = "\
@@ -42,21 +35,51 @@ Examples:
 
 The login is yours: policy, approvals and the record see your identity. It ends by itself, and with your token.";
 
+const EXCHANGE: &str = "\
+Examples:
+  portcullis token exchange --actor-token-file /run/agent/token --target orders --read-only --task 'report 7'
+
+What comes out stands for you and names the agent: policy sees both. It ends with the earlier of the two tokens,
+opens no other target, and ends at once when you log out.";
+
 /// A database login.
 #[derive(Debug, Args)]
 pub struct Database {
-    /// The gateway's HTTPS listener
-    #[arg(long, env = "PORTCULLIS_GATEWAY", hide_env_values = true)]
-    gateway: Uri,
-    /// PEM file with the authorities that the gateway's certificate must come from; the public ones when not given
-    #[arg(long, env = "PORTCULLIS_CA", hide_env_values = true)]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    portal: Portal,
     /// How long it is good for, at most an hour
     #[arg(long = "for", default_value = "15m")]
     lasts: Period,
-    /// File with your token; PORTCULLIS_TOKEN when not given
+    /// File with your token; PORTCULLIS_TOKEN or your login when not given
     #[arg(long)]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// An exchange.
+#[derive(Debug, Args)]
+pub struct Exchange {
+    #[command(flatten)]
+    portal: Portal,
+    /// File with the agent's own token
+    #[arg(long)]
+    actor_token_file: PathBuf,
+    /// File with your token; PORTCULLIS_TOKEN or your login when not given
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// A target that it opens; may be given several times. All that policy grants when not given
+    #[arg(long = "target")]
+    targets: Vec<String>,
+    /// It only reads
+    #[arg(long)]
+    read_only: bool,
+    /// What for, in your own words: it is on record, and policies and approvers see it
+    #[arg(long)]
+    task: Option<String>,
+    /// How long it is good for, at most an hour
+    #[arg(long = "for", default_value = "15m")]
+    lasts: Period,
     #[command(flatten)]
     shape: Shape,
 }
@@ -66,17 +89,40 @@ pub struct Database {
 /// # Errors
 /// When no gateway answers, or it refuses.
 pub fn token(token: &Token) -> Result<(), Exit> {
-    let Token::Database(asked) = token;
+    match token {
+        Token::Show => print(&super::cache::Cache::open()?.token()?.token),
+        Token::Kubernetes => kubernetes(),
+        Token::Database(asked) => database(asked),
+        Token::Exchange(asked) => exchange(asked),
+    }
+}
+
+fn print(secret: &str) -> Result<(), Exit> {
+    let line = Zeroizing::new(format!("{secret}\n"));
+    io::Write::write_all(&mut io::stdout(), line.as_bytes())?;
+    Ok(())
+}
+
+/// client.authentication.k8s.io/v1.
+fn kubernetes() -> Result<(), Exit> {
+    let login = super::cache::Cache::open()?.token()?;
+    let credential = serde_json::json!({
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": *login.token, "expirationTimestamp": login.until.rfc3339()},
+    });
+    print(&Zeroizing::new(credential.to_string()))
+}
+
+fn database(asked: &Database) -> Result<(), Exit> {
     let proof = super::approvals::own_token(asked.token_file.as_ref())?;
     let wish = LoginWish {
         seconds: asked.lasts.0.as_secs(),
     };
-    let login = block_on(async {
-        match tokio::time::timeout(PATIENCE, ask(asked, &proof, &wish)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(unreachable(&asked.gateway, "it does not answer in time")),
-        }
-    })?;
+    let body = serde_json::to_vec(&wish).map_err(io::Error::from)?;
+    let path = "/v1/logins/database";
+    let sent = Sent::Json(body);
+    let login: IssuedLogin = asked.portal.ask(Method::POST, path, Some(&proof), sent)?;
     let text = match asked.shape.json {
         true => serde_json::to_string(&login).map_err(io::Error::from)?,
         false => format!(
@@ -84,110 +130,50 @@ pub fn token(token: &Token) -> Result<(), Exit> {
             login.user, *login.password, login.until
         ),
     };
-    let text = Zeroizing::new(text);
-    io::Write::write_all(&mut io::stdout(), format!("{}\n", *text).as_bytes())?;
-    Ok(())
+    print(&Zeroizing::new(text))
 }
 
-async fn ask(asked: &Database, proof: &str, wish: &LoginWish) -> Result<IssuedLogin, Exit> {
-    let gateway = &asked.gateway;
-    let failed = |error: &dyn std::error::Error| unreachable(gateway, &error.to_string());
-    let host = gateway.host().unwrap_or_default().trim_matches(['[', ']']);
-    let plain = gateway.scheme_str() == Some("http");
-    let loopback = host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    if host.is_empty() || (!plain && gateway.scheme_str() != Some("https")) || (plain && !loopback)
-    {
-        return Err(Exit::refused_with(
-            format!("{gateway} is no address of a gateway"),
-            "write https://HOST:PORT; http is for loopback only, your token travels over it",
-        ));
+fn exchange(asked: &Exchange) -> Result<(), Exit> {
+    let subject = super::approvals::own_token(asked.token_file.as_ref())?;
+    let actor = super::approvals::own_token(Some(&asked.actor_token_file))?;
+    let mut scope: Vec<String> = asked
+        .targets
+        .iter()
+        .map(|t| format!("target:{t}"))
+        .collect();
+    scope.extend(asked.read_only.then(|| "read_only".to_owned()));
+    let (scope, seconds) = (scope.join(" "), asked.lasts.0.as_secs().to_string());
+    let jwt = "urn:ietf:params:oauth:token-type:jwt";
+    let mut form = vec![
+        (
+            "grant_type",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ),
+        ("subject_token", subject.as_str()),
+        ("subject_token_type", jwt),
+        ("actor_token", actor.as_str()),
+        ("actor_token_type", jwt),
+        ("expires_in", seconds.as_str()),
+    ];
+    if !scope.is_empty() {
+        form.push(("scope", &scope));
     }
-    let port = gateway.port_u16().unwrap_or(if plain { 80 } else { 443 });
-    let stream = TcpStream::connect((host, port))
-        .await
-        .map_err(|e| failed(&e))?;
-    if plain {
-        return exchange(stream, gateway, proof, wish).await;
+    form.extend(asked.task.as_deref().map(|task| ("task", task)));
+    let portal = &asked.portal;
+    let (status, body) = portal.call(Method::POST, "/v1/token", None, Sent::Form(&form))?;
+    let strange = || portal.unreachable("its answer is not a gateway's");
+    if status != StatusCode::OK {
+        let refused: TokenError = serde_json::from_slice(&body).map_err(|_| strange())?;
+        return Err(Exit::Refused {
+            message: refused.error_description,
+            hint: refused.hint,
+        });
     }
-    let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&e))?;
-    let tls = TlsConnector::from(trust(asked.ca.as_ref())?);
-    let stream = tls.connect(name, stream).await.map_err(|e| failed(&e))?;
-    exchange(stream, gateway, proof, wish).await
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    gateway: &Uri,
-    proof: &str,
-    wish: &LoginWish,
-) -> Result<IssuedLogin, Exit> {
-    let failed = |error: &dyn std::error::Error| unreachable(gateway, &error.to_string());
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| failed(&e))?;
-    let driver = tokio::spawn(connection);
-    let mut bearer = header::HeaderValue::from_str(&format!("Bearer {proof}"))
-        .map_err(|_| Exit::refused("the token is no token: it holds a line break or the like"))?;
-    bearer.set_sensitive(true);
-    let host = gateway.authority().map_or("portcullis", |a| a.as_str());
-    let body = serde_json::to_vec(wish).map_err(io::Error::from)?;
-    let request = Request::post("/v1/logins/database")
-        .header(header::HOST, host)
-        .header(header::AUTHORIZATION, bearer)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|e| failed(&e))?;
-    let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
-    let good = answer.status().is_success();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-        .collect()
-        .await;
-    let body = body
-        .map_err(|e| unreachable(gateway, &e.to_string()))?
-        .to_bytes();
-    driver.abort();
-    match good {
-        true => serde_json::from_slice(&body)
-            .map_err(|_| unreachable(gateway, "its answer is not a gateway's")),
-        false => match serde_json::from_slice::<Refused>(&body) {
-            Ok(refused) => Err(Exit::Refused {
-                message: refused.error,
-                hint: refused.hint,
-            }),
-            Err(_) => Err(unreachable(gateway, "its answer is not a gateway's")),
-        },
+    let granted: Granted = serde_json::from_slice(&body).map_err(|_| strange())?;
+    match asked.shape.json {
+        true => print(&Zeroizing::new(
+            serde_json::to_string(&granted).map_err(io::Error::from)?,
+        )),
+        false => print(&granted.access_token),
     }
-}
-
-fn unreachable(gateway: &Uri, why: &str) -> Exit {
-    Exit::refused_with(
-        format!("no gateway answers at {gateway}: {why}"),
-        "give the address of its `protocol: https` listener, and its authority with --ca",
-    )
-}
-
-fn trust(ca: Option<&PathBuf>) -> Result<Arc<ClientConfig>, Exit> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let unfit =
-                |why: String| Exit::refused(format!("cannot use {}: {why}", path.display()));
-            let found = CertificateDer::pem_file_iter(path).map_err(|e| unfit(e.to_string()))?;
-            for certificate in found {
-                let certificate = certificate.map_err(|e| unfit(e.to_string()))?;
-                roots.add(certificate).map_err(|e| unfit(e.to_string()))?;
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Exit::refused(format!("cannot speak TLS: {e}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

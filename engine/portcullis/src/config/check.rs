@@ -2,6 +2,9 @@
 //! may be missing on loopback only. All problems are reported at once. Nothing here opens a file: that
 //! is `portcullis check`, which also loads policies, plugins and secrets.
 
+mod issuers;
+mod login;
+
 use super::problem::Notes;
 use super::schema::*;
 use super::spans::Place;
@@ -20,7 +23,9 @@ pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
         );
     }
     listeners(&config.listeners, &root.key("listeners"), notes);
-    issuers(&config.issuers, &root.key("issuers"), notes);
+    issuers::issuers(&config.issuers, &root.key("issuers"), notes);
+    login::login(config, &root.key("login"), notes);
+    login::oauth(config, &root.key("listeners"), notes);
     connections(&config.connections, &root.key("connections"), notes);
     packs(&config.policies, &root.key("policies"), notes);
     plugins(&config.plugins, &root.key("plugins"), notes);
@@ -132,76 +137,6 @@ fn listener_tls(listener: &Listener, place: &Place, notes: &mut Notes<'_>) {
             "name both files, or use `self_signed: true` on loopback",
         ),
     }
-}
-
-fn issuers(issuers: &[Issuer], place: &Place, notes: &mut Notes<'_>) {
-    if issuers.is_empty() {
-        notes.error(
-            place,
-            "is empty: nobody could prove who they are",
-            "add an issuer; `portcullis dev-issuer` starts one for trying things out",
-        );
-    }
-    unique(
-        issuers.iter().map(|i| i.name.as_str()),
-        "name",
-        place,
-        notes,
-    );
-    unique(
-        issuers.iter().map(|i| i.issuer.as_str()),
-        "issuer",
-        place,
-        notes,
-    );
-    for (index, issuer) in issuers.iter().enumerate() {
-        let place = place.index(index);
-        if !trustworthy(&issuer.issuer) {
-            notes.error(
-                &place.key("issuer"),
-                "is no https address, and keys fetched in clear could be anybody's",
-                "use https; plain http is accepted for 127.0.0.1 and localhost only",
-            );
-        }
-        if issuer.audiences.is_empty() {
-            notes.error(
-                &place.key("audiences"),
-                "is empty: a token that was meant for somebody else would be accepted",
-                "name the audience that your tokens carry for this gateway",
-            );
-        }
-        if issuer.algorithms.is_empty() {
-            notes.error(
-                &place.key("algorithms"),
-                "is empty",
-                "leave the key out for RS256 and ES256",
-            );
-        }
-        if issuer.kind.claim.is_some() == issuer.kind.fixed.is_some() {
-            notes.error(
-                &place.key("kind"),
-                "needs exactly one of `claim` and `fixed`",
-                "write `kind: { fixed: human }`, or `kind: { claim: kind }` when the token says it",
-            );
-        }
-    }
-}
-
-/// True for https, and for http on the machine itself.
-fn trustworthy(issuer: &str) -> bool {
-    if issuer.starts_with("https://") {
-        return true;
-    }
-    let Some(rest) = issuer.strip_prefix("http://") else {
-        return false;
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let bare = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    !host.contains('@')
-        && (bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()))
 }
 
 fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>) {
@@ -463,7 +398,7 @@ fn lives(session: &SessionLife, place: &Place, notes: &mut Notes<'_>) {
 }
 
 /// Notes every name that an earlier item has too.
-fn unique<'a>(
+pub(super) fn unique<'a>(
     names: impl Iterator<Item = &'a str>,
     key: &str,
     place: &Place,

@@ -4,6 +4,9 @@
 
 mod check;
 mod duration;
+mod issuer;
+mod login;
+mod presets;
 mod problem;
 mod schema;
 mod secret;
@@ -12,6 +15,9 @@ mod spans;
 mod tests;
 
 pub use duration::{NotAPeriod, Period};
+pub use issuer::*;
+pub use login::{Login, LoginProvider, SamlProvider};
+pub use presets::Preset;
 pub use problem::{Notes, Problem, Problems};
 pub use schema::*;
 pub use secret::{NotAReference, SecretRef};
@@ -78,7 +84,8 @@ pub fn load(file: &Path) -> Result<Loaded, Problems> {
 /// # Errors
 /// See [`load`].
 pub fn parse(file: &Path, text: String) -> Result<Loaded, Problems> {
-    let config: Config = serde_yaml::from_str(&text).map_err(|e| shape_problem(file, &e))?;
+    let mut config: Config = serde_yaml::from_str(&text).map_err(|e| shape_problem(file, &e))?;
+    config.issuers.iter_mut().for_each(Issuer::fill);
     let mut notes = Notes::new(file, &text);
     check::check(&config, &mut notes);
     let problems = notes.finish();

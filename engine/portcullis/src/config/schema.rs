@@ -3,8 +3,10 @@
 //! `allow_weak` must not pass as "not set". Nothing here reads a file, an environment or a clock.
 
 use super::duration::Period;
+use super::issuer::Issuer;
+use super::login::Login;
 use super::secret::SecretRef;
-use portcullis_model::{Control, Kind};
+use portcullis_model::Control;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +26,9 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Whose tokens are accepted.
     pub issuers: Vec<Issuer>,
+    /// How people log in, and agents act for them; without it, only tokens of the issuers are accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
     /// What clients may ask for, by name.
     #[serde(default)]
     pub connections: Vec<Connection>,
@@ -85,6 +90,10 @@ pub struct Listener {
     /// SSH: files with certificates for these keys, so that one `@cert-authority` line of clients is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_certificates: Vec<PathBuf>,
+    /// PostgreSQL only: tokens come by OAUTHBEARER (libpq 18), and no passwords do. Clients that know only
+    /// passwords need another listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<ListenerOauth>,
     /// Connections at once; more wait in the kernel's queue.
     #[serde(default = "connections_max")]
     #[schemars(range(min = 1, max = 100_000))]
@@ -93,6 +102,21 @@ pub struct Listener {
 
 fn connections_max() -> usize {
     5000
+}
+
+/// Where clients of an OAUTHBEARER listener get their tokens.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerOauth {
+    /// The `name` of one of `issuers`.
+    pub issuer: String,
+    /// What clients ask it for.
+    #[serde(default = "oauth_scope")]
+    pub scope: String,
+}
+
+fn oauth_scope() -> String {
+    "openid".to_owned()
 }
 
 /// The certificate of a listener: files, or one made at start for loopback.
@@ -108,91 +132,6 @@ pub struct ListenerTls {
     /// Make a certificate at start. On a loopback address only: nobody could verify it elsewhere.
     #[serde(default)]
     pub self_signed: bool,
-}
-
-/// Whose tokens are accepted.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Issuer {
-    /// A short name for records and policies.
-    pub name: String,
-    /// The exact value of `iss`; discovery starts here.
-    pub issuer: String,
-    /// A token must be meant for one of these (`aud`).
-    pub audiences: Vec<String>,
-    /// Signature algorithms accepted; `none` and shared-key ones never are.
-    #[serde(default = "algorithms")]
-    pub algorithms: Vec<Algorithm>,
-    /// A file with the issuer's keys (JWK Set), for issuers that the gateway cannot reach.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keys: Option<PathBuf>,
-    /// PEM file with the authorities that the issuer's own certificate must come from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<PathBuf>,
-    /// How human, agent, ci and service are told apart.
-    pub kind: KindRule,
-    /// The claim that lists groups.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub groups_claim: Option<String>,
-    /// The claim that names the person who answers for a machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_claim: Option<String>,
-    /// Further claims that policies may read.
-    #[serde(default)]
-    pub claims: Vec<String>,
-    /// Clocks may differ by this much.
-    #[serde(default = "clock_skew")]
-    pub clock_skew: Period,
-    /// Tokens older than this are refused, whatever their `exp` says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Period>,
-}
-
-fn algorithms() -> Vec<Algorithm> {
-    vec![Algorithm::RS256, Algorithm::ES256]
-}
-
-fn clock_skew() -> Period {
-    Period(Duration::from_secs(60))
-}
-
-/// Signature algorithms with a public key (RFC 7518).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the names are those of RFC 7518")]
-pub enum Algorithm {
-    ES256,
-    ES384,
-    EdDSA,
-    PS256,
-    PS384,
-    PS512,
-    RS256,
-    RS384,
-    RS512,
-}
-
-/// How the kind of an actor is found. Exactly one of the two.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KindRule {
-    /// A claim that says `human`, `agent`, `ci` or `service`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim: Option<String>,
-    /// Everybody from this issuer is of this kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<KindName>")]
-    pub fixed: Option<Kind>,
-}
-
-/// The kinds, for the schema only: the model knows no JSON Schema.
-#[derive(JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "describes `portcullis_model::Kind` to editors")]
-enum KindName {
-    Agent,
-    Ci,
-    Human,
-    Service,
 }
 
 /// Something clients may ask for by name.

@@ -212,6 +212,7 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = listener.local_addr().unwrap();
         let postgres = Arc::new(Postgres::new(Listener {
+            bearer: None,
             allow_plaintext_on_loopback: tls.is_none(),
             tls,
             certificate: None,

@@ -1,0 +1,95 @@
+//! From `login:` to the place where people log in. Its key and who is logged in stay over a reload; providers
+//! and times follow the configuration.
+
+use super::Broken;
+use super::issuers::Front;
+use crate::config::{Loaded, Login};
+use crate::paths;
+use arc_swap::ArcSwap;
+use portcullis_gate::Clock;
+use portcullis_identity::{
+    ProviderSettings, Providers, SamlSettings, SessionKey, SessionTokens, SignIn, SignInSettings,
+};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The place, when the configuration has one.
+pub(super) fn front(loaded: &Loaded, clock: &Clock) -> Result<Option<Front>, Broken> {
+    let (Some(login), Some(providers)) = (&loaded.config.login, providers(loaded)?) else {
+        return Ok(None);
+    };
+    let failed = |error: &dyn std::error::Error| Broken::Login(crate::cli::explain(error));
+    let state = loaded.path(&loaded.config.state_dir);
+    let key = SessionKey::open(&paths::session_key(&state)).map_err(|e| failed(&e))?;
+    let tokens = SessionTokens::new(key, &login.url, Arc::clone(clock)).map_err(|e| failed(&e))?;
+    let tokens = Arc::new(tokens);
+    Ok(Some(Front {
+        desk: Arc::new(SignIn::new(Arc::clone(&tokens), Arc::clone(clock))),
+        tokens,
+        providers: ArcSwap::from_pointee(providers),
+    }))
+}
+
+/// Its providers, with their secrets read now.
+pub(super) fn providers(loaded: &Loaded) -> Result<Option<Providers>, Broken> {
+    let Some(login) = &loaded.config.login else {
+        return Ok(None);
+    };
+    let settings = SignInSettings {
+        url: login.url.clone(),
+        session: login.session.0,
+        longest: login.longest.0,
+        providers: settings(login, loaded)?,
+        saml: saml(login, loaded)?,
+    };
+    Providers::new(settings).map(Some).map_err(Broken::Login)
+}
+
+fn saml(login: &Login, loaded: &Loaded) -> Result<Vec<SamlSettings>, Broken> {
+    let one = |written: &crate::config::SamlProvider| {
+        let path = loaded.path(&written.metadata);
+        let text = std::fs::read_to_string(&path);
+        let failed =
+            |error| Broken::Login(format!("{}: {}: {error}", written.name, path.display()));
+        Ok(SamlSettings {
+            name: written.name.clone(),
+            entity: written.entity.clone(),
+            metadata: text.map_err(failed)?,
+            subject: written.subject_attribute.clone(),
+            groups: written.groups_attribute.clone(),
+            display: written.name_attribute.clone(),
+        })
+    };
+    login.saml.iter().map(one).collect()
+}
+
+fn settings(login: &Login, loaded: &Loaded) -> Result<Vec<ProviderSettings>, Broken> {
+    let one = |written: &crate::config::LoginProvider| {
+        let issuer = loaded.config.issuers.iter();
+        let mut issuer = issuer.filter(|i| i.name == written.issuer);
+        let issuer = issuer
+            .next()
+            .ok_or_else(|| Broken::Login(format!("{} is no issuer", written.issuer)))?;
+        Ok(ProviderSettings {
+            name: issuer.name.clone(),
+            issuer: issuer.issuer.clone(),
+            client_id: written.client_id.clone(),
+            client_secret: secret(written, loaded)?,
+            scopes: written.scopes.clone(),
+            ca_file: issuer.ca.as_ref().map(|path| loaded.path(path)),
+        })
+    };
+    login.providers.iter().map(one).collect()
+}
+
+fn secret(
+    written: &crate::config::LoginProvider,
+    loaded: &Loaded,
+) -> Result<Option<Zeroizing<String>>, Broken> {
+    let Some(reference) = &written.client_secret else {
+        return Ok(None);
+    };
+    let failed = |why: String| Broken::Login(format!("{}: {why}", written.issuer));
+    let secret = reference.for_vault(loaded.folder()).client_secret();
+    secret.map(Some).map_err(|error| failed(error.to_string()))
+}

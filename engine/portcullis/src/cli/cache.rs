@@ -1,0 +1,274 @@
+//! Who is logged in on this machine: one file, for the user alone (0600 in a 0700 folder), written beside and
+//! renamed, under a lock, so that two commands never present one refresh token twice.
+//!
+//! It refuses a file that others can read, and one that belongs to somebody else.
+
+use crate::cli::Exit;
+use crate::cli::portal::{Portal, Sent};
+use hyper::{Method, StatusCode};
+use portcullis_console::{Granted, TokenError};
+use portcullis_model::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A token that is good for less than this is refreshed before it is used.
+const FRESH: Duration = Duration::from_secs(120);
+const FILE_BYTES_MAX: u64 = 128 * 1024;
+
+/// What is remembered.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The gateway's HTTPS listener.
+    pub gateway: String,
+    /// Its authority.
+    pub ca: Option<PathBuf>,
+    /// The session token.
+    pub token: Zeroizing<String>,
+    /// What refreshes it.
+    pub refresh: Option<Zeroizing<String>>,
+    /// When the token ends.
+    pub until: Timestamp,
+}
+
+impl Login {
+    /// As the token endpoint gives it.
+    #[must_use]
+    pub fn new(portal: &Portal, granted: &Granted, now: Timestamp) -> Self {
+        Self {
+            gateway: portal.gateway.to_string(),
+            ca: portal.ca.clone(),
+            token: granted.access_token.clone(),
+            refresh: granted.refresh_token.clone(),
+            until: now.after(Duration::from_secs(granted.expires_in)),
+        }
+    }
+
+    /// Where it came from.
+    ///
+    /// # Errors
+    /// When what is remembered is no address.
+    pub fn portal(&self) -> Result<Portal, Exit> {
+        let gateway = self.gateway.parse();
+        Ok(Portal {
+            gateway: gateway.map_err(|_| Exit::refused("the login names no gateway"))?,
+            ca: self.ca.clone(),
+        })
+    }
+}
+
+/// The place, locked while this lives.
+pub struct Cache {
+    file: PathBuf,
+    _lock: File,
+}
+
+impl Cache {
+    /// `PORTCULLIS_HOME`, or `portcullis` in the user's state folder.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be locked.
+    pub fn open() -> Result<Self, Exit> {
+        let folder = folder()?;
+        let failed = |error: io::Error| Exit::refused(format!("{}: {error}", folder.display()));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(failed)?;
+        ours(&folder, 0o022)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(folder.join("lock"))
+            .map_err(failed)?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
+        Ok(Self {
+            file: folder.join("login.json"),
+            _lock: lock,
+        })
+    }
+
+    /// Who is logged in.
+    ///
+    /// # Errors
+    /// When nobody is.
+    pub fn read(&self) -> Result<Login, Exit> {
+        let nobody = || {
+            Exit::refused_with(
+                "nobody is logged in here",
+                "log in with `portcullis login`, or set PORTCULLIS_TOKEN to a token of yours",
+            )
+        };
+        let size = match std::fs::metadata(&self.file) {
+            Ok(found) => found.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(nobody()),
+            Err(error) => return Err(Exit::Output(error)),
+        };
+        ours(&self.file, 0o077)?;
+        if size > FILE_BYTES_MAX {
+            return Err(nobody());
+        }
+        let text = Zeroizing::new(std::fs::read(&self.file)?);
+        serde_json::from_slice(&text).map_err(|_| nobody())
+    }
+
+    /// Remembers a login in the place of any other.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, login: &Login) -> Result<(), Exit> {
+        let text = Zeroizing::new(serde_json::to_vec(login).map_err(io::Error::from)?);
+        write_private(&self.file, &text)?;
+        self.follow(&login.token)
+    }
+
+    /// A file beside the login.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.file.with_file_name(name)
+    }
+
+    /// The password file of libpq that follows the login, if `setup psql` has made one.
+    #[must_use]
+    pub fn password_file(&self) -> PathBuf {
+        self.beside("pgpass")
+    }
+
+    /// Makes the password file for a listener, with the token that is good now.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or it cannot be written.
+    pub fn keep_password_file(&self, listener: &str) -> Result<(), Exit> {
+        let token = self.token()?.token;
+        let line = Zeroizing::new(format!("{listener}:*:*:{}\n", *token));
+        write_private(&self.password_file(), line.as_bytes())
+    }
+
+    /// Puts another token into the password file, where there is one.
+    fn follow(&self, token: &str) -> Result<(), Exit> {
+        let Ok(text) = std::fs::read_to_string(self.password_file()).map(Zeroizing::new) else {
+            return Ok(());
+        };
+        match text.split_once(":*:*:") {
+            Some((listener, _)) => {
+                let line = Zeroizing::new(format!("{listener}:*:*:{token}\n"));
+                write_private(&self.password_file(), line.as_bytes())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn forget(&self) -> Result<(), Exit> {
+        for file in [&self.file, &self.password_file()] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A token that is good for a while: the one that is there, or a new one for its refresh token.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or the gateway has ended it.
+    pub fn token(&self) -> Result<Login, Exit> {
+        let login = self.read()?;
+        let now = (crate::clock::clock())();
+        if login.until > now.after(FRESH) {
+            return Ok(login);
+        }
+        let Some(refresh) = &login.refresh else {
+            return match login.until > now {
+                true => Ok(login),
+                false => Err(over("the login has ended")),
+            };
+        };
+        let portal = login.portal()?;
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        let (status, body) = portal.call(Method::POST, "/v1/token", None, Sent::Form(&form))?;
+        if status == StatusCode::OK {
+            let granted: Granted = serde_json::from_slice(&body)
+                .map_err(|_| portal.unreachable("its answer is not a gateway's"))?;
+            let fresh = Login::new(&portal, &granted, now);
+            self.write(&fresh)?;
+            return Ok(fresh);
+        }
+        let refused: TokenError = serde_json::from_slice(&body)
+            .map_err(|_| portal.unreachable("its answer is not a gateway's"))?;
+        if refused.error == "invalid_grant" {
+            self.forget()?;
+            return Err(over(&refused.error_description));
+        }
+        // The gateway or the provider is down: what is there may still do.
+        match login.until > now {
+            true => Ok(login),
+            false => Err(Exit::refused(refused.error_description)),
+        }
+    }
+}
+
+fn over(why: &str) -> Exit {
+    Exit::refused_with(why, "log in again: portcullis login")
+}
+
+fn folder() -> Result<PathBuf, Exit> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    set("PORTCULLIS_HOME")
+        .or_else(|| set("XDG_STATE_HOME").map(|p| p.join("portcullis")))
+        .or_else(|| set("HOME").map(|p| p.join(".local/state/portcullis")))
+        .ok_or_else(|| Exit::refused_with("there is no home folder", "set PORTCULLIS_HOME"))
+}
+
+/// Refuses what belongs to somebody else, or has any of these bits.
+fn ours(path: &Path, bits: u32) -> Result<(), Exit> {
+    let found = std::fs::metadata(path)?;
+    let mine = found.uid() == rustix::process::geteuid().as_raw();
+    match mine && found.mode() & bits == 0 {
+        true => Ok(()),
+        false => Err(Exit::refused_with(
+            format!("{} is not yours alone", path.display()),
+            "remove it and log in again",
+        )),
+    }
+}
+
+/// Writes a file for the user alone, whole or not at all.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn write_private(path: &Path, text: &[u8]) -> Result<(), Exit> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    Ok(())
+}
