@@ -256,5 +256,6 @@ pub fn session() -> Session {
         login: "bench".to_owned(),
         reason: None,
         access_request: None,
+        ticket: None,
     }
 }
