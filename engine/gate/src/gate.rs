@@ -40,6 +40,7 @@ mod record;
 mod release;
 mod shared;
 mod spend;
+mod traces;
 
 pub use release::Unreleased;
 pub use shared::Gates;
@@ -99,6 +100,7 @@ pub struct Gate {
     request_shape: Arc<RowShape>,
     bases: decisions::Wholes,
     grades: Grades,
+    traces: traces::Traces,
 }
 
 /// Classes of facts and an opinion about them: a text differs from the one before often only in literals, and
@@ -201,6 +203,7 @@ impl Gate {
             }),
             bases: decisions::Wholes::default(),
             grades: Grades::default(),
+            traces: traces::Traces::default(),
         }
     }
 

@@ -13,6 +13,7 @@
 mod gate;
 mod house;
 mod ledger;
+pub mod lineage;
 mod permit;
 mod ruling;
 mod seams;

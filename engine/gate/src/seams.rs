@@ -2,6 +2,7 @@
 //! capability; `portcullis/assemble` is the only place where the implementations meet.
 
 use crate::gate::Gate;
+use crate::lineage::Origins;
 use crate::ruling::Answer;
 use bytes::Bytes;
 pub use portcullis_model::Stage;
@@ -334,6 +335,9 @@ pub struct Relation {
     pub sources: Vec<u32>,
     /// True for tables and partitions, whose sources hold the same columns by name.
     pub table: bool,
+    /// Of a view, what each of its columns is made of, in columns of tables (and of views of which that is not
+    /// known). Empty where nobody knows.
+    pub origins: Vec<Origins>,
 }
 
 /// The catalog of a target, over a side connection. Implemented by `vault`.
@@ -342,6 +346,10 @@ pub trait Catalog: Send + Sync {
     fn relation(&self, oid: u32) -> Option<Arc<Relation>>;
     /// All cached relations of that name, in any schema.
     fn named(&self, name: &str) -> Vec<Arc<Relation>>;
+    /// Changes when what is cached has changed.
+    fn generation(&self) -> u64 {
+        0
+    }
     /// Looks up what is not cached. What cannot be found stays unknown, and unknown is masked.
     fn refresh<'a>(&'a self, oids: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>>;
 }

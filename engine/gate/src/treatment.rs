@@ -5,6 +5,7 @@
 //! a protected relation, is masked whole unless the facts prove its expression clean. What the catalog
 //! does not know counts as protected.
 
+use crate::lineage::{Names, Traced};
 use crate::seams::{Catalog, Relation};
 use portcullis_model::rows::{Column, RowShape};
 use portcullis_model::{ColumnRule, Facts, Obligations, StatementFacts, Strategy};
@@ -39,6 +40,7 @@ pub fn treat(
     obligations: &Obligations,
     catalog: &dyn Catalog,
     reshaped: bool,
+    shown: Option<&[Traced]>,
 ) -> (Vec<Treatment>, Vec<u32>) {
     if obligations.columns.is_empty() {
         return (vec![Treatment::Scan; shape.columns.len()], Vec::new());
@@ -49,7 +51,7 @@ pub fn treat(
         reshaped,
     };
     let mut unknown = Vec::new();
-    let expressions = judge.expressions(shape, facts);
+    let expressions = judge.expressions(shape, facts, shown);
     let treatments = shape
         .columns
         .iter()
@@ -153,38 +155,28 @@ fn whole(tag: &str, strategy: Strategy) -> Treatment {
     }
 }
 
-struct Judge<'a> {
-    obligations: &'a Obligations,
-    catalog: &'a dyn Catalog,
-    /// The session has changed structure: names may mean other relations than the catalog says.
-    reshaped: bool,
+/// True when the server's own names are those of the trace: a `*` may have changed since.
+fn fits(shape: &RowShape, shown: &[Traced]) -> bool {
+    let same = |(column, traced): (&Column, &Traced)| {
+        traced.name.as_ref().is_none_or(|name| *name == column.name)
+    };
+    shape.columns.len() == shown.len() && shape.columns.iter().zip(shown).all(same)
 }
 
-impl Judge<'_> {
-    /// A column that comes straight from a relation.
-    fn column(&self, column: &Column, relation: &Relation) -> Treatment {
-        let name = usize::try_from(column.attnum)
-            .ok()
-            .and_then(|n| n.checked_sub(1))
-            .and_then(|n| relation.columns.get(n));
-        match (name, relation.table) {
-            // A base column of a table: the rules of the table, its parents and its children decide.
-            (Some(name), true) => self
-                .rules_on(relation)
-                .find(|rule| rule.column == *name)
-                .map_or(Treatment::Scan, |rule| whole(&rule.tag, rule.strategy)),
-            // A view may rename: everything that comes out of it counts. Whole rows likewise, and
-            // system columns are never values.
-            (None, true) if column.attnum < 0 => Treatment::Scan,
-            _ => self
-                .rules_on(relation)
-                .next()
-                .map_or(Treatment::Scan, |rule| whole(&rule.tag, Strategy::Redact)),
-        }
-    }
+/// Rules and the catalog that says what they mean.
+pub(crate) struct Judge<'a> {
+    pub(crate) obligations: &'a Obligations,
+    pub(crate) catalog: &'a dyn Catalog,
+    /// The session has changed structure: names may mean other relations than the catalog says.
+    pub(crate) reshaped: bool,
+}
 
+impl<'a> Judge<'a> {
     /// Rules on the relation itself, on what it is derived from, and on what is derived from it.
-    fn rules_on<'r>(&'r self, relation: &'r Relation) -> impl Iterator<Item = &'r ColumnRule> {
+    pub(crate) fn rules_on<'r>(
+        &'r self,
+        relation: &'r Relation,
+    ) -> impl Iterator<Item = &'a ColumnRule> + use<'a, 'r> {
         self.obligations.columns.iter().filter(move |rule| {
             let same = |r: &Relation| r.name == rule.table && r.schema == rule.schema;
             same(relation)
@@ -195,9 +187,42 @@ impl Judge<'_> {
                 })
         })
     }
+}
+
+impl Judge<'_> {
+    /// A column that comes straight from a relation.
+    fn column(&self, column: &Column, relation: &Relation) -> Treatment {
+        let place = usize::try_from(column.attnum)
+            .ok()
+            .and_then(|n| n.checked_sub(1));
+        let name = place.and_then(|n| relation.columns.get(n));
+        match (name, relation.table) {
+            // A base column of a table: the rules of the table, its parents and its children decide.
+            (Some(name), true) => self
+                .rules_on(relation)
+                .find(|rule| rule.column == *name)
+                .map_or(Treatment::Scan, |rule| whole(&rule.tag, rule.strategy)),
+            // A view of which it is known what it makes of the column.
+            (Some(_), false) if place.is_some_and(|n| self.origins(relation, n).is_clean()) => {
+                Treatment::Scan
+            }
+            // Another view may rename: everything that comes out of it counts. Whole rows likewise, and
+            // system columns are never values.
+            (None, true) if column.attnum < 0 => Treatment::Scan,
+            _ => self
+                .rules_on(relation)
+                .next()
+                .map_or(Treatment::Scan, |rule| whole(&rule.tag, Strategy::Redact)),
+        }
+    }
 
     /// The treatment of each column should it turn out to be an expression.
-    fn expressions(&self, shape: &RowShape, facts: Option<&Facts>) -> Vec<Treatment> {
+    fn expressions(
+        &self,
+        shape: &RowShape,
+        facts: Option<&Facts>,
+        shown: Option<&[Traced]>,
+    ) -> Vec<Treatment> {
         let count = shape.columns.len();
         let Some(facts) = facts else {
             return vec![whole("unknown-statement", Strategy::Redact); count];
@@ -209,6 +234,9 @@ impl Judge<'_> {
                 _ => vec![Treatment::Scan; count],
             };
         };
+        if let Some(shown) = shown.filter(|shown| fits(shape, shown)) {
+            return shown.iter().map(|c| self.traced(c, &tag)).collect();
+        }
         // Only a text with one statement says which statement a result belongs to.
         let outputs = match facts.statements.as_slice() {
             [only] if self.plain_tables(only) => only.outputs.as_deref(),
@@ -230,6 +258,24 @@ impl Judge<'_> {
                 _ => whole(&tag, Strategy::Redact),
             })
             .collect()
+    }
+
+    /// The treatment of an expression whose origins are known.
+    fn traced(&self, column: &Traced, otherwise: &Arc<str>) -> Treatment {
+        match self.rules_behind(&column.origins).first() {
+            Some(rule) => whole(&rule.tag, Strategy::Redact),
+            None if column.origins.is_clean() => Treatment::Scan,
+            None => whole(otherwise, Strategy::Redact),
+        }
+    }
+
+    /// True where a statement reads something protected, or something that nobody knows.
+    pub(crate) fn concerns(&self, statement: &StatementFacts) -> bool {
+        let now = Judge {
+            reshaped: false,
+            ..*self
+        };
+        now.protected_relation(statement).is_some()
     }
 
     /// Columns of a statement over harmless relations: a name that is no column of theirs may be a function

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::BoxFuture;
-use portcullis_model::{Category, Effect, Fault, Object, Parse, Predicate, Verbs};
+use crate::lineage::Origins;
+use portcullis_model::{Category, Effect, Fault, Object, Parse, Predicate, Predicates, Verbs};
 use std::collections::BTreeSet;
 
 struct Relations(Vec<Relation>);
@@ -34,6 +35,7 @@ fn relation(oid: u32, name: &str, columns: &[&str], sources: &[u32], table: bool
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         sources: sources.to_vec(),
         table,
+        origins: Vec::new(),
     }
 }
 
@@ -59,6 +61,8 @@ fn rules() -> Obligations {
         column: "ssn".to_owned(),
         strategy: Strategy::Redact,
         tag: "ssn".to_owned(),
+        predicates: Predicates::Deny,
+        approver_groups: Vec::new(),
     });
     obligations
 }
@@ -95,6 +99,7 @@ fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) 
         functions: Vec::new(),
         transparent,
         outputs,
+        outline: None,
         moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..0,
@@ -110,7 +115,7 @@ fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) 
 }
 
 fn whole_of(shape: &RowShape, facts: Option<&Facts>) -> bool {
-    let (treatments, _) = treat(shape, facts, &rules(), &catalog(), false);
+    let (treatments, _) = treat(shape, facts, &rules(), &catalog(), false, None);
     matches!(treatments.first(), Some(Treatment::Whole { .. }))
 }
 
@@ -211,14 +216,100 @@ fn without_column_rules_nothing_is_masked_whole() {
         &Obligations::none(),
         &catalog(),
         false,
+        None,
     );
     assert_eq!((treatments, unknown), (vec![Treatment::Scan], Vec::new()));
 }
 
 #[test]
+fn a_view_that_has_been_followed_is_masked_where_it_shows_the_column() {
+    let mut catalog = catalog();
+    let followed = catalog.0.iter_mut().find(|r| r.oid == 11).unwrap();
+    followed.origins = vec![Origins::column(10, 0), Origins::column(10, 2)];
+    let unsure = Relation {
+        oid: 16,
+        name: "unsure".to_owned(),
+        origins: vec![Origins::untold(), Origins::column(99, 0)],
+        ..followed.clone()
+    };
+    catalog.0.push(unsure);
+    let facts = reads(&["users"], true, None);
+    for (oid, attnum, whole, why) in [
+        (11, 1, false, "made of another column"),
+        (11, 2, true, "made of the protected one"),
+        (11, 0, true, "its whole row"),
+        (16, 1, true, "made of nobody knows what"),
+        (16, 2, true, "made of a relation that nobody knows"),
+    ] {
+        let shape = column(oid, attnum);
+        let (treatments, _) = treat(&shape, Some(&facts), &rules(), &catalog, false, None);
+        let masked = matches!(treatments.first(), Some(Treatment::Whole { .. }));
+        assert_eq!(masked, whole, "{why}");
+    }
+}
+
+#[test]
+fn an_expression_that_has_been_followed_is_masked_for_what_it_is_made_of() {
+    let traced = |name: Option<&str>, origins: Origins| Traced {
+        name: name.map(str::to_owned),
+        origins,
+        starred: false,
+    };
+    let clean = || traced(Some("x"), Origins::default());
+    for (shown, whole, why) in [
+        (vec![clean()], false, "made of nothing protected"),
+        (
+            vec![traced(None, Origins::default())],
+            false,
+            "its name is the server's business",
+        ),
+        (
+            vec![traced(Some("x"), Origins::column(10, 2))],
+            true,
+            "made of the column",
+        ),
+        (
+            vec![traced(Some("x"), Origins::untold())],
+            true,
+            "made of nobody knows what",
+        ),
+        (
+            vec![traced(Some("y"), Origins::default())],
+            true,
+            "another column than the server's",
+        ),
+        (
+            vec![clean(), clean()],
+            true,
+            "more columns than the server's",
+        ),
+    ] {
+        let facts = reads(&["users"], true, None);
+        let shape = column(0, 0);
+        let (treatments, _) = treat(
+            &shape,
+            Some(&facts),
+            &rules(),
+            &catalog(),
+            false,
+            Some(&shown),
+        );
+        let masked = matches!(treatments.first(), Some(Treatment::Whole { .. }));
+        assert_eq!(masked, whole, "{why}");
+    }
+}
+
+#[test]
 fn after_a_change_of_structure_names_prove_nothing() {
     let facts = reads(&["orders"], true, None);
-    let (treatments, _) = treat(&column(0, 0), Some(&facts), &rules(), &catalog(), true);
+    let (treatments, _) = treat(
+        &column(0, 0),
+        Some(&facts),
+        &rules(),
+        &catalog(),
+        true,
+        None,
+    );
     assert!(matches!(treatments.first(), Some(Treatment::Whole { .. })));
 }
 

@@ -3,9 +3,11 @@
 //! what the facts do not know for certain is `Category::Unknown`, never a guess.
 
 use crate::class::{Class, Effect, Risk, Verbs};
+use crate::outline::Outline;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Whether the text could be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +189,10 @@ pub struct StatementFacts {
     /// for a statement that only reads.
     #[serde(default)]
     pub moves: Vec<String>,
+    /// What its queries show and test, by names. None where nobody has looked: then whatever it reads counts
+    /// as tested. Not part of any document: it is drawn from the text.
+    #[serde(skip)]
+    pub outline: Option<Arc<Outline>>,
     /// Stable labels: `drop-database`, `copy-program`, `set-role`, `dynamic-sql`, …
     pub labels: BTreeSet<String>,
     /// Where it stands in the text.

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod identity;
 pub mod limits;
 pub mod message;
+pub mod outline;
 pub mod rows;
 pub mod session;
 pub mod tally;
@@ -29,12 +30,13 @@ pub use message::{
     Command, Context, Parameter, Protocol, ShellCommand, Side, Stage, Statement, Subject,
     Transaction,
 };
+pub use outline::Outline;
 pub use rows::{Batch, BatchKind, Cell, ColumnMask, Edits, RowShape, SpanEdit, Strategy};
 pub use session::{Client, Session, SessionId, Target};
 pub use tally::{Budget, Counted, Effects, Per, Tally};
 pub use text::{escape_for_people, escape_line};
 pub use time::Timestamp;
 pub use verdict::{
-    ColumnRule, Decision, Denial, EntityRule, Likeness, Obligations, Outcome, Reason, RecordLevel,
-    Replication, Requirement, Verdict,
+    ColumnRule, Decision, Denial, EntityRule, Likeness, Obligations, Outcome, Predicates, Reason,
+    RecordLevel, Replication, Requirement, Verdict,
 };

@@ -169,6 +169,16 @@ pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 pub const TENANT_KEY_BYTES_MIN: usize = 32;
 /// And at most: nobody needs more, and a file that is no key is none.
 pub const TENANT_KEY_BYTES_MAX: usize = 1024;
+/// Names and sub-selects that the outline of one statement may hold; more are not followed.
+pub const OUTLINE_READS_MAX: usize = 4096;
+/// How deep the sub-selects of an outline may nest.
+pub const OUTLINE_DEPTH_MAX: usize = 24;
+/// Columns that are looked at while one outline is traced: some milliseconds.
+pub const TRACE_STEPS_MAX: usize = 250_000;
+/// Rounds in which a recursive query has to come to rest.
+pub const TRACE_ROUNDS_MAX: usize = 8;
+/// Statements whose traces one session remembers.
+pub const TRACES_MAX: usize = 256;
 /// Relations of one target that the catalog remembers; a bigger target is unknown, and masked.
 pub const CATALOG_RELATIONS_MAX: usize = 200_000;
 /// How old the catalog of a target may be.

@@ -92,6 +92,22 @@ pub struct EntityRule {
     pub strategy: Strategy,
 }
 
+/// Whether a statement may compare, sort or group by a protected column: each such test lets a masked value be
+/// guessed. Ordered from the laxest to the strictest.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Predicates {
+    /// It may.
+    Allow,
+    /// People have to approve it.
+    Approve,
+    /// It may not.
+    #[default]
+    Deny,
+}
+
 /// Mask a column, wherever its provenance shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ColumnRule {
@@ -105,6 +121,12 @@ pub struct ColumnRule {
     pub strategy: Strategy,
     /// What stands in the marker: `email`, `ssn`.
     pub tag: String,
+    /// Whether it may be tested.
+    #[serde(default)]
+    pub predicates: Predicates,
+    /// Groups that may approve a test; empty means that policy decides alone who may.
+    #[serde(default)]
+    pub approver_groups: Vec<String>,
 }
 
 /// How much is recorded, least to most.

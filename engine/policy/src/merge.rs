@@ -4,10 +4,10 @@
 
 use crate::failure::Failure;
 use crate::input::Action;
-use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said};
+use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said, Tests};
 use portcullis_model::{
-    Budget, ColumnRule, Counted, Denial, EntityRule, Obligations, Per, Reason, Replication,
-    Requirement, Strategy, Verdict, limits,
+    Budget, ColumnRule, Counted, Denial, EntityRule, Obligations, Per, Predicates, Reason,
+    Replication, Requirement, Strategy, Verdict, limits,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -232,7 +232,7 @@ fn requirement(approval: &Approval, msg: String) -> Requirement {
 /// Obligations as they come in; `finish` fills in what nobody said.
 struct Obliged {
     entities: BTreeMap<String, Strategy>,
-    columns: BTreeMap<(String, String, String), (Strategy, String)>,
+    columns: BTreeMap<(String, String, String), (Strategy, String, Tests)>,
     role: Option<String>,
     record: Option<portcullis_model::RecordLevel>,
     budgets: BTreeMap<(Per, Counted), u64>,
@@ -317,11 +317,13 @@ impl Obliged {
                     column.table.clone(),
                     column.column.clone(),
                 );
-                let (strategy, _) = self
-                    .columns
-                    .entry(key)
-                    .or_insert((mask.method, column.tag.clone()));
+                let (strategy, _, tests) = self.columns.entry(key).or_insert((
+                    mask.method,
+                    column.tag.clone(),
+                    mask.tests.clone(),
+                ));
                 *strategy = strategy.stricter(mask.method);
+                tests.join(&mask.tests);
             }
         }
     }
@@ -336,16 +338,20 @@ impl Obliged {
                 entity,
                 strategy: all.map_or(strategy, |all| strategy.stricter(all)),
             });
-        let columns = self
-            .columns
-            .into_iter()
-            .map(|((schema, table, column), (strategy, tag))| ColumnRule {
-                schema,
-                table,
-                column,
-                strategy,
-                tag,
-            });
+        let columns =
+            self.columns
+                .into_iter()
+                .map(
+                    |((schema, table, column), (strategy, tag, tests))| ColumnRule {
+                        schema,
+                        table,
+                        column,
+                        strategy,
+                        tag,
+                        predicates: tests.predicates,
+                        approver_groups: tests.approver_groups,
+                    },
+                );
         let budgets = self.budgets.into_iter();
         let budgets = budgets.map(|((per, what), max)| Budget { per, what, max });
         Obligations {
@@ -366,6 +372,28 @@ impl Obliged {
                 _ => Replication::Refused,
             },
             ..self.rest
+        }
+    }
+}
+
+impl Tests {
+    /// The strictest of both. Two that would ask different people cannot both be met by one approval.
+    fn join(&mut self, other: &Self) {
+        let mut groups = other.approver_groups.clone();
+        groups.sort();
+        self.approver_groups.sort();
+        let differ = groups != self.approver_groups;
+        match (self.predicates, other.predicates) {
+            (Predicates::Approve, Predicates::Approve) if differ => {
+                *self = Self::default();
+            }
+            (mine, theirs) if theirs > mine => {
+                *self = Self {
+                    predicates: theirs,
+                    approver_groups: groups,
+                };
+            }
+            _ => {}
         }
     }
 }

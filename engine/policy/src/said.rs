@@ -2,7 +2,7 @@
 //! `approver_groupz` must not become an approval by anybody.
 
 use crate::failure::Failure;
-use portcullis_model::{Budget, Control, RecordLevel, Strategy, limits};
+use portcullis_model::{Budget, Control, Predicates, RecordLevel, Strategy, limits};
 use regorus::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -119,6 +119,14 @@ pub(crate) enum Obligation {
 pub(crate) struct Mask {
     pub what: Masked,
     pub method: Strategy,
+    pub tests: Tests,
+}
+
+/// Whether statements may test what is masked, and who may approve one that does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tests {
+    pub predicates: Predicates,
+    pub approver_groups: Vec<String>,
 }
 
 /// What is masked.
@@ -368,6 +376,8 @@ fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure
 struct MaskForm {
     selector: Selector,
     method: Strategy,
+    predicates: Option<Predicates>,
+    approver_groups: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -397,7 +407,18 @@ fn mask(form: MaskForm) -> Result<Mask, Failure> {
         } => Masked::Column(column),
         _ => return Err(Failure::shape("obligation")),
     };
+    let tests = Tests {
+        predicates: form.predicates.unwrap_or_default(),
+        approver_groups: form.approver_groups.unwrap_or_default(),
+    };
+    // Groups that approve what is not asked for would be a mistake, and so would a test of no column.
+    let meant = match (&what, tests.predicates) {
+        (Masked::Column(_), Predicates::Approve) => true,
+        (Masked::Column(_), _) => tests.approver_groups.is_empty(),
+        (Masked::Entities(_), _) => form.predicates.is_none() && tests.approver_groups.is_empty(),
+    };
     let sound = match &what {
+        _ if !meant => false,
         Masked::Entities(names) => !names.is_empty() && names.iter().all(|name| is_entity(name)),
         Masked::Column(column) => [&column.schema, &column.table, &column.column, &column.tag]
             .iter()
@@ -407,6 +428,7 @@ fn mask(form: MaskForm) -> Result<Mask, Failure> {
         true => Ok(Mask {
             what,
             method: form.method,
+            tests,
         }),
         false => Err(Failure::shape("obligation")),
     }

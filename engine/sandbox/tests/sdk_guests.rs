@@ -151,6 +151,7 @@ fn deletes(object: &Object) -> StatementFacts {
         functions: Vec::new(),
         transparent: true,
         outputs: None,
+        outline: None,
         moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..18,

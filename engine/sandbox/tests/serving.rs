@@ -379,6 +379,7 @@ fn elaborate() -> StatementFacts {
         functions: vec!["now".into()],
         transparent: true,
         outputs: Some(vec![vec!["c".into()]]),
+        outline: None,
         moves: Vec::new(),
         labels: BTreeSet::from(["copy-program".into()]),
         span: 1..9,

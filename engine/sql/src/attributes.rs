@@ -119,34 +119,45 @@ pub(crate) fn path(reader: &mut Reader<'_>, path: &AIndirection) {
 pub(crate) fn source<'a>(reader: &mut Reader<'a>, source: &'a RangeFunction) {
     source.functions.walk(reader);
     source.coldeflist.walk(reader);
-    let calls: Vec<Option<&FuncCall>> = source.functions.iter().map(call).collect();
-    let first = calls
-        .first()
-        .copied()
-        .flatten()
-        .and_then(|call| Name::of_parts(&call.funcname))
-        .map(|name| name.name);
+    let mut calls = source.functions.iter().filter_map(call);
     // Whoever calls something opaque has been told of already.
-    if calls.iter().flatten().any(|call| !is_clear(call)) {
+    if calls.any(|call| !is_clear(call)) {
         return;
     }
+    match name_of(source) {
+        Some(name) => reader.attributes.source(name, columns_of(source)),
+        None => reader.attributes.nameless = true,
+    }
+}
+
+/// The name of a function in FROM, where it is known.
+pub(crate) fn name_of(source: &RangeFunction) -> Option<&str> {
     let alias = source.alias.as_ref();
-    let Some(name) = alias.map(|alias| alias.aliasname.as_str()).or(first) else {
-        reader.attributes.nameless = true;
-        return;
-    };
-    let mut columns: HashSet<&str> = HashSet::from([name, "ordinality"]);
-    columns.extend(first);
-    let given = alias.into_iter().flat_map(|alias| &alias.colnames);
+    alias
+        .map(|alias| alias.aliasname.as_str())
+        .or_else(|| first(source))
+}
+
+fn first(source: &RangeFunction) -> Option<&str> {
+    let call = source.functions.first().and_then(call)?;
+    Name::of_parts(&call.funcname).map(|name| name.name)
+}
+
+/// The columns that a function in FROM certainly has.
+pub(crate) fn columns_of(source: &RangeFunction) -> HashSet<&str> {
+    let mut columns: HashSet<&str> = HashSet::from(["ordinality"]);
+    columns.extend(name_of(source));
+    columns.extend(first(source));
+    let given = source.alias.iter().flat_map(|alias| &alias.colnames);
     columns.extend(given.filter_map(names::string));
     for function in &source.functions {
         columns.extend(defined(crate::expression::items(function)));
     }
     columns.extend(defined(&source.coldeflist));
-    for call in calls.into_iter().flatten() {
+    for call in source.functions.iter().filter_map(call) {
         columns.extend(fields_of(call).into_iter().flatten());
     }
-    reader.attributes.source(name, columns);
+    columns
 }
 
 /// The call in one element of FROM's list of functions: a list of the call and its columns.
@@ -158,7 +169,7 @@ fn call(function: &Node) -> Option<&FuncCall> {
 }
 
 /// True for a call that leaves the statement transparent.
-fn is_clear(call: &FuncCall) -> bool {
+pub(crate) fn is_clear(call: &FuncCall) -> bool {
     Name::of_parts(&call.funcname).is_some_and(|name| {
         let known = || table::find(name.name).is_some_and(|entry| entry.transparent);
         name.maybe_catalog() && (catalog::is_transparent(name.name) || known())

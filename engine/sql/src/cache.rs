@@ -40,7 +40,8 @@ impl Shared {
         let end = facts.statements.first()?.span.end as usize;
         Some(Self {
             tail: text.len().checked_sub(end)?,
-            weight,
+            // The outline is one for all lengths.
+            weight: weight.saturating_sub(outlines(facts)),
             lengths: vec![(text.len(), facts.clone())],
         })
     }
@@ -170,5 +171,12 @@ fn weight(facts: &Facts) -> usize {
         let words: usize = words.chain(outputs).map(|w| w.len() + EACH).sum();
         8 * EACH + objects + words + 8 * EACH * s.changes.len()
     };
-    EACH + facts.statements.iter().map(statement).sum::<usize>()
+    EACH + outlines(facts) + facts.statements.iter().map(statement).sum::<usize>()
+}
+
+/// About how many bytes the outlines take.
+fn outlines(facts: &Facts) -> usize {
+    const EACH: usize = 128;
+    let outlines = facts.statements.iter().filter_map(|s| s.outline.as_ref());
+    outlines.map(|outline| EACH * outline.size).sum()
 }

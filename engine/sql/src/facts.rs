@@ -3,6 +3,7 @@
 //! Refuses: what the pre-scan or the grammar rejects has no facts, only a reason.
 
 use crate::literal_free;
+use crate::outline;
 use crate::outputs;
 use crate::parse;
 use crate::places::Places;
@@ -12,8 +13,9 @@ use crate::tree::Walk;
 use pg_query::protobuf::{Node, ParseResult, RawStmt};
 use portcullis_model::facts::{Parse, SessionChange, StatementFacts};
 use portcullis_model::limits::SECRET_SPANS_MAX;
-use portcullis_model::{Category, Effect, Facts};
+use portcullis_model::{Category, Effect, Facts, Outline};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Facts, and whether they hold for every text of the same shape.
 pub(crate) struct Examined {
@@ -76,6 +78,24 @@ fn read(text: &str, depth: u32) -> Result<(Facts, ParseResult), String> {
     Ok((facts, tree))
 }
 
+/// The outline of a statement; what a text inside of it tests is in none.
+pub(crate) fn outlined(statement: &Node, hides: bool) -> Arc<Outline> {
+    let mut outline = outline::of(statement);
+    outline.partial |= hides;
+    Arc::new(outline)
+}
+
+/// The outline of a text that is one query, and nothing but that. Needs a stack of [`crate::STACK_BYTES`].
+pub(crate) fn query_of(text: &str) -> Option<Outline> {
+    prescan::check(text).ok()?;
+    let tree = parse::tree(text).ok()?;
+    let [raw] = tree.stmts.as_slice() else {
+        return None;
+    };
+    let outline = outline::of(raw.stmt.as_deref()?);
+    Some(outline).filter(|outline| outline.shown.is_some() && !outline.partial)
+}
+
 /// No facts, but a reason.
 pub(crate) fn failed(message: String) -> Facts {
     Facts {
@@ -114,7 +134,9 @@ impl Reading<'_> {
         for secret in std::mem::take(&mut reader.secrets) {
             self.secret(secret, &span);
         }
+        let hides = reader.hides;
         let mut facts = reader.finish();
+        facts.outline = statement.map(|statement| outlined(statement, hides));
         facts.outputs = statement
             .and_then(outputs::of)
             .filter(|_| facts.transparent && facts.category == Category::Read);

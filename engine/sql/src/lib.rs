@@ -31,6 +31,7 @@ mod literal;
 mod literal_free;
 mod names;
 mod nested;
+mod outline;
 mod outputs;
 mod parse;
 mod places;
@@ -49,7 +50,7 @@ mod tests;
 pub use examiner::{Error, Examiner, IDENTITIES_MAX, Settings};
 pub use labels::{LABELS, Label, Severity};
 pub use pool::{QUEUE_PER_THREAD, REPLACEMENTS_MAX};
-use portcullis_model::Facts;
+use portcullis_model::{Facts, Outline};
 pub use prescan::{NESTING_MAX, OPERATOR_STEPS_MAX, WORDS_MAX};
 
 /// The stack of a thread that parses: trees come as deep as C lets them, and each level costs Rust more.
@@ -67,4 +68,21 @@ pub fn facts(text: &str) -> Facts {
             .and_then(|thread| thread.join().ok())
     });
     extracted.unwrap_or_else(|| facts::failed("the statement could not be examined".to_owned()))
+}
+
+/// The outlines of texts that each are one query, on one thread with a big stack: definitions of views. None
+/// for a text that is something else, or cannot be drawn whole.
+#[must_use]
+pub fn outlines(texts: &[String]) -> Vec<Option<Outline>> {
+    let drawn = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || {
+                let draw = |text: &String| facts::query_of(text);
+                texts.iter().map(draw).collect()
+            })
+            .ok()
+            .and_then(|thread| thread.join().ok())
+    });
+    drawn.unwrap_or_else(|| vec![None; texts.len()])
 }

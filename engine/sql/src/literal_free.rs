@@ -11,7 +11,7 @@
 use crate::functions;
 use crate::shape::Shape;
 use crate::tree::{Seen, Visit, Walk};
-use pg_query::protobuf::{AConst, ParseResult, a_const};
+use pg_query::protobuf::{AConst, Node, ParseResult, SelectStmt, a_const, node};
 use portcullis_model::Facts;
 use portcullis_model::facts::Parse;
 use std::collections::HashSet;
@@ -81,8 +81,8 @@ impl<'a> Visit<'a> for Search {
             Seen::TypeName(name) => {
                 self.looks |= !name.typmods.is_empty() || !name.array_bounds.is_empty();
             }
-            Seen::SelectStmt(_)
-            | Seen::InsertStmt(_)
+            Seen::SelectStmt(select) => self.looks |= counts_places(select),
+            Seen::InsertStmt(_)
             | Seen::UpdateStmt(_)
             | Seen::DeleteStmt(_)
             | Seen::ResTarget(_)
@@ -124,5 +124,23 @@ impl<'a> Visit<'a> for Search {
 
     fn unlisted(&mut self) {
         self.looks = true;
+    }
+}
+
+/// True where a number may mean a column of the result, by its place.
+fn counts_places(select: &SelectStmt) -> bool {
+    let mut keys = select.group_clause.iter().chain(&select.distinct_clause);
+    keys.any(is_place)
+        || select.sort_clause.iter().any(|sort| match &sort.node {
+            Some(node::Node::SortBy(sort)) => sort.node.as_deref().is_some_and(is_place),
+            _ => true,
+        })
+}
+
+fn is_place(key: &Node) -> bool {
+    match &key.node {
+        Some(node::Node::AConst(_)) => true,
+        Some(node::Node::RowExpr(row)) => row.args.iter().any(is_place),
+        _ => false,
     }
 }

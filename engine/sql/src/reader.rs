@@ -44,6 +44,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) predicate: Predicate,
     pub(crate) transparent: bool,
     pub(crate) opaque: bool,
+    /// A text inside this one runs with it: what it tests is in no outline.
+    pub(crate) hides: bool,
     pub(crate) copy: Option<CopyFacts>,
     pub(crate) changes: Vec<SessionChange>,
     pub(crate) secrets: Vec<SecretAt>,
@@ -70,6 +72,7 @@ impl<'a> Reader<'a> {
             predicate: Predicate::Inapplicable,
             transparent: true,
             opaque: false,
+            hides: false,
             copy: None,
             changes: Vec::new(),
             secrets: Vec::new(),
@@ -97,6 +100,7 @@ impl<'a> Reader<'a> {
             functions: self.functions.into_iter().collect(),
             transparent: self.transparent,
             outputs: None,
+            outline: None,
             moves: self.carried.finish(),
             labels: self.labels,
             span: 0..0,
@@ -206,6 +210,7 @@ impl<'a> Reader<'a> {
 
     /// Facts of a text inside this one, joined: it runs with it.
     pub(crate) fn joins(&mut self, inner: &StatementFacts) {
+        self.hides = true;
         self.does(inner.category, inner.effect, inner.verbs);
         self.labels.extend(inner.labels.iter().cloned());
         self.objects.extend(inner.objects.iter().cloned());
@@ -226,6 +231,7 @@ impl<'a> Reader<'a> {
             self.does(planned.category, planned.effect, planned.verbs);
         }
         self.opaque |= planned.opaque;
+        self.hides |= planned.hides;
         // Planning runs stable functions.
         let stays = |label: &String| unknown || label == "unlisted-function";
         self.labels.extend(planned.labels.into_iter().filter(stays));

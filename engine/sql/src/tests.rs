@@ -4,6 +4,7 @@ mod areas;
 mod attributes;
 mod bypass;
 mod hostile;
+mod lineage;
 mod moves;
 mod pooled;
 mod shapes;

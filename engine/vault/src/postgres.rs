@@ -7,6 +7,7 @@ mod catalog;
 mod catalog_rows;
 mod end;
 mod minter;
+mod origins;
 mod quote;
 mod settings;
 mod side_channel;

@@ -279,6 +279,7 @@ impl Command {
             // A setting is scanned like any value; it stands in no relation.
             transparent: verb == "SHOW",
             outputs: None,
+            outline: None,
             moves: Vec::new(),
             labels: BTreeSet::from(["replication".to_owned()]),
             span: 0..0,

@@ -14,6 +14,8 @@
 #         columns:
 #           orders:                     # the connection
 #             - {schema: public, table: customers, column: ssn, tag: ssn, method: redact}
+#             # May a statement compare, sort or group by it? deny (default), allow, approve
+#             - {table: customers, column: city, predicates: approve, approver_groups: [dpo]}
 # schemas:
 #   - input: schema.input
 package portcullis.packs.mask_pii
@@ -57,6 +59,8 @@ obligation contains {
 		"tag": object.get(entry, "tag", entry.column),
 	}},
 	"method": object.get(entry, "method", "redact"),
+	"predicates": object.get(entry, "predicates", "deny"),
+	"approver_groups": object.get(entry, "approver_groups", []),
 	"rule": "mask/columns",
 } if {
 	flows

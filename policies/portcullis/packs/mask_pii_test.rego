@@ -41,6 +41,19 @@ test_columns_belong_to_their_connection if {
 	masks(fixtures.connect(fixtures.engineer, fixtures.staging), config) == {secrets, emails}
 }
 
+test_columns_say_whether_they_may_be_tested if {
+	columns := [
+		{"table": "customers", "column": "ssn"},
+		{"table": "customers", "column": "city", "predicates": "approve", "approver_groups": ["dpo"]},
+	]
+	asked := {[o.selector.column.column, o.predicates, o.approver_groups] |
+		some o in mask_pii.obligation
+		o.selector.column
+	} with input as fixtures.connect(fixtures.engineer, fixtures.prod)
+		with data.config as {"mask": {"columns": {"orders": columns}}}
+	asked == {["ssn", "deny", []], ["city", "approve", ["dpo"]]}
+}
+
 test_a_reader_sees_everything_but_secrets if {
 	masks(fixtures.command(fixtures.officer, fixtures.prod, [fixtures.select]), config) == {secrets}
 }

@@ -159,6 +159,7 @@ impl Gate {
             ),
             _ => self.within(&decision, asked.stage(), context, now),
         };
+        let verdict = self.within_predicates(&case.facts, &decision.obligations, verdict);
         let verdict = match (asked.stage(), self.may_replicate(Some(&decision))) {
             (Stage::Replicate, Err(denial)) if !matches!(verdict, Verdict::Deny(_)) => {
                 Verdict::Deny(denial)

@@ -64,6 +64,7 @@ pub(super) fn opaque(verb: &str, kind: &str, name: &str, label: &str) -> Stateme
         functions: Vec::new(),
         transparent: false,
         outputs: None,
+        outline: None,
         moves: vec!["*".to_owned()],
         labels: BTreeSet::from([label.to_owned()]),
         span: 0..0,

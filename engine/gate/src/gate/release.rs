@@ -192,13 +192,12 @@ impl Gate {
                 treat_object(&batch.shape, obligations)
             }
             BatchKind::Rows | BatchKind::Copy | BatchKind::Call => {
-                let (first, unknown) =
-                    treat(&batch.shape, facts, obligations, &*catalog, self.reshaped);
+                let (first, unknown) = self.treated(batch, cause, &*catalog);
                 if unknown.is_empty() {
                     first
                 } else {
                     catalog.refresh(&unknown).await?;
-                    treat(&batch.shape, facts, obligations, &*catalog, self.reshaped).0
+                    self.treated(batch, cause, &*catalog).0
                 }
             }
             BatchKind::Error | BatchKind::Notice => treat_report(
@@ -240,6 +239,29 @@ impl Gate {
             wanted,
         });
         Ok(())
+    }
+
+    /// Treatments of a result, and the relations that nobody knows.
+    fn treated(
+        &mut self,
+        batch: &Batch,
+        cause: &Cause,
+        catalog: &dyn Catalog,
+    ) -> (Vec<Treatment>, Vec<u32>) {
+        let (facts, obligations) = (cause.facts.as_deref(), cause.obligations());
+        let shown = match obligations.columns.is_empty() {
+            true => None,
+            false => self.shown(batch.kind, facts, obligations),
+        };
+        let shape = &batch.shape;
+        treat(
+            shape,
+            facts,
+            obligations,
+            catalog,
+            self.reshaped,
+            shown.as_deref(),
+        )
     }
 
     /// Our own secrets in a response: masked, recorded, and the second one ends the session.

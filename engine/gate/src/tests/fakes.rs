@@ -288,6 +288,7 @@ impl Examine for Fakes {
             functions: Vec::new(),
             transparent: true,
             outputs: None,
+            outline: Some(Arc::default()),
             moves: Vec::new(),
             labels: BTreeSet::new(),
             span: 0..0,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use portcullis_model::rows::Column;
 use portcullis_model::verdict::ColumnRule;
 use portcullis_model::{
-    Batch, ColumnMask, Edits, Fault, Obligations, RowShape, SpanEdit, Strategy,
+    Batch, ColumnMask, Edits, Fault, Obligations, Predicates, RowShape, SpanEdit, Strategy,
 };
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +53,7 @@ impl Catalog for Users {
             columns: vec!["ssn".to_owned()],
             sources: Vec::new(),
             table: true,
+            origins: Vec::new(),
         }))
     }
 
@@ -85,6 +86,8 @@ async fn edits(strategy: Strategy, secret: &str) -> Edits {
         column: "ssn".to_owned(),
         strategy,
         tag: "ssn".to_owned(),
+        predicates: Predicates::Deny,
+        approver_groups: Vec::new(),
     });
     fakes.grant(granted);
     let mut parts = fakes.parts();

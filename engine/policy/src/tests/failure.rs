@@ -52,6 +52,18 @@ const ROWS: &[(&str, &str)] = &[
         "f(_) := 1\nf(x) := 2 if x\ndeny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if f(input.action) == 3",
     ),
     ("policy/timeout", SLOW),
+    (
+        "policy/shape",
+        r#"obligation contains said if said := {"type": "mask", "selector": {"entity": "EMAIL"}, "method": "redact", "predicates": "allow"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains said if said := {"type": "mask", "selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "x"}}, "method": "redact", "predicates": "perhaps"}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains said if said := {"type": "mask", "selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "x"}}, "method": "redact", "approver_groups": ["dpo"]}"#,
+    ),
     ("policy/shape", r#"deny contains "no""#),
     ("policy/shape", r#"deny contains {"rule": "a/b"}"#),
     (

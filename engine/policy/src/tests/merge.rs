@@ -2,7 +2,7 @@
 
 use super::world::{granting, pack, read, set};
 use crate::PolicySet;
-use portcullis_model::{RecordLevel, Replication, Strategy, Verdict};
+use portcullis_model::{Predicates, RecordLevel, Replication, Strategy, Verdict};
 use serde_json::json;
 use std::time::Duration;
 
@@ -176,6 +176,35 @@ fn replication_is_opaque_only_where_it_is_named_so_and_nobody_refuses() {
         merged(&[opaque, ", \"allow\": false"]),
         Replication::Refused
     );
+}
+
+#[test]
+fn the_strictest_word_about_tests_of_a_column_wins() {
+    let pack = |more: &str| {
+        format!(
+            r#"grant contains {{"rule": "a/yes"}}
+obligation contains {{"type": "mask", "selector": {{"column": {{"schema": "s", "table": "t", "column": "c", "tag": "x"}}}}, "method": "redact"{more}}}"#
+        )
+    };
+    let merged = |packs: &[&str]| {
+        let packs: Vec<String> = packs.iter().map(|more| pack(more)).collect();
+        let packs: Vec<&str> = packs.iter().map(String::as_str).collect();
+        let decision = read(&load(&packs));
+        let rule = decision.obligations.columns.first().unwrap();
+        (rule.predicates, rule.approver_groups.join(","))
+    };
+    let (allow, deny) = (r#", "predicates": "allow""#, r#", "predicates": "deny""#);
+    let dpo = r#", "predicates": "approve", "approver_groups": ["dpo"]"#;
+    let dba = r#", "predicates": "approve", "approver_groups": ["dba"]"#;
+    let nobody = String::new;
+    assert_eq!(merged(&[""]), (Predicates::Deny, nobody()));
+    assert_eq!(merged(&[allow]), (Predicates::Allow, nobody()));
+    assert_eq!(merged(&[allow, ""]), (Predicates::Deny, nobody()));
+    assert_eq!(merged(&[dpo, deny]), (Predicates::Deny, nobody()));
+    for packs in [[dpo, dpo], [allow, dpo], [dpo, allow]] {
+        assert_eq!(merged(&packs), (Predicates::Approve, "dpo".to_owned()));
+    }
+    assert_eq!(merged(&[dpo, dba]), (Predicates::Deny, nobody()));
 }
 
 #[test]

@@ -88,6 +88,7 @@ pub(super) fn statement(verb: &str, category: Category, effect: Effect) -> State
         functions: Vec::new(),
         transparent: true,
         outputs: None,
+        outline: None,
         moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..0,

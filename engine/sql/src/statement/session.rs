@@ -153,7 +153,9 @@ fn inner(reader: &Reader<'_>, query: Option<&Node>) -> Box<StatementFacts> {
     if let Some(query) = query {
         query.walk(&mut inner);
     }
+    let hides = inner.hides;
     let mut facts = inner.finish();
+    facts.outline = query.map(|query| crate::facts::outlined(query, hides));
     facts.outputs = outputs.filter(|_| facts.transparent);
     Box::new(facts)
 }

@@ -5,6 +5,7 @@
 //! from a snapshot that is too old, and to guess: unknown stays unknown, and unknown is masked.
 
 use super::catalog_rows::read;
+use super::origins::Definitions;
 use super::side_channel::{AdminLogin, SideChannel};
 use crate::error::VaultError;
 use parking_lot::RwLock;
@@ -27,7 +28,7 @@ pub struct PostgresCatalog {
     max_age: Duration,
     snapshot: RwLock<Arc<Snapshot>>,
     missing: RwLock<HashMap<u32, Instant>>,
-    loading: Mutex<()>,
+    loading: Mutex<Definitions>,
 }
 
 #[derive(Default)]
@@ -35,6 +36,7 @@ struct Snapshot {
     relations: HashMap<u32, Arc<Relation>>,
     names: HashMap<String, Vec<Arc<Relation>>>,
     loaded: Option<Instant>,
+    generation: u64,
 }
 
 impl PostgresCatalog {
@@ -47,7 +49,7 @@ impl PostgresCatalog {
             max_age: max_age.min(limits::CATALOG_AGE_MAX),
             snapshot: RwLock::default(),
             missing: RwLock::default(),
-            loading: Mutex::new(()),
+            loading: Mutex::default(),
         }
     }
 
@@ -74,20 +76,25 @@ impl PostgresCatalog {
 
     /// One load for everybody who asked before it began.
     async fn reload(&self, asked: Instant) -> Result<(), VaultError> {
-        let _turn = self.loading.lock().await;
+        let mut definitions = self.loading.lock().await;
         let began = Instant::now();
         if self.snapshot.read().loaded.is_some_and(|at| at >= asked) {
             return Ok(());
         }
         let client = self.side.client().await?;
-        let relations = tokio::time::timeout(limits::SIDE_STATEMENT_MAX, read(&client))
+        let rows = tokio::time::timeout(limits::SIDE_STATEMENT_MAX, read(&client))
             .await
             .map_err(|_| VaultError::CatalogBounds)??;
+        // Parsing and tracing views is work for the processor.
+        let known = std::mem::take(&mut *definitions);
+        let traced = tokio::task::spawn_blocking(move || known.trace(rows)).await;
+        let (known, relations) = traced.map_err(|_| VaultError::CatalogBounds)?;
+        *definitions = known;
         let mut snapshot = Snapshot {
             loaded: Some(began),
             ..Snapshot::default()
         };
-        for relation in relations.into_iter().map(Arc::new) {
+        for relation in relations {
             let names = &mut snapshot.names;
             names
                 .entry(relation.name.clone())
@@ -95,6 +102,9 @@ impl PostgresCatalog {
                 .push(relation.clone());
             snapshot.relations.insert(relation.oid, relation);
         }
+        let before = self.snapshot.read().clone();
+        let changed = before.relations != snapshot.relations;
+        snapshot.generation = before.generation + u64::from(changed);
         *self.snapshot.write() = Arc::new(snapshot);
         Ok(())
     }
@@ -143,6 +153,10 @@ impl Catalog for PostgresCatalog {
     fn named(&self, name: &str) -> Vec<Arc<Relation>> {
         let snapshot = self.snapshot.read();
         snapshot.names.get(name).cloned().unwrap_or_default()
+    }
+
+    fn generation(&self) -> u64 {
+        self.snapshot.read().generation
     }
 
     fn refresh<'a>(&'a self, oids: &'a [u32]) -> BoxFuture<'a, Result<(), Fault>> {

@@ -8,8 +8,8 @@ use crate::error::VaultError;
 use portcullis_gate::Relation;
 use portcullis_model::limits;
 use std::collections::{HashMap, HashSet};
-use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
 
 /// Temporary relations are left out: what a session copied into one has lost its origin.
 const RELATIONS: &str = "
@@ -32,12 +32,13 @@ const SOURCES: &str = "
     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
       AND d.refobjid <> r.ev_class";
 
-/// Views whose values may come from where no dependency leads. What is built in is not recorded as a
-/// dependency, so the text of the view is searched for it.
-const OPAQUE: &str = r"
-    SELECT v.oid FROM pg_class v
-    WHERE v.relkind IN ('v', 'm') AND v.oid >= 16384
-      AND (pg_get_viewdef(v.oid) ~* '(_to_xml|ts_stat|ts_rewrite|dblink|\mlo_get|\mloread|pg_read_|pg_stat_activity|pg_stat_get_activity|pg_stat_statements|pg_stats|pg_statistic|pg_largeobject|pg_authid|pg_shadow|pg_user_mapping|pg_subscription|pg_logical_slot)'
+/// Views, what they are defined as, and whether their values may come from where no dependency leads. What is
+/// built in is not recorded as a dependency, so the text of the view is searched for it. The text is the
+/// server's own, from the tree that it keeps: under our search_path every name that is not built in has its
+/// schema.
+const VIEWS: &str = r"
+    SELECT v.oid, v.text,
+      coalesce(v.text ~* '(_to_xml|ts_stat|ts_rewrite|dblink|\mlo_get|\mloread|pg_read_|pg_stat_activity|pg_stat_get_activity|pg_stat_statements|pg_stats|pg_statistic|pg_largeobject|pg_authid|pg_shadow|pg_user_mapping|pg_subscription|pg_logical_slot)', true)
        OR EXISTS (
            SELECT FROM pg_rewrite r
            JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -45,7 +46,9 @@ const OPAQUE: &str = r"
            JOIN pg_proc p ON p.oid = CASE d.refclassid
                WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
            JOIN pg_language l ON l.oid = p.prolang
-           WHERE r.ev_class = v.oid AND l.lanname NOT IN ('internal', 'c')))";
+           WHERE r.ev_class = v.oid AND l.lanname NOT IN ('internal', 'c'))
+    FROM (SELECT oid, pg_get_viewdef(oid) AS text FROM pg_class
+          WHERE relkind IN ('v', 'm') AND oid >= 16384 OFFSET 0) v";
 
 /// System relations that hold values of other tables, statements of others, or secrets.
 const TELLTALES: [&str; 14] = [
@@ -65,15 +68,23 @@ const TELLTALES: [&str; 14] = [
     "user_mapping_options",
 ];
 
-/// All relations whose sources are known.
-pub(crate) async fn read(client: &Client) -> Result<Vec<Relation>, VaultError> {
+/// What the catalog of a target holds.
+pub(crate) struct Rows {
+    /// All relations whose sources are known; of views not yet what their columns are made of.
+    pub(crate) relations: Vec<Relation>,
+    /// What views are defined as, by OID.
+    pub(crate) definitions: Vec<(u32, String)>,
+}
+
+/// Reads it.
+pub(crate) async fn read(client: &Client) -> Result<Rows, VaultError> {
     let most = i64::try_from(limits::CATALOG_RELATIONS_MAX).unwrap_or(i64::MAX);
     let beyond = most.saturating_add(1);
     let bound: [(&(dyn ToSql + Sync), Type); 1] = [(&beyond, Type::INT8)];
-    let (relations, sources, opaque) = tokio::try_join!(
+    let (relations, sources, views) = tokio::try_join!(
         client.query_typed(RELATIONS, &bound),
         client.query_typed(SOURCES, &[]),
-        client.query_typed(OPAQUE, &[]),
+        client.query_typed(VIEWS, &[]),
     )
     .map_err(VaultError::Catalog)?;
     if relations.len() > limits::CATALOG_RELATIONS_MAX {
@@ -86,13 +97,19 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<Relation>, VaultError> {
         table: row.get(3),
         columns: row.get(4),
         sources: Vec::new(),
+        origins: Vec::new(),
     });
     let mut edges: HashMap<u32, Vec<u32>> = HashMap::new();
     for row in &sources {
         edges.entry(row.get(0)).or_default().push(row.get(1));
     }
-    let opaque = opaque.iter().map(|row| row.get(0)).collect();
-    Ok(resolve(relations.collect(), &edges, opaque))
+    let opaque = views.iter().filter(|row| row.get(2));
+    let opaque = opaque.map(|row| row.get(0)).collect();
+    let definition = |row: &Row| Some((row.get(0), row.get::<_, Option<String>>(1)?));
+    Ok(Rows {
+        relations: resolve(relations.collect(), &edges, opaque),
+        definitions: views.iter().filter_map(definition).collect(),
+    })
 }
 
 /// Fills in the sources, transitively, and leaves out what has an unknown one.

@@ -20,6 +20,7 @@ fn statement(verb: &str, changes: Vec<SessionChange>) -> StatementFacts {
         functions: Vec::new(),
         transparent: true,
         outputs: None,
+        outline: None,
         moves: Vec::new(),
         labels: BTreeSet::new(),
         span: 0..0,

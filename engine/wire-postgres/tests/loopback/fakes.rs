@@ -265,6 +265,7 @@ fn statement(text: &str) -> StatementFacts {
         functions: Vec::new(),
         transparent: !text.contains("opaque"),
         outputs: None,
+        outline: None,
         moves: Vec::new(),
         labels,
         span: 0..0,

@@ -3,6 +3,7 @@
 use super::cluster::Cluster;
 use crate::postgres::PostgresCatalog;
 use portcullis_gate::Catalog as _;
+use portcullis_gate::lineage::Origins;
 use portcullis_stream::Tripwires;
 use std::time::Duration;
 
@@ -74,4 +75,73 @@ async fn new_relations_are_found_on_demand(cluster: &Cluster, catalog: &Postgres
         catalog.named("later").is_empty(),
         "nothing was read again so soon"
     );
+}
+
+/// What each column of a view is made of, as columns of `users`; `?` for anything.
+fn made_of(catalog: &PostgresCatalog, users: u32, view: &str) -> Vec<String> {
+    let [view] = &catalog.named(view)[..] else {
+        panic!("one relation is named {view}");
+    };
+    let base = catalog.relation(users).unwrap();
+    let name = |(oid, number): &(u32, u16)| match *oid == users {
+        true => base.columns[usize::from(*number) - 1].clone(),
+        false => format!("{oid}.{number}"),
+    };
+    let column = |origins: &Origins| {
+        let mut names: Vec<String> = origins.columns.iter().map(name).collect();
+        names.extend(origins.unknown.then(|| "?".to_owned()));
+        names.join("+")
+    };
+    view.origins.iter().map(column).collect()
+}
+
+#[tokio::test]
+async fn columns_of_views_are_followed_to_those_of_tables() {
+    let cluster = Cluster::start().await;
+    cluster
+        .sql(
+            "CREATE SCHEMA hr;
+             CREATE TYPE mood AS ENUM ('good', 'bad');
+             CREATE VIEW v1 AS SELECT id, ssn AS note FROM users;
+             ALTER VIEW v1 RENAME COLUMN id TO number;
+             CREATE MATERIALIZED VIEW hr.v2 AS SELECT upper(note) AS n, number + 1 AS m, now() AS at FROM v1;
+             CREATE VIEW v3(a, b) AS WITH q AS (SELECT email, max(ssn) AS m FROM users GROUP BY email)
+                 SELECT q.m, q.email FROM q UNION ALL SELECT v.n, 'x' FROM hr.v2 v ORDER BY 1;
+             CREATE VIEW v4 AS SELECT x.*, CASE WHEN y.ssn = '' THEN y.id END AS c, 'good'::mood AS mood,
+                 (SELECT count(*) FROM users) AS many, EXISTS (SELECT 1 FROM users u WHERE u.ssn = x.email) AS there
+                 FROM users x LEFT JOIN users y USING (id);
+             CREATE VIEW v5 AS SELECT u AS whole, u.email::mood AS cast_to_own FROM users u;
+             CREATE VIEW v6 AS WITH RECURSIVE q(n, z) AS (SELECT 1, '' UNION ALL
+                 SELECT n + 1, z || (SELECT min(ssn) FROM users) FROM q WHERE n < 3) SELECT n, z FROM q;
+             CREATE VIEW v7 AS SELECT e.key, e.value FROM users u, LATERAL json_each_text(row_to_json(u)) e;
+             CREATE VIEW v8 AS SELECT relname FROM pg_class;",
+        )
+        .await;
+    let catalog = PostgresCatalog::new(cluster.admin(), Tripwires::new(), Duration::from_secs(30));
+    catalog.load().await.unwrap();
+    let users = oid(&cluster, "users").await;
+    let of = |view: &str| made_of(&catalog, users, view);
+    assert_eq!(of("v1"), ["id", "ssn"]);
+    assert_eq!(of("v2"), ["ssn", "id", ""]);
+    assert_eq!(of("v3"), ["ssn", "email"]);
+    assert_eq!(of("v4"), ["id", "email", "ssn", "id+ssn", "", "", ""]);
+    assert_eq!(of("v5"), ["id+email+ssn+?", "email+?"]);
+    assert_eq!(of("v6"), ["", "ssn"]);
+    assert_eq!(of("v7"), ["id+email+ssn", "id+email+ssn"]);
+    assert_eq!(of("v8").len(), 1);
+    changes_are_told(&cluster, &catalog).await;
+}
+
+async fn changes_are_told(cluster: &Cluster, catalog: &PostgresCatalog) {
+    let before = catalog.generation();
+    catalog.refresh(&[4_000_000_001]).await.unwrap();
+    assert_eq!(catalog.generation(), before, "nothing has changed");
+    cluster
+        .sql("CREATE OR REPLACE VIEW v1 AS SELECT id AS number, email AS note FROM users")
+        .await;
+    catalog.refresh(&[4_000_000_002]).await.unwrap();
+    assert_eq!(catalog.generation(), before + 1);
+    let users = oid(cluster, "users").await;
+    assert_eq!(made_of(catalog, users, "v1"), ["id", "email"]);
+    assert_eq!(made_of(catalog, users, "v2"), ["email", "id", ""]);
 }
