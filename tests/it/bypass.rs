@@ -18,7 +18,7 @@ const CANARIES: [&str; 9] = [
     "4eC39HqLyjWDarjtT1zdp7dc",
 ];
 
-const LABELS: [&str; 4] = ["never-leaks", "masked-whole", "denied", "oracle"];
+const LABELS: [&str; 5] = ["never-leaks", "masked-whole", "denied", "oracle", "clean"];
 
 #[derive(Debug)]
 struct Way {
@@ -100,6 +100,11 @@ fn no_way_past_the_gate() -> Result<()> {
     Ok(())
 }
 
+fn writes(sql: &str) -> bool {
+    let verbs = ["UPDATE ", "DELETE ", "INSERT ", "MERGE "];
+    verbs.iter().any(|verb| sql.contains(verb))
+}
+
 fn attempt(world: &World, token: &str, way: &Way) -> Result<()> {
     let mut command = world.psql("anybody", token, "orders");
     let shown = Shown::by(command.args(["-A", "-c", &way.sql])).context("run psql")?;
@@ -120,7 +125,20 @@ fn attempt(world: &World, token: &str, way: &Way) -> Result<()> {
                 "no rule is named:\n{all}"
             );
         }
-        ("never-leaks" | "masked-whole" | "oracle", None) => {}
+        // A write may be refused for being one.
+        ("oracle", None) => ensure!(
+            shown.err.contains("portcullis/tests-protected")
+                || (writes(&way.sql) && shown.err.contains("\"rule\"")),
+            "it was not refused for what it tests:\n{all}"
+        ),
+        ("clean", None) => ensure!(
+            shown.code == 0 && !shown.out.trim().is_empty() && !all.contains("[pc-masked"),
+            "it was not shown as it is:\n{all}"
+        ),
+        ("never-leaks" | "masked-whole", None) => ensure!(
+            !shown.err.contains("portcullis/tests-protected"),
+            "it was refused, and there is nothing to refuse:\n{all}"
+        ),
         (other, None) => bail!("`{other}` is no label"),
     }
     Ok(())

@@ -390,7 +390,7 @@ fn the_first_look_at_a_statement_is_short() {
     let outline = one(text).outline.expect(text);
     let start = std::time::Instant::now();
     for _ in 0..TIMES {
-        trace(&outline, &catalog());
+        let _ = trace(&outline, &catalog());
     }
     let each = start.elapsed() / TIMES;
     println!("a trace takes {each:?}, unoptimised");
