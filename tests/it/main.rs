@@ -11,6 +11,7 @@ mod eighteen;
 mod faults;
 mod kubernetes;
 mod large_objects;
+mod login;
 mod logins;
 mod policy;
 mod replication;

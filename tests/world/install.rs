@@ -259,3 +259,30 @@ pub fn node_modules(workspace: &Path) -> Result<PathBuf> {
     }
     Ok(folder)
 }
+
+/// A folder whose `node_modules` has oidc-provider, a certified OpenID provider.
+///
+/// # Errors
+/// When npm cannot install it.
+pub fn oidc_provider(workspace: &Path) -> Result<PathBuf> {
+    ensure(&[Need::Npm])?;
+    let folder = cache(workspace).join("oidc");
+    let mark = folder.join("installed-9.13.3");
+    if !mark.is_file() {
+        eprintln!(
+            "  installing oidc-provider from npm into {}",
+            folder.display()
+        );
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(
+            folder.join("package.json"),
+            "{\"private\":true,\"type\":\"module\"}\n",
+        )?;
+        run(Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .arg("oidc-provider@9.13.3")
+            .current_dir(&folder))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(folder)
+}

@@ -12,6 +12,7 @@ pub mod host;
 pub mod install;
 pub mod issuer;
 pub mod kubernetes;
+pub mod oidc;
 pub mod process;
 pub mod psql;
 pub mod sample;

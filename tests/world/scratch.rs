@@ -62,3 +62,17 @@ pub fn open_up(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("make {} passable", path.display()))
 }
+
+/// Writes a file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn private(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("keep {} private", path.display()))
+}

@@ -29,6 +29,12 @@ pub struct WorldOptions {
     pub plugins: String,
     /// Further top-level YAML.
     pub more: String,
+    /// Further issuers, as YAML list items.
+    pub issuers: String,
+    /// Further listeners, as YAML list items; `{at}` is the folder with `tls.crt` and `tls.key`.
+    pub listeners: String,
+    /// Port of the HTTPS listener; the kernel's choice when 0.
+    pub portal: u16,
     /// Labels of the connection `orders`.
     pub labels: String,
     /// False: the leg to the server is plain although the server has TLS (benches: one TLS leg for all).
@@ -45,6 +51,9 @@ impl Default for WorldOptions {
             data: String::new(),
             plugins: String::new(),
             more: String::new(),
+            issuers: String::new(),
+            listeners: String::new(),
+            portal: 0,
             labels: "{ env: prod, app: orders }".to_owned(),
             upstream_tls: true,
         }
@@ -238,6 +247,11 @@ fn upstream_tls(options: &WorldOptions, cluster: &Cluster) -> String {
     }
 }
 
+fn listeners(options: &WorldOptions, folder: &Path) -> String {
+    let at = folder.display().to_string();
+    options.listeners.replace("{at}", &at)
+}
+
 fn configuration(
     options: &WorldOptions,
     folder: &Path,
@@ -269,8 +283,9 @@ fn configuration(
         "none" => "plugins: []\n".to_owned(),
         plugins => format!("plugins:\n{plugins}"),
     };
-    let (labels, more) = (&options.labels, &options.more);
-    let (url, server) = (issuer.url(), cluster.port);
+    let (labels, more, url) = (&options.labels, &options.more, issuer.url());
+    let (issuers, portal, server) = (&options.issuers, options.portal, cluster.port);
+    let listeners = listeners(options, folder);
     format!(
         "node: world
 state_dir: {at}/state
@@ -279,16 +294,16 @@ listeners:
     address: 127.0.0.1:{port}
     tls: {{ certificate: {at}/tls.crt, key: {at}/tls.key }}
   - protocol: https
-    address: 127.0.0.1:0
+    address: 127.0.0.1:{portal}
     tls: {{ certificate: {at}/tls.crt, key: {at}/tls.key }}
-issuers:
+{listeners}issuers:
   - name: dev
     issuer: {url}
     audiences: [portcullis]
     algorithms: [ES256]
     kind: {{ claim: kind }}
     groups_claim: groups
-connections:
+{issuers}connections:
   - name: orders
     protocol: postgres
     labels: {labels}

@@ -1,0 +1,503 @@
+//! People who log in at a real OpenID provider, and an agent that acts for one of them: in a browser, on
+//! another device, refreshed, locked out, with groups taken away and keys rotated while a session is open.
+
+use anyhow::{Context, Result, bail, ensure};
+use portcullis_tests::issuer::ANA;
+use portcullis_tests::oidc::{CLIENT_SECRET, Provider, browse};
+use portcullis_tests::process::free_port;
+use portcullis_tests::{Scratch, Shown, World, WorldOptions, install, world};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Company {
+    world: World,
+    provider: Provider,
+    home: PathBuf,
+    // Removed last.
+    _folder: Scratch,
+}
+
+impl Company {
+    /// A gateway at which people log in; session tokens of `session`.
+    fn new(session: &str) -> Result<Self> {
+        let folder = Scratch::new("login")?;
+        let portal = free_port()?;
+        let gateway = format!("https://localhost:{portal}");
+        let provider = Provider::start(folder.path(), &gateway)?;
+        let secret = folder.path().join("client-secret");
+        portcullis_tests::scratch::private(&secret, CLIENT_SECRET)?;
+        let issuers = format!(
+            "  - name: corp
+    issuer: {}
+    audiences: [portcullis]
+    kind: {{ rules: [{{ claim: client_id, kind: agent }}], fixed: human }}
+    groups_claim: groups
+",
+            provider.url()
+        );
+        let more = format!(
+            "login:
+  url: {gateway}
+  session: {session}
+  longest: 1h
+  exchange: true
+  providers:
+    - issuer: corp
+      client_id: portcullis
+      client_secret: file:{}
+",
+            secret.display()
+        );
+        let world = World::start(&WorldOptions {
+            issuers,
+            more,
+            portal,
+            ..WorldOptions::default()
+        })?;
+        let home = folder.path().join("home");
+        Ok(Self {
+            world,
+            provider,
+            home,
+            _folder: folder,
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = self.world.gateway.command(arguments);
+        command
+            .env("PORTCULLIS_HOME", &self.home)
+            .env("PORTCULLIS_GATEWAY", self.world.portal()?)
+            .env("PORTCULLIS_CA", self.world.certificate());
+        Ok(command)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Shown> {
+        Shown::by(&mut self.command(arguments)?).context("run portcullis")
+    }
+
+    /// Logs in: what the command line said, and what the browser saw.
+    fn log_in(&self, arguments: &[&str]) -> Result<(String, Shown)> {
+        let mut child = self
+            .command(arguments)?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = child.stderr.take().context("it has an error stream")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let url = loop {
+            let Some(line) = lines.next() else {
+                let _ = child.wait();
+                bail!(
+                    "no address was shown; the gateway says\n{}",
+                    self.world.gateway.log()
+                );
+            };
+            let line = line?;
+            if let Some(at) = line.find("http").filter(|_| !line.contains(" and type ")) {
+                break line[at..].to_owned();
+            }
+        };
+        let page = browse(&url, &self.world.certificate())?;
+        let rest =
+            std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        let status = child.wait()?;
+        let mut said = String::new();
+        child
+            .stdout
+            .take()
+            .context("an output")?
+            .read_to_string(&mut said)?;
+        said.push_str(&rest.join().unwrap_or_default());
+        ensure!(
+            status.success(),
+            "{said}\n{}\n{}\n{}",
+            page.all(),
+            self.world.gateway.log(),
+            self.provider.log()
+        );
+        Ok((said, page))
+    }
+
+    fn token(&self) -> Result<String> {
+        let shown = self.run(&["token", "show"])?;
+        ensure!(
+            shown.code == 0,
+            "{}\n{}",
+            shown.all(),
+            self.world.gateway.log()
+        );
+        Ok(shown.out.trim().to_owned())
+    }
+
+    fn ask(&self, token: &str, sql: &str) -> Result<Shown> {
+        let mut command = self.world.psql("anybody", token, "orders");
+        Shown::by(command.args(["-c", sql])).context("run psql")
+    }
+
+    /// A session that stays open until the gateway ends it.
+    fn linger(&self, token: &str) -> Result<Child> {
+        let mut command = self.world.psql("anybody", token, "orders");
+        let mut child = command
+            .args(["-c", "SELECT pg_sleep(60)"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
+                       AND state = 'active' AND usename LIKE 'pc\\_%'";
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.world.cluster.sql("postgres", running)?.trim() != "1" {
+            if child.try_wait()?.is_some() || Instant::now() > until {
+                let _ = child.kill();
+                let mut told = String::new();
+                let stderr = child.stderr.take().context("an error stream")?;
+                BufReader::new(stderr).read_to_string(&mut told)?;
+                bail!("no session lasts: {told}\n{}", self.world.gateway.log());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(child)
+    }
+}
+
+/// Waits for the end of a session: how long it took, and what the client was told.
+fn ended(mut child: Child) -> Result<(Duration, String)> {
+    let began = Instant::now();
+    while child.try_wait()?.is_none() {
+        if began.elapsed() > Duration::from_secs(20) {
+            child.kill()?;
+            bail!("the session goes on");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let took = began.elapsed();
+    let mut told = String::new();
+    child
+        .stderr
+        .take()
+        .context("an error stream")?
+        .read_to_string(&mut told)?;
+    Ok((took, told))
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A service file and an exec credential: nothing in the environment but their names.
+fn served_by_files(company: &Company, token: &str) -> Result<()> {
+    let port = company.world.gateway.port.to_string();
+    let ca = company.world.certificate().display().to_string();
+    let setup = [
+        "setup",
+        "psql",
+        "--host",
+        "localhost",
+        "--port",
+        &port,
+        "--ca",
+        &ca,
+        "--target",
+        "orders",
+    ];
+    let setup = company.run(&setup)?;
+    ensure!(setup.code == 0, "{}", setup.all());
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "service=orders", "-c", "SELECT 1 AS one"])
+        .env("PGSERVICEFILE", company.home.join("pg_service.conf"));
+    let served = Shown::by(&mut psql)?;
+    ensure!(served.code == 0 && served.shows("one"), "{}", served.all());
+    let credential = company.run(&["token", "kubernetes"])?;
+    ensure!(
+        credential.shows("ExecCredential") && credential.shows(token),
+        "for kubectl"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_person_logs_in_in_a_browser_works_and_logs_out() -> Result<()> {
+    let company = Company::new("1h")?;
+    let (said, page) = company.log_in(&["login", "--no-open"])?;
+    ensure!(
+        said.contains("ana@example.com") && said.contains("engineers"),
+        "{said}"
+    );
+    ensure!(page.shows("You are logged in"), "{}", page.all());
+    let who = company.run(&["whoami", "--json"])?;
+    let who: serde_json::Value = serde_json::from_str(&who.out)?;
+    ensure!(
+        who["subject"] == "ana" && who["issuer"] == company.provider.url(),
+        "{who}"
+    );
+    let token = company.token()?;
+    let rows = company.ask(&token, "SELECT name FROM customers WHERE id = 1")?;
+    ensure!(
+        rows.code == 0 && rows.shows("Ada Lovelace"),
+        "{}",
+        rows.all()
+    );
+    served_by_files(&company, &token)?;
+    // The file is hers alone.
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(company.home.join("login.json"))?
+        .permissions()
+        .mode();
+    ensure!(mode & 0o777 == 0o600, "{mode:o}");
+    let session = company.linger(&token)?;
+    let out = company.run(&["logout"])?;
+    ensure!(out.code == 0, "{}", out.all());
+    let (took, told) = ended(session)?;
+    ensure!(
+        took < SECOND && told.contains("revoked"),
+        "{took:?}: {told}"
+    );
+    let stolen = company.ask(&token, "SELECT 1")?;
+    ensure!(
+        stolen.code != 0 && stolen.shows("identity/revoked"),
+        "{}",
+        stolen.all()
+    );
+    ensure!(
+        company
+            .run(&["token", "show"])?
+            .shows("nobody is logged in"),
+        "forgotten here"
+    );
+    let log = company.world.gateway.log();
+    for secret in [CLIENT_SECRET, token.as_str()] {
+        ensure!(!log.contains(secret), "a secret is in the log");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_person_logs_in_on_another_device() -> Result<()> {
+    let company = Company::new("1h")?;
+    company.provider.control("user=bea")?;
+    let (said, page) = company.log_in(&["login", "--device"])?;
+    ensure!(
+        said.contains("bea@example.com") && page.shows("Success"),
+        "{said}\n{}",
+        page.all()
+    );
+    let rows = company.ask(&company.token()?, "SELECT 1 AS one")?;
+    ensure!(rows.code == 0, "{}", rows.all());
+    // An address that nobody has verified is no name.
+    company.provider.control("user=mallory")?;
+    let (said, _) = company.log_in(&["login", "--no-open"])?;
+    ensure!(
+        said.contains("mallory") && !said.contains("ana@example.com"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_the_provider_takes_away_is_gone_in_a_second() -> Result<()> {
+    // Tokens of two minutes are refreshed at each use.
+    let company = Company::new("2m")?;
+    company.log_in(&["login", "--no-open"])?;
+    let session = company.linger(&company.token()?)?;
+    // Nothing changes: the session goes on over a refresh.
+    let again = company.token()?;
+    std::thread::sleep(Duration::from_millis(300));
+    company.provider.control("groups=")?;
+    ensure!(
+        company.ask(&again, "SELECT 1")?.code == 0,
+        "nobody has asked the provider yet"
+    );
+    let bare = company.token()?;
+    let (took, told) = ended(session)?;
+    ensure!(
+        took < SECOND && told.contains("says something else about you"),
+        "{took:?}: {told}"
+    );
+    let refused = company.ask(&bare, "SELECT 1")?;
+    ensure!(refused.code != 0, "no group, no target: {}", refused.all());
+    company.provider.control("groups=engineers")?;
+    let session = company.linger(&company.token()?)?;
+    company.provider.control("lock=ana")?;
+    let locked = company.run(&["token", "show"])?;
+    ensure!(
+        locked.code == 1 && locked.shows("log in again"),
+        "{}",
+        locked.all()
+    );
+    let (took, told) = ended(session)?;
+    ensure!(
+        took < SECOND && told.contains("revoked"),
+        "{took:?}: {told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_refresh_token_that_somebody_copied_ends_the_login() -> Result<()> {
+    let company = Company::new("2m")?;
+    company.log_in(&["login", "--no-open"])?;
+    let file = company.home.join("login.json");
+    let copied = std::fs::read(&file)?;
+    let session = company.linger(&company.token()?)?;
+    let ours = std::fs::read(&file)?;
+    std::fs::write(&file, copied)?;
+    let thief = company.run(&["token", "show"])?;
+    ensure!(
+        thief.code == 1 && thief.shows("used before"),
+        "{}",
+        thief.all()
+    );
+    let (took, _) = ended(session)?;
+    ensure!(took < SECOND, "{took:?}");
+    portcullis_tests::scratch::private(&file, &String::from_utf8(ours)?)?;
+    ensure!(
+        company.run(&["token", "show"])?.code == 1,
+        "the whole login is over"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_agent_acts_for_a_person_and_never_beyond() -> Result<()> {
+    let company = Company::new("1h")?;
+    company.log_in(&["login", "--no-open"])?;
+    let file = company.home.join("agent-token");
+    portcullis_tests::scratch::private(&file, &company.provider.agent()?)?;
+    let path = file.display().to_string();
+    let exchange = |more: &[&str]| {
+        let mut all = vec!["token", "exchange", "--actor-token-file", &path];
+        all.extend(more);
+        company.run(&all)
+    };
+    let narrowed = exchange(&["--target", "orders", "--read-only", "--task", "report 7"])?;
+    ensure!(
+        narrowed.code == 0,
+        "{}\n{}",
+        narrowed.all(),
+        company.world.gateway.log()
+    );
+    let acting = narrowed.out.trim();
+    let other = exchange(&["--target", "billing"])?;
+    let refused = company.ask(other.out.trim(), "SELECT 1")?;
+    ensure!(
+        refused.code != 0 && refused.shows("other targets"),
+        "{}",
+        refused.all()
+    );
+    let wrote = company.ask(acting, "DELETE FROM customers WHERE id = 1")?;
+    ensure!(wrote.code != 0, "{}", wrote.all());
+    let record = company.world.gateway.admin(&["journal", "node"])?;
+    ensure!(
+        record.shows("token-exchanged") && record.shows("report 7") && record.shows("report-bot"),
+        "{}",
+        record.all()
+    );
+    // A person is no actor, and the agent alone no subject.
+    let own = company.home.join("own-token");
+    portcullis_tests::scratch::private(&own, &company.token()?)?;
+    let own = own.display().to_string();
+    let person = company.run(&["token", "exchange", "--actor-token-file", &own])?;
+    ensure!(
+        person.code == 1 && person.shows("people act for themselves"),
+        "{}",
+        person.all()
+    );
+    let swapped = [
+        "token",
+        "exchange",
+        "--actor-token-file",
+        &path,
+        "--token-file",
+        &path,
+    ];
+    ensure!(
+        company.run(&swapped)?.shows("no person"),
+        "a machine is no subject"
+    );
+    // Leaving ends what was exchanged.
+    company.run(&["logout"])?;
+    let late = company.ask(acting, "SELECT 1")?;
+    ensure!(late.shows("identity/revoked"), "{}", late.all());
+    Ok(())
+}
+
+#[test]
+fn a_workload_comes_with_client_credentials_and_keys_rotate_meanwhile() -> Result<()> {
+    let company = Company::new("1h")?;
+    let token = company.provider.agent()?;
+    let refused = company.ask(&token, "SELECT 1")?;
+    // It proves who it is; the sample's policy does not know it.
+    ensure!(
+        refused.code != 0 && !refused.shows("identity/"),
+        "{}",
+        refused.all()
+    );
+    company.log_in(&["login", "--no-open"])?;
+    let session = company.linger(&company.token()?)?;
+    company.provider.control("rotate=hard")?;
+    // Session tokens are the gateway's own: nothing changes for whoever is logged in.
+    ensure!(
+        company.ask(&company.token()?, "SELECT 1")?.code == 0,
+        "goes on"
+    );
+    // A token of the new key is taken as soon as the cool-down lets the gateway look.
+    let rotated = company.provider.agent()?;
+    let until = Instant::now() + Duration::from_secs(45);
+    while company.ask(&rotated, "SELECT 1")?.shows("identity/key") {
+        ensure!(Instant::now() < until, "the new key is never fetched");
+        std::thread::sleep(SECOND);
+    }
+    let old = company.ask(&token, "SELECT 1")?;
+    ensure!(
+        old.shows("identity/key"),
+        "the old key is gone: {}",
+        old.all()
+    );
+    drop(session);
+    Ok(())
+}
+
+#[test]
+fn libpq_18_brings_its_token_by_oauthbearer() -> Result<()> {
+    let port = free_port()?;
+    let world = World::start(&WorldOptions {
+        listeners: format!(
+            "  - protocol: postgres
+    address: 127.0.0.1:{port}
+    tls: {{ certificate: {{at}}/tls.crt, key: {{at}}/tls.key }}
+    oauth: {{ issuer: dev }}
+"
+        ),
+        ..WorldOptions::default()
+    })?;
+    let python = match std::env::var_os("PORTCULLIS_PYTHON") {
+        Some(python) => python.into(),
+        None => install::python(&world::workspace())?,
+    };
+    let dsn = format!(
+        "host=localhost hostaddr=127.0.0.1 port={port} user=anybody dbname=orders sslmode=verify-full sslrootcert={}",
+        world.certificate().display()
+    );
+    let issuer = world.issuer.url();
+    let mut command = Command::new(python);
+    command
+        .arg(world::workspace().join("tests/it/drivers/oauth.py"))
+        .args([&dsn, &issuer, &world.token(&ANA)?])
+        // The development issuer speaks plain http on loopback.
+        .env("PGOAUTHDEBUG", "UNSAFE");
+    let shown = Shown::by(&mut command)?;
+    ensure!(
+        shown.code == 0
+            && shown.shows("Ada Lovelace")
+            && shown.shows(&format!("told {issuer}/.well-known/openid-configuration"))
+            && shown.shows("refused True"),
+        "{}\n{}",
+        shown.all(),
+        world.gateway.log()
+    );
+    // Whoever only asks where to get a token is no refused login.
+    let record = world.gateway.admin(&["journal", "node"])?;
+    ensure!(!record.shows("login_refused"), "{}", record.all());
+    Ok(())
+}
