@@ -53,7 +53,7 @@ pub use journal::{Health, Journal, Settings};
 pub use key::{NodeKey, VerifyKey};
 pub use note::{Checkpoint, latest_checkpoint};
 pub use read::{Entries, ReadEntry, Reader, entries};
-pub use replay::{ReplayOptions, replay_jsonl, replay_text};
+pub use replay::{Film, ReplayOptions, replay_jsonl, replay_text};
 pub use summary::{SessionState, SessionSummary, sessions};
 pub use tree::{Hash, Tree, leaf_hash};
 pub use verify::{Problem, Report, Tail, verify, verify_against};

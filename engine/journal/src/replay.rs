@@ -1,8 +1,11 @@
 //! A session for people to read, and for programs to load. Refuses to let a byte of the recording act on
 //! the reader's terminal: everything foreign is escaped.
 
+mod film;
 mod postgres;
 mod table;
+
+pub use film::Film;
 
 use crate::error::Error;
 use crate::frame::kind_name;

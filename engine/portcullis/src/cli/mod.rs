@@ -9,6 +9,7 @@ mod check;
 mod configuration;
 mod dev_issuer;
 mod exit;
+mod film;
 mod journal;
 mod login;
 mod manual;

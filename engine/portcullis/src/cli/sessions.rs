@@ -2,7 +2,7 @@
 //! the gateway; recorded ones are read from the record itself, with or without a gateway.
 
 use crate::cli::journal::Record;
-use crate::cli::{Exit, Shape, Whereabouts, explain, paint};
+use crate::cli::{Exit, Shape, Whereabouts, explain, film, paint};
 use clap::{Args, Subcommand};
 use hyper::Method;
 use portcullis_console::{Kill, Revocation, SessionRow};
@@ -20,6 +20,8 @@ pub enum Sessions {
     Show(One),
     /// What was asked and what was answered, as released
     Replay(Replay),
+    /// A recorded terminal as a file, for asciinema and its players
+    Export(film::Export),
     /// End a live session
     Kill(KillOne),
 }
@@ -62,6 +64,8 @@ pub struct Replay {
     /// Also show what the gateway said on its own
     #[arg(long)]
     verbose: bool,
+    #[command(flatten)]
+    play: film::Play,
 }
 
 /// An end.
@@ -101,6 +105,7 @@ pub(super) fn sessions(sessions: &Sessions) -> Result<(), Exit> {
         Sessions::List(list) => live(list),
         Sessions::Show(one) => show(one),
         Sessions::Replay(replay) => play(replay),
+        Sessions::Export(export) => film::export(export),
         Sessions::Kill(kill) => end(kill),
     }
 }
@@ -196,6 +201,9 @@ fn show(one: &One) -> Result<(), Exit> {
 
 fn play(replay: &Replay) -> Result<(), Exit> {
     let one = &replay.one;
+    if replay.play.wanted() {
+        return film::play(&replay.play, &one.record, &one.at, one.id);
+    }
     let dir = one.record.dir(&one.at)?;
     let broken = |error: portcullis_journal::Error| Exit::refused(explain(&error));
     let mut entries = portcullis_journal::entries(&dir, one.id)
@@ -217,7 +225,7 @@ fn play(replay: &Replay) -> Result<(), Exit> {
     Ok(out.flush()?)
 }
 
-fn unknown(id: SessionId) -> Exit {
+pub(super) fn unknown(id: SessionId) -> Exit {
     Exit::refused_with(
         format!("the record has no session {id}"),
         "`portcullis sessions list --recorded` shows what it has",
