@@ -18,3 +18,4 @@ mod replication;
 mod resets;
 mod scenarios;
 mod ssh;
+mod ssh_files;

@@ -8,8 +8,10 @@ mod ask;
 mod down;
 mod files;
 mod forward;
+mod lines;
 mod parting;
 mod pipe;
+mod typed;
 mod up;
 
 pub(crate) use pipe::pipe;
@@ -17,12 +19,14 @@ pub(crate) use pipe::pipe;
 use crate::conversation::{Conversation, Entered};
 use crate::inbox::{Event, Inbox};
 use crate::refuse::{self, REFUSED};
+use crate::sftp::Inspector;
 use crate::sides::{ClientSide, Exit, HostSide};
 use crate::start::{Draft, Start, Wish};
 use crate::upline::Upline;
 use portcullis_gate::{Gate, Reader, Refusal};
 use portcullis_model::message::Context;
 use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp};
+use portcullis_stream::terminal::Typing;
 use russh::ChannelReadHalf;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
@@ -54,6 +58,12 @@ struct Stream {
     unread: Option<&'static str>,
     decision: OnceCell<Arc<Decision>>,
     host: OnceCell<Host>,
+    /// The reader of SFTP, where that is spoken.
+    inspector: Mutex<Option<Inspector>>,
+    /// Keys whose echo has not been seen.
+    typing: parking_lot::Mutex<Typing>,
+    /// On the level `assist`, the lines that are typed.
+    followed: Option<lines::Followed>,
 }
 
 /// The upstream channel, and the connection that it has for itself.
@@ -138,7 +148,11 @@ impl Talk {
             context.settings.insert(name, Some(value.clone()));
         }
         let told = start.told();
-        let stream = self.opened(entered, &told, context, reader, unread).await?;
+        let mut stream = self.opened(entered, &told, context, reader, unread).await?;
+        let terminal = start.terminal.as_ref();
+        let terminal = terminal.filter(|_| reader == Reader::Terminal);
+        let size = terminal.map(|t| (t.size.columns, t.size.rows));
+        stream.followed = lines::Followed::new(stream.entered.control, size);
         Some((stream, start))
     }
 
@@ -188,6 +202,9 @@ impl Talk {
             unread,
             decision: OnceCell::new(),
             host: OnceCell::new(),
+            inspector: Mutex::new(None),
+            typing: parking_lot::Mutex::new(Typing::new()),
+            followed: None,
         })
     }
 }

@@ -182,7 +182,8 @@ impl HostSide {
     }
 
     pub(crate) async fn send(&self, permit: Permit) -> Result<(), Fault> {
-        for frame in permit.into_frames() {
+        // An empty one is no news to a host.
+        for frame in permit.into_frames().into_iter().filter(|f| !f.is_empty()) {
             self.half.data_bytes(frame).await.map_err(lost)?;
         }
         Ok(())

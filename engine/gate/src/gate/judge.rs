@@ -31,9 +31,12 @@ impl Gate {
     /// What is not judged by itself: it changes nothing, or belongs to what was judged when it opened.
     fn unjudged(&mut self, message: Message) -> Ruling {
         let denial = match &message.body {
-            Body::Upload(bytes) | Body::Typed { bytes, .. } => {
-                marker_in_stream(&mut self.upload_tail, bytes).then(marker_denial)
-            }
+            // What is recorded once it was echoed has been looked at when it was sent.
+            Body::Upload(bytes)
+            | Body::Typed {
+                bytes,
+                shown: false,
+            } => marker_in_stream(&mut self.upload_tail, bytes).then(marker_denial),
             Body::Opaque { stream, .. } => self
                 .passes_unread(stream)
                 .err()

@@ -151,7 +151,7 @@ impl Stream {
     }
 
     /// Tells the client something on standard error; that is recorded first.
-    async fn notice(&self, text: &str) -> Result<(), Fault> {
+    pub(super) async fn notice(&self, text: &str) -> Result<(), Fault> {
         let housed = {
             let mut gate = self.gate.lock().await;
             gate.house(House::Notice, refuse::remark(text), self.now())?

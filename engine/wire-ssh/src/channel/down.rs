@@ -105,7 +105,10 @@ impl Stream {
             }
         };
         match released {
-            Ok(release) => Ok(self.client.release(lane, release).await?),
+            Ok(release) => {
+                self.client.release(lane, release).await?;
+                self.echoed(lane, piece, next).await
+            }
             Err(Unreleased::Budget(denial)) => Err(self.deny(&denial).await?),
             Err(Unreleased::Fault(fault)) => Err(Ended::Broken(fault)),
         }

@@ -1,6 +1,7 @@
 //! SFTP on a channel: each operation is judged like a command, the bodies of files pass unread where policy lets them,
 //! and each file that was open is on record with its hash. One loop keeps both sides in step; what goes to the host goes
-//! through a queue, so that a host that does not read does not keep its own answers from being read.
+//! through a queue on which the loop never waits: a host that is not read from does not read either. When much is queued,
+//! no more is taken from the client, so the queue has the inspector's bounds.
 
 use super::{Ended, Stream};
 use crate::inbox::Event as Came;
@@ -9,15 +10,22 @@ use crate::sides::{Exit, STDERR};
 use bytes::Bytes;
 use portcullis_gate::{House, Housed, Lane, Next, Outgoing, Permit, Unreleased};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
-use portcullis_model::{Blame, Denial, Fault, FileOperation, Side};
+use portcullis_model::{Blame, Denial, Fault, FileOperation, Side, escape_line};
 use russh::{ChannelMsg, ChannelReadHalf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 /// The word by which policy lets bodies pass.
 const NAME: &str = "sftp";
-/// Packets for the host that wait for its window.
+/// With so many packets for the host on their way, no more of the client's are taken.
 const GOING_MAX: usize = 64;
+/// How often it is looked whether there is room again.
+const ROOM_LOOK: Duration = Duration::from_millis(5);
+/// So many refusals are told on standard error too: clients show that, and few show what a status says.
+const NOTICES_MAX: usize = 64;
 
 /// Something for the host.
 enum Going {
@@ -26,32 +34,78 @@ enum Going {
     Eof(Permit),
 }
 
+/// What is on its way to the host, in order.
+struct Queue {
+    send: mpsc::UnboundedSender<Going>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    fn put(&self, going: Going) -> Result<(), Ended> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let lost = |_| Ended::Broken(Fault::bare(Blame::Upstream, "take what was sent"));
+        self.send.send(going).map_err(lost)
+    }
+
+    fn has_room(&self) -> bool {
+        self.count.load(Ordering::Relaxed) < GOING_MAX
+    }
+}
+
+/// How far the client is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Uploading {
+    Yes,
+    /// It has sent all; some of it may still wait to be judged.
+    Ended,
+    /// And the host knows.
+    Told,
+}
+
 impl Stream {
     /// Until the host closes the channel.
     pub(super) async fn files(&self, read: &mut ChannelReadHalf) -> Result<Exit, Ended> {
-        let mut inspector = Inspector::new(Resolve::Links);
-        let (queue, going) = mpsc::channel(GOING_MAX);
-        let ended = {
-            let (sending, talking) = (self.send_all(going), self.talk(&mut inspector, read, queue));
-            tokio::pin!(sending, talking);
-            let mut open = true;
-            loop {
-                tokio::select! {
-                    ended = &mut talking => break ended,
-                    sent = &mut sending, if open => match sent {
-                        Ok(()) => open = false,
-                        Err(fault) => break Err(fault.into()),
-                    },
-                }
-            }
+        let mut slot = self.inspector.lock().await;
+        let inspector = slot.insert(Inspector::new(Resolve::Links));
+        let (send, going) = mpsc::unbounded_channel();
+        let count = Arc::new(AtomicUsize::new(0));
+        let queue = Queue {
+            send,
+            count: Arc::clone(&count),
         };
-        for report in inspector.finish() {
-            self.note_file(&report).await?;
+        let sending = self.send_all(going, &count);
+        let talking = self.talk(inspector, read, queue);
+        tokio::pin!(sending, talking);
+        let mut open = true;
+        loop {
+            tokio::select! {
+                ended = &mut talking => return ended,
+                sent = &mut sending, if open => match sent {
+                    Ok(()) => open = false,
+                    Err(fault) => return Err(fault.into()),
+                },
+            }
         }
-        ended
     }
 
-    async fn send_all(&self, mut going: mpsc::Receiver<Going>) -> Result<(), Fault> {
+    /// However the channel ended: what became of the files that were open is on record.
+    pub(super) async fn note_open_files(&self) {
+        let reports = match self.inspector.lock().await.as_mut() {
+            Some(inspector) => inspector.finish(),
+            None => return,
+        };
+        for report in reports {
+            if let Err(fault) = self.note_file(&report).await {
+                tracing::error!(fault = fault.chain(), "a file's end is not on record");
+            }
+        }
+    }
+
+    async fn send_all(
+        &self,
+        mut going: mpsc::UnboundedReceiver<Going>,
+        count: &AtomicUsize,
+    ) -> Result<(), Fault> {
         while let Some(going) = going.recv().await {
             let side = &self.host()?.side;
             match going {
@@ -59,6 +113,7 @@ impl Stream {
                 Going::Said(housed) => side.say(housed).await?,
                 Going::Eof(permit) => side.eof(permit).await?,
             }
+            count.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -67,23 +122,27 @@ impl Stream {
         &self,
         inspector: &mut Inspector,
         read: &mut ChannelReadHalf,
-        queue: mpsc::Sender<Going>,
+        queue: Queue,
     ) -> Result<Exit, Ended> {
         let mut exit = Exit::Nothing;
-        let mut uploading = true;
+        let (mut uploading, mut notices) = (Uploading::Yes, NOTICES_MAX);
         loop {
-            let from_client = uploading && inspector.wants(Side::Client);
+            while let Some(event) = inspector.next_event()? {
+                self.happened(event, inspector, &queue, &mut notices)
+                    .await?;
+            }
+            if uploading == Uploading::Ended && inspector.rests() {
+                queue.put(Going::Eof(self.eof_permit().await?))?;
+                uploading = Uploading::Told;
+            }
+            let takes = uploading == Uploading::Yes && inspector.wants(Side::Client);
+            let from_client = takes && queue.has_room();
             let from_host = inspector.wants(Side::Upstream);
             tokio::select! {
                 came = self.inbox.next(), if from_client => match came {
                     Some(Came::Data(bytes)) => inspector.feed(Side::Client, &bytes)?,
-                    Some(Came::Eof) => {
-                        uploading = false;
-                        let permit = self.eof_permit().await?;
-                        put(&queue, Going::Eof(permit)).await?;
-                    }
+                    Some(Came::Eof) | None => uploading = Uploading::Ended,
                     Some(_) => {}
-                    None => uploading = false,
                 },
                 message = read.wait(), if from_host => match message {
                     Some(ChannelMsg::Data { data }) => inspector.feed(Side::Upstream, &data)?,
@@ -98,10 +157,8 @@ impl Stream {
                     }
                     Some(_) => {}
                 },
+                () = sleep(ROOM_LOOK), if takes && !from_client => {}
                 else => return Err(Fault::bare(Blame::Client, "keep an SFTP stream in step").into()),
-            }
-            while let Some(event) = inspector.next_event()? {
-                self.happened(event, inspector, &queue).await?;
             }
         }
     }
@@ -110,7 +167,8 @@ impl Stream {
         &self,
         event: Event,
         inspector: &mut Inspector,
-        queue: &mpsc::Sender<Going>,
+        queue: &Queue,
+        notices: &mut usize,
     ) -> Result<(), Ended> {
         match event {
             Event::Forward {
@@ -123,7 +181,7 @@ impl Stream {
                     bytes: wire.clone(),
                 };
                 let permit = self.permitted(Message { body, wire }).await?;
-                put(queue, Going::Permit(permit)).await
+                queue.put(Going::Permit(permit))
             }
             Event::Forward {
                 to: Side::Client,
@@ -135,9 +193,9 @@ impl Stream {
                     let mut gate = self.gate.lock().await;
                     gate.house(House::Probe, wire, self.now())?
                 };
-                put(queue, Going::Said(housed)).await
+                queue.put(Going::Said(housed))
             }
-            Event::Judge(judged) => self.judge_file(judged, inspector, queue).await,
+            Event::Judge(judged) => self.judge_file(judged, inspector, queue, notices).await,
             Event::Refuse { wire, why } => {
                 let denial = Denial::new("ssh/sftp", why);
                 let refusal = {
@@ -155,7 +213,8 @@ impl Stream {
         &self,
         judged: Judged,
         inspector: &mut Inspector,
-        queue: &mpsc::Sender<Going>,
+        queue: &Queue,
+        notices: &mut usize,
     ) -> Result<(), Ended> {
         let mut run = Vec::with_capacity(judged.operations().len());
         for (index, operation) in judged.operations().iter().enumerate() {
@@ -168,13 +227,19 @@ impl Stream {
                 Ok(allowed) => run.push(allowed),
                 Err(denied) => {
                     let denial = denied.denial();
-                    let why = format!("portcullis: {} ({})", denial.reason, denial.rule);
-                    let wire = inspector.refuse(judged, &why)?;
+                    let (reason, rule) = (escape_line(&denial.reason), escape_line(&denial.rule));
+                    let why = format!("refused: {reason} ({rule})");
+                    let wire = inspector.refuse(judged, &format!("portcullis: {why}"))?;
                     let refusal = {
                         let mut gate = self.gate.lock().await;
                         gate.reject(denied, self.now(), |_, _| vec![wire])?
                     };
-                    return Ok(self.client.refuse(Lane::Output, refusal).await?);
+                    self.client.refuse(Lane::Output, refusal).await?;
+                    if let Some(left) = notices.checked_sub(1) {
+                        *notices = left;
+                        self.notice(&why).await?;
+                    }
+                    return Ok(());
                 }
             }
         }
@@ -183,7 +248,7 @@ impl Stream {
             gate.commit(run, &self.context, self.now()).await?
         };
         inspector.allow(judged)?;
-        put(queue, Going::Permit(permit)).await
+        queue.put(Going::Permit(permit))
     }
 
     async fn show_packet(&self, wire: Bytes) -> Result<(), Ended> {
@@ -205,11 +270,6 @@ impl Stream {
     }
 }
 
-async fn put(queue: &mpsc::Sender<Going>, going: Going) -> Result<(), Ended> {
-    let lost = |_| Ended::Broken(Fault::bare(Blame::Upstream, "take what was sent"));
-    queue.send(going).await.map_err(lost)
-}
-
 /// One operation, as classifiers and policies read it.
 fn asked(operation: &FileOperation, wire: Bytes) -> Result<Message, Fault> {
     let text = serde_json::to_string(operation)
@@ -226,6 +286,7 @@ fn asked(operation: &FileOperation, wire: Bytes) -> Result<Message, Fault> {
         mode: NAME,
         argv,
         paths,
+        flags: operation.flags.clone(),
         ..ShellCommand::default()
     };
     Ok(Message {

@@ -27,6 +27,7 @@ impl Stream {
             };
             let _said = timeout(LAST_WORDS_MAX, goodbye).await;
         }
+        self.note_open_files().await;
         let now = self.now();
         if let Some(host) = self.host.into_inner() {
             let _closed = timeout(LAST_WORDS_MAX, host.side.close()).await;

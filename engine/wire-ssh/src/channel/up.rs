@@ -1,5 +1,5 @@
 //! From the client to the host: recorded, then sent. What is typed at a terminal is recorded by its length, since a
-//! password may be among it.
+//! password may be among it; the keys themselves follow once their echo was seen.
 
 use super::{Ended, Stream};
 use crate::inbox::Event;
@@ -13,15 +13,22 @@ impl Stream {
     pub(super) async fn up(&self) -> Result<(), Ended> {
         while let Some(event) = self.inbox.next().await {
             match event {
-                Event::Data(bytes) => {
-                    let permit = self.permitted(self.input(bytes)).await?;
-                    self.host()?.side.send(permit).await?;
-                }
+                Event::Data(bytes) => match &self.followed {
+                    Some(followed) => self.keys(followed, bytes).await?,
+                    None => {
+                        let permit = self.permitted(self.input(bytes.clone())).await?;
+                        self.host()?.side.send(permit).await?;
+                        self.typed(&bytes).await?;
+                    }
+                },
                 Event::Eof => {
                     let permit = self.eof_permit().await?;
                     self.host()?.side.eof(permit).await?;
                 }
                 Event::Resize(size) => {
+                    if let Some(followed) = &self.followed {
+                        followed.resizes(size.columns, size.rows);
+                    }
                     let name = format!("{}x{}", size.columns, size.rows);
                     let permit = self.permitted(named("resize", &name)).await?;
                     self.host()?.side.resize(permit, size).await?;
@@ -37,7 +44,7 @@ impl Stream {
         Ok(())
     }
 
-    fn input(&self, bytes: Bytes) -> Message {
+    pub(super) fn input(&self, bytes: Bytes) -> Message {
         let body = match (self.unread, self.reader) {
             (Some(stream), _) => Body::Opaque {
                 stream,
@@ -72,7 +79,7 @@ fn control(name: &'static str) -> Message {
     }
 }
 
-fn named(control: &'static str, name: &str) -> Message {
+pub(super) fn named(control: &'static str, name: &str) -> Message {
     Message {
         body: Body::Named {
             control,
