@@ -2,7 +2,7 @@
 //! gets to know of it; no credential is reachable from here.
 
 use crate::message::Protocol;
-use crate::{Identity, Timestamp};
+use crate::{Denial, Identity, Requirement, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -146,9 +146,59 @@ pub fn ticket<'a>(session: &'a Session, context: &'a crate::Context) -> Option<&
         .or(session.ticket.as_deref())
 }
 
+/// What is answered where a requirement wants a ticket and none was named. `running` is true once there is a
+/// session, in which one may still be named.
+#[must_use]
+pub fn ticket_missing(
+    requirements: &[Requirement],
+    named: Option<&str>,
+    protocol: Protocol,
+    running: bool,
+) -> Option<Denial> {
+    let wanting = requirements.iter().find(|r| r.ticket && named.is_none())?;
+    let hint = match (protocol, running) {
+        (Protocol::Postgres, true) => {
+            "SET portcullis.ticket = 'ABC-123'; and send the statement again, or connect with PGOPTIONS='-c portcullis.ticket=ABC-123'."
+        }
+        (Protocol::Postgres, false) => "Connect with PGOPTIONS='-c portcullis.ticket=ABC-123'.",
+        (Protocol::Ssh | Protocol::Kubernetes, _) => "Name the ticket when you connect.",
+    };
+    let reason = format!(
+        "{} asks for the ticket this belongs to, and none was named",
+        wanting.rule
+    );
+    Some(Denial::new("approval/ticket", reason).hint(hint))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ticket_is_missed_only_where_it_is_wanted() {
+        let requirement = |rule: &str, ticket| Requirement {
+            rule: rule.to_owned(),
+            msg: String::new(),
+            approver_groups: Vec::new(),
+            approvers: 1,
+            ttl: std::time::Duration::from_secs(1),
+            execution_ttl: std::time::Duration::from_secs(1),
+            defer: false,
+            in_transaction: false,
+            ticket,
+        };
+        let asked = [requirement("a/plain", false), requirement("a/ticket", true)];
+        let missing =
+            |asked, named, running| ticket_missing(asked, named, Protocol::Postgres, running);
+        assert_eq!(missing(&asked[..1], None, true), None);
+        assert_eq!(missing(&asked, Some("OPS-1"), true), None);
+        let (running, before) = (missing(&asked, None, true), missing(&asked, None, false));
+        let (running, before) = (running.unwrap(), before.unwrap());
+        assert_eq!(running.rule, "approval/ticket");
+        assert!(running.reason.starts_with("a/ticket asks"));
+        assert!(running.hint.unwrap().starts_with("SET portcullis.ticket"));
+        assert!(before.hint.unwrap().starts_with("Connect with PGOPTIONS"));
+    }
 
     #[test]
     fn a_session_id_reads_back() {

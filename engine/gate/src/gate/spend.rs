@@ -46,11 +46,15 @@ impl Gate {
                 return Verdict::Deny(over);
             }
         }
-        if let Verdict::Hold(requirements) = &decision.verdict
-            && let Some(wanting) = requirements.iter().find(|r| r.ticket)
-            && portcullis_model::session::ticket(&self.parts.session, context).is_none()
-        {
-            return Verdict::Deny(no_ticket(&wanting.rule));
+        if let Verdict::Hold(requirements) = &decision.verdict {
+            let session = &self.parts.session;
+            let ticket = portcullis_model::session::ticket(session, context);
+            let protocol = session.target.protocol;
+            let missing =
+                portcullis_model::session::ticket_missing(requirements, ticket, protocol, true);
+            if let Some(denial) = missing {
+                return Verdict::Deny(denial);
+            }
         }
         decision.verdict.clone()
     }
@@ -147,13 +151,4 @@ fn used_up(budget: &Budget) -> Denial {
     .hint(hint);
     denial.retry_after = retry_after;
     denial
-}
-
-/// What is answered where a rule wants a ticket and none was named.
-pub(super) fn no_ticket(rule: &str) -> Denial {
-    Denial::new(
-        "approval/ticket",
-        format!("{rule} asks for the ticket this belongs to, and none was named"),
-    )
-    .hint("SET portcullis.ticket = 'ABC-123'; and send the statement again, or connect with PGOPTIONS='-c portcullis.ticket=ABC-123'.")
 }

@@ -7,6 +7,7 @@ use super::{Desk, ground_lost, revoked};
 use aws_lc_rs::digest::{Context as Digest, SHA256};
 use portcullis_gate::{Answer, HoldRequest, Knocking};
 use portcullis_model::message::Context;
+use portcullis_model::session::ticket_missing;
 use portcullis_model::{
     Class, Denial, Fault, Requirement, Session, SessionId, Timestamp, Verdict, limits,
 };
@@ -20,11 +21,9 @@ impl Desk {
         requirements: Vec<Requirement>,
         waiting: Knocking<'_>,
     ) -> Result<Granted, Denial> {
-        if let Some(wanting) = requirements
-            .iter()
-            .find(|r| r.ticket && asking.ticket().is_none())
-        {
-            return Err(no_ticket(&wanting.rule));
+        let protocol = asking.connection.target.protocol;
+        if let Some(denial) = ticket_missing(&requirements, asking.ticket(), protocol, false) {
+            return Err(denial);
         }
         let request = self.hold_request(asking, requirements.clone());
         let broken = |fault: Fault| self.broken(&fault);
@@ -139,14 +138,6 @@ impl Desk {
             access_request: Some(id),
         })
     }
-}
-
-fn no_ticket(rule: &str) -> Denial {
-    Denial::new(
-        "approval/ticket",
-        format!("{rule} asks for the ticket this belongs to, and none was named"),
-    )
-    .hint("Connect with PGOPTIONS='-c portcullis.ticket=ABC-123'.")
 }
 
 fn expired(asking: &Asking<'_>, now: Timestamp) -> bool {
