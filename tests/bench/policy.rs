@@ -111,7 +111,7 @@ impl Bench {
             if flat {
                 "flat, 5 rules"
             } else {
-                "the shipped 7"
+                "all that ship"
             },
             number("/inputs/0/uncached_us/p50"),
             number("/inputs/0/uncached_us/p99"),

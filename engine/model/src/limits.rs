@@ -219,10 +219,22 @@ pub const POLICY_CACHE_MAX: usize = 8192;
 pub const POLICY_OUTCOMES_MAX: usize = 2048;
 /// Sessions whose part of the policy's input is kept rendered.
 pub const POLICY_STANDINGS_MAX: usize = 4096;
+/// Engines that one policy set keeps for the next decisions: about one for each thread that decides.
+pub const POLICY_ENGINES_MAX: usize = 16;
 /// What one pack may say about one question: grants, denials, approvals and obligations together.
 pub const POLICY_SAID_MAX: usize = 1024;
 /// A rule's message or hint, in bytes; longer is cut.
 pub const POLICY_MSG_BYTES_MAX: usize = 1024;
+/// A path into a JSON document, as policy writes it.
+pub const JSON_PATH_BYTES_MAX: usize = 512;
+/// Its steps: where a document is read, each costs one bit of a word per level.
+pub const JSON_PATH_STEPS_MAX: usize = 31;
+/// How deep a document may nest whose parts are masked by path; a deeper one is masked whole.
+pub const DOCUMENT_DEPTH_MAX: usize = 512;
+/// How often a document may stand as text in another one whose parts are masked by path.
+pub const DOCUMENT_TEXTS_MAX: usize = 4;
+/// Parts of one document that are masked by path; one with more is masked whole.
+pub const DOCUMENT_PARTS_MAX: usize = 65_536;
 /// One test rule of a pack.
 pub const POLICY_TEST_TIME_MAX: Duration = Duration::from_millis(500);
 /// All tests of a policy set, in the child process that runs them before it serves.

@@ -6,7 +6,7 @@ mod probe;
 
 use crate::input::{Document, Input};
 use crate::load::Contents;
-use crate::set::PolicySet;
+use crate::set::{Occasion, PolicySet};
 use portcullis_model::{Blame, Decision, Fault};
 use probe::Probes;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,8 @@ impl PolicySet {
             .map_err(|e| Fault::new(Blame::Policy, "read a recorded policy input", e))?;
         let mut document = Document::render(&parsed)
             .map_err(|e| Fault::new(Blame::Policy, "render the policy input", e))?;
-        let heard = self.ask(parsed.action, &mut document);
+        let occasion = Occasion(parsed.action, parsed.connection.protocol);
+        let heard = self.ask(occasion, &mut document);
         let mut probes = Probes::new(self.anatomy(), &document)?;
         let names: Vec<(String, bool)> = self
             .packs()

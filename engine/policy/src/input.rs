@@ -8,6 +8,7 @@
 mod build;
 mod document;
 mod schema;
+mod values;
 
 pub use build::{ApproveQuestion, ConnectQuestion};
 pub(crate) use document::{Document, Section, Standing};

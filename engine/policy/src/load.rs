@@ -5,7 +5,7 @@
 mod checks;
 mod data;
 mod graph;
-mod heads;
+pub(crate) mod heads;
 mod reach;
 mod references;
 mod types;
@@ -17,7 +17,7 @@ use crate::builtin;
 use crate::diagnostic::{Diagnostic, pointed};
 use crate::explain::Anatomy;
 use crate::input::{Paths, Section};
-use crate::set::{Pack, PolicySet, Reads, Stages};
+use crate::set::{Pack, Plan, PolicySet, Reads, Stages};
 use crate::source::{Files, PackSource, Pieces};
 use crate::testing::{Suite, TestReport};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -145,12 +145,15 @@ fn compile(
     wrong.extend(spoken(modules, &parsed));
     let packs = packs(sources, modules, &parsed, &graph, &mut wrong);
     refuse(wrong)?;
-    let prototype = engine(modules, &packs, &data, false).map_err(|d| vec![d])?;
+    let keys = plain_keys(&data);
+    let plan = Plan::of(&packs, &keys);
+    let entry = plan.module(&packs);
+    let prototype = engine(modules, &entry, &data, false).map_err(|d| vec![d])?;
     let revision = revision(&packs, modules, &data);
     let tests = Suite::new(
         modules,
         &parsed,
-        engine(modules, &packs, &data, true).map_err(|d| vec![d])?,
+        engine(modules, &entry, &data, true).map_err(|d| vec![d])?,
     );
     if strictness.tests {
         refuse(failures(&tests.run()))?;
@@ -163,10 +166,31 @@ fn compile(
     Ok(PolicySet::new(
         prototype,
         packs,
+        plan,
         Arc::from(revision),
         tests,
         anatomy,
     ))
+}
+
+/// The first keys of the data that can be written without quotes.
+fn plain_keys(data: &Value) -> BTreeSet<String> {
+    const WORDS: [&str; 15] = [
+        "as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null",
+        "package", "some", "true", "with",
+    ];
+    let plain = |key: &&str| {
+        key.starts_with(|c: char| c.is_ascii_alphabetic())
+            && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !WORDS.contains(key)
+    };
+    let Ok(fields) = data.as_object() else {
+        return BTreeSet::new();
+    };
+    let keys = fields.iter().filter_map(|(key, _)| key.as_string().ok());
+    keys.map(|key| key.to_string())
+        .filter(|key| plain(&key.as_str()))
+        .collect()
 }
 
 fn refuse(mut wrong: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
@@ -354,17 +378,24 @@ fn packs(
                     "A pack says something through at least one of these sets.",
                 ));
             }
-            let reads = graph
-                .reach(own)
-                .into_iter()
-                .filter_map(|rule| reads.get(graph.path(rule).as_slice()))
-                .fold(Reads::nothing(), |all, one| all.join(*one));
+            let reached = graph.reach(own);
+            let mut reached = reached.into_iter().map(|rule| graph.path(rule));
+            let (mut all, mut data) = (Reads::nothing(), BTreeSet::new());
+            reached.by_ref().for_each(|path| {
+                if let Some((reads, keys)) = reads.get(path.as_slice()) {
+                    all = all.join(*reads);
+                    data.extend(keys.iter().cloned());
+                }
+            });
+            let entries = entries.into_iter();
             Pack {
                 name: Arc::from(source.name.as_str()),
                 dry_run: source.dry_run,
-                stages: stages(&root, &entries, parsed),
-                entries,
-                reads,
+                entries: entries
+                    .map(|entry| (entry, stages(&root, entry, parsed)))
+                    .collect(),
+                reads: all,
+                data,
             }
         })
         .collect()
@@ -408,25 +439,20 @@ fn spoken(modules: &[Module], parsed: &[Contents]) -> Vec<Diagnostic> {
     wrong
 }
 
-/// The stages at which the sets of a pack can hold anything.
-fn stages(package: &[String], entries: &[&str], parsed: &[Contents]) -> Stages {
+/// The stages at which a set of a pack can hold anything.
+fn stages(package: &[String], entry: &str, parsed: &[Contents]) -> Stages {
     let mut guards: BTreeMap<&[String], Vec<&Vec<Guard>>> = BTreeMap::new();
     for rule in parsed.iter().flat_map(|c| &c.rules) {
         guards.entry(&rule.path).or_default().extend(&rule.guards);
     }
-    entries
-        .iter()
-        .map(|entry| {
-            let mut path = package.to_vec();
-            path.push((*entry).to_owned());
-            // A set is empty where it says nothing; anything else would be undefined, which is a denial.
-            let mut rules = parsed.iter().flat_map(|c| &c.rules);
-            if rules.any(|r| r.path == path && r.kind != HeadKind::Set) {
-                return Stages::ALL;
-            }
-            stages_of(&path, &guards, limits::POLICY_CALL_DEPTH_MAX)
-        })
-        .fold(Stages::NONE, Stages::either)
+    let mut path = package.to_vec();
+    path.push(entry.to_owned());
+    // A set is empty where it says nothing; anything else would be undefined, which is a denial.
+    let mut rules = parsed.iter().flat_map(|c| &c.rules);
+    match rules.any(|r| r.path == path && r.kind != HeadKind::Set) {
+        true => Stages::ALL,
+        false => stages_of(&path, &guards, limits::POLICY_CALL_DEPTH_MAX),
+    }
 }
 
 /// A rule can hold where one of its bodies can; a body where all its conditions can.
@@ -452,23 +478,33 @@ fn body_stages(
     body.iter().fold(Stages::ALL, |all, guard| {
         all.both(match guard {
             Guard::Rule(rule) => stages_of(rule, guards, depth - 1),
-            Guard::Stages(words) => words
-                .iter()
-                .map(|word| Stages::named(word))
-                .fold(Stages::NONE, Stages::either),
+            Guard::Stages(words) => any_of(words, Stages::named),
+            Guard::Protocols(words) => any_of(words, Stages::over),
         })
     })
 }
 
-/// What each rule reads of the input, in sections of the document.
-fn reads_by_rule(parsed: &[Contents]) -> BTreeMap<&[String], Reads> {
-    let mut reads: BTreeMap<&[String], Reads> = BTreeMap::new();
+fn any_of(words: &[String], stages: fn(&str) -> Stages) -> Stages {
+    let each = words.iter().map(|word| stages(word));
+    each.fold(Stages::NONE, Stages::either)
+}
+
+/// What each rule reads: of the input in sections of the document, of data its first keys.
+type ReadsByRule<'p> = BTreeMap<&'p [String], (Reads, BTreeSet<String>)>;
+
+fn reads_by_rule(parsed: &[Contents]) -> ReadsByRule<'_> {
+    let mut reads = ReadsByRule::new();
     for rule in parsed.iter().flat_map(|c| &c.rules) {
-        let entry = reads.entry(&rule.path).or_insert(Reads::nothing());
+        let nothing = (Reads::nothing(), BTreeSet::new());
+        let (input, data) = reads.entry(&rule.path).or_insert(nothing);
         for reference in &rule.references {
-            if reference.kind == ReferenceKind::Input {
-                let parts: Vec<&str> = reference.path.iter().skip(1).map(String::as_str).collect();
-                *entry = entry.join(sections(&parts));
+            let parts: Vec<&str> = reference.path.iter().skip(1).map(String::as_str).collect();
+            match (reference.kind, parts.first()) {
+                (ReferenceKind::Input, _) => *input = input.join(sections(&parts)),
+                (ReferenceKind::Data, Some(key)) => {
+                    data.insert((*key).to_owned());
+                }
+                _ => {}
             }
         }
     }
@@ -494,35 +530,21 @@ fn sections(path: &[&str]) -> Reads {
         ["context", ..] => of(&[Section::Context]),
         ["approval", ..] => of(&[Section::Approval]),
         ["request", "node" | "source_ip" | "program" | "tls", ..] => of(&[Section::Origin]),
-        // Time, history, the whole document, or something new: when unsure, not cached.
+        ["request", "time_ns", ..] => of(&[Section::Time]),
+        ["request"] => of(&[Section::Origin, Section::Time]),
+        ["history", ..] => of(&[Section::History]),
+        // The whole document, or something new: when unsure, all of it and not cached.
         _ => Reads::everything(),
     }
 }
 
-/// The package that asks each pack for its four sets at once. Ours, below a name no pack may use.
+/// The module that asks packs for their sets, see [`Plan::module`].
 const ENTRY_FILE: &str = "portcullis/entry.rego";
-
-fn entry_module(packs: &[Pack]) -> String {
-    let mut text = String::from("package portcullis.entry\n\nready := true\n");
-    for pack in packs {
-        let sets: Vec<String> = pack
-            .entries
-            .iter()
-            .map(|entry| format!("\"{entry}\": data.portcullis.packs.{}.{entry}", pack.name))
-            .collect();
-        text.push_str(&format!(
-            "\n{} := {{{}}}\n",
-            pack.entry_name(),
-            sets.join(", ")
-        ));
-    }
-    text
-}
 
 /// An engine that is ready to be cloned for each decision.
 fn engine(
     modules: &[Module],
-    packs: &[Pack],
+    entry: &str,
     data: &Value,
     tests: bool,
 ) -> Result<Engine, Diagnostic> {
@@ -540,7 +562,7 @@ fn engine(
             .map_err(|e| broken(&e.to_string()))?;
     }
     engine
-        .add_policy(ENTRY_FILE.to_owned(), entry_module(packs))
+        .add_policy(ENTRY_FILE.to_owned(), entry.to_owned())
         .map_err(|e| broken(&e.to_string()))?;
     engine
         .add_data(data.clone())

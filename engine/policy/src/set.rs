@@ -1,125 +1,52 @@
-//! A loaded set and how it is asked. Each pack is evaluated on its own, in a clone of one prepared
-//! engine, under a timer and with panics caught; what cannot be evaluated says no. A set never changes:
+//! A loaded set and how it is asked. Packs are evaluated in a clone of one prepared engine, under a timer and with
+//! panics caught; what cannot be evaluated says no. What is remembered is as good as the set, which never changes:
 //! a reload makes another one.
+
+mod evaluation;
+mod plan;
+
+pub(crate) use evaluation::timer;
+pub(crate) use plan::{Occasion, Pack, Plan, Reads, Stages};
 
 use crate::diagnostic::Diagnostic;
 use crate::explain::Anatomy;
 use crate::failure::Failure;
-use crate::input::{Action, Document, Input, Section, Standing};
+use crate::input::{Action, Document, Input, Standing};
 use crate::load::{self, Strictness};
 use crate::merge::{self, Heard};
 use crate::said::Said;
 use crate::source::PackSource;
 use crate::testing::{Suite, TestReport};
+use evaluation::Evaluation;
 use lru::LruCache;
 use parking_lot::Mutex;
+use plan::Group;
 use portcullis_gate::Question;
 use portcullis_model::{Blame, Decision, Fault, Outcome, SessionId, limits};
-use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, LimitError, Value};
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use regorus::Engine;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// What a pack reads of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reads {
-    sections: u16,
-    /// Time, history, or something that could not be told: never cached.
-    volatile: bool,
-}
+/// What a pack says, or why it cannot.
+type Answer = Result<Arc<Said>, Failure>;
 
-impl Reads {
-    pub(crate) fn nothing() -> Self {
-        Self {
-            sections: 0,
-            volatile: false,
-        }
-    }
-
-    pub(crate) fn of(sections: &[Section]) -> Self {
-        Self {
-            sections: sections.iter().fold(0, |mask, s| mask | s.bit()),
-            volatile: false,
-        }
-    }
-
-    pub(crate) fn everything() -> Self {
-        Self {
-            sections: u16::MAX,
-            volatile: true,
-        }
-    }
-
-    pub(crate) fn join(self, other: Self) -> Self {
-        Self {
-            sections: self.sections | other.sections,
-            volatile: self.volatile || other.volatile,
-        }
-    }
-}
-
-/// The stages at which a pack can say anything at all, as far as its rules show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stages(u8);
-
-impl Stages {
-    pub(crate) const NONE: Self = Self(0);
-    pub(crate) const ALL: Self = Self(u8::MAX);
-
-    /// The stage of this name; none when there is no such stage, for a rule about it never holds.
-    pub(crate) fn named(name: &str) -> Self {
-        let all = [
-            ("connect", Action::Connect),
-            ("command", Action::Command),
-            ("response", Action::Response),
-            ("approve", Action::Approve),
-        ];
-        all.iter()
-            .find(|(known, _)| *known == name)
-            .map_or(Self::NONE, |(_, action)| Self(1 << *action as u8))
-    }
-
-    pub(crate) fn either(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(crate) fn both(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    fn has(self, action: Action) -> bool {
-        self.0 >> action as u8 & 1 == 1
-    }
-}
-
-/// One pack of a set.
-pub(crate) struct Pack {
-    pub name: Arc<str>,
-    pub dry_run: bool,
-    pub entries: Vec<&'static str>,
-    pub reads: Reads,
-    pub stages: Stages,
-}
-
-impl Pack {
-    /// The rule that holds all its sets.
-    pub(crate) fn entry_name(&self) -> String {
-        format!("said_{}", self.name)
-    }
-}
+/// What came of all packs, and what those of them said that read time or history.
+type Known = (Vec<Arc<Said>>, Arc<Outcome>);
 
 /// Packs, data and the engine that evaluates them.
 pub struct PolicySet {
     prototype: Engine,
+    /// Engines that have answered before: a clone costs more than the input that they have to forget.
+    engines: Mutex<Vec<Engine>>,
     packs: Vec<Pack>,
+    plan: Plan,
     rules: Vec<String>,
     revision: Arc<str>,
     /// What each pack said, by what it reads.
     cache: Mutex<LruCache<[u8; 32], Arc<Said>>>,
-    /// What came of all of them, by what all of them read. Both are as good as the set, which never changes.
-    outcomes: Mutex<LruCache<[u8; 32], Arc<Outcome>>>,
+    /// What came of all of them, by what all of them read but time and history.
+    outcomes: Mutex<LruCache<[u8; 32], Known>>,
     standings: Mutex<LruCache<SessionId, Arc<Standing>>>,
     tests: Suite,
     anatomy: Anatomy,
@@ -157,6 +84,7 @@ impl PolicySet {
     pub(crate) fn new(
         prototype: Engine,
         packs: Vec<Pack>,
+        plan: Plan,
         revision: Arc<str>,
         tests: Suite,
         anatomy: Anatomy,
@@ -167,7 +95,9 @@ impl PolicySet {
             .collect();
         Self {
             prototype,
+            engines: Mutex::new(Vec::new()),
             packs,
+            plan,
             rules,
             revision,
             cache: Mutex::new(remembering(limits::POLICY_CACHE_MAX)),
@@ -218,7 +148,8 @@ impl PolicySet {
     /// When the input cannot be rendered in bounds.
     pub fn decide(&self, input: &Input<'_>) -> Result<Decision, Fault> {
         let document = Document::render(input).map_err(unrendered)?;
-        self.decided(input.action, document)
+        let occasion = Occasion(input.action, input.connection.protocol);
+        self.decided(occasion, document)
     }
 
     /// Decides about a command: as [`Self::decide`] of its input, but what the session has in common with
@@ -229,7 +160,8 @@ impl PolicySet {
     pub fn command(&self, question: &Question<'_>) -> Result<Decision, Fault> {
         let standing = self.standing(question).map_err(unrendered)?;
         let document = Document::command(&standing, question).map_err(unrendered)?;
-        self.decided(Action::Command, document)
+        let occasion = Occasion(Action::Command, question.session.target.protocol);
+        self.decided(occasion, document)
     }
 
     fn standing(&self, question: &Question<'_>) -> Result<Arc<Standing>, serde_json::Error> {
@@ -243,17 +175,17 @@ impl PolicySet {
         Ok(fresh)
     }
 
-    fn decided(&self, action: Action, mut document: Document) -> Result<Decision, Fault> {
+    fn decided(&self, occasion: Occasion, mut document: Document) -> Result<Decision, Fault> {
         if document.bytes().len() > limits::POLICY_INPUT_BYTES_MAX {
             return Err(Fault::bare(
                 Blame::Policy,
                 "keep the policy input in bounds",
             ));
         }
-        let outcome = self.outcome(action, &mut document);
+        let outcome = self.outcome(occasion, &mut document);
         Ok(Decision {
             outcome,
-            likeness: (action == Action::Command).then(|| document.likeness()),
+            likeness: (occasion.0 == Action::Command).then(|| document.likeness()),
             input: document.bytes().clone(),
         })
     }
@@ -274,18 +206,23 @@ impl PolicySet {
         self.decide(&input)
     }
 
-    /// Remembered where no pack that speaks at this stage reads time or history, and every one could answer.
-    fn outcome(&self, action: Action, document: &mut Document) -> Arc<Outcome> {
-        let speaking = self.packs.iter().filter(|pack| pack.stages.has(action));
-        let reads = speaking
-            .map(|pack| pack.reads)
-            .fold(Reads::of(&[Section::Action]), Reads::join);
-        let key = (!reads.volatile).then(|| document.key_of_all(reads.sections));
-        if let Some(known) = key.and_then(|key| self.outcomes.lock().get(&key).cloned()) {
-            return known;
+    /// Remembered under what is read but time and history. Packs that read those are asked anew each time, and when
+    /// they say what they said before, what came of it is the same.
+    fn outcome(&self, occasion: Occasion, document: &mut Document) -> Arc<Outcome> {
+        let group = self.plan.group(occasion);
+        let key = document.key_of_group(group.number, group.steady.mask());
+        let mut evaluation = Evaluation::new(self);
+        let known = self.outcomes.lock().get(&key).cloned();
+        let mut anew = Vec::new();
+        if let Some((said, outcome)) = known {
+            anew = self.anew(group, document, &mut evaluation);
+            let same = |(said, heard): (&Arc<Said>, &(usize, Answer))| heard.1.as_ref() == Ok(said);
+            if said.len() == anew.len() && said.iter().zip(&anew).all(same) {
+                return outcome;
+            }
         }
-        let heard = self.ask(action, document);
-        let merged = merge::merge(action, &heard);
+        let heard = self.heard(group, document, &mut evaluation, anew);
+        let merged = merge::merge(occasion.0, &heard);
         let outcome = Arc::new(Outcome {
             verdict: merged.verdict,
             obligations: merged.obligations,
@@ -293,41 +230,89 @@ impl PolicySet {
             would: merged.would,
             revision: self.revision.to_string(),
         });
-        if let Some(key) = key.filter(|_| heard.iter().all(|pack| pack.said.is_ok())) {
-            self.outcomes.lock().put(key, Arc::clone(&outcome));
+        if heard.iter().all(|pack| pack.said.is_ok()) {
+            let changing = group.packs.iter().zip(&heard);
+            let changing = changing.filter(|(index, _)| group.changing.contains(index));
+            let said = changing.filter_map(|(_, heard)| heard.said.clone().ok());
+            self.outcomes
+                .lock()
+                .put(key, (said.collect(), Arc::clone(&outcome)));
         }
         outcome
     }
 
-    /// What every pack says that has something to say at this stage, in order.
-    pub(crate) fn ask(&self, action: Action, document: &mut Document) -> Vec<Heard> {
-        let mut evaluation = None;
-        self.packs
-            .iter()
-            .enumerate()
-            .filter(|(_, pack)| pack.stages.has(action))
-            .map(|(index, pack)| {
-                let key = (!pack.reads.volatile).then(|| document.key(index, pack.reads.sections));
-                let known = key.and_then(|key| self.cache.lock().get(&key).cloned());
-                let said = match known {
-                    Some(said) => Ok(said),
-                    None => {
-                        let evaluation =
-                            evaluation.get_or_insert_with(|| Evaluation::new(document));
-                        let said = evaluation.pack(self, index).map(Arc::new);
-                        if let (Some(key), Ok(said)) = (key, &said) {
-                            self.cache.lock().put(key, Arc::clone(said));
-                        }
-                        said
-                    }
-                };
-                Heard {
-                    pack: Arc::clone(&pack.name),
-                    dry_run: pack.dry_run,
-                    said,
-                }
-            })
+    /// What every pack says that has something to say on this occasion, in order.
+    pub(crate) fn ask(&self, occasion: Occasion, document: &mut Document) -> Vec<Heard> {
+        let group = self.plan.group(occasion);
+        self.heard(group, document, &mut Evaluation::new(self), Vec::new())
+    }
+
+    /// What the packs of a group say that read time or history.
+    fn anew(
+        &self,
+        group: &Group,
+        document: &mut Document,
+        evaluation: &mut Evaluation<'_>,
+    ) -> Vec<(usize, Answer)> {
+        let each = group.changing.iter();
+        each.map(|&index| (index, evaluation.alone(document, index).map(Arc::new)))
             .collect()
+    }
+
+    /// What the packs of a group say, in order; some have been asked already.
+    fn heard(
+        &self,
+        group: &Group,
+        document: &mut Document,
+        evaluation: &mut Evaluation<'_>,
+        mut asked: Vec<(usize, Answer)>,
+    ) -> Vec<Heard> {
+        let mut keys = vec![None; self.packs.len()];
+        for &index in &group.packs {
+            let reads = self.packs[index].reads;
+            if reads.changing() {
+                continue;
+            }
+            let key = document.key(index, reads.mask());
+            match self.cache.lock().get(&key) {
+                Some(said) => asked.push((index, Ok(Arc::clone(said)))),
+                None => keys[index] = Some(key),
+            }
+        }
+        // Together they cost about what a third of them cost alone: what packs share is worked out once.
+        if (group.packs.len() - asked.len()) * 3 > group.packs.len()
+            && let Some(all) = evaluation.together(document, group)
+        {
+            asked = group
+                .packs
+                .iter()
+                .copied()
+                .zip(all.into_iter().map(|said| said.map(Arc::new)))
+                .collect();
+        }
+        let mut heard = Vec::with_capacity(group.packs.len());
+        for &index in &group.packs {
+            let known = asked.iter().find(|(known, _)| *known == index);
+            let said = match known {
+                Some((_, said)) => said.clone(),
+                None => evaluation.alone(document, index).map(Arc::new),
+            };
+            if let (Some(key), Ok(said)) = (keys[index], &said) {
+                self.cache.lock().put(key, Arc::clone(said));
+            }
+            heard.push(Heard {
+                pack: Arc::clone(&self.packs[index].name),
+                dry_run: self.packs[index].dry_run,
+                said,
+            });
+        }
+        heard
+    }
+
+    /// An engine with the rules and data of this set.
+    fn engine(&self) -> Engine {
+        let idle = self.engines.lock().pop();
+        idle.unwrap_or_else(|| self.prototype.clone())
     }
 
     /// Forgets what packs have said; for benches.
@@ -347,18 +332,38 @@ impl PolicySet {
         self.cache.lock().len()
     }
 
+    /// What each pack says when it is asked about all of its sets, alone.
+    #[cfg(test)]
+    pub(crate) fn each_alone(&self, occasion: Occasion, document: &mut Document) -> Vec<Answer> {
+        let mut evaluation = Evaluation::new(self);
+        let packs = self.plan.group(occasion).packs.iter();
+        packs
+            .map(|&index| evaluation.alone(document, index).map(Arc::new))
+            .collect()
+    }
+
     #[cfg(test)]
     pub(crate) fn speaks_at(&self, pack: &str, action: Action) -> bool {
-        self.packs
-            .iter()
-            .any(|p| &*p.name == pack && p.stages.has(action))
+        self.speaks_over(pack, action, portcullis_model::Protocol::Postgres)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn speaks_over(
+        &self,
+        pack: &str,
+        action: Action,
+        protocol: portcullis_model::Protocol,
+    ) -> bool {
+        let occasion = Occasion(action, protocol);
+        let mut packs = self.packs.iter();
+        packs.any(|p| &*p.name == pack && p.speaks(occasion))
     }
 
     #[cfg(test)]
     pub(crate) fn volatile(&self, pack: &str) -> bool {
         self.packs
             .iter()
-            .any(|p| &*p.name == pack && p.reads.volatile)
+            .any(|p| &*p.name == pack && p.reads.changing())
     }
 }
 
@@ -368,83 +373,4 @@ fn remembering<K: std::hash::Hash + Eq, V>(entries: usize) -> LruCache<K, V> {
 
 fn unrendered(error: serde_json::Error) -> Fault {
     Fault::new(Blame::Policy, "render the policy input", error)
-}
-
-/// One engine with one input, for as many packs as were not remembered.
-struct Evaluation {
-    input: Result<Value, Failure>,
-    engine: Option<Engine>,
-    began: Instant,
-    again: bool,
-}
-
-impl Evaluation {
-    fn new(document: &Document) -> Self {
-        let input = std::str::from_utf8(document.bytes())
-            .map_err(|e| Failure::error(&e.to_string()))
-            .and_then(|text| {
-                Value::from_json_str(text).map_err(|e| Failure::error(&e.to_string()))
-            });
-        Self {
-            input,
-            engine: None,
-            began: Instant::now(),
-            again: false,
-        }
-    }
-
-    /// Evaluates one pack. The timer is of wall time, so that a machine that stalls looks like a slow
-    /// rule: a decision has one second try.
-    fn pack(&mut self, set: &PolicySet, index: usize) -> Result<Said, Failure> {
-        let said = self.attempt(set, index);
-        if self.again || said != Err(Failure::timeout()) {
-            return said;
-        }
-        self.again = true;
-        self.began = Instant::now();
-        self.engine = None;
-        self.attempt(set, index)
-    }
-
-    /// An engine that panicked is thrown away.
-    fn attempt(&mut self, set: &PolicySet, index: usize) -> Result<Said, Failure> {
-        let left = set.time.saturating_sub(self.began.elapsed());
-        if left.is_zero() {
-            return Err(Failure::timeout());
-        }
-        let mut engine = match self.engine.take() {
-            Some(engine) => engine,
-            None => {
-                let mut engine = set.prototype.clone();
-                engine.set_input(self.input.clone()?);
-                engine
-            }
-        };
-        engine.set_execution_timer_config(timer(left));
-        let rule = set.rules[index].clone();
-        let outcome = catch_unwind(AssertUnwindSafe(move || {
-            let value = engine.eval_rule(rule);
-            (engine, value)
-        }));
-        let Ok((engine, value)) = outcome else {
-            return Err(Failure::panic());
-        };
-        self.engine = Some(engine);
-        match value {
-            Err(error) => Err(match error.downcast_ref::<LimitError>() {
-                Some(limit) => Failure::limit(limit),
-                None => Failure::error(&format!("{error:#}")),
-            }),
-            Ok(Value::Undefined) => Err(Failure::undefined()),
-            Ok(value) => Said::read(&value),
-        }
-    }
-}
-
-/// A timer that looks at the clock often enough for a limit of milliseconds.
-pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
-    ExecutionTimerConfig {
-        limit,
-        check_interval: NonZeroU32::new(64).unwrap_or(NonZeroU32::MIN),
-    }
 }

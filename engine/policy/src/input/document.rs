@@ -1,9 +1,11 @@
 //! The input as the exact bytes that are evaluated and recorded, cut into sections so that a pack's
-//! answer can be cached under what that pack reads. Time and history belong to no section: what reads
-//! them is not cached.
+//! answer can be cached under what that pack reads, and so that it is given nothing else. What reads time or
+//! history is not cached.
 
 use super::build;
+use super::values::Values;
 use super::{Command, Input, Request};
+use crate::failure::Failure;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
 use portcullis_gate::Question;
@@ -25,11 +27,17 @@ pub(crate) enum Section {
     Context,
     Approval,
     Origin,
+    History,
+    Time,
 }
 
 impl Section {
     /// How many there are.
-    pub(crate) const COUNT: usize = 10;
+    pub(crate) const COUNT: usize = 12;
+    /// Those that differ from one decision to the next.
+    pub(crate) const CHANGING: u16 = 1 << Self::History as u16 | 1 << Self::Time as u16;
+    /// All of them.
+    pub(crate) const ALL: u16 = (1 << Self::COUNT) - 1;
 
     /// The section as a bit of a mask.
     pub(crate) fn bit(self) -> u16 {
@@ -37,18 +45,18 @@ impl Section {
     }
 }
 
-/// In the place of a pack's number: a digest for all packs together.
-const ALL_PACKS: usize = usize::MAX;
 /// In the place of a pack's number: a digest for the record.
-const KIN: usize = usize::MAX - 1;
+const KIN: usize = usize::MAX;
+/// In the place of a pack's number: the first of the digests for several packs together.
+const TOGETHER: usize = usize::MAX / 2;
 
 /// The rendered document.
 pub(crate) struct Document {
     bytes: Bytes,
     sections: [Range<usize>; Section::COUNT],
-    history: Range<usize>,
-    time: Range<usize>,
     digests: [Option<[u8; 32]>; Section::COUNT],
+    /// What has been parsed of it already.
+    values: Values,
 }
 
 /// What is the same in the documents of all commands of one session, rendered and digested once.
@@ -61,6 +69,7 @@ pub(crate) struct Standing {
     origin: Bytes,
     sections: [Range<usize>; Section::COUNT],
     digests: [Option<[u8; 32]>; Section::COUNT],
+    values: Values,
 }
 
 impl Standing {
@@ -86,6 +95,7 @@ impl Standing {
             digests[section as usize] = document.digests[section as usize];
         }
         let section = |section: Section| document.sections[section as usize].clone();
+        let values = Values::of(&document, &Self::SECTIONS);
         Ok(Self {
             session: question.session.clone(),
             ticket: ticket(question),
@@ -93,6 +103,7 @@ impl Standing {
             origin: document.bytes.slice(section(Section::Origin)),
             sections: document.sections.clone(),
             digests,
+            values,
         })
     }
 
@@ -122,7 +133,7 @@ impl Document {
         pen.field(Section::Approval, "approval", &input.approval)?;
         pen.history(&input.history)?;
         pen.request(&input.request)?;
-        Ok(pen.document([None; Section::COUNT]))
+        Ok(pen.document([None; Section::COUNT], Values::default()))
     }
 
     /// Renders a command: the same bytes as [`Self::render`] of its input, most of them copied.
@@ -147,20 +158,22 @@ impl Document {
         pen.out.extend_from_slice(&standing.origin);
         pen.sections[Section::Origin as usize] = start..pen.out.len();
         pen.time(question.now.0)?;
-        Ok(pen.document(standing.digests))
+        Ok(pen.document(standing.digests, standing.values.clone()))
     }
 
     /// How it differs from others that are alike but for wording, history and time.
     pub(crate) fn likeness(&mut self) -> Likeness {
-        let all = (1 << Section::COUNT) - 1;
-        let kin = self.key(KIN, all & !Section::Wording.bit());
+        let kin = self.key(
+            KIN,
+            Section::ALL & !Section::CHANGING & !Section::Wording.bit(),
+        );
         let parts: [&[u8]; 7] = [
             b"{\"command\":{",
-            &self.bytes[self.sections[Section::Wording as usize].clone()],
+            self.text(Section::Wording),
             b",\"history\":",
-            &self.bytes[self.history.clone()],
+            self.text(Section::History),
             b",\"request\":{\"time_ns\":",
-            &self.bytes[self.time.clone()],
+            self.text(Section::Time),
             b"}}",
         ];
         Likeness {
@@ -169,9 +182,26 @@ impl Document {
         }
     }
 
-    /// A digest over the sections in `mask`, for all packs together.
-    pub(crate) fn key_of_all(&mut self, mask: u16) -> [u8; 32] {
-        self.key(ALL_PACKS, mask)
+    /// A digest over the sections in `mask`, for the packs that are asked together as the `number`th group.
+    pub(crate) fn key_of_group(&mut self, number: usize, mask: u16) -> [u8; 32] {
+        self.key(TOGETHER + number, mask)
+    }
+
+    /// The bytes of a section. `Meaning` lacks its closing brace, `Wording` its opening one, `Origin` its closing
+    /// one: two of them make one object.
+    pub(super) fn text(&self, section: Section) -> &[u8] {
+        &self.bytes[self.sections[section as usize].clone()]
+    }
+
+    /// The document as the engine takes it, without the sections that are not in `mask`.
+    ///
+    /// # Errors
+    /// When the engine cannot read what has been rendered.
+    pub(crate) fn value(&mut self, mask: u16) -> Result<regorus::Value, Failure> {
+        let mut values = std::mem::take(&mut self.values);
+        let value = values.document(self, mask);
+        self.values = values;
+        value
     }
 
     /// The bytes.
@@ -211,8 +241,6 @@ fn sized(digest: &[u8]) -> [u8; 32] {
 struct Pen {
     out: Vec<u8>,
     sections: [Range<usize>; Section::COUNT],
-    history: Range<usize>,
-    time: Range<usize>,
 }
 
 impl Pen {
@@ -220,20 +248,17 @@ impl Pen {
         Self {
             out: Vec::with_capacity(4096),
             sections: std::array::from_fn(|_| 0..0),
-            history: 0..0,
-            time: 0..0,
         }
     }
 
     /// Closes the document.
-    fn document(mut self, digests: [Option<[u8; 32]>; Section::COUNT]) -> Document {
+    fn document(mut self, digests: [Option<[u8; 32]>; Section::COUNT], values: Values) -> Document {
         self.out.push(b'}');
         Document {
             bytes: Bytes::from(self.out),
             sections: self.sections,
-            history: self.history,
-            time: self.time,
             digests,
+            values,
         }
     }
 
@@ -285,10 +310,7 @@ impl Pen {
 
     fn history(&mut self, history: &super::History) -> Result<(), serde_json::Error> {
         self.name("history");
-        let start = self.out.len();
-        serde_json::to_writer(&mut self.out, history)?;
-        self.history = start..self.out.len();
-        Ok(())
+        self.value(Section::History, history)
     }
 
     fn request(&mut self, request: &Request<'_>) -> Result<(), serde_json::Error> {
@@ -302,9 +324,7 @@ impl Pen {
 
     fn time(&mut self, time_ns: i64) -> Result<(), serde_json::Error> {
         self.name("time_ns");
-        let start = self.out.len();
-        serde_json::to_writer(&mut self.out, &time_ns)?;
-        self.time = start..self.out.len();
+        self.value(Section::Time, &time_ns)?;
         self.out.push(b'}');
         Ok(())
     }

@@ -40,10 +40,12 @@ pub(crate) struct RuleFacts {
     pub guards: Vec<Vec<Guard>>,
 }
 
-/// A condition that limits a body to some stages.
+/// A condition that limits a body to some stages or protocols.
 pub(crate) enum Guard {
     /// `input.action == "x"`, `input.action in {"x", "y"}`.
     Stages(Vec<String>),
+    /// The same of `input.connection.protocol`.
+    Protocols(Vec<String>),
     /// A rule of the same package has to hold.
     Rule(Path),
 }
@@ -427,7 +429,7 @@ impl Reader<'_> {
         });
     }
 
-    /// What a statement says about the stage, if it does.
+    /// What a statement says about stage or protocol, if it does.
     fn guard(&self, expr: &Expr) -> Option<Guard> {
         match expr {
             Expr::BoolExpr {
@@ -436,25 +438,28 @@ impl Reader<'_> {
                 rhs,
                 ..
             } => {
-                let word = match (self.is_action(lhs), self.is_action(rhs)) {
-                    (true, false) => text_of(rhs),
-                    (false, true) => text_of(lhs),
-                    _ => None,
+                let (guard, word) = match (self.limits(lhs), self.limits(rhs)) {
+                    (Some(guard), None) => (guard, text_of(rhs)?),
+                    (None, Some(guard)) => (guard, text_of(lhs)?),
+                    _ => return None,
                 };
-                Some(Guard::Stages(vec![word?]))
+                Some(guard(vec![word]))
             }
             Expr::Membership {
                 key: None,
                 value,
                 collection,
                 ..
-            } if self.is_action(value) => match collection.as_ref() {
-                Expr::Set { items, .. } | Expr::Array { items, .. } => {
-                    let words: Option<Vec<String>> = items.iter().map(|i| text_of(i)).collect();
-                    Some(Guard::Stages(words?))
+            } => {
+                let guard = self.limits(value)?;
+                match collection.as_ref() {
+                    Expr::Set { items, .. } | Expr::Array { items, .. } => {
+                        let words: Option<Vec<String>> = items.iter().map(|i| text_of(i)).collect();
+                        Some(guard(words?))
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             Expr::Var { .. } => {
                 let (path, open) = fixed(expr);
                 let own = !open && path.first().is_some_and(|name| self.own.contains(name));
@@ -468,10 +473,16 @@ impl Reader<'_> {
         }
     }
 
-    fn is_action(&self, expr: &Expr) -> bool {
+    /// The guard that a comparison with this part of the input makes.
+    fn limits(&self, expr: &Expr) -> Option<fn(Vec<String>) -> Guard> {
         let (path, open) = fixed(expr);
         let (path, found) = self.resolve(path, false);
-        found && !open && path == ["input", "action"]
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        match path.as_slice() {
+            ["input", "action"] if found && !open => Some(Guard::Stages),
+            ["input", "connection", "protocol"] if found && !open => Some(Guard::Protocols),
+            _ => None,
+        }
     }
 
     /// The full path of a name, and whether it is one of the documents.

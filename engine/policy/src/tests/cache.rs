@@ -2,7 +2,8 @@
 
 use super::world::{Asked, granting, identity, load, pack, select, shipped};
 use crate::PolicySet;
-use crate::input::Action;
+use crate::input::{Action, Document};
+use crate::set::Occasion;
 use portcullis_gate::History;
 use portcullis_model::{Kind, SessionId, Tally, Timestamp, Verdict};
 use serde_json::json;
@@ -172,5 +173,133 @@ fn a_pack_is_asked_only_where_it_can_speak() {
         let set = super::world::set(&text);
         assert_eq!(set.speaks_at("subject", Action::Command), command, "{body}");
         assert_eq!(set.speaks_at("subject", Action::Connect), connect, "{body}");
+    }
+}
+
+#[test]
+fn a_pack_is_asked_only_about_protocols_of_which_it_speaks() {
+    use portcullis_model::Protocol::{Kubernetes, Postgres, Ssh};
+    let set = shipped();
+    assert!(!set.speaks_over("destructive_commands", Action::Command, Postgres));
+    assert!(set.speaks_over("destructive_commands", Action::Command, Ssh));
+    assert!(!set.speaks_over("prod_ddl_approval", Action::Command, Kubernetes));
+    assert!(!set.speaks_over("prod_sessions", Action::Command, Ssh));
+    assert!(set.speaks_over("prod_sessions", Action::Connect, Ssh));
+    for (body, postgres, ssh) in [
+        ("input.connection.protocol == \"ssh\"", false, true),
+        ("\"postgres\" == input.connection.protocol", true, false),
+        (
+            "input.connection.protocol in {\"ssh\", \"postgres\"}",
+            true,
+            true,
+        ),
+        ("not input.connection.protocol == \"ssh\"", true, true),
+        ("input.connection.protocol != \"ssh\"", true, true),
+        ("elsewhere", false, true),
+        ("not elsewhere", true, true),
+    ] {
+        let text = format!(
+            "deny contains {{\"rule\": \"a/b\", \"msg\": \"m\"}} if {{ {body} }}\n\
+             elsewhere if input.connection.protocol == \"ssh\""
+        );
+        let set = super::world::set(&text);
+        assert_eq!(
+            set.speaks_over("subject", Action::Command, Postgres),
+            postgres,
+            "{body}"
+        );
+        assert_eq!(
+            set.speaks_over("subject", Action::Command, Ssh),
+            ssh,
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn a_pack_that_reads_time_leaves_the_outcome_of_others_remembered() {
+    let late = pack(
+        "late",
+        r#"deny contains {"rule": "a/late", "msg": "m"} if input.request.time_ns > 5"#,
+    );
+    let set = load(&[granting(), late], json!({}));
+    let mut question = asked();
+    let outcome_at = |question: &mut Asked, now| {
+        question.now = Timestamp(now);
+        question.decide(&set).outcome
+    };
+    let first = outcome_at(&mut question, 1);
+    let same = outcome_at(&mut question, 2);
+    assert!(std::sync::Arc::ptr_eq(&first, &same), "it said the same");
+    let later = outcome_at(&mut question, 9);
+    assert!(matches!(later.verdict, Verdict::Deny(_)));
+    let again = outcome_at(&mut question, 3);
+    assert!(matches!(again.verdict, Verdict::Allow { .. }));
+}
+
+#[test]
+fn a_pack_that_fails_is_told_from_the_ones_it_is_asked_with() {
+    let bodies = [
+        (
+            "error",
+            "to_number(input.identity.name) == 1",
+            "policy/error",
+        ),
+        ("conflict", "twice", "policy/conflict"),
+    ];
+    for (name, body, rule) in bodies {
+        let broken = pack(
+            name,
+            &format!(
+                "deny contains {{\"rule\": \"a/b\", \"msg\": \"m\"}} if {{ {body} }}\ntwice := 1\ntwice := 2 if input.action == \"command\""
+            ),
+        );
+        let set = load(
+            &[
+                granting(),
+                broken,
+                pack(
+                    "quiet",
+                    r#"deny contains {"rule": "c/d", "msg": "m"} if false"#,
+                ),
+            ],
+            json!({}),
+        );
+        let decision = asked().decide(&set);
+        let Verdict::Deny(denial) = &decision.verdict else {
+            panic!("not denied");
+        };
+        assert_eq!(denial.rule, rule);
+        let packs: Vec<&str> = decision.reasons.iter().map(|r| r.pack.as_str()).collect();
+        assert!(
+            packs.contains(&name) && packs.contains(&"granting"),
+            "{packs:?}"
+        );
+        assert!(!packs.contains(&"quiet"), "{packs:?}");
+        assert_eq!(set.remembered(), 2, "what could answer is remembered");
+    }
+}
+
+#[test]
+fn asked_together_or_alone_packs_say_the_same() {
+    let set = shipped();
+    let inputs = crate::builtin::examples();
+    assert!(inputs.len() >= 7, "{}", inputs.len());
+    for (name, input) in inputs {
+        for kind in ["human", "agent"] {
+            let mut input = input.clone();
+            input["identity"]["kind"] = kind.into();
+            let input: crate::Input<'_> = serde::Deserialize::deserialize(&input).unwrap();
+            let occasion = Occasion(input.action, input.connection.protocol);
+            let mut document = Document::render(&input).unwrap();
+            let alone = set.each_alone(occasion, &mut document);
+            set.forget();
+            let together: Vec<_> = set
+                .ask(occasion, &mut document)
+                .into_iter()
+                .map(|h| h.said)
+                .collect();
+            assert_eq!(together, alone, "{name}");
+        }
     }
 }

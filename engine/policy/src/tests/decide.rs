@@ -168,8 +168,8 @@ fn a_recorded_input_decides_as_it_did() {
         let asked = explained.packs.iter().filter(|p| p.asked).count();
         assert_eq!(
             asked,
-            set.packs().count() - 1,
-            "all but the pack about votes"
+            set.packs().count() - 3,
+            "all but those about votes, shells and clusters"
         );
         assert!(explained.packs.iter().any(|p| !p.grants.is_empty()));
     }

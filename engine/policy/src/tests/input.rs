@@ -1,7 +1,7 @@
 //! The document: its schema, its bytes, and that nothing is ever missing from it.
 
 use super::world::{Asked, Knocks, NOW, delete, held, identity, select};
-use crate::input::{Document, Known, Paths, Standing, schema};
+use crate::input::{Document, Known, Paths, Section, Standing, schema};
 use crate::{ApproveQuestion, Input};
 use portcullis_model::facts::{CopyFacts, SessionChange};
 use portcullis_model::{Finding, Kind, Predicate, Principal, Requirement, Timestamp, limits};
@@ -132,12 +132,53 @@ fn a_command_rendered_on_what_stands_is_the_same_document() {
                 String::from_utf8_lossy(whole.bytes())
             );
             assert_eq!(
-                quick.key_of_all(u16::MAX >> 6),
-                whole.key_of_all(u16::MAX >> 6)
+                quick.key_of_group(0, Section::ALL),
+                whole.key_of_group(0, Section::ALL)
             );
             assert_eq!(quick.likeness().kin, whole.likeness().kin);
         }
     }
+}
+
+#[test]
+fn the_engine_is_given_what_is_rendered_and_only_what_is_asked_for() {
+    use regorus::Value as Given;
+    let whole = |document: &Document| {
+        let text = std::str::from_utf8(document.bytes()).unwrap();
+        Given::from_json_str(text).unwrap()
+    };
+    with_each_input(|input| {
+        let mut document = Document::render(input).unwrap();
+        let expected = whole(&document);
+        assert_eq!(document.value(Section::ALL).unwrap(), expected);
+        assert_eq!(
+            document.value(Section::ALL).unwrap(),
+            expected,
+            "a second time"
+        );
+    });
+    let asked = rich();
+    let standing = Standing::of(&asked.question()).unwrap();
+    let mut document = Document::command(&standing, &asked.question()).unwrap();
+    assert_eq!(document.value(Section::ALL).unwrap(), whole(&document));
+    let mut names = |sections: &[Section]| {
+        let mask = sections.iter().fold(0, |mask, s| mask | s.bit());
+        let given: Value = serde_json::to_value(document.value(mask).unwrap()).unwrap();
+        let inner = |name: &str| {
+            let members = given[name].as_object().into_iter().flatten();
+            members.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        let outer: Vec<String> = given.as_object().unwrap().keys().cloned().collect();
+        (outer, inner("command"), inner("request"))
+    };
+    let (outer, command, request) = names(&[Section::Wording, Section::Time]);
+    assert_eq!(outer, ["command", "request", "version"]);
+    assert_eq!(command, ["digest", "parameters", "text", "truncated"]);
+    assert_eq!(request, ["time_ns"]);
+    let (outer, command, request) = names(&[Section::Identity, Section::Meaning, Section::Origin]);
+    assert_eq!(outer, ["command", "identity", "request", "version"]);
+    assert!(command.contains(&"statements".to_owned()) && !command.contains(&"text".to_owned()));
+    assert!(!request.contains(&"time_ns".to_owned()));
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! Asking packs in the engine: alone or together, under a timer, with panics caught, and with no more of the input
+//! than they read. Engines are kept for the next decision; one that failed is thrown away.
+
+use super::PolicySet;
+use super::plan::{Group, Reads};
+use crate::failure::Failure;
+use crate::input::Document;
+use crate::said::Said;
+use portcullis_model::limits;
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, LimitError, Value};
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// One decision's use of an engine.
+pub(super) struct Evaluation<'s> {
+    set: &'s PolicySet,
+    engine: Option<Engine>,
+    began: Instant,
+    again: bool,
+}
+
+impl<'s> Evaluation<'s> {
+    pub(super) fn new(set: &'s PolicySet) -> Self {
+        Self {
+            set,
+            engine: None,
+            began: Instant::now(),
+            again: false,
+        }
+    }
+
+    /// What one pack says.
+    pub(super) fn alone(&mut self, document: &mut Document, index: usize) -> Result<Said, Failure> {
+        let set = self.set;
+        let value = self.value(document, &set.rules[index], set.packs[index].reads)?;
+        Said::read(&value)
+    }
+
+    /// What all packs of a group say, in the order of the group; none when one of them cannot answer. Which one it
+    /// is shows when each is asked alone.
+    pub(super) fn together(
+        &mut self,
+        document: &mut Document,
+        group: &Group,
+    ) -> Option<Vec<Result<Said, Failure>>> {
+        let value = self.value(document, &group.rule, group.reads).ok()?;
+        let said = value.as_object().ok()?;
+        let each = group.packs.iter().map(|&index| {
+            let name = Value::from(&*self.set.packs[index].name);
+            said.get(&name).map(Said::read)
+        });
+        each.collect()
+    }
+
+    /// The timer is of wall time, so that a machine that stalls looks like a slow rule: a decision has one second
+    /// try.
+    fn value(
+        &mut self,
+        document: &mut Document,
+        rule: &str,
+        reads: Reads,
+    ) -> Result<Value, Failure> {
+        let input = document.value(reads.mask())?;
+        let value = self.attempt(input.clone(), rule);
+        if self.again || value != Err(Failure::timeout()) {
+            return value;
+        }
+        self.again = true;
+        self.began = Instant::now();
+        self.attempt(input, rule)
+    }
+
+    fn attempt(&mut self, input: Value, rule: &str) -> Result<Value, Failure> {
+        let left = self.set.time.saturating_sub(self.began.elapsed());
+        if left.is_zero() {
+            return Err(Failure::timeout());
+        }
+        let engine = self.engine.take();
+        let mut engine = engine.unwrap_or_else(|| self.set.engine());
+        engine.set_input(input);
+        engine.set_execution_timer_config(timer(left));
+        let rule = rule.to_owned();
+        let outcome = catch_unwind(AssertUnwindSafe(move || {
+            let value = engine.eval_rule(rule);
+            (engine, value)
+        }));
+        match outcome {
+            Err(_) => Err(Failure::panic()),
+            Ok((_, Err(error))) => Err(match error.downcast_ref::<LimitError>() {
+                Some(limit) => Failure::limit(limit),
+                None => Failure::error(&format!("{error:#}")),
+            }),
+            Ok((engine, Ok(value))) => {
+                self.engine = Some(engine);
+                match value {
+                    Value::Undefined => Err(Failure::undefined()),
+                    value => Ok(value),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Evaluation<'_> {
+    fn drop(&mut self) {
+        if let Some(mut engine) = self.engine.take() {
+            engine.set_input(Value::Null);
+            let mut idle = self.set.engines.lock();
+            if idle.len() < limits::POLICY_ENGINES_MAX {
+                idle.push(engine);
+            }
+        }
+    }
+}
+
+/// A timer that looks at the clock often enough for a limit of milliseconds.
+pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig {
+        limit,
+        check_interval: NonZeroU32::new(64).unwrap_or(NonZeroU32::MIN),
+    }
+}
