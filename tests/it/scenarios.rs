@@ -38,6 +38,7 @@ scenarios!(
     budgets,
     deciding,
     defer,
+    documents,
     masking,
     recording,
     session,
@@ -140,6 +141,7 @@ fn run(name: &str) -> Result<()> {
                     let head = format!("\nconfig:\n  {value}\n");
                     options.data = data.replace("\nconfig:\n", &head);
                 }
+                "mask" => options.data = masked_too(&options.data, &value),
                 "session" => options.more = format!("session: {value}\n"),
                 other => bail!("line {}: a world has no `{other}`", block.line),
             }
@@ -156,6 +158,16 @@ fn run(name: &str) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// The world's data with one masked column more.
+fn masked_too(data: &str, entry: &str) -> String {
+    let data = match data.is_empty() {
+        true => portcullis_tests::world::DATA,
+        false => data,
+    };
+    let head = "\n      orders:\n";
+    data.replace(head, &format!("{head}        - {entry}\n"))
 }
 
 fn tail(log: &str) -> String {

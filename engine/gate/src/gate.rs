@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use crate::ledger::Ledger;
+use crate::narrow::{Narrowing, narrow};
 use crate::permit::{Housed, Permit, Refusal, Release};
 use crate::ruling::{Allowed, Answer, Approved, Denied, Held, Judged, Ruling};
 use crate::seams::{
@@ -19,9 +20,9 @@ use portcullis_model::message::{
 use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
 use portcullis_model::verdict::{Decision, Denial, EntityRule, Obligations, RecordLevel, Verdict};
 use portcullis_model::{
-    Batch, BatchKind, Blame, Category, Cell, Class, ColumnMask, Edits, Effect, Facts, Fault,
-    Object, Predicate, Protocol, RowShape, Session, SpanEdit, StatementFacts, Strategy, Timestamp,
-    Verbs, limits,
+    Batch, BatchKind, Blame, Category, Cell, Class, ColumnMask, DocumentMask, Edits, Effect, Facts,
+    Fault, Object, Predicate, Protocol, RowShape, Session, SpanEdit, StatementFacts, Strategy,
+    Timestamp, Verbs, limits,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -133,6 +134,7 @@ struct Treated {
     obligations: Obligations,
     reshaped: bool,
     treatments: Vec<Treatment>,
+    documents: Vec<DocumentMask>,
     skip: Vec<bool>,
     wanted: bool,
 }

@@ -10,10 +10,12 @@
 //! or a parser's own yield, and nothing else. A failure becomes an answer in one function
 //! ([`Gate::judge`]), and the answer is no.
 
+pub mod document;
 mod gate;
 mod house;
 mod ledger;
 pub mod lineage;
+mod narrow;
 mod permit;
 mod ruling;
 mod seams;

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod limits;
 pub mod message;
 pub mod outline;
+pub mod path;
 pub mod rows;
 pub mod session;
 pub mod tally;
@@ -31,12 +32,15 @@ pub use message::{
     Transaction,
 };
 pub use outline::Outline;
-pub use rows::{Batch, BatchKind, Cell, ColumnMask, Edits, RowShape, SpanEdit, Strategy};
+pub use path::{JsonPath, PathError, PathStep};
+pub use rows::{
+    Batch, BatchKind, Cell, ColumnMask, DocumentMask, Edits, PathMask, RowShape, SpanEdit, Strategy,
+};
 pub use session::{Client, Session, SessionId, Target};
 pub use tally::{Budget, Counted, Effects, Per, Tally};
 pub use text::{escape_for_people, escape_line};
 pub use time::Timestamp;
 pub use verdict::{
-    ColumnRule, Decision, Denial, EntityRule, Likeness, Obligations, Outcome, Predicates, Reason,
-    RecordLevel, Replication, Requirement, Verdict,
+    ColumnRule, Decision, Denial, DocumentRule, EntityRule, Likeness, Obligations, Outcome,
+    Predicates, Reason, RecordLevel, Replication, Requirement, Verdict,
 };

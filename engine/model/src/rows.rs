@@ -1,6 +1,7 @@
 //! Responses as batches: one buffer, flat cells, one shape. A batch that nobody is interested in passes
 //! as bytes; masking returns edits, never rewritten rows, and whoever framed the batch applies them.
 
+use crate::path::JsonPath;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -156,6 +157,26 @@ pub struct ColumnMask {
     pub label: Arc<str>,
 }
 
+/// Replace a part of every document in a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathMask {
+    /// Which part.
+    pub path: JsonPath,
+    /// How.
+    pub strategy: Strategy,
+    /// The tag that stands in the marker.
+    pub label: Arc<str>,
+}
+
+/// Replace parts of every document in a column. A value that cannot be read as a document is replaced whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentMask {
+    /// Index into the shape's columns.
+    pub column: u32,
+    /// The parts, at least one; the strictest way of hiding first.
+    pub parts: Arc<[PathMask]>,
+}
+
 /// What is to be changed in a batch: spans sorted by (cell, start), not overlapping; columns sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
@@ -163,6 +184,8 @@ pub struct Edits {
     pub spans: Vec<SpanEdit>,
     /// Whole columns; they win over spans.
     pub columns: Vec<ColumnMask>,
+    /// Parts of documents; they win over spans, and whole columns over them.
+    pub documents: Vec<DocumentMask>,
     /// [`BatchKind::Stream`]: so many bytes at the end may be the beginning of something. They are to be seen
     /// again in front of what comes next, and must not go before.
     pub held: u32,
@@ -172,7 +195,7 @@ impl Edits {
     /// True when nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty() && self.columns.is_empty()
+        self.spans.is_empty() && self.columns.is_empty() && self.documents.is_empty()
     }
 }
 

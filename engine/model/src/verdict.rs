@@ -1,8 +1,8 @@
 //! What a policy answers. No `bool`, no `Default` for an answer: silence is never consent.
 
-use crate::Strategy;
 use crate::control::Control;
 use crate::tally::Budget;
+use crate::{JsonPath, Strategy};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -129,6 +129,24 @@ pub struct ColumnRule {
     pub approver_groups: Vec<String>,
 }
 
+/// Of a column that holds documents, mask a part. Only where a value is certain to be the column's own; everywhere
+/// else the [`ColumnRule`] that stands beside it holds, for all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DocumentRule {
+    /// Schema.
+    pub schema: String,
+    /// Table.
+    pub table: String,
+    /// Column.
+    pub column: String,
+    /// Which part.
+    pub path: JsonPath,
+    /// How.
+    pub strategy: Strategy,
+    /// What stands in the marker.
+    pub tag: String,
+}
+
 /// How much is recorded, least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -181,6 +199,10 @@ pub struct Obligations {
     pub entities: BTreeSet<EntityRule>,
     /// Columns.
     pub columns: BTreeSet<ColumnRule>,
+    /// What of them is a part of a document: each has a rule for its whole column in `columns`, which holds where
+    /// the parts cannot be told apart.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub documents: BTreeSet<DocumentRule>,
     /// Rows a single result may release.
     pub row_limit: Option<u64>,
     /// Bytes a session may release.
@@ -217,6 +239,7 @@ impl Obligations {
         Self {
             entities: BTreeSet::new(),
             columns: BTreeSet::new(),
+            documents: BTreeSet::new(),
             row_limit: None,
             byte_limit: None,
             budgets: Vec::new(),

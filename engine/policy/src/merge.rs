@@ -6,10 +6,10 @@ use crate::failure::Failure;
 use crate::input::Action;
 use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said, Tests};
 use portcullis_model::{
-    Budget, ColumnRule, Counted, Denial, EntityRule, Obligations, Per, Predicates, Reason,
-    Replication, Requirement, Strategy, Verdict, limits,
+    Budget, ColumnRule, Counted, Denial, DocumentRule, EntityRule, JsonPath, Obligations, Per,
+    Predicates, Reason, Replication, Requirement, Strategy, Verdict, limits,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,10 +229,14 @@ fn requirement(approval: &Approval, msg: String) -> Requirement {
     }
 }
 
+/// Schema, table and column.
+type Place = (String, String, String);
+
 /// Obligations as they come in; `finish` fills in what nobody said.
 struct Obliged {
     entities: BTreeMap<String, Strategy>,
-    columns: BTreeMap<(String, String, String), (Strategy, String, Tests)>,
+    columns: BTreeMap<Place, (Strategy, String, Tests)>,
+    documents: BTreeMap<(Place, JsonPath), (Strategy, String, Tests)>,
     role: Option<String>,
     record: Option<portcullis_model::RecordLevel>,
     budgets: BTreeMap<(Per, Counted), u64>,
@@ -248,6 +252,7 @@ impl Obliged {
         Self {
             entities: BTreeMap::new(),
             columns: BTreeMap::new(),
+            documents: BTreeMap::new(),
             role: None,
             record: None,
             budgets: BTreeMap::new(),
@@ -317,18 +322,45 @@ impl Obliged {
                     column.table.clone(),
                     column.column.clone(),
                 );
-                let (strategy, _, tests) = self.columns.entry(key).or_insert((
-                    mask.method,
-                    column.tag.clone(),
-                    mask.tests.clone(),
-                ));
+                let fresh = (mask.method, column.tag.clone(), mask.tests.clone());
+                let (strategy, _, tests) = match &column.path {
+                    None => self.columns.entry(key).or_insert(fresh),
+                    Some(path) => self.documents.entry((key, path.clone())).or_insert(fresh),
+                };
                 *strategy = strategy.stricter(mask.method);
                 tests.join(&mask.tests);
             }
         }
     }
 
-    fn finish(self) -> Obligations {
+    /// A rule for a part of a column has one for all of it at its side, for wherever the parts cannot be told
+    /// apart; where all of it is masked anyway, nothing more is said.
+    fn parts(&mut self) -> BTreeSet<DocumentRule> {
+        let whole: BTreeSet<Place> = self.columns.keys().cloned().collect();
+        let mut rules = BTreeSet::new();
+        for ((place, path), (strategy, tag, tests)) in std::mem::take(&mut self.documents) {
+            if whole.contains(&place) {
+                continue;
+            }
+            let beside = (strategy, tag.clone(), tests.clone());
+            let (known, _, tested) = self.columns.entry(place.clone()).or_insert(beside);
+            *known = known.stricter(strategy);
+            tested.join(&tests);
+            let (schema, table, column) = place;
+            rules.insert(DocumentRule {
+                schema,
+                table,
+                column,
+                path,
+                strategy,
+                tag,
+            });
+        }
+        rules
+    }
+
+    fn finish(mut self) -> Obligations {
+        let documents = self.parts();
         // What is asked for all entities holds for each that is also named.
         let all = self.entities.get("*").copied();
         let entities = self
@@ -358,6 +390,7 @@ impl Obliged {
             budgets: budgets.collect(),
             entities: entities.collect(),
             columns: columns.collect(),
+            documents,
             role: self.role,
             record: self.record.unwrap_or(self.rest.record),
             allow_function_call: self.function_call == Some(true),

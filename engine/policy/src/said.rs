@@ -2,7 +2,7 @@
 //! `approver_groupz` must not become an approval by anybody.
 
 use crate::failure::Failure;
-use portcullis_model::{Budget, Control, Predicates, RecordLevel, Strategy, limits};
+use portcullis_model::{Budget, Control, JsonPath, Predicates, RecordLevel, Strategy, limits};
 use regorus::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -136,7 +136,7 @@ pub(crate) enum Masked {
     Column(Column),
 }
 
-/// A column.
+/// A column, or the part of it that a path says, where it holds documents.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Column {
@@ -144,6 +144,8 @@ pub(crate) struct Column {
     pub table: String,
     pub column: String,
     pub tag: String,
+    #[serde(default)]
+    pub path: Option<JsonPath>,
 }
 
 impl Said {

@@ -190,9 +190,37 @@ pub(crate) fn parse_data(file: &str, text: &str) -> Result<serde_json::Value, Di
             wrong(&e, place)
         })?,
     };
+    if let Some((path, why)) = bad_path(&data) {
+        let place = text.lines().zip(1..).find_map(|(line, number)| {
+            let before = line.get(..line.find(path)?)?;
+            Some((number, u32::try_from(before.chars().count()).ok()? + 1))
+        });
+        return Err(crate::load::heads::bad_path(file, path, &why)
+            .at(place.unwrap_or_default())
+            .excerpted(|_| Some(text)));
+    }
     match data {
         serde_json::Value::Null => Ok(serde_json::Value::Object(serde_json::Map::new())),
         data => Ok(data),
+    }
+}
+
+/// A path that is none, in an entry that says of which column it masks a part.
+fn bad_path(data: &serde_json::Value) -> Option<(&str, String)> {
+    use serde_json::Value;
+    match data {
+        Value::Array(items) => items.iter().find_map(bad_path),
+        Value::Object(fields) => {
+            let selects = fields.get("column").is_some_and(Value::is_string);
+            if let Some(path) = fields.get("path").and_then(Value::as_str)
+                && selects
+                && let Err(error) = path.parse::<portcullis_model::JsonPath>()
+            {
+                return Some((path, error.to_string()));
+            }
+            fields.values().find_map(bad_path)
+        }
+        _ => None,
     }
 }
 

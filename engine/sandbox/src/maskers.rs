@@ -247,8 +247,8 @@ impl Maskers {
         }
         Ok(Edits {
             spans: edits::merge(proposals, batch, &self.marks, self.who.session),
-            columns: Vec::new(),
             held,
+            ..Edits::default()
         })
     }
 

@@ -16,6 +16,7 @@
 #             - {schema: public, table: customers, column: ssn, tag: ssn, method: redact}
 #             # May a statement compare, sort or group by it? deny (default), allow, approve
 #             - {table: customers, column: city, predicates: approve, approver_groups: [dpo]}
+#             - {table: customers, column: profile, path: $.contact.email, tag: email}   # a part of a document
 # schemas:
 #   - input: schema.input
 package portcullis.packs.mask_pii
@@ -52,12 +53,15 @@ obligation contains {
 # title: Columns that hold personal data
 obligation contains {
 	"type": "mask",
-	"selector": {"column": {
-		"schema": object.get(entry, "schema", "public"),
-		"table": entry.table,
-		"column": entry.column,
-		"tag": object.get(entry, "tag", entry.column),
-	}},
+	"selector": {"column": object.union(
+		{
+			"schema": object.get(entry, "schema", "public"),
+			"table": entry.table,
+			"column": entry.column,
+			"tag": object.get(entry, "tag", entry.column),
+		},
+		object.filter(entry, ["path"]),
+	)},
 	"method": object.get(entry, "method", "redact"),
 	"predicates": object.get(entry, "predicates", "deny"),
 	"approver_groups": object.get(entry, "approver_groups", []),

@@ -37,6 +37,20 @@ test_every_mask_says_which_rule_asks_for_it if {
 	}
 }
 
+test_a_column_of_documents_is_masked_by_path if {
+	entry := {"table": "customers", "column": "profile", "path": "$.contact.email", "tag": "email", "method": "null"}
+	selector := {"column": {
+		"schema": "public",
+		"table": "customers",
+		"column": "profile",
+		"path": "$.contact.email",
+		"tag": "email",
+	}}
+	doc := fixtures.command(fixtures.engineer, fixtures.prod, [fixtures.select])
+	asked := masks(doc, {"mask": {"entities": {}, "columns": {"orders": [entry]}}})
+	asked == {secrets, [selector, "null"]}
+}
+
 test_columns_belong_to_their_connection if {
 	masks(fixtures.connect(fixtures.engineer, fixtures.staging), config) == {secrets, emails}
 }

@@ -258,7 +258,6 @@ fn blank(batch: &Batch, nth: usize) -> Edits {
         label: Arc::from("fuzz@1/rule"),
     };
     Edits {
-        held: 0,
         spans: batch
             .cells
             .iter()
@@ -266,18 +265,17 @@ fn blank(batch: &Batch, nth: usize) -> Edits {
             .step_by(nth)
             .map(whole)
             .collect(),
-        columns: Vec::new(),
+        ..Edits::default()
     }
 }
 
 fn mask(column: u32, strategy: Strategy) -> Edits {
     Edits {
-        held: 0,
-        spans: Vec::new(),
         columns: vec![ColumnMask {
             column,
             strategy,
             label: Arc::from("tag"),
         }],
+        ..Edits::default()
     }
 }

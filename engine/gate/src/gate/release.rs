@@ -161,6 +161,7 @@ impl Gate {
             return Err(Fault::bare(Blame::Gateway, "treat a shape"));
         };
         let columns = column_masks(&treated.treatments);
+        let documents = treated.documents.clone();
         let mut edits = match treated.wanted && !batch.cells.is_empty() {
             true => self.mask.mask(batch, &treated.skip, obligations).await?,
             false => Edits::default(),
@@ -171,6 +172,7 @@ impl Gate {
             edits.spans.sort_by_key(|edit| (edit.cell, edit.start));
         }
         edits.columns = columns;
+        edits.documents = documents;
         edits.spans = merge(edits.spans, tripped);
         Ok(edits)
     }
@@ -187,7 +189,7 @@ impl Gate {
         }
         let (facts, obligations) = (cause.facts.as_deref(), cause.obligations());
         let catalog = self.parts.catalog.clone();
-        let treatments = match batch.kind {
+        let mut treatments = match batch.kind {
             BatchKind::Rows if self.parts.session.target.protocol == Protocol::Kubernetes => {
                 treat_object(&batch.shape, obligations)
             }
@@ -224,6 +226,7 @@ impl Gate {
                 .collect(),
             _ => vec![Treatment::Scan; batch.shape.columns.len()],
         };
+        let documents = self.in_parts(batch, cause, &mut treatments);
         let skip = treatments
             .iter()
             .map(|t| matches!(t, Treatment::Whole { .. }))
@@ -235,6 +238,7 @@ impl Gate {
             obligations: obligations.clone(),
             reshaped: self.reshaped || cause.code.is_some(),
             treatments,
+            documents,
             skip,
             wanted,
         });
@@ -262,6 +266,24 @@ impl Gate {
             self.reshaped,
             shown.as_deref(),
         )
+    }
+
+    /// The columns of which only parts are masked.
+    fn in_parts(
+        &self,
+        batch: &Batch,
+        cause: &Cause,
+        treatments: &mut [Treatment],
+    ) -> Vec<DocumentMask> {
+        let asked = Narrowing {
+            kind: batch.kind,
+            shape: &batch.shape,
+            facts: cause.facts.as_deref(),
+            obligations: cause.obligations(),
+            catalog: &*self.parts.catalog,
+            reshaped: self.reshaped,
+        };
+        narrow(&asked, treatments)
     }
 
     /// Our own secrets in a response: masked, recorded, and the second one ends the session.
@@ -362,10 +384,27 @@ fn masked_entry(batch: &Batch, edits: &Edits, now: Timestamp) -> Entry {
             json!({"column": name, "strategy": mask.strategy, "tag": &*mask.label, "rows": batch.rows})
         })
         .collect();
-    let payload = json!({"kind": batch.kind, "edits": labels, "columns": columns}).to_string();
+    let mut payload = json!({"kind": batch.kind, "edits": labels, "columns": columns});
+    if let (false, Some(fields)) = (edits.documents.is_empty(), payload.as_object_mut()) {
+        let documents = edits.documents.iter().map(|mask| masked_parts(batch, mask));
+        fields.insert("documents".to_owned(), documents.collect());
+    }
+    let payload = payload.to_string();
     Entry {
         kind: EntryKind::Masked,
         at: now,
         payload: payload.into(),
     }
+}
+
+/// Which parts of the documents of a column were to be masked.
+fn masked_parts(batch: &Batch, mask: &DocumentMask) -> serde_json::Value {
+    let name = batch
+        .shape
+        .columns
+        .get(mask.column as usize)
+        .map(|c| c.name.as_str());
+    let part = |part: &portcullis_model::PathMask| json!({"path": part.path, "strategy": part.strategy, "tag": &*part.label});
+    let parts: Vec<_> = mask.parts.iter().map(part).collect();
+    json!({"column": name, "parts": parts, "rows": batch.rows})
 }

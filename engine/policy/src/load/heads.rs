@@ -2,8 +2,10 @@
 //! exist, a field that nobody reads, a rule name that is none. At run time each is a denial of everything;
 //! here it has a line and a column.
 
+use super::walk::{self, Seen};
 use crate::diagnostic::Diagnostic;
 use crate::said;
+use portcullis_model::JsonPath;
 use regorus::unstable::{Expr, Rule, RuleHead, Span};
 
 /// Checks the head of a rule of the four sets.
@@ -40,6 +42,9 @@ pub(crate) fn check(file: &str, entry: &str, rule: &Rule) -> Vec<Diagnostic> {
         ));
         return found;
     }
+    if kind.as_ref().is_some_and(|(kind, _)| kind == "mask") {
+        found.extend(paths(file, key));
+    }
     if let Some((rule, span)) = literal("rule")
         && entry != "obligation"
         && !said::is_rule(&rule)
@@ -72,4 +77,36 @@ fn text_of(expr: &Expr) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Paths into documents, wherever the selector of a mask stands in words.
+fn paths(file: &str, head: &Expr) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    walk::expr(head, &mut |seen| {
+        let Seen::Expr(Expr::Object { fields, .. }) = seen else {
+            return;
+        };
+        for (_, key, value) in fields {
+            if text_of(key).as_deref() == Some("path")
+                && let Some(text) = text_of(value)
+                && let Err(error) = text.parse::<JsonPath>()
+            {
+                let span = value.span();
+                // The span begins inside the quotes.
+                let column = span.col + u32::try_from(error.at).unwrap_or(u32::MAX);
+                found.push(bad_path(file, &text, &error.to_string()).at((span.line, column)));
+            }
+        }
+    });
+    found
+}
+
+/// What is told about a path that is none.
+pub(crate) fn bad_path(file: &str, path: &str, why: &str) -> Diagnostic {
+    Diagnostic::file(
+        file,
+        "load/path",
+        format!("\"{path}\" is no path into a document: {why}"),
+        "Write $.customer.ssn, $.items[*].card or $..ssn; policies/README.md lists the steps.",
+    )
 }

@@ -195,3 +195,30 @@ fn a_finding_shows_its_line_with_a_caret() {
           It is one of agent, ci, human, service."#]]
     .assert_eq(&shown.join("\n"));
 }
+
+#[test]
+fn a_path_that_is_none_is_refused_at_its_place() {
+    let body = r#"obligation contains {
+	"type": "mask",
+	"selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "x", "path": "$.a[?@.b]"}},
+	"method": "redact",
+}"#;
+    let shown: Vec<String> = found(body).iter().map(ToString::to_string).collect();
+    expect_test::expect![[r#"
+        subject.rego:7:95: "$.a[?@.b]" is no path into a document: at character 5: filters are not supported: take [*] for all elements (load/path)
+          7 | 	"selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "x", "path": "$.a[?@.b]"}},
+            | 	                                                                                             ^
+          Write $.customer.ssn, $.items[*].card or $..ssn; policies/README.md lists the steps."#]]
+    .assert_eq(&shown.join("\n"));
+    assert_eq!(rules(&body.replace("[?@.b]", "[*].b")), Vec::<&str>::new());
+}
+
+#[test]
+fn a_path_in_the_data_is_refused_where_it_stands() {
+    let text = "config:\n  mask:\n    columns:\n      orders:\n        - {table: t, column: c, path: contact.email}\n";
+    let wrong = crate::source::parse_data("data.yaml", text).unwrap_err();
+    assert_eq!((wrong.rule, wrong.line, wrong.column), ("load/path", 5, 39));
+    assert!(crate::source::parse_data("data.yaml", &text.replace("contact", "$.contact")).is_ok());
+    // Other data may have paths of its own kind.
+    assert!(crate::source::parse_data("data.yaml", "files: {path: /etc}").is_ok());
+}

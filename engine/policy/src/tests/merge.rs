@@ -291,3 +291,65 @@ fn a_grant_for_one_stage_is_for_no_other() {
     let body = r#"grant contains {"rule": "a/yes", "action": "connect"}"#;
     assert!(matches!(read(&load(&[body])).verdict, Verdict::Deny(_)));
 }
+
+#[test]
+fn a_mask_by_path_has_one_for_the_whole_column_beside_it() {
+    let column = |path: &str| {
+        format!(
+            r#"obligation contains {{"type": "mask", "selector": {{"column": {{"schema": "s", "table": "t", "column": "c", "tag": "x"{path}}}}}, "method": "METHOD"}}"#
+        )
+    };
+    let by_path = |path: &str, method: &str| {
+        column(&format!(r#", "path": "{path}""#)).replace("METHOD", method)
+    };
+    let masks = |bodies: &[String]| {
+        let bodies: Vec<&str> = [GRANT]
+            .into_iter()
+            .chain(bodies.iter().map(String::as_str))
+            .collect();
+        read(&load(&bodies)).obligations.clone()
+    };
+    let asked = masks(&[
+        by_path("$.a", "partial"),
+        by_path("$['a']", "null"),
+        by_path("$.b[*]", "hash"),
+    ]);
+    let parts: Vec<_> = asked
+        .documents
+        .iter()
+        .map(|d| (d.path.to_string(), d.strategy))
+        .collect();
+    assert_eq!(
+        parts,
+        [
+            ("$['a']".to_owned(), Strategy::Null),
+            ("$['b'][*]".to_owned(), Strategy::Hash)
+        ],
+        "one rule for each part, however it is written; the strictest way"
+    );
+    let whole: Vec<_> = asked
+        .columns
+        .iter()
+        .map(|c| (c.column.as_str(), c.strategy))
+        .collect();
+    assert_eq!(whole, [("c", Strategy::Null)]);
+    assert!(asked.masks());
+    // Where all of it is masked, parts say nothing more.
+    let asked = masks(&[
+        by_path("$.a", "null"),
+        column("").replace("METHOD", "redact"),
+    ]);
+    assert!(asked.documents.is_empty());
+    let whole: Vec<_> = asked.columns.iter().map(|c| c.strategy).collect();
+    assert_eq!(whole, [Strategy::Redact]);
+}
+
+#[test]
+fn a_path_that_is_made_at_run_time_and_is_none_denies() {
+    let body = r#"obligation contains {"type": "mask", "selector": {"column": {"schema": "s", "table": "t", "column": "c", "tag": "x", "path": path}}, "method": "redact"}
+path := concat("", ["customer", ".ssn"])"#;
+    let Verdict::Deny(denial) = read(&load(&[GRANT, body])).verdict.clone() else {
+        panic!("not denied");
+    };
+    assert_eq!(denial.rule, "policy/shape");
+}

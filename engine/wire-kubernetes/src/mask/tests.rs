@@ -71,7 +71,7 @@ fn masked_by(text: &[u8], expected: Expected, size: usize, strategy: Strategy) -
         let edits = Edits {
             spans,
             columns,
-            held: 0,
+            ..Edits::default()
         };
         out.extend_from_slice(&rewrite.rewrite(&batch, &edits).unwrap());
     }

@@ -55,12 +55,13 @@ impl Rewrite for CallRewrite {
     fn rewrite(self: Box<Self>, batch: &Batch, edits: &Edits) -> Result<Bytes, Fault> {
         // Checks that the edits are lawful; what it would make of them has another length.
         let mut apply = Apply::new(batch, edits)?;
-        let mask = apply.mask(0);
+        apply.begin(0, false);
         let mut out = self.frame.to_vec();
         let value = out.get_mut(HEADER + 4..).unwrap_or_default();
         if self.present {
             apply.leaf(Span::decoded(value), true)?;
         }
+        let mask = apply.end(0);
         apply.finish()?;
         match mask {
             Some(mask) => overwrite(value, mask_text(&mask.label, None).as_bytes()),

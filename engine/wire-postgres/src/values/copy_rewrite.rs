@@ -57,14 +57,13 @@ impl CopyRewrite {
         let mut at = body;
         while let Some((unit, end)) = reader.unit(at.clone(), stage)? {
             for (column, token) in reader.tokens.iter().enumerate() {
-                let mask = apply.mask(column).filter(|_| unit == Unit::Row);
-                apply.mute(mask.is_some());
+                apply.begin(column, unit != Unit::Row);
                 let mut outcome = self.plan.walk(&self.frames, *token, apply)?;
-                if let Some(mask) = mask {
+                if let Some(mask) = apply.end(column) {
                     let kind = self.plan.kind();
                     let stand_in = apply.stand_in();
                     let masked = self.plan.decoded(&self.frames, *token, |v| {
-                        whole(kind, v.bytes, mask, stand_in)
+                        whole(kind, v.bytes, &mask, stand_in)
                     })?;
                     outcome = masked.unwrap_or(outcome);
                 }

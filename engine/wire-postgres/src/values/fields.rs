@@ -200,17 +200,16 @@ impl Rewrite for StringsRewrite {
         let mut splice = Splice::new(body);
         for string in &self.strings {
             let span = string.span(&self.frame);
-            let mask = apply.mask(string.column);
-            apply.mute(mask.is_some());
+            apply.begin(string.column, false);
             let edited = apply.leaf(span, false)?;
             // There is no NULL in a message: the marker stands for it.
-            let edited = match mask {
+            let edited = match apply.end(string.column) {
                 Some(mask) if mask.label.contains('\0') => {
                     return Err(super::frames::inexpressible(
                         "express a mask: its label is no text",
                     ));
                 }
-                Some(mask) => Some(whole::text(span.bytes, mask, apply.stand_in())),
+                Some(mask) => Some(whole::text(span.bytes, &mask, apply.stand_in())),
                 None => edited,
             };
             if let Some(text) = edited {

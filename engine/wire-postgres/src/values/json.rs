@@ -4,6 +4,7 @@
 
 use super::array::Tokens;
 use super::pass::{Form, Token};
+pub(super) use portcullis_gate::document::unescape;
 use smallvec::SmallVec;
 
 /// Deeper nesting is no document, it is an attack on whoever reads it.
@@ -201,60 +202,6 @@ fn number(text: &[u8]) -> Option<usize> {
         at += exponent;
     }
     Some(at)
-}
-
-/// What stands between the quotes, decoded; half a surrogate pair becomes U+FFFD.
-pub(super) fn unescape(within: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(within.len());
-    let mut rest = within;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first != b'\\' {
-            out.push(*first);
-            continue;
-        }
-        let Some((kind, after)) = rest.split_first() else {
-            break;
-        };
-        rest = after;
-        match kind {
-            b'b' => out.push(0x08),
-            b'f' => out.push(0x0c),
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'u' => {
-                let (character, after) = unicode(rest);
-                rest = after;
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            other => out.push(*other),
-        }
-    }
-    out
-}
-
-/// The character of the four digits, and of a second escape where they are half a pair.
-fn unicode(rest: &[u8]) -> (char, &[u8]) {
-    let Some((first, after)) = unit(rest) else {
-        return (char::REPLACEMENT_CHARACTER, &[]);
-    };
-    let second = after.strip_prefix(b"\\u").and_then(unit);
-    if let (0xd800..=0xdbff, Some((low @ 0xdc00..=0xdfff, after))) = (first, second) {
-        let scalar = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-        return (
-            char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER),
-            after,
-        );
-    }
-    let character = char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER);
-    (character, after)
-}
-
-fn unit(rest: &[u8]) -> Option<(u32, &[u8])> {
-    let (digits, after) = rest.split_at_checked(4)?;
-    let digits = std::str::from_utf8(digits).ok()?;
-    Some((u32::from_str_radix(digits, 16).ok()?, after))
 }
 
 /// What a string or number has become: a number where it was one and still is, else a string.

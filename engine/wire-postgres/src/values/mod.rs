@@ -34,6 +34,7 @@ mod copy_rewrite;
 mod copy_text;
 mod cursor;
 mod datetime;
+mod documents;
 mod fields;
 mod fitting;
 mod floats;

@@ -39,6 +39,23 @@ pub(super) trait Pass {
     /// A leaf. `Some` is what its text becomes. With `raw` the bytes need not be text: they are shown
     /// with a substitute for each byte that is no UTF-8, of the same length, so that ranges still fit.
     fn leaf(&mut self, text: Span<'_>, raw: bool) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// What is to be hidden in a document, whatever becomes of its leaves; in order and apart.
+    fn parts(&mut self, _: &[u8]) -> Result<Vec<Part>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// A leaf that is a document itself, of which these parts are hidden.
+    fn leaf_in_part(&mut self, text: Span<'_>, _: Vec<Part>) -> Result<Option<Vec<u8>>, Fault> {
+        self.leaf(text, false)
+    }
+}
+
+/// A part of a document and what stands there instead: JSON.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) range: Range<usize>,
+    pub(super) with: Vec<u8>,
 }
 
 /// What became of a value.

@@ -255,11 +255,10 @@ impl RowsRewrite {
         for (column, kind) in kinds.iter().enumerate() {
             let at = row.next()?;
             let Some(value) = at.value else { continue };
-            let mask = apply.mask(column);
-            apply.mute(mask.is_some());
+            apply.begin(column, false);
             let mut outcome = walk(*kind, value, apply)?;
-            if let Some(mask) = mask {
-                outcome = whole(*kind, value.bytes, mask, apply.stand_in())?;
+            if let Some(mask) = apply.end(column) {
+                outcome = whole(*kind, value.bytes, &mask, apply.stand_in())?;
             }
             if let Some(new) = field(outcome)? {
                 splice.replace(at.start - start..at.end - start, &new);

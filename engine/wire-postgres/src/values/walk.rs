@@ -63,7 +63,11 @@ impl<P: Pass> Walk<'_, P> {
     }
 
     fn text(&mut self, value: Span<'_>) -> Result<Outcome, Fault> {
-        Ok(self.pass.leaf(value, false)?.into())
+        let parts = self.pass.parts(value.bytes)?;
+        Ok(match parts.is_empty() {
+            true => self.pass.leaf(value, false)?.into(),
+            false => self.pass.leaf_in_part(value, parts)?.into(),
+        })
     }
 
     fn scalar(&mut self, value: Span<'_>, typed: Typed) -> Result<Outcome, Fault> {
@@ -88,10 +92,16 @@ impl<P: Pass> Walk<'_, P> {
         }
     }
 
-    /// Strings, keys and numbers; an edited number becomes a string unless it is one still.
+    /// Strings, keys and numbers; an edited number becomes a string unless it is one still. Inside a part that is hidden
+    /// they are counted.
     fn leaves(&mut self, value: Span<'_>, leaves: &Tokens) -> Result<Outcome, Fault> {
         let mut splice = Splice::new(value.bytes);
+        let mut parts = self.pass.parts(value.bytes)?.into_iter().peekable();
         for leaf in leaves {
+            while let Some(part) = parts.next_if(|part| part.range.end <= leaf.start) {
+                splice.replace(part.range, &part.with);
+            }
+            let hidden = parts.peek().is_some_and(|p| p.range.start <= leaf.start);
             let within = value.part(leaf.within());
             let edited = match leaf.form {
                 Form::Escaped => {
@@ -100,10 +110,13 @@ impl<P: Pass> Walk<'_, P> {
                 }
                 _ => self.pass.leaf(within, false)?,
             };
-            if let Some(text) = edited {
+            if let Some(text) = edited.filter(|_| !hidden) {
                 let received = value.part(leaf.range());
                 splice.replace(leaf.range(), &json::literal(&text, received.bytes));
             }
+        }
+        for part in parts {
+            splice.replace(part.range, &part.with);
         }
         Ok(splice.finish().into())
     }

@@ -60,12 +60,19 @@ pub(super) fn whole(
 
 /// What stands in, or the marker, with the last characters where that was asked for and the value is long enough.
 pub(super) fn text(value: &[u8], mask: &ColumnMask, stand_in: Option<&[u8]>) -> Vec<u8> {
-    let tail = match (mask.strategy, stand_in) {
-        (strategy, Some(stand_in)) if strategy.keyed() => return stand_in.to_vec(),
-        (Strategy::Partial, _) => tail(value),
+    match stand_in.filter(|_| mask.strategy.keyed()) {
+        Some(stand_in) => stand_in.to_vec(),
+        None => marker(value, mask.strategy, &mask.label),
+    }
+}
+
+/// The marker alone.
+pub(super) fn marker(value: &[u8], strategy: Strategy, label: &str) -> Vec<u8> {
+    let tail = match strategy {
+        Strategy::Partial => tail(value),
         _ => None,
     };
-    mask_text(&mask.label, tail).into_bytes()
+    mask_text(label, tail).into_bytes()
 }
 
 /// A JSON document: one that is a single string or number may have a stand-in, one with members is replaced by a

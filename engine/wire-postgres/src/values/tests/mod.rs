@@ -3,6 +3,7 @@
 mod build;
 mod bypasses;
 mod copies;
+mod documents;
 mod golden;
 mod laws;
 mod messages;
