@@ -210,6 +210,44 @@ fn secrets_in_output_are_masked_and_stand_nowhere() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_second_secret_of_the_gateway_ends_the_whole_session() -> Result<()> {
+    let world = world()?;
+    // Somebody has left the authority's key lying about on the host.
+    let authority = fs::read_to_string(world.host.authority())?;
+    let lines: Vec<&str> = authority.lines().collect();
+    fs::write(world.host.home().join("left"), lines[4])?;
+    let socket = world.folder().join("mux");
+    let mux = format!("ControlPath={}", socket.display());
+    let mut other = world
+        .ssh(&DORA, &["-M", "-o", &mux], &["sleep 60"])?
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let until = Instant::now() + Duration::from_secs(20);
+    while !socket.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let within = Duration::from_secs(20);
+    let show = || -> Result<Shown> {
+        let mut ssh = world.ssh(&DORA, &["-o", &mux], &["cat left"])?;
+        fed(&mut ssh, b"", within)
+    };
+    let first = show()?;
+    ensure!(first.out.contains("tripwire"), "{first:?}");
+    let second = show()?;
+    for shown in [&first, &second] {
+        ensure!(!shown.all().contains(lines[4]), "the key shows");
+    }
+    let until = Instant::now() + Duration::from_secs(15);
+    while other.try_wait()?.is_none() {
+        ensure!(Instant::now() < until, "the session goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
 fn read_all(folder: &std::path::Path, into: &mut Vec<u8>) -> Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         match entry.file_type()?.is_dir() {

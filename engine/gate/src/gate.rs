@@ -215,6 +215,13 @@ impl Gate {
         Gates::of(self.parts.clone())
     }
 
+    /// True once a second secret of the gateway's own has shown up in any stream of the session: all of it has to
+    /// end then, not the one stream alone.
+    #[must_use]
+    pub fn betrayed(&self) -> bool {
+        self.parts.betrayed()
+    }
+
     /// The number of this gate's stream in the record.
     #[must_use]
     pub fn stream(&self) -> StreamId {

@@ -61,6 +61,7 @@ pub(crate) struct Conversation {
     pub tasks: TaskTracker,
     standing: watch::Sender<Standing>,
     over: watch::Sender<bool>,
+    betrayed: watch::Sender<bool>,
     /// Number of the proof that is being looked at: the answer to an earlier one counts no more.
     attempt: AtomicU64,
 }
@@ -72,6 +73,7 @@ impl Conversation {
             tasks: TaskTracker::new(),
             standing: watch::Sender::new(Standing::Stranger),
             over: watch::Sender::new(false),
+            betrayed: watch::Sender::new(false),
             attempt: AtomicU64::new(0),
         })
     }
@@ -224,6 +226,17 @@ impl Conversation {
         let mut seen = self.standing.subscribe();
         let known = |s: &Standing| !matches!(s, Standing::Stranger | Standing::Refused);
         let _known = seen.wait_for(known).await;
+    }
+
+    /// A second secret of the gateway's own stood in some channel's output: the whole session ends.
+    pub(crate) fn betray(&self) {
+        self.betrayed.send_replace(true);
+    }
+
+    /// Resolves when that has happened.
+    pub(crate) async fn betrayal(&self) {
+        let mut betrayed = self.betrayed.subscribe();
+        let _betrayed = betrayed.wait_for(|betrayed| *betrayed).await;
     }
 
     /// Resolves when the connection is over.

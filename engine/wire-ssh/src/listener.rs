@@ -214,6 +214,12 @@ async fn attend(
     }
     tokio::select! {
         ended = &mut running => ("client gone", ended.map_err(spoken)),
+        () = conversation.betrayal() => {
+            farewell(handle, "the session showed secrets of the gateway").await;
+            let _gone = timeout(FAREWELL, &mut running).await;
+            let doing = "keep the gateway's secrets: a second one stood in a session";
+            ("secrets", Err(Fault::bare(Blame::Upstream, doing)))
+        }
         denial = conversation.severed() => {
             // The channels tell their clients; then the connection goes.
             sleep(Duration::from_millis(200)).await;

@@ -82,6 +82,11 @@ impl Shared {
         self.tripped.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// True once a second secret of the gateway's own has shown up.
+    pub(super) fn betrayed(&self) -> bool {
+        self.tripped.load(Ordering::Relaxed) > 1
+    }
+
     /// True once the session has more than one stream.
     pub(super) fn several(&self) -> bool {
         self.several.load(Ordering::Relaxed)

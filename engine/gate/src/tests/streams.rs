@@ -162,11 +162,12 @@ async fn the_second_secret_ends_whichever_stream_it_stands_in() {
     let first = one
         .release_piece(SHELL, b"hunter2", Next::End, None, NOW)
         .await;
-    assert!(first.is_ok());
+    assert!(first.is_ok() && !gate.betrayed());
     let second = two
         .release_piece(SHELL, b"hunter2", Next::End, None, NOW)
         .await;
     assert!(matches!(second, Err(Unreleased::Fault(_))));
+    assert!(gate.betrayed() && one.betrayed());
 }
 
 #[tokio::test]

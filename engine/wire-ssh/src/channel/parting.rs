@@ -29,6 +29,9 @@ impl Stream {
         }
         self.note_open_files().await;
         let now = self.now();
+        if self.gate.lock().await.betrayed() {
+            self.conversation.betray();
+        }
         if let Some(host) = self.host.into_inner() {
             let _closed = timeout(LAST_WORDS_MAX, host.side.close()).await;
             if clean {
