@@ -139,7 +139,7 @@ fn classifier<C: Classifier>(name: &str, texts: &[(Protocol, Stage, String)]) ->
     native.open(&stream_labels());
     let facts = br#"{"parse": "Ok", "statements": [], "secrets": []}"#;
     for (protocol, stage, text) in texts {
-        let mut ask = |instance: &mut dyn Instance| {
+        let ask = |instance: &mut dyn Instance| {
             instance
                 .classify(*protocol as u32, *stage as u32, text.as_bytes(), facts)
                 .expect("it answers")

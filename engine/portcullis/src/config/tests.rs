@@ -315,20 +315,22 @@ fn a_plugin_from_a_file_is_pinned_or_trusted_by_key() {
     }
 }
 
+/// [`GOOD`] with a cluster in the place of the database.
+fn cluster(more: &str, credential: &str) -> String {
+    GOOD.replace("  - protocol: postgres", "  - protocol: kubernetes")
+        .replace("    protocol: postgres", "    protocol: kubernetes")
+        .replace(
+            "    tls: disable\n",
+            &format!("    tls: verify-full\n{more}"),
+        )
+        .replace(
+            "static: { user: app, password: env:APP_PASSWORD }",
+            credential,
+        )
+}
+
 #[test]
 fn a_cluster_has_one_way_in_and_no_other() {
-    let cluster = |more: &str, credential: &str| {
-        GOOD.replace("  - protocol: postgres", "  - protocol: kubernetes")
-            .replace("    protocol: postgres", "    protocol: kubernetes")
-            .replace(
-                "    tls: disable\n",
-                &format!("    tls: verify-full\n{more}"),
-            )
-            .replace(
-                "static: { user: app, password: env:APP_PASSWORD }",
-                credential,
-            )
-    };
     let said = |more: &str, credential: &str| problems(&cluster(more, credential)).to_string();
     let token = "cluster: { token: env:PROD_TOKEN, impersonate: { user_prefix: \"pc:\" } }";
     assert_eq!(said("", token), "");
