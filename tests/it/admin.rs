@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA};
 use portcullis_tests::{Shown, World, WorldOptions, gateway, world};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn portcullis(arguments: &[&str]) -> Result<Shown> {
     let program = gateway::program(&world::workspace(), "debug")?;
@@ -251,7 +251,10 @@ fn a_reload_swaps_policies_or_keeps_the_old_ones() -> Result<()> {
         text.replacen("builtin: access", "builtin: excess", 1),
     )?;
     world.gateway.signal("HUP");
-    std::thread::sleep(Duration::from_millis(1500));
+    let until = Instant::now() + Duration::from_secs(30);
+    while !world.gateway.log().contains("the old set keeps serving") && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(100));
+    }
     ensure!(
         world.ask(&AGENT, "orders", "SELECT 1")?.code == 0,
         "the old set serves"
@@ -260,8 +263,13 @@ fn a_reload_swaps_policies_or_keeps_the_old_ones() -> Result<()> {
     // Without the grant nobody gets in.
     std::fs::write(&config, text.replacen("    - builtin: access\n", "", 1))?;
     world.gateway.signal("HUP");
-    std::thread::sleep(Duration::from_millis(1500));
-    let shown = world.ask(&AGENT, "orders", "SELECT 1")?;
+    // The set runs its own tests first.
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut shown = world.ask(&AGENT, "orders", "SELECT 1")?;
+    while shown.code == 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(250));
+        shown = world.ask(&AGENT, "orders", "SELECT 1")?;
+    }
     ensure!(
         shown.code == 2,
         "nobody is granted anything: {}\n{}",

@@ -203,8 +203,8 @@ async fn a_text_full_of_secrets_is_read_in_one_pass_while_others_are_served() {
         assert_eq!(facts.secrets, [0..u32::try_from(text.len()).unwrap()]);
         fastest = fastest.min(took);
     }
-    // Unoptimised, on a machine that is busy with other tests.
-    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+    // Unoptimised, on a machine that is busy with other tests; a pass for each secret takes minutes.
+    assert!(fastest < Duration::from_secs(5), "{fastest:?}");
 }
 
 #[tokio::test]
