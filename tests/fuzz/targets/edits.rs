@@ -41,8 +41,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let edits = Edits {
         spans,
-        columns: Vec::new(),
-        held: 0,
+        ..Edits::default()
     };
     let out = rewrite
         .rewrite(&batch, &edits)
