@@ -117,6 +117,7 @@ impl Asked {
             functions: Vec::new(),
             transparent: true,
             outputs: None,
+            outline: None,
             moves: Vec::new(),
             labels: BTreeSet::new(),
             span: 0..0,
