@@ -171,7 +171,7 @@ fn hello_is_said_once() {
     ));
 }
 
-/// Russh issue 725 and the like: queues that grow with what a peer sends.
+/// Queues that grow with what a peer sends, as relays on top of russh have had them.
 #[test]
 fn everything_that_waits_is_bounded() {
     let mut stream = Stream::new();
