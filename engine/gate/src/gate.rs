@@ -20,9 +20,9 @@ use portcullis_model::message::{
 use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
 use portcullis_model::verdict::{Decision, Denial, EntityRule, Obligations, RecordLevel, Verdict};
 use portcullis_model::{
-    Batch, BatchKind, Blame, Category, Cell, Class, ColumnMask, DocumentMask, Edits, Effect, Facts,
-    Fault, Object, Predicate, Protocol, RowShape, Session, SpanEdit, StatementFacts, Strategy,
-    Timestamp, Verbs, limits,
+    Batch, BatchKind, Blame, Cell, Class, ColumnMask, DocumentMask, Edits, Effect, Facts, Fault,
+    Object, Protocol, RowShape, Session, SpanEdit, StatementFacts, Strategy, Timestamp, Verbs,
+    limits,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -5,9 +5,8 @@ use crate::BoxFuture;
 use crate::treatment::treat;
 use portcullis_model::facts::CopyFacts;
 use portcullis_model::{
-    Category, Effect, Fault, Object, Parse, Predicate, Predicates, StatementFacts, Strategy, Verbs,
+    Category, Effect, Fault, Object, Parse, Predicates, StatementFacts, Strategy, Verbs,
 };
-use std::collections::BTreeSet;
 
 const JSONB: u32 = 3802;
 
@@ -98,28 +97,19 @@ fn shape(columns: Vec<Column>) -> RowShape {
 
 fn statement(table: &str, copy: Option<CopyFacts>) -> Facts {
     let statement = StatementFacts {
-        verb: "SELECT".to_owned(),
         category: Category::Read,
         effect: Effect::Read,
-        object_type: None,
         objects: vec![Object {
             kind: "table".to_owned(),
             schema: None,
             name: table.to_owned(),
             write: false,
         }],
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
         transparent: true,
-        outputs: None,
-        outline: None,
         moves: Vec::new(),
-        labels: BTreeSet::new(),
-        span: 0..0,
         copy,
-        changes: Vec::new(),
         verbs: Verbs::READ,
+        ..StatementFacts::unknown("SELECT")
     };
     Facts {
         parse: Parse::Ok,

@@ -3,8 +3,7 @@
 use super::*;
 use crate::BoxFuture;
 use crate::lineage::Origins;
-use portcullis_model::{Category, Effect, Fault, Object, Parse, Predicate, Predicates, Verbs};
-use std::collections::BTreeSet;
+use portcullis_model::{Category, Effect, Fault, Object, Parse, Predicates, Verbs};
 
 struct Relations(Vec<Relation>);
 
@@ -89,23 +88,14 @@ fn reads(tables: &[&str], transparent: bool, outputs: Option<Vec<Vec<String>>>) 
         write: false,
     };
     let statement = StatementFacts {
-        verb: "SELECT".to_owned(),
         category: Category::Read,
         effect: Effect::Read,
-        object_type: None,
         objects: tables.iter().map(object).collect(),
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
         transparent,
         outputs,
-        outline: None,
         moves: Vec::new(),
-        labels: BTreeSet::new(),
-        span: 0..0,
-        copy: None,
-        changes: Vec::new(),
         verbs: Verbs::READ,
+        ..StatementFacts::unknown("SELECT")
     };
     Facts {
         parse: Parse::Ok,

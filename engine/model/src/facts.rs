@@ -206,6 +206,31 @@ pub struct StatementFacts {
 }
 
 impl StatementFacts {
+    /// A statement of which the verb is known and nothing else: the worst that it could be. Whoever knows more says
+    /// what, and what is added to the facts later stays at its worst there.
+    #[must_use]
+    pub fn unknown(verb: &str) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            category: Category::Unknown,
+            effect: Effect::Unknown,
+            object_type: None,
+            objects: Vec::new(),
+            columns: Vec::new(),
+            predicate: Predicate::Inapplicable,
+            functions: Vec::new(),
+            transparent: false,
+            outputs: None,
+            moves: vec!["*".to_owned()],
+            outline: None,
+            labels: BTreeSet::new(),
+            span: 0..0,
+            copy: None,
+            changes: Vec::new(),
+            verbs: Verbs::EXEC,
+        }
+    }
+
     /// The floor that this statement sets.
     #[must_use]
     pub fn floor(&self) -> Class {

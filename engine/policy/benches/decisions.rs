@@ -10,7 +10,7 @@ use portcullis_model::{
 };
 use portcullis_policy::{PackSource, Policy, PolicySet, builtin};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const USERS: usize = 1000;
@@ -107,23 +107,15 @@ impl Asked {
             write: false,
         };
         let select = StatementFacts {
-            verb: "SELECT".to_owned(),
             category: Category::Read,
             effect: Effect::Read,
-            object_type: None,
             objects: vec![table],
             columns: vec!["id".to_owned()],
             predicate: Predicate::Present,
-            functions: Vec::new(),
             transparent: true,
-            outputs: None,
-            outline: None,
             moves: Vec::new(),
-            labels: BTreeSet::new(),
-            span: 0..0,
-            copy: None,
-            changes: Vec::new(),
             verbs: Verbs::READ,
+            ..StatementFacts::unknown("SELECT")
         };
         let facts = Facts {
             parse: Parse::Ok,

@@ -54,22 +54,8 @@ pub(super) fn opaque(verb: &str, kind: &str, name: &str, label: &str) -> Stateme
         write: true,
     };
     StatementFacts {
-        verb: verb.to_owned(),
-        category: Category::Unknown,
-        effect: Effect::Unknown,
-        object_type: None,
         objects: vec![object],
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
-        transparent: false,
-        outputs: None,
-        outline: None,
-        moves: vec!["*".to_owned()],
         labels: BTreeSet::from([label.to_owned()]),
-        span: 0..0,
-        copy: None,
-        changes: Vec::new(),
-        verbs: Verbs::EXEC,
+        ..StatementFacts::unknown(verb)
     }
 }

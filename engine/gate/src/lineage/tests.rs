@@ -6,10 +6,9 @@ use super::{Origins, Trace};
 use crate::seams::{BoxFuture, Catalog, Relation};
 use crate::treatment::Judge;
 use portcullis_model::{
-    Category, ColumnRule, Effect, Fault, Object, Obligations, Predicate, Predicates,
-    StatementFacts, Strategy, Verbs,
+    Category, ColumnRule, Effect, Fault, Object, Obligations, Predicates, StatementFacts, Strategy,
+    Verbs,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 struct Users;
@@ -47,28 +46,18 @@ impl Catalog for Users {
 
 fn reads(table: &str) -> StatementFacts {
     StatementFacts {
-        verb: "SELECT".to_owned(),
         category: Category::Read,
         effect: Effect::Read,
-        object_type: None,
         objects: vec![Object {
             kind: "table".to_owned(),
             schema: None,
             name: table.to_owned(),
             write: false,
         }],
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
         transparent: true,
-        outputs: None,
-        outline: None,
         moves: Vec::new(),
-        labels: BTreeSet::new(),
-        span: 0..0,
-        copy: None,
-        changes: Vec::new(),
         verbs: Verbs::READ,
+        ..StatementFacts::unknown("SELECT")
     }
 }
 

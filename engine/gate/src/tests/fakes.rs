@@ -11,10 +11,10 @@ use portcullis_model::message::{
 };
 use portcullis_model::{
     Batch, BatchKind, Blame, Category, Class, Client, Decision, Edits, Effect, Facts, Fault,
-    Identity, Kind, Obligations, Outcome, Parse, Predicate, Principal, RowShape, Session,
-    SessionId, StatementFacts, Target, Timestamp, Verbs, Verdict,
+    Identity, Kind, Obligations, Outcome, Parse, Principal, RowShape, Session, SessionId,
+    StatementFacts, Target, Timestamp, Verbs, Verdict,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub const NOW: Timestamp = Timestamp(1_795_000_000_000_000_000);
@@ -278,23 +278,13 @@ impl Examine for Fakes {
         _: &'a Arc<str>,
     ) -> BoxFuture<'a, Result<Arc<Facts>, Fault>> {
         let facts = StatementFacts {
-            verb: "SELECT".to_owned(),
             category: Category::Read,
             effect: self.with(|s| s.floor),
-            object_type: None,
-            objects: Vec::new(),
-            columns: Vec::new(),
-            predicate: Predicate::Inapplicable,
-            functions: Vec::new(),
             transparent: true,
-            outputs: None,
             outline: Some(Arc::default()),
             moves: Vec::new(),
-            labels: BTreeSet::new(),
-            span: 0..0,
-            copy: None,
-            changes: Vec::new(),
             verbs: Verbs::READ,
+            ..StatementFacts::unknown("SELECT")
         };
         Box::pin(async move {
             self.failing("examine", Blame::Gateway)?;

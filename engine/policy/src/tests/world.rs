@@ -78,23 +78,12 @@ pub(super) fn session(identity: Identity) -> Session {
 
 pub(super) fn statement(verb: &str, category: Category, effect: Effect) -> StatementFacts {
     StatementFacts {
-        verb: verb.to_owned(),
         category,
         effect,
-        object_type: None,
-        objects: Vec::new(),
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
         transparent: true,
-        outputs: None,
-        outline: None,
         moves: Vec::new(),
-        labels: BTreeSet::new(),
-        span: 0..0,
-        copy: None,
-        changes: Vec::new(),
         verbs: Verbs::READ,
+        ..StatementFacts::unknown(verb)
     }
 }
 

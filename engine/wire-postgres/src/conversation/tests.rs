@@ -2,31 +2,20 @@
 
 use super::Conversation;
 use super::names::{Cause, Cursor, Portal, Prepared};
-use portcullis_model::facts::{Predicate, SessionChange};
+use portcullis_model::facts::SessionChange;
 use portcullis_model::limits::NAMES_MAX;
 use portcullis_model::{Category, Effect, StatementFacts, Timestamp, Verbs};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn statement(verb: &str, changes: Vec<SessionChange>) -> StatementFacts {
     StatementFacts {
-        verb: verb.to_owned(),
         category: Category::Read,
         effect: Effect::Read,
-        object_type: None,
-        objects: Vec::new(),
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
         transparent: true,
-        outputs: None,
-        outline: None,
         moves: Vec::new(),
-        labels: BTreeSet::new(),
-        span: 0..0,
-        copy: None,
         changes,
         verbs: Verbs::READ,
+        ..StatementFacts::unknown(verb)
     }
 }
 

@@ -255,23 +255,15 @@ fn statement(text: &str) -> StatementFacts {
         }
     }
     StatementFacts {
-        verb: upper,
         category: Category::Read,
         effect: if writes { Effect::Write } else { Effect::Read },
-        object_type: None,
-        objects: Vec::new(),
-        columns: Vec::new(),
-        predicate: Predicate::Inapplicable,
-        functions: Vec::new(),
         transparent: !text.contains("opaque"),
-        outputs: None,
-        outline: None,
         moves: Vec::new(),
         labels,
-        span: 0..0,
         copy,
         changes,
         verbs: Verbs::READ,
+        ..StatementFacts::unknown(&upper)
     }
 }
 
