@@ -35,6 +35,7 @@ mod asked;
 mod decisions;
 mod judge;
 mod lanes;
+mod leaks;
 mod names;
 mod opaque;
 mod record;
@@ -95,6 +96,8 @@ pub struct Gate {
     upload_tail: Vec<u8>,
     /// The end of the opaque stream that passed last: a secret may be split over two parts.
     opaque_tail: Vec<u8>,
+    /// The end of what the client streamed last.
+    sent_tail: leaks::Tail,
     /// The stream that may pass unread, and under what.
     unread: Option<(&'static str, Arc<Obligations>)>,
     secrets_only: Obligations,
@@ -197,6 +200,7 @@ impl Gate {
             granted,
             upload_tail: Vec::new(),
             opaque_tail: Vec::new(),
+            sent_tail: leaks::Tail::default(),
             unread: None,
             secrets_only,
             request_shape: Arc::new(RowShape {

@@ -4,6 +4,7 @@
 mod budgets;
 mod by_facts;
 mod fakes;
+mod leaks;
 mod stand_ins;
 mod streams;
 

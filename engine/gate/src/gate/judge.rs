@@ -15,6 +15,13 @@ struct Case {
 impl Gate {
     /// Judges one message in the state it would run in. Never fails: a fault is a denial.
     pub async fn judge(&mut self, message: Message, context: &Context, now: Timestamp) -> Ruling {
+        if let Err(fault) = self.note_leak(&message, now) {
+            return Ruling::Deny(Denied {
+                message,
+                denial: fault_denial(&fault),
+                judged: None,
+            });
+        }
         let Some(asked) = Asked::of(&message.body) else {
             return self.unjudged(message);
         };
@@ -264,7 +271,7 @@ impl Gate {
         let journal_text = self.text_form(&command.text, &facts).await?;
         let subject = match journal_text == *command.text {
             true => command.subject.clone(),
-            false => without_words(&command.subject),
+            false => self.call_without_own(without_words(&command.subject)),
         };
         Ok(Case {
             facts: Arc::new(facts),
@@ -372,13 +379,14 @@ impl Gate {
     /// Masks secrets in texts of a request. Invalid UTF-8 is shown lossily: this is the record's form,
     /// never what goes upstream.
     pub(super) async fn mask_request(&mut self, texts: &[&[u8]]) -> Result<Vec<String>, Fault> {
+        let texts: Vec<_> = texts.iter().map(|text| self.without_own(text)).collect();
         let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if !self.mask.wants(BatchKind::Request, &self.request_shape) {
             return Ok(texts.iter().map(|t| lossy(t)).collect());
         }
         let mut text = BytesMut::new();
         let mut cells = Vec::with_capacity(texts.len());
-        for part in texts {
+        for part in &texts {
             let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
             text.extend_from_slice(part);
             cells.push(Cell {

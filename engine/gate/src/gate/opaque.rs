@@ -117,7 +117,8 @@ impl Gate {
         let full = self
             .passes_unread(stream)
             .is_ok_and(|o| o.record == RecordLevel::Full);
-        match full {
+        let clean = self.parts.tripwire.hits(wire).is_empty();
+        match full && clean {
             true => Entry {
                 kind: EntryKind::Upload,
                 at: now,
