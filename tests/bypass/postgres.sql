@@ -499,6 +499,19 @@ INSERT INTO customers (id, name, email, ssn) SELECT 1, 'x', 'y', '123-45-6789' O
 -- oracle: statistics in a condition
 SELECT 1 FROM pg_stats WHERE tablename = 'customers' AND most_common_vals::text LIKE '%123-45-6789%';
 
+-- oracle: columns that double with each step
+WITH q0 AS (SELECT * FROM customers), q1 AS (SELECT *, * FROM q0), q2 AS (SELECT *, * FROM q1), q3 AS (SELECT *, * FROM
+q2), q4 AS (SELECT *, * FROM q3), q5 AS (SELECT *, * FROM q4), q6 AS (SELECT *, * FROM q5), q7 AS (SELECT *, * FROM q6),
+q8 AS (SELECT *, * FROM q7), q9 AS (SELECT *, * FROM q8), q10 AS (SELECT *, * FROM q9), q11 AS (SELECT *, * FROM q10),
+q12 AS (SELECT *, * FROM q11), q13 AS (SELECT *, * FROM q12), q14 AS (SELECT *, * FROM q13), q15 AS (SELECT *, * FROM
+q14), q16 AS (SELECT *, * FROM q15), q17 AS (SELECT *, * FROM q16), q18 AS (SELECT *, * FROM q17), q19 AS (SELECT *, *
+FROM q18), q20 AS (SELECT *, * FROM q19), q21 AS (SELECT *, * FROM q20), q22 AS (SELECT *, * FROM q21), q23 AS (SELECT
+*, * FROM q22), q24 AS (SELECT *, * FROM q23), q25 AS (SELECT *, * FROM q24), q26 AS (SELECT *, * FROM q25), q27 AS
+(SELECT *, * FROM q26), q28 AS (SELECT *, * FROM q27), q29 AS (SELECT *, * FROM q28), q30 AS (SELECT *, * FROM q29), q31
+AS (SELECT *, * FROM q30), q32 AS (SELECT *, * FROM q31), q33 AS (SELECT *, * FROM q32), q34 AS (SELECT *, * FROM q33),
+q35 AS (SELECT *, * FROM q34), q36 AS (SELECT *, * FROM q35), q37 AS (SELECT *, * FROM q36), q38 AS (SELECT *, * FROM
+q37), q39 AS (SELECT *, * FROM q38), q40 AS (SELECT *, * FROM q39) SELECT 1 FROM q40;
+
 -- clean: other columns
 SELECT id, name FROM customers WHERE id = 1;
 

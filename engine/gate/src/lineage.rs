@@ -61,11 +61,15 @@ pub fn trace(outline: &Outline, names: &dyn Names) -> Trace {
     for query in &outline.beside {
         tracer.query(query, None);
     }
+    let complete = tracer.count(0);
     let mut tested = tracer.tested;
-    if outline.partial || tracer.steps > limits::TRACE_STEPS_MAX {
+    if outline.partial || !complete {
         tested.add(&Origins::untold());
     }
-    Trace { shown, tested }
+    Trace {
+        shown: shown.filter(|_| complete),
+        tested,
+    }
 }
 
 struct Tracer<'n> {
@@ -77,6 +81,9 @@ struct Tracer<'n> {
 impl Tracer<'_> {
     /// The columns of a query, where they can be told.
     fn query(&mut self, query: &Query, above: Option<&Scope<'_>>) -> Option<Vec<Traced>> {
+        if !self.count(1) {
+            return None;
+        }
         let shared = self.shared(query, above);
         let scope = Scope {
             above,
@@ -107,8 +114,10 @@ impl Tracer<'_> {
     /// Whole rows are compared.
     fn compares(&mut self, columns: Option<&[Traced]>) {
         match columns {
-            Some(columns) => columns.iter().for_each(|c| self.tested.add(&c.origins)),
-            None => self.tested.add(&Origins::untold()),
+            Some(columns) if self.count(weight(columns)) => {
+                columns.iter().for_each(|c| self.tested.add(&c.origins));
+            }
+            _ => self.tested.add(&Origins::untold()),
         }
     }
 
@@ -196,6 +205,9 @@ impl Tracer<'_> {
     }
 
     fn arm(&mut self, arm: &Arm, scope: &Scope<'_>) -> Option<Vec<Traced>> {
+        if !self.count(1) {
+            return None;
+        }
         match arm {
             Arm::Select(select) => self.select(select, &[], scope),
             Arm::Nested(query) => self.query(query, Some(scope)),
@@ -220,6 +232,9 @@ impl Tracer<'_> {
             ..Origins::default()
         };
         for read in &value.reads {
+            if !self.count(1) {
+                return Origins::untold();
+            }
             let found = match &read.what {
                 What::Column(parts) => self.column(parts, scope),
                 What::Row(table) => self.row(table, scope),
@@ -232,6 +247,9 @@ impl Tracer<'_> {
                     Origins::default()
                 }
             };
+            if !self.count(found.weight()) {
+                return Origins::untold();
+            }
             if read.tested {
                 self.tested.add(&found);
             }
@@ -283,6 +301,9 @@ impl Tracer<'_> {
     /// function on its row.
     fn qualified(&mut self, table: &str, name: &str, scope: &Scope<'_>) -> Origins {
         const SYSTEM: [&str; 6] = ["tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"];
+        if !self.count(scope.sources().count()) {
+            return Origins::untold();
+        }
         let mut origins = Origins::default();
         let mut any = false;
         for source in scope.sources().filter(|source| source.is(table)) {
@@ -307,25 +328,40 @@ impl Tracer<'_> {
     }
 
     fn row(&mut self, table: &str, scope: &Scope<'_>) -> Origins {
-        let mut rows = scope
-            .sources()
-            .filter(|source| source.is(table))
-            .map(Bound::row)
-            .peekable();
-        match rows.peek() {
-            Some(_) => rows.fold(Origins::default(), |mut all, row| {
-                all.add(&row);
-                all
-            }),
-            None => Origins::untold(),
+        let mut row = Origins::default();
+        let mut any = false;
+        for source in scope.sources() {
+            let named = source.is(table);
+            if !self.count(1 + usize::from(named) * weight(&source.columns)) {
+                return Origins::untold();
+            }
+            if named {
+                row.add(&source.row());
+                any = true;
+            }
+        }
+        match any {
+            true => row,
+            false => Origins::untold(),
         }
     }
 
-    /// Counts what is looked at; false when that is too much.
     fn step(&mut self, source: &Bound) -> bool {
-        self.steps += source.columns.len() + 1;
+        self.count(source.columns.len().saturating_add(1))
+    }
+
+    /// Counts what is about to be looked at or copied; false when that is too much, and from then on.
+    fn count(&mut self, more: usize) -> bool {
+        self.steps = self.steps.saturating_add(more);
         self.steps <= limits::TRACE_STEPS_MAX
     }
+}
+
+/// What it costs to go over these columns, or to copy them.
+fn weight(columns: &[Traced]) -> usize {
+    columns
+        .iter()
+        .fold(0, |sum, c| sum.saturating_add(c.origins.weight()))
 }
 
 #[cfg(test)]

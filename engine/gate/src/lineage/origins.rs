@@ -66,6 +66,11 @@ impl Origins {
         }
     }
 
+    /// What it costs to copy it.
+    pub(super) fn weight(&self) -> usize {
+        1 + self.columns.len() + self.guessed.len()
+    }
+
     /// True when it is made of no column that matters, and of nothing that is not known.
     #[must_use]
     pub fn is_clean(&self) -> bool {

@@ -3,10 +3,10 @@
 //! Refuses: `*` over a source whose columns cannot be told makes the whole result unknown.
 
 use super::bound::{Bound, More, Scope, renamed};
-use super::{Origins, Traced, Tracer};
+use super::{Origins, Traced, Tracer, weight};
 use crate::seams::Relation;
 use portcullis_model::outline::{Join, Key, Output, Select, Shows, Source, SourceKind, Step};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The columns of one side of a join, in order, where they can be told.
@@ -25,6 +25,9 @@ impl Tracer<'_> {
             match step {
                 Step::Source(source) => {
                     let bound = self.bind(source, &level(above, &sources));
+                    if !self.count(weight(&bound.columns)) {
+                        return None;
+                    }
                     sides.push(bound.in_order());
                     sources.push(bound);
                 }
@@ -60,31 +63,46 @@ impl Tracer<'_> {
         scope: &Scope<'_>,
     ) -> Option<Vec<Traced>> {
         let mut columns: Side = Some(Vec::with_capacity(outputs.len()));
-        let mut extend = |more: Side| {
-            columns = columns.take().zip(more).map(|(mut columns, more)| {
+        for output in outputs {
+            // All of them are looked at, for what they test.
+            let more = self.output(output, sides, scope);
+            columns = columns.zip(more).map(|(mut columns, more)| {
                 columns.extend(more);
                 columns
             });
-        };
-        for output in outputs {
-            match &output.shows {
-                Shows::All => sides.iter().for_each(|side| extend(side.clone())),
-                Shows::AllOf(table) => {
-                    let mut sources = scope.sources().filter(|source| source.is(table));
-                    // Which of two is meant, LATERAL decides.
-                    extend(match (sources.next(), sources.next()) {
-                        (Some(only), None) => only.in_order(),
-                        _ => None,
-                    });
-                }
-                Shows::Value(value) => extend(Some(vec![Traced {
-                    name: output.name.clone(),
-                    origins: self.value(value, scope),
-                    starred: false,
-                }])),
-            }
         }
         columns
+    }
+
+    fn output(&mut self, output: &Output, sides: &[Side], scope: &Scope<'_>) -> Side {
+        match &output.shows {
+            Shows::All => {
+                let all: Option<Vec<&Vec<Traced>>> = sides.iter().map(Option::as_ref).collect();
+                let all = all?;
+                let cost = all.iter().map(|side| weight(side));
+                let cost = cost.fold(0, usize::saturating_add);
+                let copied = || all.into_iter().flatten().cloned().collect();
+                self.count(cost).then(copied)
+            }
+            Shows::AllOf(table) => {
+                let mut sources = scope.sources().filter(|source| source.is(table));
+                // Which of two is meant, LATERAL decides.
+                match (sources.next(), sources.next()) {
+                    (Some(only), None) if self.count(weight(&only.columns)) => only.in_order(),
+                    _ => None,
+                }
+            }
+            Shows::Value(value) => {
+                let origins = self.value(value, scope);
+                self.count(origins.weight()).then(|| {
+                    vec![Traced {
+                        name: output.name.clone(),
+                        origins,
+                        starred: false,
+                    }]
+                })
+            }
+        }
     }
 
     /// What rows are sorted or grouped by.
@@ -102,12 +120,14 @@ impl Tracer<'_> {
             },
             (Key::Place(_), None) => Origins::untold(),
             (Key::Name(name), columns) => {
-                let shown = columns.unwrap_or_default().iter();
+                let shown = columns.unwrap_or_default();
+                if !self.count(weight(shown)) {
+                    return Origins::untold();
+                }
                 let same = |column: &&Traced| column.name.as_ref().is_none_or(|n| n == name);
-                let known = shown
-                    .clone()
-                    .any(|column| column.name.as_ref() == Some(name));
-                let mut origins = Origins::all(shown.filter(same).map(|column| &column.origins));
+                let known = shown.iter().any(|c| c.name.as_ref() == Some(name));
+                let of_it = shown.iter().filter(same).map(|column| &column.origins);
+                let mut origins = Origins::all(of_it);
                 if columns.is_none() {
                     origins.add(&Origins::untold());
                 }
@@ -123,6 +143,9 @@ impl Tracer<'_> {
 
     fn bind(&mut self, source: &Source, scope: &Scope<'_>) -> Bound {
         let name = source.name.clone();
+        if !self.count(1) {
+            return result(name, None, &[]);
+        }
         match &source.kind {
             SourceKind::Relation {
                 schema,
@@ -179,7 +202,6 @@ impl Tracer<'_> {
         for other in all {
             also(&mut bound, other);
         }
-        self.steps += bound.columns.len();
         bound
     }
 
@@ -205,12 +227,9 @@ impl Tracer<'_> {
         let (right, left) = (sides.pop().flatten(), sides.pop().flatten());
         let using: Vec<String> = match (&left, &right) {
             (Some(left), Some(right)) if join.natural => {
-                let common =
-                    |c: &&Traced| right.iter().any(|r| r.name.is_some() && r.name == c.name);
-                left.iter()
-                    .filter(common)
-                    .filter_map(|c| c.name.clone())
-                    .collect()
+                let there: BTreeSet<&String> = right.iter().flat_map(|r| &r.name).collect();
+                let here = left.iter().flat_map(|l| &l.name);
+                here.filter(|name| there.contains(name)).cloned().collect()
             }
             _ => join.using.clone(),
         };
@@ -253,23 +272,38 @@ impl Tracer<'_> {
 
 /// Another relation of the same name, which may be the one that is meant.
 fn also(bound: &mut Bound, other: Vec<Traced>) {
-    let same = |a: &Traced, b: &Traced| a.name == b.name;
-    let pairs = bound.columns.iter().zip(&other);
-    if bound.columns.len() != other.len() || !pairs.clone().all(|(a, b)| same(a, b)) {
-        bound.more = More::Unordered;
+    let same = |(a, b): (&Traced, &Traced)| a.name == b.name;
+    if bound.columns.len() == other.len() && bound.columns.iter().zip(&other).all(same) {
+        for (known, column) in bound.columns.iter_mut().zip(other) {
+            known.origins.add(&column.origins);
+        }
+        return;
     }
-    let alone = |these: &[Traced], those: &[Traced]| -> Vec<String> {
-        let missing = these.iter().filter(|a| !those.iter().any(|b| same(a, b)));
-        missing.filter_map(|column| column.name.clone()).collect()
+    bound.more = More::Unordered;
+    let here = places(&bound.columns);
+    let there = places(&other);
+    let alone = |these: &BTreeMap<Option<String>, usize>, those: &BTreeMap<_, _>| -> Vec<String> {
+        let missing = these.keys().filter(|name| !those.contains_key(*name));
+        missing.flatten().cloned().collect()
     };
-    bound.lacking.extend(alone(&bound.columns, &other));
-    bound.lacking.extend(alone(&other, &bound.columns));
+    bound.lacking.extend(alone(&here, &there));
+    bound.lacking.extend(alone(&there, &here));
     for column in other {
-        match bound.columns.iter_mut().find(|known| same(known, &column)) {
+        let known = here.get(&column.name);
+        match known.and_then(|place| bound.columns.get_mut(*place)) {
             Some(known) => known.origins.add(&column.origins),
             None => bound.columns.push(column),
         }
     }
+}
+
+/// Where each name stands first.
+fn places(columns: &[Traced]) -> BTreeMap<Option<String>, usize> {
+    let mut places = BTreeMap::new();
+    for (place, column) in columns.iter().enumerate() {
+        places.entry(column.name.clone()).or_insert(place);
+    }
+    places
 }
 
 /// The level of a SELECT with these sources.
@@ -298,15 +332,17 @@ fn result(name: Option<String>, columns: Side, names: &[String]) -> Bound {
 
 /// The columns of a join: the merged ones, then what is left of either side.
 fn merged(left: Vec<Traced>, right: Vec<Traced>, using: &[String]) -> Side {
-    let is = |column: &Traced, name: &String| column.name.as_ref() == Some(name);
+    let (here, there) = (places(&left), places(&right));
     let mut all = Vec::with_capacity(left.len() + right.len());
     for name in using {
-        let mut both = left.iter().find(|c| is(c, name))?.clone();
-        both.origins
-            .add(&right.iter().find(|c| is(c, name))?.origins);
+        let name = Some(name.clone());
+        let mut both = left.get(*here.get(&name)?)?.clone();
+        both.origins.add(&right.get(*there.get(&name)?)?.origins);
         all.push(both);
     }
+    let using: BTreeSet<&String> = using.iter().collect();
+    let merged = |column: &Traced| column.name.as_ref().is_some_and(|n| using.contains(n));
     let rest = left.into_iter().chain(right);
-    all.extend(rest.filter(|column| !using.iter().any(|name| is(column, name))));
+    all.extend(rest.filter(|column| !merged(column)));
     Some(all)
 }

@@ -371,6 +371,41 @@ fn a_test_that_cannot_be_followed_is_told() {
     assert!(!guessed.untold && guessed.guessed.len() == 2);
 }
 
+/// Texts whose columns or queries double with each step.
+fn doubling() -> [String; 4] {
+    let chain = |first: &str, step: &dyn Fn(usize) -> String| {
+        let steps: String = (1..=60).map(step).collect();
+        format!("WITH q0 AS ({first}){steps} SELECT * FROM q60")
+    };
+    let stars = chain("SELECT * FROM customers", &|n| {
+        format!(", q{n} AS (SELECT *, * FROM q{})", n - 1)
+    });
+    let tables = chain("SELECT * FROM customers", &|n| {
+        format!(", q{n} AS (SELECT a.*, b.* FROM q{0} a, q{0} b)", n - 1)
+    });
+    let names = chain("SELECT ssn FROM customers", &|n| {
+        format!(", q{n} AS (SELECT * FROM q{0} a CROSS JOIN q{0} b)", n - 1)
+    });
+    let mut nested = "SELECT id FROM customers".to_owned();
+    for n in 0..22 {
+        nested = format!("WITH RECURSIVE r{n} AS ({nested}) SELECT * FROM r{n}");
+    }
+    [stars, tables, names, nested]
+}
+
+#[test]
+fn what_doubles_with_each_step_is_given_up_at_once() {
+    for text in doubling() {
+        let outline = one(&text).outline.expect("it is drawn");
+        let start = std::time::Instant::now();
+        let trace = trace(&outline, &catalog());
+        let took = start.elapsed();
+        let said = text.get(..80).unwrap_or_default();
+        assert!(trace.shown.is_none() && trace.tested.untold, "{said}");
+        assert!(took < std::time::Duration::from_secs(2), "{said}: {took:?}");
+    }
+}
+
 #[test]
 fn a_place_is_never_shared_between_texts_of_one_shape() {
     for text in [
