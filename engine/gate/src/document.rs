@@ -35,23 +35,25 @@ pub struct Unreadable;
 /// asks for a part of them does not know what is there.
 pub fn hidden(text: &[u8], parts: &[PathMask]) -> Result<Vec<Hidden>, Unreadable> {
     let found = Reader::new(text, parts, &vec![1; parts.len()], 0).run()?;
-    match !found.is_empty() || holds_parts(text) {
+    match !found.is_empty() || holds_parts(text, 0) {
         true => Ok(found),
         false => Err(Unreadable),
     }
 }
 
-/// An object, an array, `null`, or a text of one.
-fn holds_parts(text: &[u8]) -> bool {
+/// An object, an array, `null`, or a text of one; `within` texts stand around this one.
+fn holds_parts(text: &[u8], within: usize) -> bool {
     let text = text.trim_ascii();
     match text.first() {
         Some(b'{' | b'[' | b'n') => true,
         Some(b'"') => {
-            let within = text.get(1..text.len().saturating_sub(1));
-            let inner = unescape(within.unwrap_or_default());
+            let quoted = text.get(1..text.len().saturating_sub(1));
+            let inner = unescape(quoted.unwrap_or_default());
             match looks_like(&inner) {
                 Shape::Document => true,
-                Shape::Quoted => holds_parts(&inner),
+                Shape::Quoted => {
+                    within < limits::DOCUMENT_TEXTS_MAX && holds_parts(&inner, within + 1)
+                }
                 Shape::Words => false,
             }
         }

@@ -54,6 +54,14 @@ fn a_part_is_found_by_its_path() {
 }
 
 #[test]
+fn a_text_of_texts_without_end_is_no_document() {
+    let quotes = format!("\"{}\"", "\\\"".repeat(400_000));
+    assert_eq!(shown(&quotes, &["$.ssn"]), "unreadable");
+    let twice = r#""\"{\\\"ssn\\\": 1}\"""#;
+    assert_eq!(shown(twice, &["$.ssn"]), "#");
+}
+
+#[test]
 fn arrays_are_met_by_number_by_star_and_without_being_named() {
     let list = r#"{"a": [{"ssn": 1}, {"ssn": 2}, [{"ssn": 3}], 4]}"#;
     assert_eq!(
