@@ -499,6 +499,9 @@ INSERT INTO customers (id, name, email, ssn) SELECT 1, 'x', 'y', '123-45-6789' O
 -- oracle: statistics in a condition
 SELECT 1 FROM pg_stats WHERE tablename = 'customers' AND most_common_vals::text LIKE '%123-45-6789%';
 
+-- oracle: statistics under other names
+SELECT 1 FROM pg_stats AS s(a, b, c, d, e, f, g, m), customers WHERE m::text LIKE '%123-45-6789%';
+
 -- oracle: columns that double with each step
 WITH q0 AS (SELECT * FROM customers), q1 AS (SELECT *, * FROM q0), q2 AS (SELECT *, * FROM q1), q3 AS (SELECT *, * FROM
 q2), q4 AS (SELECT *, * FROM q3), q5 AS (SELECT *, * FROM q4), q6 AS (SELECT *, * FROM q5), q7 AS (SELECT *, * FROM q6),
@@ -511,6 +514,12 @@ FROM q18), q20 AS (SELECT *, * FROM q19), q21 AS (SELECT *, * FROM q20), q22 AS 
 AS (SELECT *, * FROM q30), q32 AS (SELECT *, * FROM q31), q33 AS (SELECT *, * FROM q32), q34 AS (SELECT *, * FROM q33),
 q35 AS (SELECT *, * FROM q34), q36 AS (SELECT *, * FROM q35), q37 AS (SELECT *, * FROM q36), q38 AS (SELECT *, * FROM
 q37), q39 AS (SELECT *, * FROM q38), q40 AS (SELECT *, * FROM q39) SELECT 1 FROM q40;
+
+-- oracle: natural join with a column that a sub-select names
+SELECT c.id FROM customers c NATURAL JOIN (SELECT (SELECT '123-45-6789' AS ssn)) s;
+
+-- oracle: group by what a sub-select names
+SELECT 1 AS x FROM (SELECT (SELECT d.ssn AS x FROM customers d WHERE d.id = c.id) FROM customers c) s GROUP BY x;
 
 -- clean: other columns
 SELECT id, name FROM customers WHERE id = 1;

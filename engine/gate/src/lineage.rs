@@ -95,7 +95,7 @@ impl Tracer<'_> {
             arms => {
                 let columns = self.united(arms, &scope);
                 for key in &query.order {
-                    let origins = self.key(key, columns.as_deref(), &scope);
+                    let origins = self.key(key, columns.as_deref(), &scope, select::First::Result);
                     self.tested.add(&origins);
                 }
                 columns
@@ -268,11 +268,20 @@ impl Tracer<'_> {
 
     /// A bare name: a column of any source at any level, or a whole row.
     fn bare(&mut self, name: &str, scope: &Scope<'_>) -> Origins {
+        let (mut origins, found) = self.searched(name, scope);
+        if !found {
+            origins.add(&Origins::untold());
+        }
+        origins
+    }
+
+    /// All that a bare name may stand for, and whether it is certain that it stands for something of that.
+    fn searched(&mut self, name: &str, scope: &Scope<'_>) -> (Origins, bool) {
         let mut origins = Origins::default();
         let mut found = false;
         for source in scope.sources() {
             if !self.step(source) {
-                return Origins::untold();
+                return (Origins::untold(), true);
             }
             let before = found;
             for column in source.named(name) {
@@ -291,10 +300,7 @@ impl Tracer<'_> {
                 found = true;
             }
         }
-        match found {
-            true => origins,
-            false => Origins::untold(),
-        }
+        (origins, found)
     }
 
     /// `t.c`: a column of every source of that name. Where one has no such column it may be a call of a

@@ -12,6 +12,16 @@ use std::sync::Arc;
 /// The columns of one side of a join, in order, where they can be told.
 type Side = Option<Vec<Traced>>;
 
+/// What a bare name stands for where a column of the result and one of a source both have it
+/// (`findTargetlistEntrySQL92` in PostgreSQL's `parse_clause.c`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// ORDER BY.
+    Result,
+    /// GROUP BY. DISTINCT ON asks for the result first, and is taken for either.
+    Source,
+}
+
 impl Tracer<'_> {
     pub(super) fn select(
         &mut self,
@@ -46,8 +56,12 @@ impl Tracer<'_> {
             Some(outputs) => self.outputs(outputs, &sides, &scope),
             None => None,
         };
-        for key in select.groups.iter().chain(order) {
-            let origins = self.key(key, columns.as_deref(), &scope);
+        for key in &select.groups {
+            let origins = self.key(key, columns.as_deref(), &scope, First::Source);
+            self.tested.add(&origins);
+        }
+        for key in order {
+            let origins = self.key(key, columns.as_deref(), &scope, First::Result);
             self.tested.add(&origins);
         }
         if select.distinct {
@@ -111,6 +125,7 @@ impl Tracer<'_> {
         key: &Key,
         columns: Option<&[Traced]>,
         scope: &Scope<'_>,
+        first: First,
     ) -> Origins {
         match (key, columns) {
             (Key::Value(value), _) => self.value(value, scope),
@@ -128,13 +143,13 @@ impl Tracer<'_> {
                 let known = shown.iter().any(|c| c.name.as_ref() == Some(name));
                 let of_it = shown.iter().filter(same).map(|column| &column.origins);
                 let mut origins = Origins::all(of_it);
-                if columns.is_none() {
-                    origins.add(&Origins::untold());
+                if known && first == First::Result {
+                    return origins;
                 }
-                let source = self.bare(name, scope);
-                // A column of the result need not be one of a source.
-                if !known || !source.untold {
-                    origins.add(&source);
+                let (sources, found) = self.searched(name, scope);
+                origins.add(&sources);
+                if columns.is_none() || !(known || found) {
+                    origins.add(&Origins::untold());
                 }
                 origins
             }
@@ -194,9 +209,11 @@ impl Tracer<'_> {
             columns: all.next().unwrap_or_default(),
             lacking: BTreeSet::new(),
             relation: true,
-            more: match relations.is_empty() {
-                true => More::Anything,
-                false => More::Nothing,
+            more: match (relations.is_empty(), &*source.columns) {
+                (true, []) => More::Anything,
+                // What is meant by these names of its columns nobody knows either.
+                (true, _) => More::Of(Origins::untold()),
+                (false, _) => More::Nothing,
             },
         };
         for other in all {
@@ -233,7 +250,12 @@ impl Tracer<'_> {
             }
             _ => join.using.clone(),
         };
-        if join.natural && (left.is_none() || right.is_none()) {
+        let named = |side: &Side| {
+            side.as_ref()
+                .is_some_and(|s| s.iter().all(|c| c.name.is_some()))
+        };
+        if join.natural && !(named(&left) && named(&right)) {
+            // Whether a column without a name here has that of another one, only the server knows.
             self.tested.add(&Origins::untold());
         }
         let scope = level(above, sources);

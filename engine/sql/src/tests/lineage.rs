@@ -271,6 +271,7 @@ fn what_decides_about_rows_is_a_test() {
         "SELECT ssn FROM customers EXCEPT ALL SELECT '123-45-6789'",
         "SELECT count(*) FROM (SELECT ssn FROM customers INTERSECT SELECT '1') x",
         "SELECT CASE WHEN ssn LIKE '1%' THEN 1 END FROM customers",
+        "SELECT 1 AS x FROM (SELECT (SELECT ssn AS x FROM customers LIMIT 1)) s GROUP BY x",
         "SELECT CASE ssn WHEN '1' THEN 1 END FROM customers",
         "SELECT count(*) FILTER (WHERE ssn LIKE '1%') FROM customers",
         "SELECT array_agg(id ORDER BY ssn) FROM customers",
@@ -325,6 +326,7 @@ fn what_tests_nothing_protected_is_left_alone() {
         "SELECT id, row_number() OVER (PARTITION BY name ORDER BY id) FROM customers",
         "SELECT string_agg(ssn, ',' ORDER BY id) FROM customers",
         "SELECT CASE WHEN id = 1 THEN ssn END FROM customers",
+        "SELECT id, upper(name) AS ssn FROM customers ORDER BY ssn",
         "SELECT count(*) FROM (SELECT ssn FROM customers LIMIT 5) x",
         "SELECT id FROM v_customers WHERE id > 3",
         "SELECT total FROM orders o WHERE o.total = '1'::public.coins OR public.f(o.id)",
@@ -359,6 +361,10 @@ fn a_test_that_cannot_be_followed_is_told() {
         wide.as_str(),
         "SELECT 1 FROM customers WHERE nobody = 1",
         "SELECT 1 FROM customers NATURAL JOIN nobody_knows",
+        "SELECT 1 FROM customers NATURAL JOIN (SELECT (SELECT '1' AS ssn)) s",
+        "SELECT count(*) FROM nobody_knows AS n(a, b, c) WHERE c LIKE '1%'",
+        "SELECT id FROM customers, nobody_knows AS n(a) ORDER BY a",
+        "SELECT count(*) FROM nobody_knows n(x), customers GROUP BY x",
         "WITH RECURSIVE q AS (SELECT 1 AS n UNION ALL SELECT n FROM q) SEARCH DEPTH FIRST BY n SET o SELECT 1 FROM q",
     ] {
         assert!(
