@@ -22,6 +22,10 @@ use std::sync::Arc;
 pub trait Names {
     /// All relations that may be meant; none means that nobody knows.
     fn relations(&self, schema: Option<&str>, name: &str) -> Vec<Arc<Relation>>;
+    /// True where a name may also stand for a relation that nobody knows.
+    fn open(&self) -> bool {
+        false
+    }
     /// What a column (by its place, from 0) of a relation is made of.
     fn origins(&self, relation: &Relation, place: usize) -> Origins;
 }

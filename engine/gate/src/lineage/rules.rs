@@ -33,13 +33,14 @@ const APPROVED_FOR: Duration = Duration::from_secs(5 * 60);
 
 impl Names for Judge<'_> {
     fn relations(&self, schema: Option<&str>, name: &str) -> Vec<Arc<Relation>> {
-        // The session has changed structure: a name may stand for something else by now.
-        if self.reshaped {
-            return Vec::new();
-        }
         let mut relations = self.catalog.named(name);
         relations.retain(|relation| schema.is_none_or(|schema| relation.schema == schema));
         relations
+    }
+
+    /// The session has changed structure: a name may stand for something else by now.
+    fn open(&self) -> bool {
+        self.reshaped
     }
 
     /// Only what is protected is kept.
@@ -128,9 +129,7 @@ pub(crate) fn testing(
     let guessed = |rule: &&ColumnRule| tested.guessed.contains(&rule.column);
     rules.extend(judge.obligations.columns.iter().filter(guessed));
     let anything = tested.untold
-        || tested.guessed.iter().any(|name| {
-            STATISTICS.contains(&name.as_str()) || (name == "*" && !judge.reshaped)
-        })
+        || tested.guessed.iter().any(|name| name == "*" || STATISTICS.contains(&name.as_str()))
         // A column whose relation has gone in the meantime.
         || tested.columns.iter().any(|(oid, _)| judge.catalog.relation(*oid).is_none());
     if anything && judge.concerns(statement) {

@@ -209,7 +209,7 @@ impl Tracer<'_> {
             columns: all.next().unwrap_or_default(),
             lacking: BTreeSet::new(),
             relation: true,
-            more: match (relations.is_empty(), &*source.columns) {
+            more: match (self.names.open() || relations.is_empty(), &*source.columns) {
                 (true, []) => More::Anything,
                 // What is meant by these names of its columns nobody knows either.
                 (true, _) => More::Of(Origins::untold()),
@@ -301,7 +301,9 @@ fn also(bound: &mut Bound, other: Vec<Traced>) {
         }
         return;
     }
-    bound.more = More::Unordered;
+    if matches!(bound.more, More::Nothing) {
+        bound.more = More::Unordered;
+    }
     let here = places(&bound.columns);
     let there = places(&other);
     let alone = |these: &BTreeMap<Option<String>, usize>, those: &BTreeMap<_, _>| -> Vec<String> {

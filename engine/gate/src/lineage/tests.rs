@@ -133,5 +133,5 @@ fn a_relation_that_nobody_knows_is_judged_by_the_names_of_its_columns() {
     assert_eq!(told("id", false), "allow");
     assert_eq!(told("most_common_vals", false), "deny");
     assert_eq!(told("*", false), "deny");
-    assert_eq!(told("*", true), "allow");
+    assert_eq!(told("*", true), "deny");
 }
