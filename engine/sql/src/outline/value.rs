@@ -10,8 +10,8 @@ use crate::expression::items;
 use crate::names::{self, Name};
 use crate::tree::{Seen, Visit, Walk};
 use pg_query::protobuf::{
-    AIndirection, CaseExpr, ColumnRef, FuncCall, JsonAggConstructor, Node, SelectStmt, SubLink,
-    SubLinkType, TypeCast, TypeName, WindowDef, node,
+    AExprKind, AIndirection, CaseExpr, ColumnRef, FuncCall, JsonAggConstructor, Node, SelectStmt,
+    SubLink, SubLinkType, TypeCast, TypeName, WindowDef, node,
 };
 use portcullis_model::outline::{Expression, Read, What};
 
@@ -222,7 +222,12 @@ impl<'a> Visit<'a> for Value<'_> {
             Seen::AIndirection(path) => self.path(path),
             Seen::AExpr(expression) => {
                 self.operator(&expression.name);
-                return true;
+                if expression.kind != AExprKind::AexprNullif as i32 {
+                    return true;
+                }
+                // Whether it is NULL follows from the comparison.
+                self.condition(&expression.lexpr);
+                self.condition(&expression.rexpr);
             }
             Seen::SortBy(sort) => {
                 self.operator(&sort.use_op);

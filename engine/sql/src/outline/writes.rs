@@ -8,7 +8,10 @@ use pg_query::protobuf::{
     DeleteStmt, InferClause, InsertStmt, MergeStmt, Node, OnConflictClause, RangeVar, UpdateStmt,
     WithClause, node,
 };
-use portcullis_model::outline::{Arm, Query, Select, Step};
+use portcullis_model::outline::{Arm, Expression, Query, Read, Select, Step, What};
+
+/// What ON CONFLICT calls the row that is to be inserted.
+const PROPOSED: &str = "excluded";
 
 impl Drawer {
     /// A statement on `target`, one level deeper.
@@ -52,11 +55,21 @@ impl Drawer {
     ) {
         if let Some(target) = target {
             let mut proposed = source::target(target);
-            proposed.name = Some("excluded".to_owned());
+            proposed.name = Some(PROPOSED.to_owned());
             select.from.push(Step::Source(proposed));
         }
-        if let Some(infer) = conflict.infer.as_deref() {
-            self.inferred(infer, select);
+        match conflict.infer.as_deref() {
+            Some(infer) if infer.conname.is_empty() && !infer.index_elems.is_empty() => {
+                self.inferred(infer, select);
+            }
+            // Any unique index, or one whose columns the statement does not say.
+            _ => select.tests.push(Expression {
+                reads: vec![Read {
+                    what: What::Row(PROPOSED.to_owned()),
+                    tested: false,
+                }],
+                opaque: false,
+            }),
         }
         let values = self.value(&conflict.target_list);
         select.aside.push(values);
