@@ -9,6 +9,7 @@
 --   denied        the facts alone say that it is no harmless read, and the demo policy refuses it
 --   oracle        would leak no value, but let one be guessed: refused by `portcullis/tests-protected`, unless the
 --                 policy that masks the column lets it be tested
+--   uniform       runs, and all rows show the same: not even NULL tells of the values
 --   clean         runs, and shows every value: nothing in it is made of a protected column
 
 -- never-leaks: base column
@@ -529,6 +530,18 @@ INSERT INTO customers (id, name, email, ssn) SELECT 1, 'x', 'y', '123-45-6789' O
 
 -- oracle: conflict on a constraint
 INSERT INTO customers (id, name, email, ssn) SELECT 1, 'x', 'y', '123-45-6789' ON CONFLICT ON CONSTRAINT customers_ssn_key DO NOTHING;
+
+-- uniform: NULL where a pattern does not match
+SELECT substring(ssn from '^1') FROM customers;
+
+-- uniform: NULL unless a comparison holds
+SELECT (ssn LIKE '123%') OR NULL FROM customers;
+
+-- uniform: NULL as an array
+SELECT regexp_match(ssn, '^123') FROM customers;
+
+-- uniform: NULL in a copy
+COPY (SELECT substring(ssn from '^1') FROM customers) TO STDOUT;
 
 -- clean: other columns
 SELECT id, name FROM customers WHERE id = 1;

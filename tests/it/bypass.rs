@@ -18,7 +18,14 @@ const CANARIES: [&str; 9] = [
     "4eC39HqLyjWDarjtT1zdp7dc",
 ];
 
-const LABELS: [&str; 5] = ["never-leaks", "masked-whole", "denied", "oracle", "clean"];
+const LABELS: [&str; 6] = [
+    "never-leaks",
+    "masked-whole",
+    "denied",
+    "oracle",
+    "uniform",
+    "clean",
+];
 
 #[derive(Debug)]
 struct Way {
@@ -135,6 +142,15 @@ fn attempt(world: &World, token: &str, way: &Way) -> Result<()> {
             shown.code == 0 && !shown.out.trim().is_empty() && !all.contains("[pc-masked"),
             "it was not shown as it is:\n{all}"
         ),
+        ("uniform", None) => {
+            let copied = way.sql.starts_with("COPY ");
+            let lines: Vec<&str> = shown.out.lines().skip(usize::from(!copied)).collect();
+            let rows: Vec<&&str> = lines.iter().filter(|l| !l.ends_with(" rows)")).collect();
+            ensure!(
+                shown.code == 0 && rows.len() > 1 && rows.windows(2).all(|two| two[0] == two[1]),
+                "its rows differ, or there are none:\n{all}"
+            );
+        }
         ("never-leaks" | "masked-whole", None) => ensure!(
             !shown.err.contains("portcullis/tests-protected"),
             "it was refused, and there is nothing to refuse:\n{all}"

@@ -81,8 +81,7 @@ impl<'e> Apply<'e> {
 
     /// The value of a column begins. In a line of column names no mask applies.
     pub(super) fn begin(&mut self, column: usize, names: bool) {
-        let mask = self.masks.get(column).copied().flatten();
-        self.muted = mask.is_some() && !names;
+        self.muted = self.mask(column).is_some() && !names;
         let document = self.documents.get(column).copied().flatten();
         self.document = document.filter(|_| !self.muted && !names);
         self.seen = Seen::Nothing;
@@ -93,10 +92,15 @@ impl<'e> Apply<'e> {
     /// not be told apart.
     pub(super) fn end(&self, column: usize) -> Option<Cow<'e, ColumnMask>> {
         if self.muted {
-            return self.masks.get(column).copied().flatten().map(Cow::Borrowed);
+            return self.mask(column).map(Cow::Borrowed);
         }
         let document = self.document.filter(|_| self.seen != Seen::Documents);
         document.map(|mask| Cow::Owned(documents::whole(mask)))
+    }
+
+    /// The mask of a column, whatever its values are.
+    pub(super) fn mask(&self, column: usize) -> Option<&'e ColumnMask> {
+        self.masks.get(column).copied().flatten()
     }
 
     /// What stands in for the value that was gone over since [`Apply::begin`], if it is one text and something does.

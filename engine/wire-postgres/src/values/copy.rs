@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub(super) syntax: Syntax,
     /// The first row holds column names.
     header: bool,
+    /// What is copied is a query: its columns may be expressions.
+    pub(super) expressions: bool,
 }
 
 /// How rows are written.
@@ -116,12 +118,14 @@ impl CopyOut {
             Some(facts) => syntax(facts, binary)?,
         };
         let header = !binary && facts.is_some_and(|facts| facts.header);
+        let expressions = facts.is_none_or(|facts| facts.relation.is_none());
         let shape = Arc::new(RowShape { serial, columns });
         Ok(Self {
             plan: Arc::new(Plan {
                 shape,
                 syntax,
                 header,
+                expressions,
             }),
             pending: Vec::new(),
             progress: Progress::default(),

@@ -5,7 +5,7 @@ use super::apply::Apply;
 use super::copy::{COPY_DATA, Plan, Reader, Stage, Unit};
 use super::frames::{Frames, HEADER, broken, write};
 use super::pass::Splice;
-use super::whole::whole;
+use super::whole::{uniform, whole};
 use bytes::Bytes;
 use portcullis_gate::Rewrite;
 use portcullis_model::{Batch, Edits, Fault};
@@ -59,8 +59,11 @@ impl CopyRewrite {
             for (column, token) in reader.tokens.iter().enumerate() {
                 apply.begin(column, unit != Unit::Row);
                 let mut outcome = self.plan.walk(&self.frames, *token, apply)?;
-                if let Some(mask) = apply.end(column) {
-                    let kind = self.plan.kind();
+                let kind = self.plan.kind();
+                let all = apply.mask(column).filter(|_| unit == Unit::Row);
+                if let Some(mask) = all.filter(|_| self.plan.expressions) {
+                    outcome = uniform(kind, 0, mask)?;
+                } else if let Some(mask) = apply.end(column) {
                     let stand_in = apply.stand_in();
                     let masked = self.plan.decoded(&self.frames, *token, |v| {
                         whole(kind, v.bytes, &mask, stand_in)

@@ -6,12 +6,13 @@ use super::collect::Collect;
 use super::cursor::Cursor;
 use super::frames::{Frames, HEADER, bounded, broken, length};
 use super::kind::Kind;
-use super::pass::{Span, Splice};
+use super::pass::{Outcome, Span, Splice};
 use super::shape;
 use super::walk::walk;
-use super::whole::{field, whole};
+use super::whole::{field, uniform, whole};
 use bytes::Bytes;
 use portcullis_gate::Rewrite;
+use portcullis_model::rows::Column;
 use portcullis_model::{Batch, BatchKind, Cell, Edits, Fault, RowShape};
 use std::sync::Arc;
 
@@ -88,6 +89,12 @@ fn misfit() -> Fault {
 }
 
 impl Plan {
+    /// A column that is no relation's own.
+    fn expression(&self, column: usize) -> Option<&Column> {
+        let column = self.shape.columns.get(column);
+        column.filter(|column| column.table_oid == 0)
+    }
+
     /// The fast path: cells are ranges of the frames.
     fn plain_cells(&self, frames: &Bytes) -> Result<(Bytes, Vec<Cell>, u32), Fault> {
         let mut rest: &[u8] = frames;
@@ -254,11 +261,18 @@ impl RowsRewrite {
         let mut row = Row::new(&self.frames, start + HEADER, end, kinds.len())?;
         for (column, kind) in kinds.iter().enumerate() {
             let at = row.next()?;
-            let Some(value) = at.value else { continue };
             apply.begin(column, false);
-            let mut outcome = walk(*kind, value, apply)?;
-            if let Some(mask) = apply.end(column) {
-                outcome = whole(*kind, value.bytes, &mask, apply.stand_in())?;
+            let mut outcome = Outcome::Same;
+            if let Some(value) = at.value {
+                outcome = walk(*kind, value, apply)?;
+                if let Some(mask) = apply.end(column) {
+                    outcome = whole(*kind, value.bytes, &mask, apply.stand_in())?;
+                }
+            }
+            if let Some(expression) = self.plan.expression(column)
+                && let Some(mask) = apply.mask(column)
+            {
+                outcome = uniform(*kind, expression.type_oid, mask)?;
             }
             if let Some(new) = field(outcome)? {
                 splice.replace(at.start - start..at.end - start, &new);

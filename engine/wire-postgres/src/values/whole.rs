@@ -27,9 +27,7 @@ pub(super) fn whole(
     if mask.strategy == Strategy::Null {
         return Ok(Outcome::Null);
     }
-    if mask.label.contains('\0') {
-        return Err(inexpressible("express a mask: its label is no text"));
-    }
+    readable(mask)?;
     let stand_in = stand_in.filter(|_| mask.strategy.keyed());
     let marker = || mask_text(&mask.label, None).into_bytes();
     Ok(match kind {
@@ -56,6 +54,43 @@ pub(super) fn whole(
         | Kind::PackedField
         | Kind::Opaque => Outcome::Null,
     })
+}
+
+/// What stands for every value of a column that is no table's own, whatever the value is, NULL among them: whether
+/// an expression is NULL may tell of what it is made of, and so may anything that its replacement keeps.
+pub(super) fn uniform(kind: Kind, type_oid: u32, mask: &ColumnMask) -> Result<Outcome, Fault> {
+    if mask.strategy == Strategy::Null {
+        return Ok(Outcome::Null);
+    }
+    readable(mask)?;
+    let marker = mask_text(&mask.label, None).into_bytes();
+    Ok(match kind {
+        Kind::Text | Kind::Field | Kind::Bytes => Outcome::New(marker),
+        Kind::Scalar(typed) => Outcome::New(fitting::text(typed, None)),
+        Kind::Packed(typed) => Outcome::New(fitting::binary(typed, None)),
+        Kind::Json => Outcome::New(json::quote(&marker)),
+        Kind::PackedJson => Outcome::New(jsonb(&json::quote(&marker))),
+        Kind::Hex => Outcome::New(bytea::encode(&marker, bytea::Style::Hex)),
+        Kind::Array(element) => Outcome::New(literal(element, &marker)),
+        Kind::PackedArray => match Kind::of(type_oid, false) {
+            Kind::Array(element) => packed(element, &marker),
+            _ => Outcome::Null,
+        },
+        Kind::Loose
+        | Kind::Foreign
+        | Kind::Record
+        | Kind::PackedRecord
+        | Kind::PackedLoose
+        | Kind::PackedField
+        | Kind::Opaque => Outcome::Null,
+    })
+}
+
+fn readable(mask: &ColumnMask) -> Result<(), Fault> {
+    match mask.label.contains('\0') {
+        true => Err(inexpressible("express a mask: its label is no text")),
+        false => Ok(()),
+    }
 }
 
 /// What stands in, or the marker, with the last characters where that was asked for and the value is long enough.
@@ -109,16 +144,21 @@ fn literal(element: u32, marker: &[u8]) -> Vec<u8> {
     out
 }
 
-/// See [`literal`]; NULL when the value does not even say what its elements are.
+/// See [`packed`]; NULL when the value does not even say what its elements are.
 fn array(value: &[u8], marker: &[u8]) -> Outcome {
-    let Some(array) = array_binary::scan(value) else {
-        return Outcome::Null;
-    };
-    let built = match Kind::of(array.element, true) {
-        Kind::Text => array_binary::build(array.element, Some(marker)),
-        Kind::Json => array_binary::build(array.element, Some(&json::quote(marker))),
-        Kind::PackedJson => array_binary::build(array.element, Some(&jsonb(&json::quote(marker)))),
-        _ => array_binary::build(array.element, None),
+    match array_binary::scan(value) {
+        Some(array) => packed(array.element, marker),
+        None => Outcome::Null,
+    }
+}
+
+/// [`literal`] in binary format.
+fn packed(element: u32, marker: &[u8]) -> Outcome {
+    let built = match Kind::of(element, true) {
+        Kind::Text => array_binary::build(element, Some(marker)),
+        Kind::Json => array_binary::build(element, Some(&json::quote(marker))),
+        Kind::PackedJson => array_binary::build(element, Some(&jsonb(&json::quote(marker)))),
+        _ => array_binary::build(element, None),
     };
     built.map_or(Outcome::Null, Outcome::New)
 }

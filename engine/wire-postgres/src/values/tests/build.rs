@@ -150,7 +150,7 @@ pub(super) fn copy_facts(format: &str, columns: &[&str]) -> CopyFacts {
     let csv = format == "csv";
     CopyFacts {
         from: false,
-        relation: None,
+        relation: Some((None, "t".to_owned())),
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         format: format.to_owned(),
         delimiter: if csv { b',' } else { b'\t' },

@@ -247,3 +247,32 @@ fn a_table_without_columns_copies_empty_lines() {
         assert_eq!((out.as_slice(), seen.len()), (&b"\n\n"[..], 0));
     }
 }
+
+#[test]
+fn whether_a_masked_expression_is_null_does_not_show_in_a_copy() {
+    for (format, relation, stream, expected) in [
+        (
+            "text",
+            false,
+            "1\tx\n2\t\\N\n3\t{a}\n",
+            "1\t#\n2\t#\n3\t#\n",
+        ),
+        (
+            "csv",
+            false,
+            "1,x\n2,\n3,{a}\n",
+            "1,\"#\"\n2,\"#\"\n3,\"#\"\n",
+        ),
+        ("text", true, "1\tx\n2\t\\N\n", "1\t#\n2\t\\N\n"),
+    ] {
+        let mut facts = copy_facts(format, &[]);
+        if !relation {
+            facts.relation = None;
+        }
+        let mut copy = copy_out(&facts, 2);
+        let masked = |_: &_| mask(1, Strategy::Redact);
+        let (out, _) = copied(&mut copy, &[stream.as_bytes()], masked).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out.replace("[pc-masked:tag]", "#"), expected);
+    }
+}

@@ -1,6 +1,7 @@
 //! What becomes a cell, and what stands in its place, type by type.
 
 use super::build::*;
+use crate::values::Rows;
 use portcullis_model::{Edits, Strategy};
 
 const TEXT: i16 = 0;
@@ -443,4 +444,52 @@ fn half_a_character_never_stays_behind() {
     };
     let new = rewritten(25, TEXT, "aéb".as_bytes(), edits).unwrap();
     assert_eq!(new, b"a*b");
+}
+
+/// A result of one column that is an expression.
+fn expression(oid: u32, format: i16) -> Rows {
+    let mut described = description(&[(oid, format)]);
+    let table = 2 + "c0\0".len();
+    described[table..table + 6].fill(0);
+    Rows::new(&described, None, 3).unwrap()
+}
+
+#[test]
+fn whether_a_masked_expression_is_null_does_not_show() {
+    let array = [1_i32, 0, 25, 1, 1, 1].map(i32::to_be_bytes).concat();
+    let array = [array, b"x".to_vec()].concat();
+    let int4: &[u8] = &[0, 0, 0, 7];
+    let cases: [(u32, i16, &[u8], Option<&[u8]>); 12] = [
+        (25, 0, b"x", Some(b"[pc-masked:tag]")),
+        (16, 0, b"t", Some(b"f")),
+        (23, 0, b"7", Some(b"0")),
+        (23, 1, int4, Some(&[0, 0, 0, 0])),
+        (17, 0, b"\\x00", Some(b"\\x5b70632d6d61736b65643a7461675d")),
+        (17, 0, b"\\000", Some(b"\\x5b70632d6d61736b65643a7461675d")),
+        (114, 0, b"{}", Some(b"\"[pc-masked:tag]\"")),
+        (1009, 0, b"{x}", Some(b"{[pc-masked:tag]}")),
+        (2249, 0, b"(x)", None),
+        (90_000, 0, b"x", None),
+        (90_000, 0, b"{x}", None),
+        (1009, 1, &array, None),
+    ];
+    for (oid, format, value, expected) in cases {
+        let frames = [data_row(&[Some(value.to_vec())]), data_row(&[None])].concat();
+        let (batch, rewrite) = expression(oid, format).batch(frames.into()).unwrap();
+        let out = rewrite.rewrite(&batch, &mask(0, Strategy::Redact)).unwrap();
+        let rows = read_rows(&out);
+        assert_eq!(rows[0], rows[1], "{oid}");
+        match (oid, format) {
+            (1009, 1) => assert!(find(rows[0][0].as_ref().unwrap(), b"[pc-masked:tag]").is_some()),
+            _ => assert_eq!(rows[0][0].as_deref(), expected, "{oid}"),
+        }
+    }
+}
+
+#[test]
+fn whether_a_column_of_a_table_is_null_still_shows() {
+    let frames = [data_row(&[Some(b"x".to_vec())]), data_row(&[None])].concat();
+    let (batch, rewrite) = rows(&[(25, 0)]).batch(frames.into()).unwrap();
+    let out = rewrite.rewrite(&batch, &mask(0, Strategy::Redact)).unwrap();
+    assert_eq!(read_rows(&out)[1], [None]);
 }
