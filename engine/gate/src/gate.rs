@@ -85,7 +85,8 @@ pub struct Gate {
     classify: Box<dyn Classify>,
     mask: Box<dyn Mask>,
     lanes: Lanes,
-    classes: HashMap<Arc<str>, Cached>,
+    /// By stage and text: a classifier is told both.
+    classes: HashMap<(Stage, Arc<str>), Cached>,
     hasher: RandomState,
     shape: Option<Treated>,
     result_rows: u64,

@@ -205,8 +205,9 @@ impl Gate {
         let state = self
             .hasher
             .hash_one((&context.role, &context.search_path, &context.settings));
+        let key = (statement.stage, statement.text.clone());
         if statement.resolved.is_empty()
-            && let Some(cached) = self.classes.get(&statement.text)
+            && let Some(cached) = self.classes.get(&key)
             && cached.state == state
         {
             return Ok(Case {
@@ -240,7 +241,7 @@ impl Gate {
                 class: class.clone(),
                 journal_text: journal_text.clone(),
             };
-            self.classes.insert(statement.text.clone(), cached);
+            self.classes.insert(key, cached);
         }
         Ok(Case {
             facts,

@@ -50,6 +50,25 @@ async fn another_stage_is_another_question() {
 }
 
 #[tokio::test]
+async fn a_class_that_is_remembered_belongs_to_its_stage() {
+    let fakes = Fakes::new(allow());
+    let mut gate = fakes.gate();
+    let parse = gate
+        .judge(at(Stage::Parse, "SELECT 1"), &context(), NOW)
+        .await;
+    assert!(!matches!(parse, crate::Ruling::Deny(_)));
+    fakes.opinion(Class::unknown("bound"));
+    for _ in 0..2 {
+        let _ = gate
+            .judge(at(Stage::Bind, "SELECT 1"), &context(), NOW)
+            .await;
+        let class = fakes.last_class().expect("policy was asked");
+        assert!(class.labels.contains("bound"), "{class:?}");
+    }
+    assert_eq!(fakes.asked(), 2, "each stage once");
+}
+
+#[tokio::test]
 async fn a_finding_belongs_to_its_text() {
     let fakes = fakes(Class {
         findings: vec![Finding {
