@@ -8,12 +8,12 @@
 
 mod text;
 
-pub use text::unescape;
+pub use text::{number, unescape};
 
 use portcullis_model::rows::PathMask;
 use portcullis_model::{PathStep, limits};
 use std::ops::Range;
-use text::{Shape, looks_like, number, string};
+use text::{Shape, looks_like, string};
 
 /// A part that has to be hidden: a whole value, with its quotes or brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! and anything in a session that has changed structure: there the whole value stays masked.
 
 use crate::seams::{Catalog, Relation};
-use crate::treatment::Treatment;
+use crate::treatment::{Treatment, kin};
 use portcullis_model::rows::{Column, DocumentMask, PathMask, RowShape};
 use portcullis_model::{BatchKind, ColumnRule, DocumentRule, Facts, Obligations};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Narrowing<'_> {
         let mut rules: Vec<&DocumentRule> = rules
             .iter()
             .filter(|rule| {
-                rule.column == name && self.concerns(&rule.schema, &rule.table, &relation)
+                rule.column == name && kin((&rule.schema, &rule.table), &relation, self.catalog)
             })
             .collect();
         let narrowed = |whole: &ColumnRule| {
@@ -77,7 +77,7 @@ impl Narrowing<'_> {
             })
         };
         let mut wholes = self.obligations.columns.iter().filter(|whole| {
-            whole.column == name && self.concerns(&whole.schema, &whole.table, &relation)
+            whole.column == name && kin((&whole.schema, &whole.table), &relation, self.catalog)
         });
         if rules.is_empty() || !wholes.all(narrowed) {
             return None;
@@ -122,17 +122,6 @@ impl Narrowing<'_> {
             .is_none_or(|schema| *schema == relation.schema);
         (relation.table && same && columns.len() == self.shape.columns.len())
             .then_some(Copied { relation, columns })
-    }
-
-    /// True for the table of a rule, its parents and its children.
-    fn concerns(&self, schema: &str, table: &str, relation: &Relation) -> bool {
-        let same = |r: &Relation| r.schema == schema && r.name == table;
-        same(relation)
-            || self.catalog.named(table).iter().any(|other| {
-                same(other)
-                    && (relation.sources.contains(&other.oid)
-                        || other.sources.contains(&relation.oid))
-            })
     }
 }
 

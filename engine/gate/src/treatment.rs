@@ -163,6 +163,16 @@ fn fits(shape: &RowShape, shown: &[Traced]) -> bool {
     shape.columns.len() == shown.len() && shape.columns.iter().zip(shown).all(same)
 }
 
+/// True for the table of a rule, by schema and name, for what it is derived from and what is derived from it.
+pub(crate) fn kin(table: (&str, &str), relation: &Relation, catalog: &dyn Catalog) -> bool {
+    let same = |r: &Relation| (r.schema.as_str(), r.name.as_str()) == table;
+    let derived = |other: &Relation| {
+        relation.sources.contains(&other.oid) || other.sources.contains(&relation.oid)
+    };
+    let named = || catalog.named(table.1);
+    same(relation) || named().iter().any(|other| same(other) && derived(other))
+}
+
 /// Rules and the catalog that says what they mean.
 pub(crate) struct Judge<'a> {
     pub(crate) obligations: &'a Obligations,
@@ -177,15 +187,8 @@ impl<'a> Judge<'a> {
         &'r self,
         relation: &'r Relation,
     ) -> impl Iterator<Item = &'a ColumnRule> + use<'a, 'r> {
-        self.obligations.columns.iter().filter(move |rule| {
-            let same = |r: &Relation| r.name == rule.table && r.schema == rule.schema;
-            same(relation)
-                || self.catalog.named(&rule.table).iter().any(|protected| {
-                    same(protected)
-                        && (relation.sources.contains(&protected.oid)
-                            || protected.sources.contains(&relation.oid))
-                })
-        })
+        let rules = self.obligations.columns.iter();
+        rules.filter(move |rule| kin((&rule.schema, &rule.table), relation, self.catalog))
     }
 }
 

@@ -59,8 +59,9 @@ pub(super) fn string(text: &[u8], at: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Length of the number that the text begins with.
-pub(super) fn number(text: &[u8]) -> Option<usize> {
+/// Length of the number that the text begins with; none where that is no number of JSON.
+#[must_use]
+pub fn number(text: &[u8]) -> Option<usize> {
     let digits = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
         rest.iter().take_while(|b| b.is_ascii_digit()).count()

@@ -4,6 +4,7 @@
 
 use super::array::Tokens;
 use super::pass::{Form, Token};
+use portcullis_gate::document::number;
 pub(super) use portcullis_gate::document::unescape;
 use smallvec::SmallVec;
 
@@ -171,37 +172,6 @@ fn escape(rest: &[u8]) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-/// Length of the number that the text begins with.
-fn number(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        let rest = text.get(from..).unwrap_or_default();
-        rest.iter().take_while(|b| b.is_ascii_digit()).count()
-    };
-    let mut at = usize::from(text.first() == Some(&b'-'));
-    let whole = digits(at);
-    if whole == 0 || (whole > 1 && text.get(at) == Some(&b'0')) {
-        return None;
-    }
-    at += whole;
-    if text.get(at) == Some(&b'.') {
-        let fraction = digits(at + 1);
-        if fraction == 0 {
-            return None;
-        }
-        at += 1 + fraction;
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        at += 1;
-        at += usize::from(matches!(text.get(at), Some(b'+' | b'-')));
-        let exponent = digits(at);
-        if exponent == 0 {
-            return None;
-        }
-        at += exponent;
-    }
-    Some(at)
 }
 
 /// What a string or number has become: a number where it was one and still is, else a string.
