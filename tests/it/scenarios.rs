@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA, DORA, EVE};
 use portcullis_tests::{Person, Shown, World, WorldOptions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,12 +41,14 @@ scenarios!(
     defer,
     documents,
     masking,
+    predicates,
     recording,
     session,
     static_certificate,
     static_cleartext,
     static_login,
     static_md5,
+    tokens,
 );
 
 fn folder() -> std::path::PathBuf {
@@ -62,6 +65,7 @@ struct Block {
     shows: Vec<String>,
     hides: Vec<String>,
     code: Option<i32>,
+    different: Option<usize>,
     rest: Vec<String>,
 }
 
@@ -142,14 +146,19 @@ fn run(name: &str) -> Result<()> {
                     options.data = data.replace("\nconfig:\n", &head);
                 }
                 "mask" => options.data = masked_too(&options.data, &value),
+                "entities" => options.data = found_too(&options.data, &value),
                 "session" => options.more = format!("session: {value}\n"),
+                "tenant_key" => {
+                    options.more = "masking: { tenant_key: \"file:{at}/tenant-key\" }\n".to_owned();
+                }
                 other => bail!("line {}: a world has no `{other}`", block.line),
             }
         }
     }
     let world = World::start(&options)?;
+    let mut said = BTreeMap::new();
     for block in &blocks {
-        play(&world, block).with_context(|| {
+        play(&world, block, &mut said).with_context(|| {
             format!(
                 "{name}.md:{}\n--- the gateway's log ends with\n{}",
                 block.line,
@@ -170,14 +179,31 @@ fn masked_too(data: &str, entry: &str) -> String {
     data.replace(head, &format!("{head}        - {entry}\n"))
 }
 
+/// The world's data with methods for what detectors find.
+fn found_too(data: &str, entities: &str) -> String {
+    let data = match data.is_empty() {
+        true => portcullis_tests::world::DATA,
+        false => data,
+    };
+    let head = "\n  mask:\n";
+    data.replace(head, &format!("{head}    entities: {entities}\n"))
+}
+
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
-fn play(world: &World, block: &Block) -> Result<()> {
+/// A line with what blocks of these names have printed.
+fn filled(line: &str, said: &BTreeMap<String, String>) -> String {
+    said.iter().fold(line.to_owned(), |line, (name, text)| {
+        line.replace(&format!("{{{name}}}"), text)
+    })
+}
+
+fn play(world: &World, block: &Block, said: &mut BTreeMap<String, String>) -> Result<()> {
     let shown = match block.kind.as_str() {
-        "psql" => psql(world, block)?,
+        "psql" => psql(world, block, said)?,
         "portcullis" => {
             let token = block.person("as")?.map(|p| world.token(p)).transpose()?;
             let mut line = block.input.join(" ");
@@ -199,10 +225,27 @@ fn play(world: &World, block: &Block) -> Result<()> {
     };
     let all = shown.all();
     for text in &block.shows {
+        let text = filled(text, said);
         ensure!(all.contains(text.as_str()), "`{text}` is not shown:\n{all}");
     }
     for text in &block.hides {
+        let text = filled(text, said);
         ensure!(!all.contains(text.as_str()), "`{text}` is shown:\n{all}");
+    }
+    if let Some(wanted) = block.different {
+        let lines: BTreeSet<&str> = shown.out.lines().collect();
+        ensure!(
+            lines.len() == wanted,
+            "{} different lines instead of {wanted}:\n{all}",
+            lines.len()
+        );
+    }
+    if let Some(name) = block.option("named") {
+        ensure!(
+            !shown.out.trim().is_empty(),
+            "nothing to name `{name}`:\n{all}"
+        );
+        said.insert(name.to_owned(), shown.out.trim().to_owned());
     }
     if let Some(code) = block.code {
         ensure!(
@@ -214,7 +257,7 @@ fn play(world: &World, block: &Block) -> Result<()> {
     Ok(())
 }
 
-fn psql(world: &World, block: &Block) -> Result<Shown> {
+fn psql(world: &World, block: &Block, said: &BTreeMap<String, String>) -> Result<Shown> {
     let who = block.person("as")?.context("a psql block says as=")?;
     let token = world.token(who)?;
     let mut command = world.psql(
@@ -225,8 +268,11 @@ fn psql(world: &World, block: &Block) -> Result<Shown> {
     if let Some(options) = block.option("options") {
         command.env("PGOPTIONS", options.replace("%20", " "));
     }
+    if block.option("form") == Some("plain") {
+        command.arg("-At");
+    }
     // One -c per statement: psql sends each as a message of its own, in one session.
-    for statement in block.input.join("\n").split("\n;;\n") {
+    for statement in filled(&block.input.join("\n"), said).split("\n;;\n") {
         command.args(["-c", statement]);
     }
     let vote = [("approve", "approve"), ("deny", "deny")]
@@ -276,6 +322,9 @@ fn parse(file: &Path) -> Result<Vec<Block>> {
                 Some((";;", "")) => block.input.push(";;".to_owned()),
                 Some(("< ", rest)) => block.shows.push(rest.to_owned()),
                 Some(("! ", rest)) => block.hides.push(rest.to_owned()),
+                Some(("& ", rest)) => {
+                    block.different = Some(rest.trim().parse().context("read a number of lines")?)
+                }
                 Some(("= ", rest)) => {
                     block.code = Some(rest.trim().parse().context("read an exit code")?)
                 }

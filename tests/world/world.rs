@@ -27,7 +27,7 @@ pub struct WorldOptions {
     pub data: String,
     /// Plugins, as YAML list items; empty for the shipped set, `none` for no plugin.
     pub plugins: String,
-    /// Further top-level YAML.
+    /// Further top-level YAML; `{at}` is the folder with `tenant-key`, a key for masks.
     pub more: String,
     /// Further issuers, as YAML list items.
     pub issuers: String,
@@ -99,6 +99,7 @@ impl World {
         let (port, metrics) = (free_port()?, free_port()?);
         certificate(folder.path())?;
         fs::write(folder.path().join("data.yaml"), data(options))?;
+        fs::write(folder.path().join("tenant-key"), random_word().repeat(2))?;
         let config = folder.path().join("portcullis.yaml");
         fs::write(
             &config,
@@ -283,7 +284,8 @@ fn configuration(
         "none" => "plugins: []\n".to_owned(),
         plugins => format!("plugins:\n{plugins}"),
     };
-    let (labels, more, url) = (&options.labels, &options.more, issuer.url());
+    let more = options.more.replace("{at}", &at.to_string());
+    let (labels, url) = (&options.labels, issuer.url());
     let (issuers, portal, server) = (&options.issuers, options.portal, cluster.port);
     let listeners = listeners(options, folder);
     format!(
