@@ -34,7 +34,7 @@ impl Gate {
                 let leaked = hit(&message.wire) || values.into_iter().any(|v| hit(v));
                 if leaked {
                     // What the record may hold of this text was worked out when the secret was not known.
-                    self.classes.remove(&statement.text);
+                    self.classes.retain(|(_, text), _| *text != statement.text);
                 }
                 leaked
             }
