@@ -43,10 +43,27 @@ fn pieces(text: &[u8], expected: Expected, size: usize) -> Vec<Piece> {
     pieces
 }
 
+/// The pieces of an answer that comes in two, cut here.
+fn cut_at(text: &[u8], expected: Expected, at: usize) -> Vec<Piece> {
+    let mut walk = Walk::new(expected);
+    let mut pieces = Vec::new();
+    for part in [&text[..at], &text[at..]] {
+        walk.push(part).unwrap();
+        pieces.extend(walk.take());
+    }
+    walk.end().unwrap();
+    pieces.extend(walk.take());
+    pieces
+}
+
 /// What comes out where secrets are masked, and where `hunter2` is found by a detector.
 fn masked_by(text: &[u8], expected: Expected, size: usize, strategy: Strategy) -> String {
+    rewritten(pieces(text, expected, size), strategy)
+}
+
+fn rewritten(pieces: Vec<Piece>, strategy: Strategy) -> String {
     let mut out = Vec::new();
-    for piece in pieces(text, expected, size) {
+    for piece in pieces {
         let (batch, rewrite) = piece.batch();
         let mut spans = Vec::new();
         for (number, cell) in batch.cells.iter().enumerate() {
@@ -204,6 +221,37 @@ fn tokens_that_were_asked_for_are_masked() {
         masked(&json!({"status": {"token": "eyJ"}}), expected),
         json!({"status": {"token": mask()}})
     );
+}
+
+#[test]
+fn no_cut_loses_what_was_remembered() {
+    let pod = |value: &str| json!({"kind": "Pod", "spec": {"containers": [{"env": [{"name": "DB_PASSWORD", "value": value}, {"value": value, "name": "API_TOKEN"}]}]}});
+    let list = |items: [Value; 3]| json!({"kind": "List", "items": items}).to_string();
+    let stream = |objects: [Value; 3]| {
+        let event = |object| format!("{}\n", json!({"type": "ADDED", "object": object}));
+        objects.map(event).concat()
+    };
+    let of = |object: Value| [object.clone(), object.clone(), object];
+    let config = |text: &str| json!({"data": {"a": "x"}, "binaryData": {"b": STANDARD.encode(text)}, "kind": "ConfigMap"});
+    let token = |text: &str| json!({"status": {"token": text}, "kind": "TokenRequest"});
+    let found = mask_text("found", None);
+    for (before, after) in [
+        (secret(), masked_secret()),
+        (pod("x"), pod(&mask())),
+        (config("a hunter2 b"), config(&format!("a {found} b"))),
+        (token("eyJ"), token(&mask())),
+    ] {
+        for (text, expected, wanted) in [
+            (list(of(before.clone())), ANYTHING, list(of(after.clone()))),
+            (stream(of(before)), EVENTS, stream(of(after))),
+        ] {
+            for at in 0..=text.len() {
+                let pieces = cut_at(text.as_bytes(), expected, at);
+                let shown = rewritten(pieces, Strategy::Redact);
+                assert_eq!(shown, wanted, "cut at {at}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -52,6 +52,26 @@ struct Frame {
     variable: (Option<usize>, Option<usize>),
 }
 
+impl Frame {
+    /// So many leaves were handed on: what is remembered of those behind them moves forward.
+    fn forget(&mut self, gone: usize) {
+        self.first = self.first.saturating_sub(gone);
+        for ranges in [
+            &mut self.data,
+            &mut self.string_data,
+            &mut self.binary_data,
+            &mut self.tokens,
+        ] {
+            for range in ranges.iter_mut() {
+                *range = range.start.saturating_sub(gone)..range.end.saturating_sub(gone);
+            }
+            ranges.retain(|range| !range.is_empty());
+        }
+        let moved = |at: Option<usize>| at.and_then(|at| at.checked_sub(gone));
+        self.variable = (moved(self.variable.0), moved(self.variable.1));
+    }
+}
+
 impl Walk {
     /// At the beginning.
     #[must_use]
@@ -121,8 +141,7 @@ impl Walk {
             leaf.at = moved(&leaf.at);
         }
         for frame in &mut self.frames {
-            frame.first = frame.first.saturating_sub(self.cut_leaves);
-            frame.variable = (None, None);
+            frame.forget(self.cut_leaves);
         }
         self.scanner.forget(gone);
         let objects = std::mem::take(&mut self.objects);
