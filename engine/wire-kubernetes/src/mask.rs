@@ -19,7 +19,7 @@ pub use walk::Walk;
 pub struct Expected {
     /// Secrets were asked for, by whatever name the answer calls them.
     pub secrets: bool,
-    /// A token was asked for.
+    /// A token was asked for, or is asked about.
     pub token: bool,
     /// Events follow each other.
     pub events: bool,
@@ -34,7 +34,7 @@ impl Expected {
         let resource = call.resource.as_deref();
         Self {
             secrets: resource == Some("secrets"),
-            token: call.subresource.as_deref() == Some("token"),
+            token: call.subresource.as_deref() == Some("token") || resource == Some("tokenreviews"),
             events: call.verb == "watch",
             patch: false,
         }

@@ -31,12 +31,16 @@ mod tests {
     use serde_json::{Value, json};
 
     fn found(body: Value, content_type: &str) -> Vec<String> {
+        found_in("secrets", body, content_type)
+    }
+
+    fn found_in(resource: &str, body: Value, content_type: &str) -> Vec<String> {
         let call = Call {
             verb: "create".to_owned(),
             path: None,
             group: String::new(),
             version: "v1".to_owned(),
-            resource: Some("secrets".to_owned()),
+            resource: Some(resource.to_owned()),
             subresource: None,
             namespace: Some("shop".to_owned()),
             name: None,
@@ -67,6 +71,13 @@ mod tests {
         let copy = r#"{"kind":"Secret","data":{"p":"x"}}"#;
         let body = json!({"kind": "Secret", "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": copy}}});
         assert_eq!(found(body, "application/json"), [copy.replace('"', "\\\"")]);
+    }
+
+    #[test]
+    fn so_is_a_token_that_the_cluster_is_asked_about() {
+        let body = json!({"spec": {"token": "eyJhbGciOi.x.y", "audiences": ["a"]}});
+        let found = found_in("tokenreviews", body, "application/json");
+        assert_eq!(found, ["eyJhbGciOi.x.y"]);
     }
 
     #[test]

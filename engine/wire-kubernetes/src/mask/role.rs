@@ -13,6 +13,7 @@ pub(super) enum Name {
     LastApplied,
     NameOf,
     Rows,
+    Spec,
     Status,
     StringData,
     Token,
@@ -31,6 +32,7 @@ impl Name {
             b"kubectl.kubernetes.io/last-applied-configuration" => Self::LastApplied,
             b"name" => Self::NameOf,
             b"rows" => Self::Rows,
+            b"spec" => Self::Spec,
             b"status" => Self::Status,
             b"stringData" => Self::StringData,
             b"token" => Self::Token,
@@ -49,6 +51,7 @@ pub(super) enum Kind {
     Secret,
     SecretList,
     TokenRequest,
+    TokenReview,
 }
 
 impl Kind {
@@ -59,6 +62,7 @@ impl Kind {
             b"Secret" => Self::Secret,
             b"SecretList" => Self::SecretList,
             b"TokenRequest" => Self::TokenRequest,
+            b"TokenReview" => Self::TokenReview,
             _ => Self::Other,
         }
     }

@@ -224,6 +224,18 @@ fn tokens_that_were_asked_for_are_masked() {
 }
 
 #[test]
+fn tokens_that_are_asked_about_are_masked() {
+    let review = |token: &str| json!({"kind": "TokenReview", "spec": {"token": token, "audiences": ["a"]}, "status": {"authenticated": true}});
+    assert_eq!(masked(&review("eyJ"), ANYTHING), review(&mask()));
+    let untyped = |token: &str| json!({"spec": {"token": token}});
+    let expected = Expected {
+        token: true,
+        ..ANYTHING
+    };
+    assert_eq!(masked(&untyped("eyJ"), expected), untyped(&mask()));
+}
+
+#[test]
 fn no_cut_loses_what_was_remembered() {
     let pod = |value: &str| json!({"kind": "Pod", "spec": {"containers": [{"env": [{"name": "DB_PASSWORD", "value": value}, {"value": value, "name": "API_TOKEN"}]}]}});
     let list = |items: [Value; 3]| json!({"kind": "List", "items": items}).to_string();

@@ -282,7 +282,7 @@ impl Walk {
         } else if frame.kind == Kind::ConfigMap {
             self.mark(&frame.binary_data, Role::Blob);
         }
-        if self.expected.token || frame.kind == Kind::TokenRequest {
+        if self.expected.token || matches!(frame.kind, Kind::TokenRequest | Kind::TokenReview) {
             self.mark(&frame.tokens, Role::Secret);
         }
         if let (Name::Env, (Some(name), Some(value))) = (frame.under, frame.variable) {
@@ -321,7 +321,7 @@ impl Walk {
             Name::Data => around.data.push(leaves),
             Name::StringData => around.string_data.push(leaves),
             Name::BinaryData => around.binary_data.push(leaves),
-            Name::Status => around.tokens.extend(frame.tokens.iter().cloned()),
+            Name::Spec | Name::Status => around.tokens.extend(frame.tokens.iter().cloned()),
             Name::Value if self.expected.patch => self.mark(&[leaves], Role::Secret),
             _ => {}
         }
