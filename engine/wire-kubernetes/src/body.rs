@@ -3,10 +3,12 @@
 //! Refuses what two readers could read in two ways (duplicate members, trailing bytes, text that is no UTF-8) and
 //! what nobody here reads (CBOR, YAML, forms): 415, on which client libraries fall back to JSON. A protobuf message
 //! of a kind without a table here is [`CallBody::Opaque`], which policy knows as of unknown effect. A body that
-//! holds a mask of ours is refused: writing it would destroy the value behind the mask.
+//! holds a mask of ours is refused: writing it would destroy the value behind the mask. So is a JSON patch that
+//! carries values from one place of an object to another.
 
 mod json;
 mod marker;
+mod patch;
 mod protobuf;
 mod schema;
 #[cfg(test)]
@@ -20,7 +22,7 @@ use serde_json::Value;
 /// sends it; anything else in there is not read.
 const JSON: [&str; 5] = [
     "application/json",
-    "application/json-patch+json",
+    patch::TYPE,
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
@@ -55,8 +57,19 @@ pub fn read(call: &Call, bytes: &[u8]) -> Result<CallBody, Turned> {
         // Once more without the escapes of JSON, and with the strings of protobuf.
         marker::refuse(value.to_string().as_bytes())?;
         of_one_kind(call, value)?;
+        if call.content_type.as_deref() == Some(patch::TYPE) {
+            patch::read(call, value)?;
+        }
     }
     Ok(body)
+}
+
+/// What a body that does not end in time is answered with.
+#[must_use]
+pub fn too_slow() -> Turned {
+    Turned::malformed("kubernetes/body", "the body did not end in time")
+        .code(408)
+        .hint("Send it again; look at the network between you and the gateway if it happens often.")
 }
 
 /// What a body longer than the bound is answered with.

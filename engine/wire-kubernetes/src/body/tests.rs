@@ -9,7 +9,7 @@ use portcullis_model::{Call, CallBody, limits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn call(verb: &str, content_type: &str) -> Call {
+pub(super) fn call(verb: &str, content_type: &str) -> Call {
     Call {
         verb: verb.to_owned(),
         path: None,

@@ -1,0 +1,143 @@
+//! JSON Patch (RFC 6902): of its operations those that write what the client sends itself, and take away.
+//!
+//! It refuses `copy` and `move`, which carry a value that the client may not see to a place where it may, and `test`
+//! of what is masked, which tells a guess from the value. Both would pass every mask on the way back.
+
+use crate::turned::Turned;
+use portcullis_model::Call;
+use serde_json::Value;
+
+/// The media type.
+pub(super) const TYPE: &str = "application/json-patch+json";
+
+/// Names under which values are masked.
+const MASKED: [&str; 6] = [
+    "binaryData",
+    "data",
+    "env",
+    "kubectl.kubernetes.io~1last-applied-configuration",
+    "stringData",
+    "token",
+];
+
+/// Structures without anything that is masked; others are compared member by member.
+const OPEN: [&str; 3] = [
+    "/metadata/finalizers",
+    "/metadata/labels",
+    "/metadata/ownerReferences",
+];
+
+/// Reads the operations.
+///
+/// # Errors
+/// When one of them moves or compares what may be masked, or is none that the standard knows.
+pub(super) fn read(call: &Call, patch: &Value) -> Result<(), Turned> {
+    let malformed = || Turned::malformed("kubernetes/body", "the body is no JSON patch");
+    let operations = patch.as_array().ok_or_else(malformed)?;
+    for operation in operations {
+        let text = |name| operation.get(name).and_then(Value::as_str);
+        let path = text("path").ok_or_else(malformed)?;
+        match text("op").ok_or_else(malformed)? {
+            "add" | "remove" | "replace" => {}
+            "test" if is_open(call, path, operation.get("value")) => {}
+            "copy" | "move" | "test" => return Err(moves()),
+            _ => return Err(malformed()),
+        }
+    }
+    Ok(())
+}
+
+/// True where nobody learns anything from a comparison that an answer would not show.
+fn is_open(call: &Call, path: &str, value: Option<&Value>) -> bool {
+    let secrets = call.resource.as_deref() == Some("secrets");
+    let masked = path.split('/').any(|name| MASKED.contains(&name));
+    let structure = matches!(value, Some(Value::Object(_) | Value::Array(_)));
+    let escaped = path.contains("~0");
+    !secrets && !masked && !escaped && (!structure || OPEN.contains(&path))
+}
+
+fn moves() -> Turned {
+    Turned::forbidden(
+        "kubernetes/patch-moves",
+        "the patch copies, moves or compares values that may be masked",
+        "Use `replace` with the value itself, or a merge patch (kubectl patch --type=merge).",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::super::tests::call;
+    use serde_json::{Value, json};
+
+    fn rule(resource: &str, operations: Value) -> Result<(), &'static str> {
+        let mut call = call("patch", super::TYPE);
+        call.resource = Some(resource.to_owned());
+        let body = operations.to_string();
+        read(&call, body.as_bytes()).map(|_| ()).map_err(|t| t.rule)
+    }
+
+    #[test]
+    fn a_patch_carries_nothing_out_of_a_masked_place() {
+        let out = Err("kubernetes/patch-moves");
+        for op in ["copy", "move"] {
+            let carried = json!([{"op": op, "from": "/data/p", "path": "/metadata/labels/p"}]);
+            for resource in ["secrets", "pods", "things"] {
+                assert_eq!(rule(resource, carried.clone()), out, "{op} {resource}");
+            }
+        }
+        // Behind others, and written with escapes.
+        let text =
+            r#"[{"op":"remove","path":"/a"},{"\u006fp":"c\u006fpy","from":"/data","path":"/b"}]"#;
+        let mut patch = call("patch", super::TYPE);
+        patch.resource = Some("pods".to_owned());
+        assert_eq!(
+            read(&patch, text.as_bytes())
+                .map(|_| ())
+                .map_err(|t| t.rule),
+            out
+        );
+    }
+
+    #[test]
+    fn a_patch_does_not_test_a_guess() {
+        let test = |path: &str, value: Value| json!([{"op": "test", "path": path, "value": value}]);
+        let out = Err("kubernetes/patch-moves");
+        assert_eq!(rule("secrets", test("/metadata/name", json!("x"))), out);
+        for (path, value) in [
+            ("/data/a.conf", json!("guess")),
+            ("/spec/containers/0/env/0/value", json!("guess")),
+            ("/spec/containers/0", json!({"env": []})),
+            ("/spec/containers", json!([])),
+            ("", json!({})),
+            (
+                "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
+                json!("{}"),
+            ),
+            ("/metadata/annotations", json!({})),
+        ] {
+            assert_eq!(rule("pods", test(path, value)), out, "{path}");
+        }
+        for (path, value) in [
+            ("/metadata/resourceVersion", json!("7")),
+            ("/metadata/labels", json!({"a": "b"})),
+            ("/spec/replicas", json!(3)),
+        ] {
+            assert_eq!(rule("deployments", test(path, value)), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_a_list_of_operations() {
+        let good = json!([{"op": "replace", "path": "/spec/replicas", "value": 2}]);
+        assert_eq!(rule("deployments", good), Ok(()));
+        for bad in [
+            json!({"op": "replace", "path": "/a", "value": 2}),
+            json!([{"op": "replace"}]),
+            json!([{"op": "Copy", "path": "/a", "from": "/b"}]),
+            json!(["copy"]),
+        ] {
+            assert_eq!(rule("deployments", bad), Err("kubernetes/body"));
+        }
+    }
+}
