@@ -331,6 +331,8 @@ pub const SSH_IDLE_UPSTREAMS_MAX: usize = 4;
 pub const TERMINAL_IDLE: Duration = Duration::from_millis(30);
 /// Kubernetes: from the first byte of a request's head to its last, and how long a connection may lie idle.
 pub const REQUEST_HEAD_MAX: Duration = Duration::from_secs(60);
+/// From a request's head to the end of its body. The largest body fits through a slow line.
+pub const REQUEST_BODY_MAX: Duration = Duration::from_secs(90);
 /// From a request to the head of its answer; the API server itself gives up after 60 s (`--request-timeout`).
 pub const ANSWER_HEAD_MAX: Duration = Duration::from_secs(90);
 /// Sessions on one connection: a client has one token and one cluster, as good as always.

@@ -92,12 +92,12 @@ fn reason(code: u16) -> &'static str {
         404 => "NotFound",
         405 => "MethodNotAllowed",
         406 => "NotAcceptable",
+        408 | 504 => "Timeout",
         409 => "Conflict",
         413 => "RequestEntityTooLarge",
         415 => "UnsupportedMediaType",
         429 => "TooManyRequests",
         502 | 503 => "ServiceUnavailable",
-        504 => "Timeout",
         _ => "InternalError",
     }
 }

@@ -95,10 +95,9 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Kept, Turned> {
             on.append(name.clone(), value.clone());
         }
     }
-    for name in ["kubectl-command", "kubectl-session"] {
-        if let Some(value) = headers.get(name) {
-            on.insert(HeaderName::from_static(name), value.clone());
-        }
+    // `kubectl-session` stays behind: it is another one each time, and an approval is for the same request.
+    if let Some(value) = headers.get("kubectl-command") {
+        on.insert(HeaderName::from_static("kubectl-command"), value.clone());
     }
     Ok(Kept {
         accept: accept::read(headers.get_all(ACCEPT).iter())?,

@@ -13,13 +13,15 @@ use crate::turned::Turned;
 use crate::{body, secrets};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 use portcullis_gate::{Allowed, Gate, Ruling};
 use portcullis_model::message::{Body, Command, Context, Message};
 use portcullis_model::{Blame, Decision, Fault, Stage, Subject, limits};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// A request that was read and is on its way to be judged.
 pub(super) struct Reading {
@@ -80,17 +82,9 @@ impl Visit {
     ) -> Result<Reading, Refused> {
         let mut bytes = Bytes::new();
         if asked.kept.has_body {
-            let limited = Limited::new(request.body_mut(), limits::CALL_BODY_BYTES_MAX);
-            bytes = match limited.collect().await {
-                Ok(body) => body.to_bytes(),
-                Err(error) => {
-                    let turned_away = match error.is::<http_body_util::LengthLimitError>() {
-                        true => body::too_long(),
-                        false => Turned::malformed("kubernetes/body", "the body has no end"),
-                    };
-                    return Err(turned(gate, &turned_away, self.now()));
-                }
-            };
+            bytes = whole(request.body_mut(), limits::REQUEST_BODY_MAX)
+                .await
+                .map_err(|t| turned(gate, &t, self.now()))?;
         }
         let read = body::read(&asked.call, &bytes).map_err(|t| turned(gate, &t, self.now()))?;
         asked.with_body(read);
@@ -186,6 +180,21 @@ impl Visit {
     }
 }
 
+/// A body to its end, within the bounds of length and time.
+async fn whole<B>(body: B, within: Duration) -> Result<Bytes, Turned>
+where
+    B: HttpBody,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let limited = Limited::new(body, limits::CALL_BODY_BYTES_MAX);
+    match timeout(within, limited.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(body::too_long()),
+        Ok(Err(_)) => Err(Turned::malformed("kubernetes/body", "the body has no end")),
+        Err(_) => Err(body::too_slow()),
+    }
+}
+
 /// The head that goes on: kept headers, and what the gateway writes itself.
 fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
     let mut headers: HeaderMap = asked.kept.headers.clone();
@@ -196,7 +205,7 @@ fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
     if let Some(kind) = &asked.kept.content_type {
         headers.insert(CONTENT_TYPE, text(kind)?);
     }
-    if let Some(Upgrade::WebSocket { key, protocols }) = &asked.kept.upgrade {
+    if let Some(Upgrade::WebSocket { protocols, .. }) = &asked.kept.upgrade {
         let mut add = |name: HeaderName, value: &str| {
             headers.insert(name, text(value)?);
             Ok::<_, Turned>(())
@@ -204,7 +213,7 @@ fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
         add(hyper::header::CONNECTION, "Upgrade")?;
         add(hyper::header::UPGRADE, "websocket")?;
         add(hyper::header::SEC_WEBSOCKET_VERSION, "13")?;
-        add(hyper::header::SEC_WEBSOCKET_KEY, key)?;
+        // The key is drawn anew for every connection: it is added to what was approved, and is no part of it.
         // One comma list: servers read the first line only.
         add(hyper::header::SEC_WEBSOCKET_PROTOCOL, &protocols.join(", "))?;
     }
@@ -244,4 +253,76 @@ fn message(asked: &Asked, head: &Head, body: &Bytes) -> Result<Message, Fault> {
         }),
         wire: wire.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+    use hyper::body::Frame;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context as Task, Poll};
+
+    /// A body that never ends.
+    struct Endless;
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Task<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_in_time_and_within_its_length() {
+        let read = whole(
+            Full::new(Bytes::from_static(b"{}")),
+            limits::REQUEST_BODY_MAX,
+        )
+        .await;
+        assert_eq!(read.unwrap(), "{}");
+        let long = vec![b' '; limits::CALL_BODY_BYTES_MAX + 1];
+        let read = whole(Full::new(Bytes::from(long)), limits::REQUEST_BODY_MAX).await;
+        assert_eq!(read.unwrap_err().code, 413);
+        let read = whole(Endless, Duration::from_millis(20)).await;
+        assert_eq!(read.unwrap_err().code, 408);
+    }
+
+    /// What an approval of an exec is bound to, as one run of kubectl asks for it.
+    fn bound(key: &'static str, session: &'static str, command: &str) -> Bytes {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("user-agent", "kubectl/v1.32.0"),
+            ("kubectl-command", "kubectl exec"),
+            ("kubectl-session", session),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", key),
+            ("sec-websocket-protocol", "v5.channel.k8s.io"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let target =
+            format!("/api/v1/namespaces/shop/pods/cart-0/exec?command={command}&stdout=true");
+        let asked = call::read(&Method::GET, &target, &headers).expect("reads");
+        let head = head(&asked, Method::GET).expect("has a head");
+        message(&asked, &head, &Bytes::new())
+            .expect("a message")
+            .wire
+    }
+
+    #[test]
+    fn an_exec_that_is_sent_again_is_the_one_that_was_approved() {
+        let first = bound("dGhlIHNhbXBsZSBub25jZQ==", "1c0c1e4a", "date");
+        let again = bound("AQIDBAUGBwgJCgsMDQ4PEA==", "9f52b77d", "date");
+        assert_eq!(first, again);
+        assert_ne!(first, bound("dGhlIHNhbXBsZSBub25jZQ==", "1c0c1e4a", "id"));
+    }
 }

@@ -17,7 +17,9 @@ use crate::status;
 use crate::stream::Subprotocol;
 use crate::turned::Turned;
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use hyper::header::{
+    HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use portcullis_gate::Gate;
 use portcullis_model::message::Context;
@@ -40,8 +42,8 @@ impl Visit {
         (errand, request): (&Errand, Request<Incoming>),
     ) -> Result<Answer, Refused> {
         let forward = going.asked.call.verb == "portforward";
-        let offered = match &going.asked.kept.upgrade {
-            Some(Upgrade::WebSocket { protocols, .. }) => readable(protocols, forward),
+        let (key, offered) = match &going.asked.kept.upgrade {
+            Some(Upgrade::WebSocket { key, protocols }) => (key, readable(protocols, forward)),
             _ => return Err(turned(&mut gate, &spdy(), self.now())),
         };
         if offered.is_empty() {
@@ -56,13 +58,16 @@ impl Visit {
             }
             return Err(refused);
         }
-        let offer = HeaderValue::from_str(&offered.join(", "))
-            .map_err(|e| Fault::new(Blame::Client, "offer protocols", e))?;
+        let text = |text: &str| {
+            HeaderValue::from_str(text).map_err(|e| Fault::new(Blame::Client, "offer protocols", e))
+        };
+        let (key, offer) = (text(key)?, text(&offered.join(", "))?);
         let permit = gate
             .commit(vec![going.allowed], &Context::new(), self.now())
             .await?;
         let mut line = live.line(&mut gate, self.now()).await?;
         let mut asking = going.head.permitted(permit, &live.way).await?;
+        asking.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
         asking.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offer);
         let answer = line.send(asking).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
