@@ -30,7 +30,7 @@ pub struct ClusterLogin {
 /// How names in the cluster are made of names of identities.
 #[derive(Clone, Debug)]
 pub struct Impersonation {
-    /// In front of the subject.
+    /// In front of the provider's name and the subject.
     pub user_prefix: String,
     /// In front of each group.
     pub group_prefix: String,
@@ -55,7 +55,8 @@ impl ClusterLogin {
 }
 
 impl Impersonation {
-    /// Subject and groups of the identity; in the place of its groups the role that policy names.
+    /// Provider, subject and groups of the identity; in the place of its groups the role that policy names. Subjects are
+    /// the provider's to give: without its name in front, one could give another one's.
     fn of(&self, session: &Session) -> Impersonated {
         let identity = &session.identity;
         let prefixed = |group: &String| format!("{}{group}", self.group_prefix);
@@ -63,20 +64,19 @@ impl Impersonation {
             Some(role) => vec![role.clone()],
             None => identity.groups.iter().map(prefixed).collect(),
         };
+        // They land in the cluster's own audit log (k8s.io/client-go transport: keys are percent-encoded).
+        let named = |name: &str, value: String| (format!("portcullis.dev%2f{name}"), value);
+        let mut extra = vec![
+            named("session", session.id.to_string()),
+            named("issuer", identity.principal.issuer.clone()),
+        ];
+        let actors = identity.actors.iter();
+        extra.extend(actors.map(|who| named("actor", format!("{} {}", who.issuer, who.subject))));
+        let (provider, subject) = (&identity.provider, &identity.principal.subject);
         Impersonated {
-            user: format!("{}{}", self.user_prefix, identity.principal.subject),
+            user: format!("{}{provider}:{subject}", self.user_prefix),
             groups,
-            // They land in the cluster's own audit log (k8s.io/client-go transport: keys are percent-encoded).
-            extra: vec![
-                (
-                    "portcullis.dev%2fsession".to_owned(),
-                    session.id.to_string(),
-                ),
-                (
-                    "portcullis.dev%2fissuer".to_owned(),
-                    identity.principal.issuer.clone(),
-                ),
-            ],
+            extra,
         }
     }
 }
@@ -234,9 +234,27 @@ mod tests {
             group_prefix: "pc:".to_owned(),
         };
         let who = names.of(&session(None));
-        assert_eq!(who.user, "pc:ana");
+        assert_eq!(who.user, "pc:corp:ana");
         assert_eq!(who.groups, ["pc:engineers", "pc:sre"]);
         assert_eq!(who.extra[0].0, "portcullis.dev%2fsession");
+        // Who acts for her, the current actor first.
+        let mut acting = session(None);
+        let mut identity = (*acting.identity).clone();
+        for subject in ["bot", "planner"] {
+            identity.actors.push(Principal {
+                issuer: "https://agents".to_owned(),
+                subject: subject.to_owned(),
+            });
+        }
+        acting.identity = Arc::new(identity);
+        let extra = names.of(&acting).extra;
+        let actors = extra
+            .iter()
+            .filter(|(name, _)| name == "portcullis.dev%2factor");
+        assert_eq!(
+            actors.map(|(_, who)| who.as_str()).collect::<Vec<_>>(),
+            ["https://agents bot", "https://agents planner"]
+        );
         // Policy names a role: it stands in the place of the groups.
         assert_eq!(names.of(&session(Some("viewers"))).groups, ["viewers"]);
     }

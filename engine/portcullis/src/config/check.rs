@@ -209,6 +209,22 @@ fn kubernetes_connection(connection: &Connection, place: &Place, notes: &mut Not
             "name the token of a ServiceAccount that may only impersonate",
         );
     }
+    if let Some(names) = &cluster.impersonate {
+        let place = place.key("impersonate");
+        for (name, prefix) in [
+            ("user_prefix", &names.user_prefix),
+            ("group_prefix", &names.group_prefix),
+        ] {
+            // A part of `system:` would be completed by a name that an identity provider gives.
+            if prefix.starts_with("system:") || "system:".starts_with(prefix.as_str()) {
+                notes.error(
+                    &place.key(name),
+                    "lets an identity provider name the cluster's own users and groups, such as `system:masters`",
+                    "write a prefix of the gateway's own: `portcullis:`",
+                );
+            }
+        }
+    }
     if cluster.allow_weak && cluster.token.is_none() {
         notes.error(
             &place.key("allow_weak"),

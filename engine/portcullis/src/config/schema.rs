@@ -274,7 +274,8 @@ pub struct ClusterLogin {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Impersonate {
-    /// In front of the subject of the client's token.
+    /// In front of the name of the client's provider and the subject of its token: `portcullis:corp:ana`. Not empty, and
+    /// not `system:`.
     #[serde(default = "name_prefix")]
     pub user_prefix: String,
     /// In front of each of its groups. Where policy names a role (`{"type": "credential", "role": …}`) that is the one

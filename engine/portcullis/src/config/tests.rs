@@ -355,6 +355,21 @@ fn a_cluster_has_one_way_in_and_no_other() {
         ("", "cluster: {}", "needs exactly one of `token`"),
         (certificate, token, "needs exactly one of `token`"),
         (
+            "",
+            "cluster: { token: env:PROD_TOKEN, impersonate: { group_prefix: \"\" } }",
+            "`system:masters`",
+        ),
+        (
+            "",
+            "cluster: { token: env:PROD_TOKEN, impersonate: { user_prefix: \"system:\" } }",
+            "`system:masters`",
+        ),
+        (
+            "",
+            "cluster: { token: env:PROD_TOKEN, impersonate: { user_prefix: \"sys\" } }",
+            "`system:masters`",
+        ),
+        (
             certificate,
             "cluster: { allow_weak: true }",
             "has no meaning without `token`",
