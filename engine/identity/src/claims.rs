@@ -31,7 +31,10 @@ pub(crate) fn identity(config: &IssuerConfig, proven: Proven) -> Result<Identity
         claims: config
             .allowed_claims
             .iter()
-            .filter_map(|name| Some((name.clone(), find(claims, name)?.clone())))
+            .map(String::as_str)
+            // Who may act for the subject binds whether or not the operator wants to see it.
+            .chain(["may_act"])
+            .filter_map(|name| Some((name.to_owned(), find(claims, name)?.clone())))
             .collect(),
         actors: actors(config, claims)?,
         owner: owner(config, claims)?,

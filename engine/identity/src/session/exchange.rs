@@ -51,13 +51,17 @@ pub fn delegate(
             id: id.clone(),
         }));
     }
-    let narrowing = before.unwrap_or_default().within(Narrowing {
+    let wanted = Narrowing {
         targets: asked.targets,
         read_only: asked.read_only,
         task: asked.task,
         actor_groups: actor.groups.clone(),
         origins,
-    })?;
+    };
+    let narrowing = match before {
+        None => wanted,
+        Some(before) => before.within(wanted)?,
+    };
     let mut identity = subject.clone();
     identity.kind = actor.kind;
     identity.actors.insert(0, actor.principal.clone());

@@ -99,9 +99,7 @@ impl Narrowing {
         };
         // What every actor in the chain is in, and not what the last one is.
         let mut actor_groups = asked.actor_groups;
-        if !self.origins.is_empty() {
-            actor_groups.retain(|group| self.actor_groups.contains(group));
-        }
+        actor_groups.retain(|group| self.actor_groups.contains(group));
         let mut origins = self.origins.clone();
         for origin in asked.origins {
             if !origins.contains(&origin) {

@@ -223,6 +223,24 @@ fn an_exchange_never_widens() {
 }
 
 #[test]
+fn the_groups_of_actors_only_shrink() {
+    let at = Timestamp(100_000_000_000);
+    let without_id = |subject, kind, groups: &[&str]| Identity {
+        token_id: None,
+        groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+        ..somebody(subject, kind)
+    };
+    let ana = without_id("ana", Kind::Human, &["dba"]);
+    let bot = without_id("bot", Kind::Agent, &["readers"]);
+    let sub = without_id("sub", Kind::Agent, &["readers", "admins"]);
+    let acting = delegate(&ana, &bot, delegation(), "x-1", at).unwrap();
+    // No token of the chain has an id, as workloads' often have none.
+    let deeper = delegate(&acting, &sub, delegation(), "x-2", at).unwrap();
+    let bounds = Narrowing::of(&deeper).unwrap().unwrap();
+    assert_eq!(bounds.actor_groups, ["readers"]);
+}
+
+#[test]
 fn revoking_either_token_revokes_what_came_of_them() {
     let at = Timestamp(100_000_000_000);
     let (ana, bot) = (somebody("ana", Kind::Human), somebody("bot", Kind::Agent));

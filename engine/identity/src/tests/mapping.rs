@@ -128,6 +128,15 @@ async fn kinds_follow_the_rules_in_their_order() {
 }
 
 #[tokio::test]
+async fn who_may_act_is_kept_whether_mapped_or_not() {
+    let claim = json!({"sub": "bot"});
+    let got = identity(|_| (), json!({ "may_act": claim })).await.unwrap();
+    assert_eq!(got.claims.get("may_act"), Some(&claim));
+    let got = identity(|_| (), json!({})).await.unwrap();
+    assert!(got.claims.is_empty());
+}
+
+#[tokio::test]
 async fn chains_owners_and_allowed_claims_are_kept() {
     let owned = |config: &mut IssuerConfig| {
         config.claims.owner = Some("owner".to_owned());
