@@ -14,7 +14,7 @@ pub use entrance::{
 use crate::operations::Refused;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -173,10 +173,9 @@ async fn nothing() -> Refused {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let token = value.strip_prefix("Bearer ")?.trim();
-    let fits = !token.is_empty() && token.len() <= limits::PROOF_BYTES_MAX;
-    fits.then(|| Zeroizing::new(token.to_owned()))
+    let values = headers.get_all(header::AUTHORIZATION).iter();
+    let token = portcullis_model::bearer(values.map(HeaderValue::as_bytes))?;
+    Some(Zeroizing::new(token.to_owned()))
 }
 
 #[cfg(test)]

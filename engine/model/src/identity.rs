@@ -1,7 +1,7 @@
 //! Who acts, as verified: never what a client says of itself. Built by `identity` from a proof and by
 //! nothing else on the data path.
 
-use crate::Timestamp;
+use crate::{Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 /// What kind of actor it is. Only a human may vote.
@@ -66,5 +66,44 @@ impl Identity {
         self.principal == *other
             || self.actors.contains(other)
             || self.owner.as_ref() == Some(other)
+    }
+}
+
+/// The token in the values of a request's `Authorization` headers (RFC 6750 section 2.1): there is one, its scheme is
+/// Bearer in any case (RFC 9110 section 11.1), and it is not longer than [`limits::PROOF_BYTES_MAX`].
+#[must_use]
+pub fn bearer<'h>(values: impl IntoIterator<Item = &'h [u8]>) -> Option<&'h str> {
+    let mut values = values.into_iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+    let token = token.trim();
+    let fits = !token.is_empty() && token.len() <= limits::PROOF_BYTES_MAX;
+    (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_stands_alone_in_any_case_and_within_the_bound() {
+        let read = |values: &[&'static str]| bearer(values.iter().map(|v| v.as_bytes()));
+        assert_eq!(read(&["Bearer a"]), Some("a"));
+        assert_eq!(read(&["bEARER  a "]), Some("a"));
+        for none in [
+            &[][..],
+            &["Bearer a", "Bearer a"],
+            &["Basic a"],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearera"],
+        ] {
+            assert_eq!(read(none), None, "{none:?}");
+        }
+        assert_eq!(bearer([&b"Bearer \xff"[..]]), None);
+        let long = format!("Bearer {}", "x".repeat(limits::PROOF_BYTES_MAX + 1));
+        assert_eq!(bearer([long.as_bytes()]), None);
     }
 }

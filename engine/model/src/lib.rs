@@ -26,7 +26,7 @@ pub use class::{Class, Effect, Finding, Risk, Verbs};
 pub use control::Control;
 pub use facts::{Category, Facts, Object, Parse, Predicate, StatementFacts};
 pub use fault::{Blame, Fault};
-pub use identity::{Identity, Kind, Principal};
+pub use identity::{Identity, Kind, Principal, bearer};
 pub use message::{
     Command, Context, Parameter, Protocol, ShellCommand, Side, Stage, Statement, Subject,
     Transaction,

@@ -83,6 +83,28 @@ pub struct Requirement {
     pub ticket: bool,
 }
 
+impl Requirement {
+    /// The rules that ask, in a row.
+    #[must_use]
+    pub fn rules(all: &[Self]) -> String {
+        let rules: Vec<&str> = all.iter().map(|r| r.rule.as_str()).collect();
+        rules.join(", ")
+    }
+
+    /// Who has to say yes: `2 of sre, 1 of dba`.
+    #[must_use]
+    pub fn people(all: &[Self]) -> String {
+        let each = all.iter().map(|r| {
+            let groups = match r.approver_groups.is_empty() {
+                true => "the approvers".to_owned(),
+                false => r.approver_groups.join("/"),
+            };
+            format!("{} of {groups}", r.approvers.max(1))
+        });
+        each.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Mask what a detector finds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntityRule {

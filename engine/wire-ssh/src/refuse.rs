@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use portcullis_gate::Sequence;
-use portcullis_model::{Denial, Requirement, SessionId, escape_line};
+use portcullis_model::{Denial, SessionId, escape_line};
 
 /// POSIX: a command that was found and could not be run.
 pub(crate) const REFUSED: u32 = 126;
@@ -33,24 +33,6 @@ pub(crate) fn text(denial: &Denial, session: Option<SessionId>, at: Option<Seque
 /// A remark.
 pub(crate) fn remark(text: &str) -> Bytes {
     Bytes::from(format!("portcullis: {}\r\n", escape_line(text)))
-}
-
-/// `2 of sre, 1 of dba`.
-pub(crate) fn groups(requirements: &[Requirement]) -> String {
-    let each = requirements.iter().map(|r| {
-        let groups = match r.approver_groups.is_empty() {
-            true => "the approvers".to_owned(),
-            false => r.approver_groups.join("/"),
-        };
-        format!("{} of {groups}", r.approvers.max(1))
-    });
-    each.collect::<Vec<_>>().join(", ")
-}
-
-/// The rules that ask for an approval.
-pub(crate) fn rules(requirements: &[Requirement]) -> String {
-    let rules: Vec<&str> = requirements.iter().map(|r| r.rule.as_str()).collect();
-    rules.join(", ")
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Desk {
         requirements: &[Requirement],
         waiting: Knocking<'_>,
     ) -> Result<Answer, Denial> {
-        let text = format!("{id}: waiting for {}", people(requirements));
+        let text = format!("{id}: waiting for {}", Requirement::people(requirements));
         let mut open = Open {
             desk: self,
             id,
@@ -182,16 +182,8 @@ fn binding(asking: &Asking<'_>) -> [u8; 32] {
     out
 }
 
-fn people(requirements: &[Requirement]) -> String {
-    let each: Vec<String> = requirements
-        .iter()
-        .map(|r| format!("{} of {}", r.approvers, r.approver_groups.join(", ")))
-        .collect();
-    each.join(" and ")
-}
-
 fn deferred(id: &str, requirements: &[Requirement]) -> Denial {
-    let people = people(requirements);
+    let people = Requirement::people(requirements);
     let mut denial = Denial::new(
         "access/approval",
         format!("{id} has to be approved by {people}"),

@@ -56,7 +56,7 @@ impl Visit {
         let warning = match &answer {
             Answer::Approve { id, by } => Some(format!(
                 "held by {}, approved by {} ({id})",
-                rules(&requirements),
+                Requirement::rules(&requirements),
                 by.iter()
                     .map(|who| who.subject.as_str())
                     .collect::<Vec<_>>()
@@ -96,8 +96,11 @@ fn unasked(fault: &Fault) -> Denial {
 
 fn deferred(requirements: &[Requirement], id: &str) -> Denial {
     let mut denial = Denial::new(
-        rules(requirements),
-        format!("approval {id} is needed from {}", groups(requirements)),
+        Requirement::rules(requirements),
+        format!(
+            "approval {id} is needed from {}",
+            Requirement::people(requirements)
+        ),
     )
     .hint(format!(
         "Send the same request again once {id} is approved; kubectl does so by itself for a while."
@@ -105,21 +108,4 @@ fn deferred(requirements: &[Requirement], id: &str) -> Denial {
     denial.approval = Some(id.to_owned());
     denial.retry_after = Some(limits::DEFERRED_RETRY_SECONDS);
     denial
-}
-
-fn rules(requirements: &[Requirement]) -> String {
-    let rules: Vec<&str> = requirements.iter().map(|r| r.rule.as_str()).collect();
-    rules.join(", ")
-}
-
-/// `2 of sre, 1 of dba`.
-fn groups(requirements: &[Requirement]) -> String {
-    let each = requirements.iter().map(|r| {
-        let groups = match r.approver_groups.is_empty() {
-            true => "the approvers".to_owned(),
-            false => r.approver_groups.join("/"),
-        };
-        format!("{} of {groups}", r.approvers.max(1))
-    });
-    each.collect::<Vec<_>>().join(", ")
 }

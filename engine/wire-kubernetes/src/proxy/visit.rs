@@ -8,7 +8,7 @@ use super::refuse::{Answer, Refused, at_the_desk, broken, denied_with, unheard};
 use crate::status;
 use crate::turned::Turned;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, USER_AGENT};
+use hyper::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Request};
 use portcullis_gate::{BoxFuture, FrontDesk, Gate, Knock, Proof, Waiting};
 use portcullis_model::{Client, Denial, Fault, Protocol, Timestamp, limits};
@@ -192,28 +192,18 @@ fn errand<B>(request: &Request<B>) -> Result<Errand, Turned> {
     })
 }
 
-/// RFC 6750 section 2.1.
 fn bearer(headers: &HeaderMap) -> Result<Zeroizing<String>, Turned> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let unproved = |reason| {
-        Turned::malformed("identity/no-token", reason)
-            .code(401)
-            .hint("Log in, and give your token in the kubeconfig (token, tokenFile or exec).")
-    };
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(unproved("the request carries no token, or more than one"));
-    };
-    let text = value.to_str().unwrap_or_default();
-    let token = text
-        .get(..7)
-        .filter(|scheme| scheme.eq_ignore_ascii_case("bearer "))
-        .and_then(|_| text.get(7..))
-        .map(str::trim)
-        .unwrap_or_default();
-    match !token.is_empty() && token.len() <= limits::PROOF_BYTES_MAX {
-        true => Ok(Zeroizing::new(token.to_owned())),
-        false => Err(unproved("the request carries no bearer token")),
-    }
+    let values = headers.get_all(AUTHORIZATION).iter();
+    let token = portcullis_model::bearer(values.map(HeaderValue::as_bytes));
+    let token = token.ok_or_else(|| {
+        Turned::malformed(
+            "identity/no-token",
+            "the request carries no bearer token, or more than one",
+        )
+        .code(401)
+        .hint("Log in, and give your token in the kubeconfig (token, tokenFile or exec).")
+    })?;
+    Ok(Zeroizing::new(token.to_owned()))
 }
 
 /// In a time that does not tell where they differ.

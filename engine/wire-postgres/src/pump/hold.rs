@@ -95,7 +95,7 @@ impl Pump {
         };
         if self.around.replication.is_some() {
             let denial = Denial::new(
-                rule_of(hold.held.requirements()),
+                Requirement::rules(hold.held.requirements()),
                 "this needs an approval, and nothing is held on a replication connection",
             )
             .hint(
@@ -106,7 +106,7 @@ impl Pump {
         let patient = hold.held.requirements().iter().all(|r| r.in_transaction);
         if self.talk.in_transaction() && !patient {
             let denial = Denial::new(
-                rule_of(hold.held.requirements()),
+                Requirement::rules(hold.held.requirements()),
                 "the statement needs an approval, and a transaction is open whose locks would be held meanwhile",
             )
             .hint("End the transaction, then send the statement on its own.");
@@ -155,8 +155,11 @@ impl Pump {
         let requirements = hold.held.requirements();
         if requirements.iter().any(|r| r.defer) {
             let mut denial = Denial::new(
-                rule_of(requirements),
-                format!("approval {id} is needed from {}", groups(requirements)),
+                Requirement::rules(requirements),
+                format!(
+                    "approval {id} is needed from {}",
+                    Requirement::people(requirements)
+                ),
             )
             .hint(format!(
                 "Run the same statement again once {id} is approved."
@@ -166,8 +169,8 @@ impl Pump {
         }
         let text = format!(
             "held by {}: waiting for {}, approval {id}; approve with: portcullis approvals approve {id}",
-            rule_of(requirements),
-            groups(requirements),
+            Requirement::rules(requirements),
+            Requirement::people(requirements),
         );
         let desk = self.around.approvals.clone();
         let asked = id.clone();
@@ -265,21 +268,4 @@ fn cancelled() -> Denial {
         "portcullis/cancelled",
         "canceling statement due to user request",
     )
-}
-
-fn rule_of(requirements: &[Requirement]) -> String {
-    let rules: Vec<&str> = requirements.iter().map(|r| r.rule.as_str()).collect();
-    rules.join(", ")
-}
-
-/// `2 of sre, 1 of dba`.
-fn groups(requirements: &[Requirement]) -> String {
-    let each = requirements.iter().map(|r| {
-        let groups = match r.approver_groups.is_empty() {
-            true => "the approvers".to_owned(),
-            false => r.approver_groups.join("/"),
-        };
-        format!("{} of {groups}", r.approvers.max(1))
-    });
-    each.collect::<Vec<_>>().join(", ")
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use portcullis_gate::{Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Ruling};
 use portcullis_model::limits::{HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
-use portcullis_model::{Class, Control, Denial, Effect, Fault, Risk, Verbs};
+use portcullis_model::{Class, Control, Denial, Effect, Fault, Requirement, Risk, Verbs};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::sleep;
@@ -120,7 +120,10 @@ impl Stream {
         desk: Arc<dyn ApprovalDesk>,
     ) -> Result<Answer, Fault> {
         let requirements = held.requirements();
-        let (rules, groups) = (refuse::rules(requirements), refuse::groups(requirements));
+        let (rules, groups) = (
+            Requirement::rules(requirements),
+            Requirement::people(requirements),
+        );
         if requirements.iter().any(|r| r.defer) {
             let mut denial = Denial::new(rules, format!("approval {id} is needed from {groups}"))
                 .hint(format!("Run the same command again once {id} is approved."));
