@@ -25,6 +25,7 @@ use portcullis_link::{Protocol, Socket};
 use portcullis_model::{Blame, Fault, limits};
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -111,9 +112,9 @@ impl Portal {
             Some(config) => {
                 let tls = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
                 let tls = tls.map_err(|e| Fault::new(Blame::Client, "shake hands over TLS", e))?;
-                self.answer(tls).await
+                self.answer(tls, peer.ip()).await
             }
-            None if peer.ip().is_loopback() => self.answer(stream).await,
+            None if peer.ip().is_loopback() => self.answer(stream, peer.ip()).await,
             None => Err(Fault::bare(Blame::Client, "come over TLS")),
         };
         drop(slot);
@@ -123,8 +124,10 @@ impl Portal {
     async fn answer(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+        from: IpAddr,
     ) -> Result<(), Fault> {
-        let service = TowerToHyperService::new(self.routes.clone());
+        let from = axum::Extension(entrance::Source(from));
+        let service = TowerToHyperService::new(self.routes.clone().layer(from));
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .keep_alive(false)

@@ -40,7 +40,7 @@ pub use session::{
 };
 pub use sign_in::{
     OnDevice, Polled, ProviderSettings, Providers, Refreshed, Returned, SignIn, SignInSettings,
-    SignedIn, token_name,
+    SignedIn, Wish, token_name,
 };
 
 #[cfg(test)]

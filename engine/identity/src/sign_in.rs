@@ -12,6 +12,7 @@ mod store;
 pub use provider::ProviderSettings;
 
 use crate::issuers::{Issuers, LoginProof};
+use crate::refused::{Code, Refused};
 use crate::replay::Used;
 use crate::saml::{SamlProvider, SamlSettings};
 use crate::session::SessionTokens;
@@ -19,6 +20,7 @@ use openidconnect::core::CoreDeviceAuthorizationResponse;
 use portcullis_gate::Clock;
 use portcullis_model::{Denial, Identity, Kind, limits};
 use provider::{Given, Provider, Unserved};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Browser, Expected, Kept, Secret, Store, Taken};
@@ -108,10 +110,27 @@ impl Place {
     }
 }
 
+/// A login in a browser, as the command line asks for it.
+pub struct Wish<'a> {
+    /// The provider; the only one when not said.
+    pub name: Option<&'a str>,
+    /// Where the command line listens on loopback (RFC 8252 section 7.3).
+    pub port: u16,
+    /// Its PKCE challenge (S256).
+    pub challenge: &'a str,
+    /// Its own word.
+    pub state: &'a str,
+}
+
 /// What a browser brings back.
 pub enum Returned<'a> {
-    /// From an OpenID provider: a code, or the provider's word for what went wrong.
-    Code(Result<&'a str, &'a str>),
+    /// From an OpenID provider.
+    Code {
+        /// A code, or the provider's word for what went wrong.
+        said: Result<&'a str, &'a str>,
+        /// Who the provider says it is (RFC 9207).
+        issuer: Option<&'a str>,
+    },
     /// From a SAML provider: its response.
     Response(&'a str),
 }
@@ -205,7 +224,7 @@ impl SignIn {
         }
     }
 
-    /// Begins a login in a browser: the address to open. `port` is where the command line listens on
+    /// Begins a login in a browser: the address to open. `from` is who asks, `port` is where the command line listens on
     /// loopback (RFC 8252 section 7.3), `challenge` its PKCE challenge (S256), `state` its own word.
     ///
     /// # Errors
@@ -213,11 +232,15 @@ impl SignIn {
     pub async fn begin(
         &self,
         providers: &Providers,
-        name: Option<&str>,
-        port: u16,
-        challenge: &str,
-        state: &str,
+        from: IpAddr,
+        wish: Wish<'_>,
     ) -> Result<String, Denial> {
+        let Wish {
+            name,
+            port,
+            challenge,
+            state,
+        } = wish;
         well_formed(challenge, state)?;
         let (url, relay, expected) = match providers.find(name)? {
             Place::OpenId(provider) => {
@@ -226,6 +249,7 @@ impl SignIn {
                 let expected = Expected::Code {
                     nonce: begun.nonce,
                     verifier: begun.verifier,
+                    names_itself: begun.names_itself,
                 };
                 (begun.url, begun.state, expected)
             }
@@ -243,7 +267,7 @@ impl SignIn {
             challenge: challenge.to_owned(),
             state: state.to_owned(),
         };
-        self.store.begin(&relay, browser, (self.clock)())?;
+        self.store.begin(&relay, browser, from, (self.clock)());
         Ok(url)
     }
 
@@ -262,9 +286,12 @@ impl SignIn {
         let browser = self.store.back(state, now)?;
         let back = format!("http://127.0.0.1:{}/callback", browser.port);
         let place = providers.find(Some(&browser.provider))?;
+        if let Returned::Code { issuer, .. } = &returned {
+            of_the_asked(place, &browser.expected, *issuer)?;
+        }
         let taken = match (place, browser.expected, returned) {
             // What the provider says went wrong is the client's own business, and stays out of the address.
-            (_, _, Returned::Code(Err(_))) => {
+            (_, _, Returned::Code { said: Err(_), .. }) => {
                 return Ok(format!(
                     "{back}?error=access_denied&state={}",
                     browser.state
@@ -272,14 +299,17 @@ impl SignIn {
             }
             (
                 Place::OpenId(provider),
-                Expected::Code { nonce, verifier },
-                Returned::Code(Ok(code)),
+                Expected::Code {
+                    nonce, verifier, ..
+                },
+                Returned::Code { said: Ok(code), .. },
             ) => {
                 let given = provider
                     .redeem(code, &verifier, &providers.redirect())
                     .await;
                 let given = given.map_err(|why| unserved(provider, &why))?;
-                let identity = self.verify(provider, issuers, &given, Some(&nonce)).await?;
+                let identity = self.verify(provider, issuers, &given, Some(&nonce)).await;
+                let identity = identity.map_err(|refused| refused.denial())?;
                 Taken::new(identity, given.refresh, &browser.provider)
             }
             (Place::Saml(provider), Expected::Response(pending), Returned::Response(response)) => {
@@ -314,14 +344,21 @@ impl SignIn {
         self: &Arc<Self>,
         providers: &Arc<Providers>,
         issuers: Arc<Issuers>,
+        from: IpAddr,
         name: Option<&str>,
         challenge: &str,
     ) -> Result<OnDevice, Denial> {
         well_formed(challenge, "device")?;
         let provider = Arc::clone(providers.openid(name)?);
-        let begun = provider.begin_device().await;
-        let begun = begun.map_err(|why| unserved(&provider, &why))?;
-        let id = self.store.wait_for(challenge, (self.clock)())?;
+        // There is a place for it before the provider is asked.
+        let id = self.store.wait_for(challenge, from, (self.clock)())?;
+        let begun = match provider.begin_device().await {
+            Ok(begun) => begun,
+            Err(why) => {
+                self.store.never_mind(&id);
+                return Err(unserved(&provider, &why));
+            }
+        };
         let shown = OnDevice {
             id: id.shown(),
             user_code: begun.user_code().secret().clone(),
@@ -331,11 +368,12 @@ impl SignIn {
                 .map(|uri| uri.secret().clone()),
             seconds: begun.expires_in().min(limits::LOGIN_PENDING_MAX).as_secs(),
         };
-        let desk = Arc::clone(self);
-        tokio::spawn(async move {
+        let (desk, own) = (Arc::clone(self), id.clone());
+        let asking = tokio::spawn(async move {
             let answer = desk.confirmed(&provider, &issuers, &begun).await;
-            desk.store.confirm(&id, answer, (desk.clock)());
+            desk.store.confirm(&own, answer, (desk.clock)());
         });
+        self.store.asked_by(&id, asking.abort_handle());
         Ok(shown)
     }
 
@@ -348,7 +386,8 @@ impl SignIn {
         let given = provider.wait_for_device(begun).await;
         let given = given.map_err(|why| unserved(provider, &why))?;
         // RFC 8628 has no nonce; the device code is what ties the answer to us.
-        let identity = self.verify(provider, issuers, &given, None).await?;
+        let identity = self.verify(provider, issuers, &given, None).await;
+        let identity = identity.map_err(|refused| refused.denial())?;
         Ok(Taken::new(identity, given.refresh, &provider.settings.name))
     }
 
@@ -403,6 +442,16 @@ impl SignIn {
         let verified = self.verify(provider, issuers, &given, None).await;
         let identity = match verified {
             Ok(identity) if identity.principal == kept.identity.principal => identity,
+            // Nobody says that she is not who she was: the same token may be presented again.
+            Err(refused) if refused.code == Code::KeysUnavailable => {
+                let theirs = given.refresh.unwrap_or_else(|| kept.refresh.clone());
+                let kept = Kept {
+                    refresh: theirs,
+                    ..kept
+                };
+                self.store.put_back(kept, refresh);
+                return Err(no_keys());
+            }
             Ok(_) | Err(_) => {
                 self.store.forget(&kept.identity);
                 return Ok(Refreshed::Over(kept.identity, ended()));
@@ -425,15 +474,14 @@ impl SignIn {
         issuers: &Issuers,
         given: &Given,
         nonce: Option<&str>,
-    ) -> Result<Identity, Denial> {
+    ) -> Result<Identity, Refused> {
         let proof = LoginProof {
             provider: &provider.settings.name,
             client: &provider.settings.client_id,
             token: &given.id_token,
             nonce,
         };
-        let identity = issuers.verify_login(&proof).await;
-        identity.map_err(|refused| refused.denial())
+        issuers.verify_login(&proof).await
     }
 
     /// First token of a login.
@@ -523,6 +571,23 @@ fn well_formed(challenge: &str, state: &str) -> Result<(), Denial> {
     }
 }
 
+/// Refuses an answer of another provider than the one that was asked (RFC 9207 section 2.4): a provider that attacks
+/// would have us carry another one's code to it, or its own to us.
+fn of_the_asked(place: &Place, expected: &Expected, issuer: Option<&str>) -> Result<(), Denial> {
+    let (Place::OpenId(provider), Expected::Code { names_itself, .. }) = (place, expected) else {
+        return Err(mixed_up());
+    };
+    match issuer {
+        Some(issuer) if issuer == provider.settings.issuer => Ok(()),
+        None if !names_itself => Ok(()),
+        _ => Err(Denial::new(
+            "login/issuer",
+            "another provider answers than the one that was asked",
+        )
+        .hint("Begin again: portcullis login. If it happens again, tell your security team.")),
+    }
+}
+
 /// A response where a code belongs, or the other way round.
 fn mixed_up() -> Denial {
     Denial::new(
@@ -539,6 +604,14 @@ fn unusable(provider: &SamlProvider, error: &dyn std::error::Error) -> Denial {
         "the identity provider's metadata cannot be used",
     )
     .hint("Tell the operator; the gateway's log says why.")
+}
+
+fn no_keys() -> Denial {
+    Denial::new(
+        "login/unavailable",
+        "the identity provider's keys cannot be had right now",
+    )
+    .hint("Try again in a minute: the login goes on.")
 }
 
 fn reused() -> Denial {

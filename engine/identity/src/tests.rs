@@ -2,6 +2,7 @@
 
 mod forgery;
 mod keys;
+mod login;
 mod mapping;
 mod provider;
 mod workloads;

@@ -5,17 +5,19 @@
 //! twice (RFC 6749 section 3.2), and to show a browser anything but one sentence.
 
 use super::bearer;
+use super::turnstile::block;
 use crate::operations::Refused;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use portcullis_gate::BoxFuture;
 use portcullis_model::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -37,13 +39,18 @@ pub trait Entrance: Send + Sync {
     fn keys(&self) -> serde_json::Value;
     /// The gateway's metadata for a SAML provider.
     fn saml_metadata(&self, name: &str) -> Option<String>;
-    /// Begins a login in a browser.
-    fn begin<'a>(&'a self, wish: &'a BrowserWish) -> BoxFuture<'a, Result<Begun, Refused>>;
+    /// Begins a login in a browser, for whoever asks from this address, or block of addresses.
+    fn begin<'a>(
+        &'a self,
+        from: IpAddr,
+        wish: &'a BrowserWish,
+    ) -> BoxFuture<'a, Result<Begun, Refused>>;
     /// The browser is back: where it goes now.
     fn come_back<'a>(&'a self, returned: &'a Returned) -> BoxFuture<'a, Result<String, Refused>>;
-    /// Begins a login on another device.
+    /// Begins a login on another device, for whoever asks from this address.
     fn begin_on_device<'a>(
         &'a self,
+        from: IpAddr,
         wish: &'a DeviceWish,
     ) -> BoxFuture<'a, Result<DeviceBegun, Refused>>;
     /// The token endpoint.
@@ -94,6 +101,8 @@ pub struct Returned {
     pub code: Option<String>,
     /// `error`.
     pub error: Option<String>,
+    /// `iss` (RFC 9207): who the provider says it is.
+    pub issuer: Option<String>,
     /// `SAMLResponse`.
     pub response: Option<String>,
 }
@@ -238,6 +247,11 @@ pub struct WhoAmI {
 const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 type Desk = State<Arc<dyn Entrance>>;
+type From = Extension<Source>;
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(super) struct Source(pub IpAddr);
 
 pub(super) fn routes(entrance: Arc<dyn Entrance>) -> Router {
     let small = Router::new()
@@ -268,15 +282,19 @@ async fn keys(State(desk): Desk) -> Json<serde_json::Value> {
     Json(desk.keys())
 }
 
-async fn begin(State(desk): Desk, body: Bytes) -> Result<Response, Refused> {
+async fn begin(State(desk): Desk, Extension(from): From, body: Bytes) -> Result<Response, Refused> {
     let wish = serde_json::from_slice(&body).map_err(|_| not_understood())?;
-    let begun = desk.begin(&wish).await?;
+    let begun = desk.begin(block(from.0), &wish).await?;
     Ok((NO_STORE, Json(begun)).into_response())
 }
 
-async fn begin_on_device(State(desk): Desk, body: Bytes) -> Result<Response, Refused> {
+async fn begin_on_device(
+    State(desk): Desk,
+    Extension(from): From,
+    body: Bytes,
+) -> Result<Response, Refused> {
     let wish = serde_json::from_slice(&body).map_err(|_| not_understood())?;
-    let begun = desk.begin_on_device(&wish).await?;
+    let begun = desk.begin_on_device(block(from.0), &wish).await?;
     Ok((NO_STORE, Json(begun)).into_response())
 }
 
@@ -333,6 +351,7 @@ fn returned(query: &str) -> Option<Returned> {
         state: form.remove("state")?.to_string(),
         code: form.remove("code").map(|c| c.to_string()),
         error: form.remove("error").map(|e| e.to_string()),
+        issuer: form.remove("iss").map(|i| i.to_string()),
         response: None,
     })
 }
@@ -495,6 +514,7 @@ mod tests {
             (read.state.as_str(), read.code.as_deref()),
             ("s", Some("abc"))
         );
+        assert_eq!(read.issuer.as_deref(), Some("https://idp"));
         assert!(returned("code=abc").is_none(), "no state");
         assert!(returned("state=s&code=a&code=b").is_none(), "two codes");
     }

@@ -64,16 +64,18 @@ pub(super) struct Given {
     pub refresh: Option<Zeroizing<String>>,
 }
 
-/// Discovery, with RFC 8628 section 4.
+/// Discovery, with RFC 8628 section 4 and RFC 9207 section 3.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-struct DeviceEndpoint {
+struct Further {
     device_authorization_endpoint: Option<DeviceAuthorizationUrl>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
-impl AdditionalProviderMetadata for DeviceEndpoint {}
+impl AdditionalProviderMetadata for Further {}
 
 type Metadata = ProviderMetadata<
-    DeviceEndpoint,
+    Further,
     CoreAuthDisplay,
     CoreClientAuthMethod,
     CoreClaimName,
@@ -108,6 +110,8 @@ pub(super) struct Begun {
     pub state: Zeroizing<String>,
     pub nonce: Zeroizing<String>,
     pub verifier: Zeroizing<String>,
+    /// The provider says who it is when it answers.
+    pub names_itself: bool,
 }
 
 impl Provider {
@@ -157,9 +161,10 @@ impl Provider {
     /// Where to send the browser.
     pub(super) async fn begin(&self, redirect: &str) -> Result<Begun, Unserved> {
         let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| Unserved::Discovery)?;
-        let client = self
-            .client(self.metadata().await?)
-            .set_redirect_uri(redirect);
+        let metadata = self.metadata().await?;
+        let further = metadata.additional_metadata();
+        let names_itself = further.authorization_response_iss_parameter_supported;
+        let client = self.client(metadata).set_redirect_uri(redirect);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = client
             .authorize_url(
@@ -175,6 +180,7 @@ impl Provider {
             state: Zeroizing::new(state.into_secret()),
             nonce: Zeroizing::new(nonce.secret().clone()),
             verifier: Zeroizing::new(verifier.into_secret()),
+            names_itself,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What is under way between a provider, a browser and a command line, and who is logged in: all of it in
 //! memory, bounded, and found by the digest of a secret, never by the secret.
 //!
+//! A place is kept for everybody: where it is full, the address that has begun the most logins loses its oldest.
 //! It refuses everything twice: a state, a code, a refresh token. It tells a code that never was from one
 //! with a wrong verifier to nobody.
 
@@ -13,7 +14,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use portcullis_model::{Denial, Identity, Timestamp, limits};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
 /// What refresh tokens begin with, so that scanners recognise one.
@@ -22,6 +25,7 @@ const REFRESH: &str = "pcr_";
 type Key = [u8; 32];
 
 /// 256 random bits.
+#[derive(Clone)]
 pub(super) struct Secret(Zeroizing<[u8; 32]>);
 
 impl Secret {
@@ -62,6 +66,8 @@ pub(super) enum Expected {
     Code {
         nonce: Zeroizing<String>,
         verifier: Zeroizing<String>,
+        /// The provider has announced that it says who it is (RFC 9207 section 3).
+        names_itself: bool,
     },
     /// From a SAML provider.
     Response(Box<SamlPending>),
@@ -111,11 +117,31 @@ struct Waiting {
     challenge: String,
     answer: Option<Result<Taken, Denial>>,
     until: Timestamp,
+    /// Who began it, until it is answered.
+    from: Option<IpAddr>,
+    /// Who asks the provider meanwhile.
+    asking: Option<Asking>,
+}
+
+/// Nobody asks on when nobody waits any longer.
+struct Asking(AbortHandle);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A login that nobody has answered.
+#[derive(Clone, Copy)]
+enum Pending {
+    Browser(Key),
+    Device(Key),
 }
 
 #[derive(Default)]
 struct State {
-    browsers: HashMap<Key, (Browser, Timestamp)>,
+    browsers: HashMap<Key, (Browser, Timestamp, IpAddr)>,
     waiting: HashMap<Key, Waiting>,
     kept: HashMap<Key, Kept>,
     /// Refresh tokens that were used, with the id of their login.
@@ -124,22 +150,59 @@ struct State {
 
 impl State {
     fn sweep(&mut self, now: Timestamp) {
-        self.browsers.retain(|_, (_, until)| *until > now);
+        self.browsers.retain(|_, (_, until, _)| *until > now);
         self.waiting.retain(|_, waiting| waiting.until > now);
         self.kept.retain(|_, kept| kept.until > now);
         self.used.retain(|_, (_, until)| *until > now);
     }
 
-    fn room(&mut self, now: Timestamp) -> Result<(), Denial> {
-        let under_way = self.browsers.len() + self.waiting.len();
-        if under_way < limits::LOGINS_PENDING_MAX {
-            return Ok(());
+    /// Logins that nobody has answered: who began them, until when they are good.
+    fn pending(&self) -> impl Iterator<Item = (IpAddr, Timestamp, Pending)> {
+        let browsers = self.browsers.iter();
+        let browsers =
+            browsers.map(|(key, (_, until, from))| (*from, *until, Pending::Browser(*key)));
+        let devices = self.waiting.iter().filter_map(|(key, waiting)| {
+            Some((waiting.from?, waiting.until, Pending::Device(*key)))
+        });
+        browsers.chain(devices)
+    }
+
+    /// Makes room for one more. Whoever has begun the most loses the oldest: a flood from one address pushes itself
+    /// out, and nobody else.
+    fn room(&mut self, now: Timestamp) {
+        if self.pending().count() < limits::LOGINS_PENDING_MAX {
+            return;
         }
         self.sweep(now);
-        match self.browsers.len() + self.waiting.len() < limits::LOGINS_PENDING_MAX {
-            true => Ok(()),
-            false => Err(Denial::new("login/busy", "too many logins are under way")
-                .hint("Try again in a few minutes.")),
+        while self.pending().count() >= limits::LOGINS_PENDING_MAX {
+            let mut begun: HashMap<IpAddr, usize> = HashMap::new();
+            for (from, _, _) in self.pending() {
+                *begun.entry(from).or_default() += 1;
+            }
+            let most = begun.values().copied().max();
+            let greedy = |from: &IpAddr| begun.get(from).copied() == most;
+            let theirs = self.pending().filter(|(from, _, _)| greedy(from));
+            match theirs.min_by_key(|(_, until, _)| *until).map(|p| p.2) {
+                Some(Pending::Browser(key)) => drop(self.browsers.remove(&key)),
+                Some(Pending::Device(key)) => drop(self.waiting.remove(&key)),
+                None => return,
+            }
+        }
+    }
+
+    /// Makes room for a code. Whoever comes back from a provider was let in already; only a minute's worth of codes
+    /// that nobody has fetched has a bound.
+    fn room_for_a_code(&mut self, now: Timestamp) {
+        if self.waiting.len() < limits::LOGINS_PENDING_MAX * 2 {
+            return;
+        }
+        self.sweep(now);
+        while self.waiting.len() >= limits::LOGINS_PENDING_MAX * 2 {
+            let codes = self.waiting.iter().filter(|(_, w)| w.from.is_none());
+            match codes.min_by_key(|(_, w)| w.until).map(|(key, _)| *key) {
+                Some(key) => drop(self.waiting.remove(&key)),
+                None => return,
+            }
         }
     }
 
@@ -157,25 +220,19 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// A browser goes to the provider.
-    pub(super) fn begin(
-        &self,
-        state: &str,
-        browser: Browser,
-        now: Timestamp,
-    ) -> Result<(), Denial> {
+    /// A browser goes to the provider, on behalf of a command line at this address.
+    pub(super) fn begin(&self, state: &str, browser: Browser, from: IpAddr, now: Timestamp) {
         let mut all = self.state.lock();
-        all.room(now)?;
+        all.room(now);
         let until = now.after(limits::LOGIN_PENDING_MAX);
-        all.browsers.insert(key(state), (browser, until));
-        Ok(())
+        all.browsers.insert(key(state), (browser, until, from));
     }
 
     /// It comes back, once.
     pub(super) fn back(&self, state: &str, now: Timestamp) -> Result<Browser, Denial> {
         let found = self.state.lock().browsers.remove(&key(state));
-        match found.filter(|(_, until)| *until > now) {
-            Some((browser, _)) => Ok(browser),
+        match found.filter(|(_, until, _)| *until > now) {
+            Some((browser, _, _)) => Ok(browser),
             None => Err(Denial::new(
                 "login/unknown",
                 "this login was not begun here, took too long, or is done",
@@ -196,9 +253,11 @@ impl Store {
             challenge,
             answer: Some(Ok(taken)),
             until: now.after(limits::LOGIN_CODE_MAX),
+            from: None,
+            asking: None,
         };
         let mut all = self.state.lock();
-        all.room(now)?;
+        all.room_for_a_code(now);
         all.waiting.insert(key(&code), waiting);
         Ok(code)
     }
@@ -219,17 +278,38 @@ impl Store {
     }
 
     /// A login on another device begins.
-    pub(super) fn wait_for(&self, challenge: &str, now: Timestamp) -> Result<Secret, Denial> {
+    pub(super) fn wait_for(
+        &self,
+        challenge: &str,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Secret, Denial> {
         let id = Secret::draw()?;
         let mut all = self.state.lock();
-        all.room(now)?;
+        all.room(now);
         let waiting = Waiting {
             challenge: challenge.to_owned(),
             answer: None,
             until: now.after(limits::LOGIN_PENDING_MAX),
+            from: Some(from),
+            asking: None,
         };
         all.waiting.insert(key(&id.shown()), waiting);
         Ok(id)
+    }
+
+    /// Who asks the provider for it. It stops when the login is pushed out.
+    pub(super) fn asked_by(&self, id: &Secret, asking: AbortHandle) {
+        let mut all = self.state.lock();
+        let asking = Asking(asking);
+        if let Some(waiting) = all.waiting.get_mut(&key(&id.shown())) {
+            waiting.asking = Some(asking);
+        }
+    }
+
+    /// It has not begun after all.
+    pub(super) fn never_mind(&self, id: &Secret) {
+        self.state.lock().waiting.remove(&key(&id.shown()));
     }
 
     /// It was confirmed, or refused.
@@ -237,6 +317,7 @@ impl Store {
         let mut all = self.state.lock();
         if let Some(waiting) = all.waiting.get_mut(&key(&id.shown())) {
             waiting.answer = Some(answer);
+            waiting.from = None;
             waiting.until = now.after(limits::LOGIN_CODE_MAX);
         }
     }

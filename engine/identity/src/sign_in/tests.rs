@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{Principal, Timestamp};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
 fn challenge() -> String {
@@ -87,43 +88,78 @@ fn a_code_is_fetched_once_by_whoever_asked_for_it() {
     assert!(store.fetch("guess", VERIFIER, NOW).is_err());
 }
 
-#[test]
-fn a_browser_comes_back_once() {
-    let store = Store::default();
-    let browser = || Browser {
+fn browser() -> Browser {
+    Browser {
         provider: "corp".to_owned(),
         expected: Expected::Code {
             nonce: Zeroizing::default(),
             verifier: Zeroizing::default(),
+            names_itself: false,
         },
         port: 1,
         challenge: challenge(),
         state: "s".to_owned(),
-    };
-    store.begin("state", browser(), NOW).expect("room");
+    }
+}
+
+#[test]
+fn a_browser_comes_back_once() {
+    let store = Store::default();
+    store.begin("state", browser(), HERE, NOW);
     assert!(store.back("other", NOW).is_err());
     assert!(store.back("state", NOW).is_ok());
     assert!(store.back("state", NOW).is_err(), "twice");
-    store.begin("state", browser(), NOW).expect("room");
+    store.begin("state", browser(), HERE, NOW);
     assert!(store.back("state", later(600)).is_err(), "late");
-    for n in 0..limits::LOGINS_PENDING_MAX {
-        store.begin(&format!("s{n}"), browser(), NOW).expect("room");
+}
+
+#[test]
+fn a_flood_of_logins_pushes_itself_out_and_nobody_else() {
+    let store = Store::default();
+    let elsewhere = IpAddr::from([192, 0, 2, 7]);
+    store.begin("hers", browser(), elsewhere, NOW);
+    let device = store.wait_for(&challenge(), elsewhere, NOW).expect("room");
+    for n in 0..=limits::LOGINS_PENDING_MAX as u64 {
+        // Another second each, so that one is the oldest.
+        let at = NOW.after(Duration::from_millis(n));
+        match n % 2 {
+            0 => store.begin(&format!("s{n}"), browser(), HERE, at),
+            _ => drop(store.wait_for(&challenge(), HERE, at).expect("room")),
+        }
     }
-    assert!(store.begin("one more", browser(), NOW).is_err());
-    assert!(store.begin("one more", browser(), later(600)).is_ok());
+    assert!(store.back("s0", NOW).is_err(), "the flood's oldest is gone");
+    assert!(store.back("hers", NOW).is_ok());
+    let poll = store.poll(&device.shown(), VERIFIER, NOW);
+    assert!(
+        matches!(poll, Ok(None)),
+        "and so is what she began elsewhere"
+    );
+    // Whoever comes back from the provider gets a code, however many are on their way.
+    let code = store.hand_over(challenge(), taken(), NOW).expect("a code");
+    assert!(store.fetch(&code, VERIFIER, NOW).is_ok());
+}
+
+#[tokio::test]
+async fn nobody_asks_for_a_login_that_was_pushed_out() {
+    let store = Store::default();
+    let id = store.wait_for(&challenge(), HERE, NOW).expect("room");
+    let asking = tokio::spawn(std::future::pending::<()>());
+    store.asked_by(&id, asking.abort_handle());
+    store.never_mind(&id);
+    assert!(asking.await.is_err_and(|e| e.is_cancelled()));
 }
 
 #[test]
 fn another_device_is_waited_for() {
     let store = Store::default();
-    let id = store.wait_for(&challenge(), NOW).expect("room");
+    let id = store.wait_for(&challenge(), HERE, NOW).expect("room");
     let name = id.shown();
     assert!(matches!(store.poll(&name, VERIFIER, NOW), Ok(None)));
     assert!(store.poll(&name, &"x".repeat(43), NOW).is_err());
     store.confirm(&id, Ok(taken()), NOW);
     assert!(matches!(store.poll(&name, VERIFIER, NOW), Ok(Some(_))));
     assert!(store.poll(&name, VERIFIER, NOW).is_err(), "twice");
-    let id = store.wait_for(&challenge(), NOW).expect("room");
+    let id = store.wait_for(&challenge(), HERE, NOW).expect("room");
     store.confirm(&id, Err(ended()), NOW);
     let refused = store.poll(&id.shown(), VERIFIER, NOW).err();
     assert_eq!(

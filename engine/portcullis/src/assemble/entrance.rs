@@ -13,10 +13,11 @@ use portcullis_console::{
 };
 use portcullis_gate::{BoxFuture, Clock};
 use portcullis_identity::Returned as Brought;
-use portcullis_identity::{Delegation, Polled, Refreshed, SignedIn, delegate};
+use portcullis_identity::{Delegation, Polled, Refreshed, SignedIn, Wish, delegate};
 use portcullis_journal::Journal;
 use portcullis_model::{Denial, Identity, limits};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,15 +80,21 @@ impl Entrance for Hall {
         self.doormen.front()?.providers.load().saml_metadata(name)
     }
 
-    fn begin<'a>(&'a self, wish: &'a BrowserWish) -> BoxFuture<'a, Result<Begun, Refused>> {
+    fn begin<'a>(
+        &'a self,
+        from: IpAddr,
+        wish: &'a BrowserWish,
+    ) -> BoxFuture<'a, Result<Begun, Refused>> {
         Box::pin(async move {
             let front = self.front()?;
             let providers = front.providers.load_full();
-            let name = wish.provider.as_deref();
-            let begun = front
-                .desk
-                .begin(&providers, name, wish.port, &wish.challenge, &wish.state)
-                .await;
+            let wish = Wish {
+                name: wish.provider.as_deref(),
+                port: wish.port,
+                challenge: &wish.challenge,
+                state: &wish.state,
+            };
+            let begun = front.desk.begin(&providers, from, wish).await;
             let url = begun.map_err(|denial| refused(&denial))?;
             Ok(Begun { url })
         })
@@ -98,8 +105,14 @@ impl Entrance for Hall {
             let front = self.front()?;
             let (providers, issuers) = (front.providers.load_full(), self.doormen.issuers());
             let brought = match (&returned.code, &returned.error, &returned.response) {
-                (Some(code), None, None) => Brought::Code(Ok(code)),
-                (_, Some(error), None) => Brought::Code(Err(error)),
+                (Some(code), None, None) => Brought::Code {
+                    said: Ok(code),
+                    issuer: returned.issuer.as_deref(),
+                },
+                (_, Some(error), None) => Brought::Code {
+                    said: Err(error),
+                    issuer: returned.issuer.as_deref(),
+                },
                 (None, None, Some(response)) => Brought::Response(response),
                 _ => return Err(Refused::new(400, "the provider sends no answer")),
             };
@@ -116,6 +129,7 @@ impl Entrance for Hall {
 
     fn begin_on_device<'a>(
         &'a self,
+        from: IpAddr,
         wish: &'a DeviceWish,
     ) -> BoxFuture<'a, Result<DeviceBegun, Refused>> {
         Box::pin(async move {
@@ -124,7 +138,7 @@ impl Entrance for Hall {
             let name = wish.provider.as_deref();
             let begun = front
                 .desk
-                .begin_on_device(&providers, issuers, name, &wish.challenge)
+                .begin_on_device(&providers, issuers, from, name, &wish.challenge)
                 .await;
             let begun = begun.map_err(|denial| refused(&denial))?;
             Ok(DeviceBegun {

@@ -1,0 +1,177 @@
+//! Logins at a provider that answers for another one, or whose keys are gone for a while.
+
+use super::provider::*;
+use crate::config::Jwks;
+use crate::{
+    Issuers, ProviderSettings, Providers, Refreshed, Returned, SessionKey, SessionTokens, SignIn,
+    SignInSettings, SignedIn, Wish,
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_model::Denial;
+use serde_json::json;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+const CLIENT: &str = "gateway";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+struct Company {
+    server: Server,
+    signer: Signer,
+    desk: Arc<SignIn>,
+    providers: Providers,
+    issuers: Arc<Issuers>,
+    hands: Hands,
+}
+
+impl Company {
+    async fn start() -> Self {
+        let (server, signer, hands) = (Server::start().await, Signer::ed25519(), Hands::new());
+        let path = std::env::temp_dir().join(format!(
+            "pc-login-{}-{:?}.key",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        let _ = std::fs::remove_file(&path);
+        let key = SessionKey::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let tokens = SessionTokens::new(key, "https://gw.example", hands.clock()).unwrap();
+        let providers = Providers::new(SignInSettings {
+            url: "https://gw.example".to_owned(),
+            session: Duration::from_secs(600),
+            longest: Duration::from_secs(6000),
+            providers: vec![ProviderSettings {
+                name: "corp".to_owned(),
+                issuer: server.url.clone(),
+                client_id: CLIENT.to_owned(),
+                client_secret: None,
+                scopes: Vec::new(),
+                ca_file: None,
+            }],
+            saml: Vec::new(),
+        });
+        let mut company = Self {
+            desk: Arc::new(SignIn::new(Arc::new(tokens), hands.clock())),
+            providers: providers.unwrap(),
+            issuers: issuers(config(inline(&[(&signer, "k")])), &hands),
+            server,
+            signer,
+            hands,
+        };
+        company.issuers = company.with_keys(inline(&[(&company.signer, "k")]));
+        company
+    }
+
+    fn with_keys(&self, keys: Jwks) -> Arc<Issuers> {
+        let mut config = config(keys);
+        config.issuer = self.server.url.clone();
+        issuers(config, &self.hands)
+    }
+
+    /// One document is the answer to everything: discovery, and what a code or a refresh token is worth.
+    fn answer(&self, nonce: Option<&str>, names_itself: bool) {
+        let url = &self.server.url;
+        let claims = with(claims(), "iss", json!(url));
+        let claims = with(claims, "aud", json!(CLIENT));
+        let claims = with(claims, "nonce", json!(nonce));
+        self.server.document(&json!({
+            "issuer": url,
+            "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"),
+            "jwks_uri": format!("{url}/keys"),
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["EdDSA"],
+            "authorization_response_iss_parameter_supported": names_itself,
+            "access_token": "theirs", "token_type": "Bearer", "refresh_token": "theirs-2",
+            "id_token": token(&self.signer, &header(&self.signer, "k"), &claims),
+        }));
+    }
+
+    /// Goes to the provider, and comes back with what it says of itself.
+    async fn come_back(&self, names_itself: bool, issuer: Option<&str>) -> Result<String, Denial> {
+        self.answer(None, names_itself);
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+        let wish = Wish {
+            name: None,
+            port: 1,
+            challenge: &challenge,
+            state: "s",
+        };
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let url = self.desk.begin(&self.providers, here, wish).await.unwrap();
+        let said = |name: &str| {
+            let query = url.split_once('?').unwrap().1;
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(n, _)| *n == name).unwrap().1.to_owned()
+        };
+        self.answer(Some(&said("nonce")), names_itself);
+        let returned = Returned::Code {
+            said: Ok("code"),
+            issuer,
+        };
+        let state = said("state");
+        let desk = &self.desk;
+        desk.come_back(&self.providers, &self.issuers, &state, returned)
+            .await
+    }
+
+    async fn log_in(&self) -> SignedIn {
+        let back = self.come_back(false, None).await.unwrap();
+        let code = back.split_once("code=").unwrap().1;
+        let code = code.split('&').next().unwrap();
+        self.desk.fetch(&self.providers, code, VERIFIER).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn another_provider_does_not_answer_for_the_one_that_was_asked() {
+    let company = Company::start().await;
+    let url = company.server.url.clone();
+    for (names_itself, issuer, rule) in [
+        (false, None, None),
+        (false, Some(url.as_str()), None),
+        (true, Some(url.as_str()), None),
+        (false, Some("https://evil.example"), Some("login/issuer")),
+        (true, Some("https://evil.example"), Some("login/issuer")),
+        // It says that it always names itself: an answer without is somebody else's.
+        (true, None, Some("login/issuer")),
+    ] {
+        let before = company.server.fetches();
+        let back = company.come_back(names_itself, issuer).await;
+        let said = back.err().map(|denial| denial.rule);
+        assert_eq!(said.as_deref(), rule, "{names_itself} {issuer:?}");
+        if rule.is_some() {
+            let asked = company.server.fetches() - before;
+            assert_eq!(asked, 1, "the code goes to nobody; only discovery was read");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_outlives_keys_that_are_gone_for_a_while() {
+    let company = Company::start().await;
+    let refresh = company.log_in().await.refresh.unwrap();
+    let again = |issuers: Arc<Issuers>| {
+        let (company, refresh) = (&company, &refresh);
+        async move {
+            company.answer(None, false);
+            let desk = &company.desk;
+            desk.refresh(&company.providers, &issuers, refresh).await
+        }
+    };
+    let without = company.with_keys(Jwks::Url("http://127.0.0.1:1/keys".to_owned()));
+    let refused = again(without).await.err().map(|denial| denial.rule);
+    assert_eq!(refused.as_deref(), Some("login/unavailable"));
+    // The same refresh token, once the keys are back.
+    let back = again(Arc::clone(&company.issuers)).await;
+    assert!(matches!(back, Ok(Refreshed::Again(_))));
+    // A token that proves nothing ends the login as ever.
+    let other = company.log_in().await.refresh.unwrap();
+    let strange = company.with_keys(inline(&[(&Signer::ed25519(), "k")]));
+    let over = company.desk.refresh(&company.providers, &strange, &other);
+    assert!(matches!(over.await, Ok(Refreshed::Over(..))));
+}
