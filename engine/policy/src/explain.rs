@@ -63,8 +63,9 @@ impl PolicySet {
             .map_err(|e| Fault::new(Blame::Policy, "read a recorded policy input", e))?;
         let mut document = Document::render(&parsed)
             .map_err(|e| Fault::new(Blame::Policy, "render the policy input", e))?;
-        let occasion = Occasion(parsed.action, parsed.connection.protocol);
+        let occasion = Occasion::of(&parsed);
         let heard = self.ask(occasion, &mut document);
+        let concerned: Vec<&str> = self.concerned(occasion).collect();
         let mut probes = Probes::new(self.anatomy(), &document)?;
         let names: Vec<(String, bool)> = self
             .packs()
@@ -84,15 +85,15 @@ impl PolicySet {
                 };
                 PackExplanation {
                     dry_run,
-                    asked: heard.is_some(),
+                    asked: concerned.contains(&pack.as_str()),
                     failure,
                     grants: rules(|s| s.grants.iter().map(|g| g.rule.clone()).collect()),
                     denials: rules(|s| s.denials.iter().map(|d| d.rule.clone()).collect()),
                     approvals: rules(|s| s.approvals.iter().map(|a| a.rule.clone()).collect()),
                     obligations: said.map_or(0, |s| s.obligations.len()),
-                    rules: match heard {
-                        Some(_) => probes.pack(&pack),
-                        None => Vec::new(),
+                    rules: match concerned.contains(&pack.as_str()) {
+                        true => probes.pack(&pack),
+                        false => Vec::new(),
                     },
                     pack,
                 }

@@ -5,9 +5,11 @@
 mod checks;
 mod data;
 mod graph;
+mod guards;
 pub(crate) mod heads;
 mod reach;
 mod references;
+mod scope;
 mod types;
 mod walk;
 
@@ -17,7 +19,7 @@ use crate::builtin;
 use crate::diagnostic::{Diagnostic, pointed};
 use crate::explain::Anatomy;
 use crate::input::{Paths, Section};
-use crate::set::{Pack, Plan, PolicySet, Reads, Stages};
+use crate::set::{Pack, Plan, PolicySet, Reads};
 use crate::source::{Files, PackSource, Pieces};
 use crate::testing::{Suite, TestReport};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -25,9 +27,10 @@ use checks::Checks;
 use graph::Graph;
 use portcullis_model::limits;
 pub(crate) use references::{Contents, fixed};
-use references::{Guard, HeadKind, ReferenceKind};
+use references::{HeadKind, ReferenceKind};
 use regorus::unstable::{Expr, Literal};
 use regorus::{Engine, Value};
+use scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -143,7 +146,7 @@ fn compile(
     };
     let mut wrong = checks.run();
     wrong.extend(spoken(modules, &parsed));
-    let packs = packs(sources, modules, &parsed, &graph, &mut wrong);
+    let packs = packs(sources, modules, &parsed, &graph, &data, &mut wrong);
     refuse(wrong)?;
     let keys = plain_keys(&data);
     let plan = Plan::of(&packs, &keys);
@@ -346,9 +349,11 @@ fn packs(
     modules: &[Module],
     parsed: &[Contents],
     graph: &Graph,
+    data: &Value,
     wrong: &mut Vec<Diagnostic>,
 ) -> Vec<Pack> {
     let reads = reads_by_rule(parsed);
+    let (scope, at_large) = (Scope::new(parsed, data), Scope::at_large(parsed));
     sources
         .iter()
         .map(|source| {
@@ -392,7 +397,7 @@ fn packs(
                 name: Arc::from(source.name.as_str()),
                 dry_run: source.dry_run,
                 entries: entries
-                    .map(|entry| (entry, stages(&root, entry, parsed)))
+                    .map(|name| scope.entry(&root, name, &at_large))
                     .collect(),
                 reads: all,
                 data,
@@ -403,10 +408,7 @@ fn packs(
 
 /// What is wrong with the rules of the four sets, rule by rule.
 fn spoken(modules: &[Module], parsed: &[Contents]) -> Vec<Diagnostic> {
-    let mut guards: BTreeMap<&[String], Vec<&Vec<Guard>>> = BTreeMap::new();
-    for rule in parsed.iter().flat_map(|c| &c.rules) {
-        guards.entry(&rule.path).or_default().extend(&rule.guards);
-    }
+    let scope = Scope::at_large(parsed);
     let paths = Paths::new();
     let mut wrong = Vec::new();
     for (module, contents) in modules.iter().zip(parsed) {
@@ -423,70 +425,15 @@ fn spoken(modules: &[Module], parsed: &[Contents]) -> Vec<Diagnostic> {
                 continue;
             }
             wrong.extend(heads::check(&module.file, entry, rule));
-            let depth = limits::POLICY_CALL_DEPTH_MAX;
             wrong.extend(reach::check(&reach::Spoken {
                 file: &module.file,
                 entry,
                 rule,
-                stages: facts
-                    .guards
-                    .iter()
-                    .map(|body| body_stages(body, &guards, depth))
-                    .collect(),
+                stages: scope.bodies(facts),
             }));
         }
     }
     wrong
-}
-
-/// The stages at which a set of a pack can hold anything.
-fn stages(package: &[String], entry: &str, parsed: &[Contents]) -> Stages {
-    let mut guards: BTreeMap<&[String], Vec<&Vec<Guard>>> = BTreeMap::new();
-    for rule in parsed.iter().flat_map(|c| &c.rules) {
-        guards.entry(&rule.path).or_default().extend(&rule.guards);
-    }
-    let mut path = package.to_vec();
-    path.push(entry.to_owned());
-    // A set is empty where it says nothing; anything else would be undefined, which is a denial.
-    let mut rules = parsed.iter().flat_map(|c| &c.rules);
-    match rules.any(|r| r.path == path && r.kind != HeadKind::Set) {
-        true => Stages::ALL,
-        false => stages_of(&path, &guards, limits::POLICY_CALL_DEPTH_MAX),
-    }
-}
-
-/// A rule can hold where one of its bodies can; a body where all its conditions can.
-fn stages_of(
-    path: &[String],
-    guards: &BTreeMap<&[String], Vec<&Vec<Guard>>>,
-    depth: usize,
-) -> Stages {
-    let (Some(bodies), true) = (guards.get(path), depth > 0) else {
-        return Stages::ALL;
-    };
-    bodies
-        .iter()
-        .map(|body| body_stages(body, guards, depth))
-        .fold(Stages::NONE, Stages::either)
-}
-
-fn body_stages(
-    body: &[Guard],
-    guards: &BTreeMap<&[String], Vec<&Vec<Guard>>>,
-    depth: usize,
-) -> Stages {
-    body.iter().fold(Stages::ALL, |all, guard| {
-        all.both(match guard {
-            Guard::Rule(rule) => stages_of(rule, guards, depth - 1),
-            Guard::Stages(words) => any_of(words, Stages::named),
-            Guard::Protocols(words) => any_of(words, Stages::over),
-        })
-    })
-}
-
-fn any_of(words: &[String], stages: fn(&str) -> Stages) -> Stages {
-    let each = words.iter().map(|word| stages(word));
-    each.fold(Stages::NONE, Stages::either)
 }
 
 /// What each rule reads: of the input in sections of the document, of data its first keys.

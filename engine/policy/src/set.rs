@@ -6,7 +6,7 @@ mod evaluation;
 mod plan;
 
 pub(crate) use evaluation::timer;
-pub(crate) use plan::{Occasion, Pack, Plan, Reads, Stages};
+pub(crate) use plan::{Entry, Occasion, Occasions, Pack, Plan, Reads};
 
 use crate::diagnostic::Diagnostic;
 use crate::explain::Anatomy;
@@ -120,6 +120,14 @@ impl PolicySet {
         self.packs.iter().map(|pack| (&*pack.name, pack.dry_run))
     }
 
+    /// The packs that are about this stage and protocol, whoever asks and whatever is configured.
+    pub(crate) fn concerned(&self, occasion: Occasion) -> impl Iterator<Item = &str> {
+        let packs = self.packs.iter();
+        packs
+            .filter(move |pack| pack.concerns(occasion))
+            .map(|pack| &*pack.name)
+    }
+
     /// Its text, for explaining.
     pub(crate) fn anatomy(&self) -> &Anatomy {
         &self.anatomy
@@ -148,7 +156,7 @@ impl PolicySet {
     /// When the input cannot be rendered in bounds.
     pub fn decide(&self, input: &Input<'_>) -> Result<Decision, Fault> {
         let document = Document::render(input).map_err(unrendered)?;
-        let occasion = Occasion(input.action, input.connection.protocol);
+        let occasion = Occasion::of(input);
         self.decided(occasion, document)
     }
 
@@ -160,7 +168,7 @@ impl PolicySet {
     pub fn command(&self, question: &Question<'_>) -> Result<Decision, Fault> {
         let standing = self.standing(question).map_err(unrendered)?;
         let document = Document::command(&standing, question).map_err(unrendered)?;
-        let occasion = Occasion(Action::Command, question.session.target.protocol);
+        let occasion = Occasion::command(question.session);
         self.decided(occasion, document)
     }
 
@@ -185,7 +193,7 @@ impl PolicySet {
         let outcome = self.outcome(occasion, &mut document);
         Ok(Decision {
             outcome,
-            likeness: (occasion.0 == Action::Command).then(|| document.likeness()),
+            likeness: (occasion.action == Action::Command).then(|| document.likeness()),
             input: document.bytes().clone(),
         })
     }
@@ -222,7 +230,7 @@ impl PolicySet {
             }
         }
         let heard = self.heard(group, document, &mut evaluation, anew);
-        let merged = merge::merge(occasion.0, &heard);
+        let merged = merge::merge(occasion.action, &heard);
         let outcome = Arc::new(Outcome {
             verdict: merged.verdict,
             obligations: merged.obligations,
@@ -342,6 +350,38 @@ impl PolicySet {
             .collect()
     }
 
+    /// What the engine makes of a set of a pack, whoever is asked about what.
+    #[cfg(test)]
+    pub(crate) fn evaluated(
+        &self,
+        pack: &str,
+        entry: &str,
+        document: &mut Document,
+    ) -> regorus::Value {
+        let mut engine = self.prototype.clone();
+        engine.set_input(document.value(Reads::everything().mask()).unwrap());
+        let rule = format!("data.portcullis.packs.{pack}.{entry}");
+        engine.eval_rule(rule).unwrap()
+    }
+
+    /// Whether a pack is asked on an occasion.
+    #[cfg(test)]
+    pub(crate) fn asks(&self, pack: &str, occasion: Occasion) -> bool {
+        let mut packs = self.packs.iter();
+        packs.any(|p| &*p.name == pack && p.speaks(occasion))
+    }
+
+    /// The rule that is asked before a set of a pack.
+    #[cfg(test)]
+    pub(crate) fn gate(&self, pack: &str, entry: &str) -> Option<&str> {
+        let pack = self.packs.iter().find(|p| &*p.name == pack)?;
+        pack.entries
+            .iter()
+            .find(|e| e.name == entry)?
+            .gate
+            .as_deref()
+    }
+
     #[cfg(test)]
     pub(crate) fn speaks_at(&self, pack: &str, action: Action) -> bool {
         self.speaks_over(pack, action, portcullis_model::Protocol::Postgres)
@@ -354,9 +394,20 @@ impl PolicySet {
         action: Action,
         protocol: portcullis_model::Protocol,
     ) -> bool {
-        let occasion = Occasion(action, protocol);
+        use portcullis_model::Kind;
+        let occasion = |kind| Occasion {
+            action,
+            protocol,
+            kind,
+            delegated: false,
+        };
         let mut packs = self.packs.iter();
-        packs.any(|p| &*p.name == pack && p.speaks(occasion))
+        packs.any(|p| {
+            &*p.name == pack
+                && [Kind::Human, Kind::Agent]
+                    .iter()
+                    .any(|k| p.speaks(occasion(*k)))
+        })
     }
 
     #[cfg(test)]

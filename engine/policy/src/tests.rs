@@ -14,6 +14,7 @@ mod load;
 mod merge;
 mod readme;
 mod replay;
+mod scope;
 mod self_test;
 mod speed;
 mod votes;

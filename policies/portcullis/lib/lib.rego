@@ -91,6 +91,28 @@ only_reads if {
 
 # METADATA
 # description: |
+#   SELECTs and the like on rows, by grammar and plugins alike, with no function,
+#   setting, label or COPY in them: what most commands are. Asked first, it
+#   spares a pack about anything else all its rules.
+plain_read if {
+	input.command.parse == "ok"
+	input.command.effect == "read"
+	input.command.verbs == ["read"]
+	input.command.labels == []
+	count(input.command.statements) > 0
+	every statement in input.command.statements {
+		statement.class == "read"
+		statement.effect == "read"
+		statement.verbs == ["read"]
+		statement.labels == []
+		statement.functions == []
+		statement.settings == []
+		statement.copy == null
+	}
+}
+
+# METADATA
+# description: |
 #   It calls a function that is none of the server's own: what that does, the
 #   grammar cannot tell. `config.functions` lists functions that only read; all
 #   functions of the statement have to be in it.

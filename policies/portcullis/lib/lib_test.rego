@@ -44,6 +44,22 @@ test_code_is_no_read_whoever_sees_it if {
 	not lib.only_reads with input as seen with data.config as {"functions": ["report"]}
 }
 
+test_a_plain_read_has_nothing_in_it if {
+	lib.plain_read with input as command([fixtures.select])
+	lib.plain_read with input as command([fixtures.select, fixtures.select])
+	not lib.plain_read with input as {}
+	not lib.plain_read with input as command([])
+	not lib.plain_read with input as command([fixtures.unknown])
+	not lib.plain_read with input as command([fixtures.select, fixtures.insert("orders")])
+	not lib.plain_read with input as command([fixtures.calling("report")])
+	every part in [{"parse": "partial"}, {"effect": "unknown"}, {"verbs": ["read", "file"]}, {"labels": ["read-file"]}] {
+		not lib.plain_read with input as object.union(command([fixtures.select]), {"command": part})
+	}
+	every part in [{"verbs": []}, {"labels": ["set-role"]}, {"functions": ["now"]}, {"copy": {"direction": "out"}}] {
+		not lib.plain_read with input as command([object.union(fixtures.select, part)])
+	}
+}
+
 test_a_person_in_an_agents_hands_is_an_agent if {
 	delegated := object.union(fixtures.engineer, {"actors": [{"issuer": "i", "subject": "bot"}]})
 	lib.is_agent with input as fixtures.connect(delegated, fixtures.prod)

@@ -50,12 +50,16 @@ deny contains {
 
 asked if {
 	input.action == "command"
-	acting in kinds
+	data.portcullis.lib.is_agent
+	"agent" in kinds
 }
 
-acting := "agent" if data.portcullis.lib.is_agent
-
-acting := input.identity.kind if not data.portcullis.lib.is_agent
+# Others only where the configuration names their kind.
+asked if {
+	input.action == "command"
+	not data.portcullis.lib.is_agent
+	input.identity.kind in data.config.secrets.kinds
+}
 
 default kinds := ["agent"]
 

@@ -228,29 +228,11 @@ deny contains {
 	escalates
 }
 
+# Nothing above has anything to say about a plain read, and most commands are one.
 asked if {
 	input.action == "command"
 	input.connection.protocol == "postgres"
-	not plain_read
-}
-
-# Nothing below has anything to say about a plain read: most commands end here,
-# before sixteen rules have looked at them.
-plain_read if {
-	input.command.parse == "ok"
-	input.command.effect == "read"
-	input.command.verbs == ["read"]
-	input.command.labels == []
-	count(input.command.statements) > 0
-	every statement in input.command.statements {
-		statement.class == "read"
-		statement.effect == "read"
-		statement.verbs == ["read"]
-		statement.labels == []
-		statement.functions == []
-		statement.settings == []
-		statement.copy == null
-	}
+	not data.portcullis.lib.plain_read
 }
 
 is_admin if {

@@ -25,6 +25,7 @@ deny contains {
 	"hint": "Have the platform team make it by a reviewed change; for access, ask for a binding at the gateway.",
 } if {
 	input.action == "command"
+	not data.portcullis.lib.plain_read
 	count(planted) > 0
 	not trusted
 }
@@ -37,6 +38,7 @@ approval contains {
 	"approver_groups": approver_groups,
 } if {
 	input.action == "command"
+	not data.portcullis.lib.plain_read
 	count(planted) > 0
 	trusted
 }

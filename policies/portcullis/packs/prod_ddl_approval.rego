@@ -77,9 +77,11 @@ approval contains {
 	not "maintenance" in statement.labels
 }
 
+# A plain read is none of the above.
 in_production if {
 	input.action == "command"
 	input.connection.protocol == "postgres"
+	not data.portcullis.lib.plain_read
 	data.portcullis.lib.is_prod
 }
 

@@ -1,11 +1,10 @@
 //! Rules of the four sets that can never speak: at a stage where nobody asks for them, or about a part of
 //! the input that is null at every stage they name. Such a `deny` looks like protection and is none.
 
-use super::references::{self, Path};
-use super::walk::{self, Seen};
+use super::guards;
 use crate::diagnostic::Diagnostic;
-use crate::set::Stages;
-use regorus::unstable::{Expr, Literal, Query, Rule, RuleBody};
+use crate::set::Occasions;
+use regorus::unstable::{Literal, Query, Rule, RuleBody};
 
 /// One body of a rule of the four sets.
 pub(crate) struct Spoken<'a> {
@@ -16,7 +15,7 @@ pub(crate) struct Spoken<'a> {
     /// The rule.
     pub rule: &'a Rule,
     /// The stages that each of its bodies leaves open, in order.
-    pub stages: Vec<Stages>,
+    pub stages: Vec<Occasions>,
 }
 
 /// Checks a rule of the four sets.
@@ -40,7 +39,7 @@ pub(crate) fn check(spoken: &Spoken<'_>) -> Vec<Diagnostic> {
             Diagnostic::file(spoken.file, "load/unreachable", message, remedy).at(place)
         };
         let open = stages.both(asked_mask);
-        if open == Stages::NONE {
+        if open == Occasions::NONE {
             found.push(tell(
                 format!("this {entry} can never be heard: its conditions leave no stage at which anybody asks for a {entry}"),
                 &format!(
@@ -51,7 +50,7 @@ pub(crate) fn check(spoken: &Spoken<'_>) -> Vec<Diagnostic> {
             continue;
         }
         for (part, held_at) in body.map(|b| demands(&b.query)).unwrap_or_default() {
-            if open.both(all_of(held_at)) == Stages::NONE {
+            if open.both(all_of(held_at)) == Occasions::NONE {
                 found.push(tell(
                     format!("this {entry} can never be heard: input.{part} is null at every stage it names"),
                     &format!("input.{part} is there when input.action is {}.", held_at.join(" or ")),
@@ -62,11 +61,11 @@ pub(crate) fn check(spoken: &Spoken<'_>) -> Vec<Diagnostic> {
     found
 }
 
-fn all_of(names: &[&str]) -> Stages {
+fn all_of(names: &[&str]) -> Occasions {
     names
         .iter()
-        .map(|name| Stages::named(name))
-        .fold(Stages::NONE, Stages::either)
+        .map(|name| Occasions::at(name))
+        .fold(Occasions::NONE, Occasions::either)
 }
 
 /// Parts of the input that have to be there for a body to hold, and the stages that have them.
@@ -76,7 +75,7 @@ fn demands(query: &Query) -> Vec<(&'static str, &'static [&'static str])> {
         let Literal::Expr { expr, .. } = &statement.literal else {
             continue;
         };
-        for path in plain_references(expr) {
+        for (path, _) in guards::plain_references(expr) {
             let at: (&'static str, &'static [&'static str]) = match path.get(1).map(String::as_str)
             {
                 Some("command") if path.len() > 2 => ("command", &["command", "response"]),
@@ -91,30 +90,4 @@ fn demands(query: &Query) -> Vec<(&'static str, &'static [&'static str])> {
         }
     }
     parts
-}
-
-/// References that make a condition undefined when they are. What stands in a comprehension does not.
-fn plain_references(expr: &Expr) -> Vec<Path> {
-    let mut paths = Vec::new();
-    let mut hidden: Vec<(u32, u32)> = Vec::new();
-    walk::expr(expr, &mut |seen| {
-        let Seen::Expr(expr) = seen else { return };
-        let span = expr.span();
-        match expr {
-            Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {
-                hidden.push((span.start, span.end));
-            }
-            Expr::RefDot { .. } | Expr::RefBrack { .. } => {
-                let within = hidden
-                    .iter()
-                    .any(|(start, end)| span.start >= *start && span.end <= *end);
-                let (path, _) = references::fixed(expr);
-                if !within && path.first().is_some_and(|root| root == "input") {
-                    paths.push(path);
-                }
-            }
-            _ => {}
-        }
-    });
-    paths
 }

@@ -4,8 +4,9 @@
 //!
 //! It errs towards seeing too much: a local variable with the name of a rule counts as that rule.
 
+use super::guards::{self, Guard};
 use regorus::unstable::{
-    BoolOp, Expr, Literal, Module, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span,
+    Expr, Literal, Module, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,16 +39,9 @@ pub(crate) struct RuleFacts {
     pub references: Vec<Reference>,
     /// For each of its bodies, what has to hold for it to say anything; empty when it always may.
     pub guards: Vec<Vec<Guard>>,
-}
-
-/// A condition that limits a body to some stages or protocols.
-pub(crate) enum Guard {
-    /// `input.action == "x"`, `input.action in {"x", "y"}`.
-    Stages(Vec<String>),
-    /// The same of `input.connection.protocol`.
-    Protocols(Vec<String>),
-    /// A rule of the same package has to hold.
-    Rule(Path),
+    /// It is one value, so that a condition that names it fails where it says nothing. A set or an object is there
+    /// though it is empty.
+    pub complete: bool,
 }
 
 /// The kind of a rule's head.
@@ -130,7 +124,8 @@ pub(crate) fn contents(module: &Ref<Module>, names: &Names) -> Contents {
         .map(|rule| {
             let (kind, refr) = head(rule);
             let mut path = package.clone();
-            path.extend(fixed(refr).0);
+            let (name, open) = fixed(refr);
+            path.extend(name);
             let mut reader = Reader {
                 package: &package,
                 imports: &imports,
@@ -138,13 +133,14 @@ pub(crate) fn contents(module: &Ref<Module>, names: &Names) -> Contents {
                 found: Vec::new(),
             };
             reader.rule(rule);
-            let guards = guards(rule, &reader);
+            let guards = guards::of(rule, &|path| reader.resolve(path, false));
             RuleFacts {
                 path,
                 kind,
                 place: place(rule.span()),
                 references: reader.found,
                 guards,
+                complete: kind == HeadKind::Value && !open,
             }
         })
         .collect();
@@ -209,35 +205,6 @@ pub(crate) fn fixed(expr: &Expr) -> (Path, bool) {
             }
         }
         _ => (Path::new(), true),
-    }
-}
-
-fn guards(rule: &Rule, reader: &Reader<'_>) -> Vec<Vec<Guard>> {
-    match rule {
-        Rule::Default { .. } => vec![Vec::new()],
-        Rule::Spec { bodies, .. } if bodies.is_empty() => vec![Vec::new()],
-        Rule::Spec { bodies, .. } => bodies
-            .iter()
-            .map(|body| {
-                let statements = body.query.stmts.iter();
-                let plain = statements.filter(|s| s.with_mods.is_empty());
-                plain
-                    .filter_map(|statement| match &statement.literal {
-                        Literal::Expr { expr, .. } => reader.guard(expr),
-                        _ => None,
-                    })
-                    .collect()
-            })
-            .collect(),
-    }
-}
-
-fn text_of(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::String { value, .. } | Expr::RawString { value, .. } => {
-            value.as_string().ok().map(|text| text.to_string())
-        }
-        _ => None,
     }
 }
 
@@ -427,62 +394,6 @@ impl Reader<'_> {
             kind,
             place: place(beginning(function)),
         });
-    }
-
-    /// What a statement says about stage or protocol, if it does.
-    fn guard(&self, expr: &Expr) -> Option<Guard> {
-        match expr {
-            Expr::BoolExpr {
-                op: BoolOp::Eq,
-                lhs,
-                rhs,
-                ..
-            } => {
-                let (guard, word) = match (self.limits(lhs), self.limits(rhs)) {
-                    (Some(guard), None) => (guard, text_of(rhs)?),
-                    (None, Some(guard)) => (guard, text_of(lhs)?),
-                    _ => return None,
-                };
-                Some(guard(vec![word]))
-            }
-            Expr::Membership {
-                key: None,
-                value,
-                collection,
-                ..
-            } => {
-                let guard = self.limits(value)?;
-                match collection.as_ref() {
-                    Expr::Set { items, .. } | Expr::Array { items, .. } => {
-                        let words: Option<Vec<String>> = items.iter().map(|i| text_of(i)).collect();
-                        Some(guard(words?))
-                    }
-                    _ => None,
-                }
-            }
-            Expr::Var { .. } => {
-                let (path, open) = fixed(expr);
-                let own = !open && path.first().is_some_and(|name| self.own.contains(name));
-                let free = !path
-                    .first()
-                    .is_some_and(|name| self.imports.contains_key(name));
-                (own && free)
-                    .then(|| Guard::Rule(self.package.iter().cloned().chain(path).collect()))
-            }
-            _ => None,
-        }
-    }
-
-    /// The guard that a comparison with this part of the input makes.
-    fn limits(&self, expr: &Expr) -> Option<fn(Vec<String>) -> Guard> {
-        let (path, open) = fixed(expr);
-        let (path, found) = self.resolve(path, false);
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        match path.as_slice() {
-            ["input", "action"] if found && !open => Some(Guard::Stages),
-            ["input", "connection", "protocol"] if found && !open => Some(Guard::Protocols),
-            _ => None,
-        }
     }
 
     /// The full path of a name, and whether it is one of the documents.

@@ -1,8 +1,8 @@
-//! Who is asked what: which packs can say anything at a stage about a protocol, and in which of their sets. Worked
-//! out once for a set, from what its rules show. A pack whose rules show nothing is asked always.
+//! Who is asked what: which packs can say anything at a stage, over a protocol, to whom, and in which of their sets.
+//! Worked out once for a set, from what its rules show. A pack whose rules show nothing is asked always.
 
-use crate::input::{Action, Section};
-use portcullis_model::Protocol;
+use crate::input::{Action, Input, Section};
+use portcullis_model::{Kind, Protocol, Session};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,9 +38,15 @@ impl Reads {
     }
 }
 
-/// The stages, protocol by protocol, at which something can be said at all, as far as rules show it.
+/// A stage, the protocol it is about, and who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stages(u16);
+pub(crate) struct Occasion {
+    pub action: Action,
+    pub protocol: Protocol,
+    pub kind: Kind,
+    /// Somebody acts for the identity.
+    pub delegated: bool,
+}
 
 const ACTIONS: [(&str, Action); 4] = [
     ("connect", Action::Connect),
@@ -53,31 +59,101 @@ const PROTOCOLS: [(&str, Protocol); 3] = [
     ("postgres", Protocol::Postgres),
     ("ssh", Protocol::Ssh),
 ];
+const KINDS: [(&str, Kind); 4] = [
+    ("human", Kind::Human),
+    ("agent", Kind::Agent),
+    ("ci", Kind::Ci),
+    ("service", Kind::Service),
+];
 
-impl Stages {
-    pub(crate) const NONE: Self = Self(0);
-    pub(crate) const ALL: Self = Self((1 << (ACTIONS.len() * PROTOCOLS.len())) - 1);
-
-    fn that(holds: impl Fn(&str, &str) -> bool) -> Self {
-        let mut set = Self::NONE;
-        for (action, at) in ACTIONS {
-            for (protocol, over) in PROTOCOLS {
-                if holds(action, protocol) {
-                    set = set.either(Self(1 << Occasion(at, over).number()));
-                }
-            }
+impl Occasion {
+    /// The occasion of an input.
+    pub(crate) fn of(input: &Input<'_>) -> Self {
+        Self {
+            action: input.action,
+            protocol: input.connection.protocol,
+            kind: input.identity.kind,
+            delegated: !input.identity.actors.is_empty(),
         }
-        set
     }
 
-    /// The stage of this name; none when there is no such stage, for a rule about it never holds.
-    pub(crate) fn named(name: &str) -> Self {
-        Self::that(|action, _| action == name)
+    /// The occasion of a command.
+    pub(crate) fn command(session: &Session) -> Self {
+        Self {
+            action: Action::Command,
+            protocol: session.target.protocol,
+            kind: session.identity.kind,
+            delegated: !session.identity.actors.is_empty(),
+        }
     }
 
-    /// All stages of the protocol of this name; none when there is no such protocol.
+    fn number(self) -> usize {
+        let protocol = match self.protocol {
+            Protocol::Kubernetes => 0,
+            Protocol::Postgres => 1,
+            Protocol::Ssh => 2,
+        };
+        let kind = match self.kind {
+            Kind::Human => 0,
+            Kind::Agent => 1,
+            Kind::Ci => 2,
+            Kind::Service => 3,
+        };
+        let place = (self.action as usize * PROTOCOLS.len() + protocol) * KINDS.len() + kind;
+        place * 2 + usize::from(self.delegated)
+    }
+
+    /// Every occasion, in order of its number.
+    fn all() -> impl Iterator<Item = Self> {
+        const EACH: usize = KINDS.len() * 2;
+        const COUNT: usize = ACTIONS.len() * PROTOCOLS.len() * EACH;
+        (0..COUNT).map(|number| Self {
+            action: ACTIONS[number / EACH / PROTOCOLS.len()].1,
+            protocol: PROTOCOLS[number / EACH % PROTOCOLS.len()].1,
+            kind: KINDS[number / 2 % KINDS.len()].1,
+            delegated: number % 2 == 1,
+        })
+    }
+}
+
+/// The occasions on which something can be said at all, as far as rules show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Occasions(u128);
+
+impl Occasions {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const ALL: Self = Self(u128::MAX);
+
+    fn that(holds: impl Fn(&Occasion) -> bool) -> Self {
+        let each = Occasion::all().filter(holds);
+        Self(each.fold(0, |all, occasion| all | 1 << occasion.number()))
+    }
+
+    /// All at the stage of this name; none when there is no such stage, for a rule about it never holds.
+    pub(crate) fn at(name: &str) -> Self {
+        let action = ACTIONS.iter().find(|(action, _)| *action == name);
+        action.map_or(Self::NONE, |(_, action)| {
+            Self::that(|o| o.action == *action)
+        })
+    }
+
+    /// All over the protocol of this name; none when there is no such protocol.
     pub(crate) fn over(name: &str) -> Self {
-        Self::that(|_, protocol| protocol == name)
+        let protocol = PROTOCOLS.iter().find(|(protocol, _)| *protocol == name);
+        protocol.map_or(Self::NONE, |(_, protocol)| {
+            Self::that(|o| o.protocol == *protocol)
+        })
+    }
+
+    /// All on which an identity of this kind asks; none when there is no such kind.
+    pub(crate) fn by(name: &str) -> Self {
+        let kind = KINDS.iter().find(|(kind, _)| *kind == name);
+        kind.map_or(Self::NONE, |(_, kind)| Self::that(|o| o.kind == *kind))
+    }
+
+    /// All on which somebody acts for the identity, or nobody does.
+    pub(crate) fn delegated(delegated: bool) -> Self {
+        Self::that(|o| o.delegated == delegated)
     }
 
     pub(crate) fn either(self, other: Self) -> Self {
@@ -93,33 +169,24 @@ impl Stages {
     }
 }
 
-/// A stage, and the protocol it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occasion(pub Action, pub Protocol);
-
-impl Occasion {
-    fn number(self) -> usize {
-        let protocol = match self.1 {
-            Protocol::Kubernetes => 0,
-            Protocol::Postgres => 1,
-            Protocol::Ssh => 2,
-        };
-        self.0 as usize * PROTOCOLS.len() + protocol
-    }
-
-    fn all() -> impl Iterator<Item = Self> {
-        let of =
-            |(_, action): &(&str, Action)| PROTOCOLS.map(|(_, protocol)| Self(*action, protocol));
-        ACTIONS.iter().flat_map(of)
-    }
+/// One of a pack's sets.
+pub(crate) struct Entry {
+    /// `grant`, `deny`, …
+    pub name: &'static str,
+    /// When it can hold anything, with the data of the set.
+    pub speaks: Occasions,
+    /// When it could with some data and for somebody: what an explanation is about.
+    pub concerns: Occasions,
+    /// A rule that all of many bodies need: asked first.
+    pub gate: Option<String>,
 }
 
 /// One pack of a set.
 pub(crate) struct Pack {
     pub name: Arc<str>,
     pub dry_run: bool,
-    /// Its sets, and when each of them can hold anything.
-    pub entries: Vec<(&'static str, Stages)>,
+    /// Its sets.
+    pub entries: Vec<Entry>,
     pub reads: Reads,
     /// The keys of data that it reads.
     pub data: BTreeSet<String>,
@@ -131,18 +198,30 @@ impl Pack {
         format!("said_{}", self.name)
     }
 
+    /// True when it can say anything.
     pub(crate) fn speaks(&self, occasion: Occasion) -> bool {
-        self.entries.iter().any(|(_, stages)| stages.has(occasion))
+        self.entries.iter().any(|entry| entry.speaks.has(occasion))
+    }
+
+    /// True when it is about this stage and protocol at all.
+    pub(crate) fn concerns(&self, occasion: Occasion) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.concerns.has(occasion))
     }
 
     /// Its sets that can hold anything on one of these occasions, as an object.
-    fn sets(&self, occasions: Stages) -> String {
+    fn sets(&self, occasions: Occasions) -> String {
         let spoken = self
             .entries
             .iter()
-            .filter(|(_, stages)| stages.both(occasions) != Stages::NONE);
-        let set = |(entry, _): &(&str, Stages)| {
-            format!("\"{entry}\": data.portcullis.packs.{}.{entry}", self.name)
+            .filter(|entry| entry.speaks.both(occasions) != Occasions::NONE);
+        let set = |entry: &Entry| {
+            let Entry { name, gate, .. } = entry;
+            let all = format!("data.portcullis.packs.{}.{name}", self.name);
+            match gate {
+                None => format!("\"{name}\": {all}"),
+                Some(gate) => format!("\"{name}\": {{one | {gate}; some one in {all}}}"),
+            }
         };
         format!("{{{}}}", spoken.map(set).collect::<Vec<_>>().join(", "))
     }
@@ -198,7 +277,7 @@ impl Plan {
     pub(crate) fn module(&self, packs: &[Pack]) -> String {
         let mut text = String::from("package portcullis.entry\n\nready := true\n");
         for pack in packs {
-            let said = format!("\n{} := {}\n", pack.entry_name(), pack.sets(Stages::ALL));
+            let said = format!("\n{} := {}\n", pack.entry_name(), pack.sets(Occasions::ALL));
             text.push_str(&said);
         }
         for (number, body) in self.bodies.iter().enumerate() {
@@ -238,7 +317,7 @@ impl Group {
     /// `with` has named it, though nothing is replaced: that pays for many packs, not for one. It bounds the length
     /// of a line, too.
     fn body(&self, occasion: Occasion, packs: &[Pack], data: &BTreeSet<String>) -> String {
-        let only = Stages(1 << occasion.number());
+        let only = Occasions(1 << occasion.number());
         let mut said = String::from("{");
         let mut read = BTreeSet::new();
         for pack in self.packs.iter().map(|&index| &packs[index]) {

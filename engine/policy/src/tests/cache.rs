@@ -290,7 +290,7 @@ fn asked_together_or_alone_packs_say_the_same() {
             let mut input = input.clone();
             input["identity"]["kind"] = kind.into();
             let input: crate::Input<'_> = serde::Deserialize::deserialize(&input).unwrap();
-            let occasion = Occasion(input.action, input.connection.protocol);
+            let occasion = Occasion::of(&input);
             let mut document = Document::render(&input).unwrap();
             let alone = set.each_alone(occasion, &mut document);
             set.forget();
