@@ -22,8 +22,8 @@ pub use operations::{
 };
 
 pub use portal::{
-    Begun, BrowserWish, Counter, DeviceBegun, DeviceWish, Entrance, Granted, IssuedLogin,
-    LoginWish, Offers, Portal, Returned, TokenError, TokenRequest, WhoAmI,
+    Begun, BrowserWish, Certified, Counter, DeviceBegun, DeviceWish, Entrance, Granted,
+    IssuedLogin, KeyWish, LoginWish, Offers, Portal, Returned, TokenError, TokenRequest, WhoAmI,
 };
 
 use std::future::Future;

@@ -7,8 +7,8 @@ mod entrance;
 mod turnstile;
 
 pub use entrance::{
-    Begun, BrowserWish, DeviceBegun, DeviceWish, Entrance, Granted, Offers, Returned, TokenError,
-    TokenRequest, WhoAmI,
+    Begun, BrowserWish, Certified, DeviceBegun, DeviceWish, Entrance, Granted, KeyWish, Offers,
+    Returned, TokenError, TokenRequest, WhoAmI,
 };
 
 use crate::operations::Refused;

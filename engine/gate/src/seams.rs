@@ -400,6 +400,20 @@ pub enum Proof {
         /// `tls-server-end-point` of the channel the client came over, where it has one.
         binding: Option<Vec<u8>>,
     },
+    /// A certificate in its wire form, whose private key the client has proved to hold, by TLS or by SSH. Who has signed
+    /// it, and what it says, nobody has looked at.
+    Certificate(Vec<u8>),
+}
+
+/// What stands in the name of the authority that certifies people here. A certificate without it is somebody else's, and
+/// no proof that is offered to us: clients show what they happen to have.
+pub const PEOPLE: &str = "Portcullis people";
+
+/// True when a certificate claims to be one of ours.
+#[must_use]
+pub fn claims_to_be_ours(certificate: &[u8]) -> bool {
+    let name = PEOPLE.as_bytes();
+    certificate.windows(name.len()).any(|part| part == name)
 }
 
 /// What the names of logins begin with that the gateway issues itself.

@@ -4,6 +4,7 @@
 //! proved to be for this gateway, from a configured issuer, signed with an algorithm the operator named,
 //! by a key the issuer publishes, right now; and it refuses to guess at groups that the token left out.
 
+mod certificates;
 mod claims;
 mod config;
 pub mod dev;
@@ -26,6 +27,7 @@ mod spiffe;
 mod strict_json;
 mod token;
 
+pub use certificates::{CertificateSettings, Certificates, Certified, POSSESSION, Wanted};
 pub use config::{
     Algorithm, ClaimMap, IssuerConfig, Jwks, KindRule, Naming, Required, UnknownAlgorithm,
 };

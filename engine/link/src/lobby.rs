@@ -34,6 +34,8 @@ pub struct Handshaken {
     pub version: String,
     /// The protocol negotiated by ALPN.
     pub alpn: Option<Vec<u8>>,
+    /// The client's certificate (DER), whose key it holds.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Lobby {
@@ -158,6 +160,9 @@ impl Lobby {
         Some(Handshaken {
             version: version.to_owned(),
             alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+            certificate: session
+                .peer_certificates()
+                .and_then(|chain| chain.first().map(|leaf| leaf.to_vec())),
         })
     }
 

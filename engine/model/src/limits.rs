@@ -111,6 +111,12 @@ pub const PORTAL_REQUESTS_PER_MINUTE: u32 = 240;
 pub const PORTAL_ADDRESSES_MAX: usize = 16_384;
 /// From the return of the browser to the moment when the command line fetches its token.
 pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
+/// Certificates of people that are in force at a time.
+pub const CERTIFICATES_MAX: usize = 65_536;
+/// The same of one identity: two for each machine that asks.
+pub const CERTIFICATES_PER_IDENTITY_MAX: usize = 64;
+/// How long a certificate of a person may be good for.
+pub const CERTIFICATE_TTL_MAX: Duration = Duration::from_secs(12 * 3600);
 /// People who are logged in at a time, each with what refreshes their tokens.
 pub const SIGNED_IN_MAX: usize = 16_384;
 /// The same of one identity: laptops, jump hosts.

@@ -245,6 +245,10 @@ impl Desk {
                     .prove(name, binding.as_deref(), &mut *waiting)
                     .await?
             }
+            Proof::Certificate(certificate) => {
+                let from = knock.client.address.ip();
+                self.verify.certified(certificate, from)?
+            }
         };
         *seen = Some(Arc::clone(&identity));
         self.not_revoked(&identity, None)?;

@@ -35,6 +35,12 @@ pub fn session_key(state: &Path) -> PathBuf {
     state.join("keys").join("session")
 }
 
+/// The key that certifies people.
+#[must_use]
+pub fn people_key(state: &Path) -> PathBuf {
+    state.join("keys").join("people")
+}
+
 /// Compiled plugins.
 #[must_use]
 pub fn plugin_cache(state: &Path) -> PathBuf {

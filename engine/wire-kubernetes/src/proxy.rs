@@ -19,7 +19,7 @@ mod visit;
 
 use bytes::Bytes;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use portcullis_gate::{BoxFuture, Clock, FrontDesk};
+use portcullis_gate::{BoxFuture, Clock, FrontDesk, claims_to_be_ours};
 use portcullis_link::{Protocol as WireProtocol, Socket};
 use portcullis_model::{Blame, Client, Fault, limits};
 use repeats::Repeats;
@@ -76,13 +76,20 @@ impl Kubernetes {
                     .await
                     .map_err(|_| Fault::bare(Blame::Client, "finish the handshake in time"))?
                     .map_err(|e| Fault::new(Blame::Client, "shake hands over TLS", e))?;
-                let version = match tls.get_ref().1.protocol_version() {
+                let session = tls.get_ref().1;
+                let version = match session.protocol_version() {
                     Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
                     _ => "TLSv1.3",
                 };
-                self.answer(tls, peer, Some(version), desk).await
+                let chain = session.peer_certificates();
+                let leaf = chain.and_then(|chain| chain.first().map(|leaf| leaf.to_vec()));
+                let leaf = leaf.filter(|certificate| claims_to_be_ours(certificate));
+                let client = client(peer, Some(version));
+                self.answer(tls, (client, leaf), desk).await
             }
-            None if peer.ip().is_loopback() => self.answer(stream, peer, None, desk).await,
+            None if peer.ip().is_loopback() => {
+                self.answer(stream, (client(peer, None), None), desk).await
+            }
             None => Err(Fault::bare(Blame::Client, "come over TLS")),
         };
         drop(slot);
@@ -92,16 +99,10 @@ impl Kubernetes {
     async fn answer(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
-        tls: Option<&'static str>,
+        (client, certificate): (Client, Option<Vec<u8>>),
         desk: Arc<dyn FrontDesk>,
     ) -> Result<(), Fault> {
-        let client = Client {
-            address: peer,
-            program: None,
-            tls: tls.map(str::to_owned),
-        };
-        let visit = Arc::new(Visit::new(self, desk, client));
+        let visit = Arc::new(Visit::new(self, desk, client, certificate));
         let serving = Arc::clone(&visit);
         let each = hyper::service::service_fn(move |request| {
             let visit = Arc::clone(&serving);
@@ -126,6 +127,14 @@ impl WireProtocol for Kubernetes {
         desk: Arc<dyn FrontDesk>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
         Box::pin(self.converse(socket, desk))
+    }
+}
+
+fn client(address: SocketAddr, tls: Option<&str>) -> Client {
+    Client {
+        address,
+        program: None,
+        tls: tls.map(str::to_owned),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::frame::{self, Fields};
 use crate::refuse::{self, Severity};
 use crate::startup::{self, Packet, Startup, Unfit};
 use bytes::Buf as _;
-use portcullis_gate::ISSUED_LOGIN;
+use portcullis_gate::{ISSUED_LOGIN, claims_to_be_ours};
 use portcullis_link::{Handshaken, LinkError, Lobby};
 use portcullis_model::limits::PROOF_BYTES_MAX;
 use rustls::ServerConfig;
@@ -54,6 +54,8 @@ pub(crate) enum Offered {
     Token(Zeroizing<String>),
     /// The name of a login that the gateway issued; it proves the secret while it is being admitted.
     Login,
+    /// A certificate that claims to be of this gateway; TLS has seen that the client holds its key.
+    Certificate(Vec<u8>),
 }
 
 /// Why the greeting ended; whoever is there has been told.
@@ -171,7 +173,9 @@ async fn arrive(
         Some(Packet::Startup(startup)) => startup,
         Some(Packet::Ssl | Packet::Gss) => return Err(unfit(&mut lobby, Unfit::Malformed).await),
     };
-    let tls = lobby.handshaken();
+    let mut tls = lobby.handshaken();
+    let shown = tls.as_mut().and_then(|tls| tls.certificate.take());
+    let shown = shown.filter(|certificate| claims_to_be_ours(certificate));
     let loopback = terms.allow_plaintext_on_loopback && lobby.peer().ip().is_loopback();
     if tls.is_none() && !loopback {
         let hint = "Connect with sslmode=verify-full (or require).";
@@ -187,10 +191,12 @@ async fn arrive(
     if startup.minor > 2 || !startup.unknown_options.is_empty() {
         lobby.write(&negotiate(&startup)).await?;
     }
-    let proof = match (startup.user.starts_with(ISSUED_LOGIN), &terms.bearer) {
-        (true, _) => Offered::Login,
-        (false, Some(bearer)) => Offered::Token(bearer::token(&mut lobby, bearer).await?),
-        (false, None) => {
+    let issued = startup.user.starts_with(ISSUED_LOGIN);
+    let proof = match (issued, shown, &terms.bearer) {
+        (true, _, _) => Offered::Login,
+        (false, Some(certificate), _) => Offered::Certificate(certificate),
+        (false, None, Some(bearer)) => Offered::Token(bearer::token(&mut lobby, bearer).await?),
+        (false, None, None) => {
             // AuthenticationCleartextPassword: the token takes the password's place.
             lobby.write(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
             Offered::Token(token(&mut lobby).await?)

@@ -97,6 +97,7 @@ impl Postgres {
         } = arrival;
         let proof = match proof {
             Offered::Token(token) => Proof::Password(Box::new(token)),
+            Offered::Certificate(certificate) => Proof::Certificate(certificate),
             Offered::Login => Proof::Login {
                 name: startup.user.clone(),
                 binding: tls.as_ref().and_then(|_| self.terms.binding.clone()),

@@ -18,6 +18,7 @@ use portcullis_model::limits::{
     HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_TRIES_MAX,
 };
 use portcullis_model::{Client, Control, Protocol};
+use russh::keys::{Algorithm, Certificate};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty, Sig};
 use std::borrow::Cow;
@@ -54,16 +55,21 @@ impl Drop for Arrival {
 
 impl Arrival {
     /// A proof, whichever way it came.
-    async fn proof(&mut self, user: &str, token: &str) -> Auth {
+    async fn proof(&mut self, user: &str, proof: Proof) -> Auth {
         self.tries += 1;
-        let fits = token.len() <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
+        let length = match &proof {
+            Proof::Password(token) => (**token).as_ref().len(),
+            Proof::Certificate(certificate) => certificate.len(),
+            Proof::Login { name, .. } => name.len(),
+        };
+        let fits = length <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
         let Some(wanted) = Wanted::read(user).filter(|_| fits) else {
             return self.rejected();
         };
         let target = self.jumped_to.clone().or(wanted.target);
         let knock = Knock {
             protocol: Protocol::Ssh,
-            proof: Proof::Password(Box::new(Zeroizing::new(token.to_owned()))),
+            proof,
             client: Client {
                 address: self.peer,
                 program: self.program.name(),
@@ -88,7 +94,7 @@ impl Arrival {
         let now = (self.conversation.clock)();
         self.listener.startups().failed(self.peer.ip(), now);
         let methods = match self.tries < SSH_TRIES_MAX {
-            true => methods(),
+            true => methods(self.listener.certifies()),
             false => MethodSet::empty(),
         };
         Auth::Reject {
@@ -145,9 +151,17 @@ impl Arrival {
     }
 }
 
-/// The ways to prove oneself.
-pub(crate) fn methods() -> MethodSet {
+/// A token in the place of a password.
+fn token(text: &str) -> Proof {
+    Proof::Password(Box::new(Zeroizing::new(text.to_owned())))
+}
+
+/// The ways to prove oneself. Keys are asked for where people have certificates for theirs.
+pub(crate) fn methods(certificates: bool) -> MethodSet {
     let mut methods = MethodSet::empty();
+    if certificates {
+        methods.push(MethodKind::PublicKey);
+    }
     methods.push(MethodKind::KeyboardInteractive);
     methods.push(MethodKind::Password);
     methods
@@ -158,24 +172,44 @@ impl Handler for Arrival {
 
     async fn auth_none(&mut self, _: &str) -> Result<Auth, Error> {
         Ok(Auth::Reject {
-            proceed_with_methods: Some(methods()),
+            proceed_with_methods: Some(methods(self.listener.certifies())),
             partial_success: false,
         })
     }
 
+    /// russh shows the key of a certificate here, and not the certificate: keys of the kind that is certified are worth
+    /// a signature. A key without one is turned down afterwards, by `auth_publickey`'s default.
     async fn auth_publickey_offered(
         &mut self,
         _: &str,
-        _: PublicKeyOffer<'_>,
+        offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Error> {
-        Ok(Auth::Reject {
-            proceed_with_methods: Some(methods()),
-            partial_success: false,
-        })
+        let certifies = self.listener.certifies();
+        match certifies && *offer.algorithm == Algorithm::Ed25519 {
+            true => Ok(Auth::Accept),
+            false => Ok(Auth::Reject {
+                proceed_with_methods: Some(methods(certifies)),
+                partial_success: false,
+            }),
+        }
+    }
+
+    /// russh has seen that the client holds the key, and that the certificate's times and signature are good; the desk
+    /// knows which certificates are the gateway's own.
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Error> {
+        let ours = self.listener.certifies() && certificate.cert_type().is_user();
+        match certificate.to_bytes() {
+            Ok(bytes) if ours => Ok(self.proof(user, Proof::Certificate(bytes)).await),
+            _ => Ok(self.rejected()),
+        }
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
-        Ok(self.proof(user, password).await)
+        Ok(self.proof(user, token(password)).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -194,7 +228,7 @@ impl Handler for Arrival {
         let said = response.next().unwrap_or_default();
         drop(response);
         match std::str::from_utf8(&said) {
-            Ok(token) => Ok(self.proof(user, token.trim()).await),
+            Ok(text) => Ok(self.proof(user, token(text.trim())).await),
             Err(_) => {
                 self.tries += 1;
                 Ok(self.rejected())

@@ -32,6 +32,8 @@ pub struct Listener {
     pub keys: Vec<String>,
     /// Certificates for them, each in the form of a `.pub` file: one `@cert-authority` line trusts every listener.
     pub certificates: Vec<String>,
+    /// People may come with a certificate of the gateway.
+    pub people: bool,
     /// The time.
     pub clock: Clock,
 }
@@ -54,6 +56,7 @@ pub enum Unusable {
 pub struct Ssh {
     config: Arc<Config>,
     startups: Startups,
+    people: bool,
     clock: Clock,
 }
 
@@ -85,7 +88,7 @@ impl Ssh {
         }
         let config = Config {
             server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
-            methods: methods(),
+            methods: methods(listener.people),
             auth_rejection_time: Duration::from_millis(500),
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys,
@@ -102,8 +105,14 @@ impl Ssh {
         Ok(Self {
             config: Arc::new(config),
             startups: Startups::new(),
+            people: listener.people,
             clock: listener.clock,
         })
+    }
+
+    /// True where people may come with a certificate.
+    pub(crate) fn certifies(&self) -> bool {
+        self.people
     }
 
     pub(crate) fn startups(&self) -> &Startups {

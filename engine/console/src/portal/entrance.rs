@@ -55,6 +55,13 @@ pub trait Entrance: Send + Sync {
     ) -> BoxFuture<'a, Result<DeviceBegun, Refused>>;
     /// The token endpoint.
     fn token<'a>(&'a self, request: TokenRequest) -> BoxFuture<'a, Result<Granted, TokenError>>;
+    /// Certificates for whoever a session token stands for, and a key of theirs.
+    fn certify<'a>(
+        &'a self,
+        from: IpAddr,
+        token: &'a str,
+        wish: &'a KeyWish,
+    ) -> BoxFuture<'a, Result<Certified, Refused>>;
     /// Leaves, with a refresh token or a session token: everything that came of the login is over.
     fn leave<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Refused>>;
     /// Whom a token stands for.
@@ -223,6 +230,29 @@ impl IntoResponse for TokenError {
     }
 }
 
+/// A key is to be certified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyWish {
+    /// An Ed25519 public key, in base64url.
+    pub key: String,
+    /// The proof that its other half is at hand, in base64url.
+    pub signature: String,
+}
+
+/// It is certified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Certified {
+    /// For TLS, in PEM.
+    pub x509: String,
+    /// For SSH, a line.
+    pub ssh: String,
+    /// Until when, RFC 3339.
+    pub until: String,
+    /// Seconds until then.
+    pub expires_in: u64,
+}
+
 /// Whom a token stands for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WhoAmI {
@@ -260,6 +290,7 @@ pub(super) fn routes(entrance: Arc<dyn Entrance>) -> Router {
         .route("/v1/login/device", post(begin_on_device))
         .route("/v1/keys", get(keys))
         .route("/v1/whoami", get(who))
+        .route("/v1/certificates", post(certify))
         .layer(DefaultBodyLimit::max(super::BODY_BYTES_MAX));
     let saml = Router::new()
         .route("/v1/login/saml", post(consume))
@@ -457,6 +488,18 @@ async fn leave(State(desk): Desk, body: Bytes) -> Result<Response, Refused> {
         .or_else(|| form.remove("token"));
     desk.leave(&token.ok_or_else(not_understood)?).await?;
     Ok((NO_STORE, Json(serde_json::json!({"over": true}))).into_response())
+}
+
+async fn certify(
+    State(desk): Desk,
+    Extension(from): From,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let token = bearer(&headers).ok_or_else(|| Refused::new(401, "no token was given"))?;
+    let wish = serde_json::from_slice(&body).map_err(|_| not_understood())?;
+    let certified = desk.certify(from.0, &token, &wish).await?;
+    Ok((NO_STORE, Json(certified)).into_response())
 }
 
 async fn who(State(desk): Desk, headers: HeaderMap) -> Result<Response, Refused> {

@@ -7,13 +7,17 @@ use super::issuers::{Doormen, Front};
 use crate::front_desk::{Reception, Verify, revoked};
 use crate::registry::kind_name;
 use crate::revocation::Ledger;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_console::{
-    Begun, BrowserWish, DeviceBegun, DeviceWish, Entrance, Granted, Offers, Refused, Returned,
-    TokenError, TokenRequest, WhoAmI,
+    Begun, BrowserWish, Certified, DeviceBegun, DeviceWish, Entrance, Granted, KeyWish, Offers,
+    Refused, Returned, TokenError, TokenRequest, WhoAmI,
 };
 use portcullis_gate::{BoxFuture, Clock};
 use portcullis_identity::Returned as Brought;
-use portcullis_identity::{Delegation, Polled, Refreshed, SignedIn, Wish, delegate};
+use portcullis_identity::{
+    CertificateSettings, Delegation, Polled, Refreshed, SignedIn, Wanted, Wish, delegate,
+};
 use portcullis_journal::Journal;
 use portcullis_model::{Denial, Identity, limits};
 use serde_json::{Value, json};
@@ -42,6 +46,7 @@ pub(super) fn entrance(gateway: &Gateway) -> Option<Arc<dyn Entrance>> {
             .login
             .as_ref()
             .is_some_and(|l| l.exchange),
+        certificates: super::login::certificates(&gateway.loaded.load()),
         clock: Arc::clone(&gateway.clock),
     }))
 }
@@ -52,6 +57,7 @@ struct Hall {
     ledger: Arc<Ledger>,
     journal: Arc<Journal>,
     exchange: bool,
+    certificates: Option<CertificateSettings>,
     clock: Clock,
 }
 
@@ -197,6 +203,15 @@ impl Entrance for Hall {
         })
     }
 
+    fn certify<'a>(
+        &'a self,
+        from: IpAddr,
+        token: &'a str,
+        wish: &'a KeyWish,
+    ) -> BoxFuture<'a, Result<Certified, Refused>> {
+        Box::pin(self.certified(from, token, wish))
+    }
+
     fn leave<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Refused>> {
         Box::pin(async move {
             let front = self.front()?;
@@ -312,6 +327,49 @@ impl Hall {
             expires_in: acting.expires.since((self.clock)()).as_secs(),
             refresh_token: None,
             issued_token_type: Some("urn:ietf:params:oauth:token-type:jwt".to_owned()),
+        })
+    }
+
+    /// Certificates for whoever holds a session token of ours and the key. On record first, then handed out.
+    async fn certified(
+        &self,
+        from: IpAddr,
+        token: &str,
+        wish: &KeyWish,
+    ) -> Result<Certified, Refused> {
+        let front = self.front()?;
+        let settings = self.certificates.ok_or_else(|| {
+            Refused::new(404, "this gateway certifies nobody").hint(
+                "use the token as the password; the operator allows certificates with `login: { certificates: {} }`",
+            )
+        })?;
+        if front.tokens.verify(token).is_none() {
+            return Err(
+                Refused::new(401, "only whoever has logged in here is certified")
+                    .hint("log in first: portcullis login"),
+            );
+        }
+        let identity = self.verified(token).await.map_err(|d| refused(&d))?;
+        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let (key, signature) = (decode(&wish.key), decode(&wish.signature));
+        let wanted = Wanted {
+            token,
+            identity: &identity,
+            key: &key,
+            signature: &signature,
+            from,
+        };
+        let made = front.certificates.issue(&wanted, settings);
+        let made = made.map_err(|denial| refused(&denial))?;
+        let entry =
+            json!({"serial": made.serial, "key": wish.key, "good_until": made.until.rfc3339()});
+        self.on_record("certified", &identity, &entry)
+            .map_err(|e| Refused::new(e.status, e.error_description))?;
+        Ok(Certified {
+            x509: made.x509,
+            ssh: made.ssh,
+            until: made.until.rfc3339(),
+            expires_in: made.until.since((self.clock)()).as_secs(),
         })
     }
 

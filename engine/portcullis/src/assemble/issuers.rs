@@ -8,10 +8,11 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_gate::{BoxFuture, Clock, Knocking};
 use portcullis_identity::{
-    Algorithm, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins, Naming, Providers,
-    Required, SessionTokens, SignIn,
+    Algorithm, Certificates, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins, Naming,
+    Providers, Required, SessionTokens, SignIn,
 };
 use portcullis_model::{Denial, Identity, Kind};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -33,6 +34,8 @@ pub struct Front {
     pub desk: Arc<SignIn>,
     /// Providers, as configured now.
     pub providers: ArcSwap<Providers>,
+    /// Certificates of those who are logged in.
+    pub certificates: Certificates,
 }
 
 impl Doormen {
@@ -159,6 +162,21 @@ impl Verify for Doormen {
             }
         })
     }
+
+    fn certified(&self, certificate: &[u8], from: IpAddr) -> Result<Arc<Identity>, Denial> {
+        let front = self.front.as_ref().ok_or_else(uncertified)?;
+        let identity = front.certificates.verify(certificate, from)?;
+        let mut chain = std::iter::once(&identity.principal).chain(&identity.actors);
+        match chain.all(|principal| self.knows(&principal.issuer)) {
+            true => Ok(identity),
+            false => Err(untrusted()),
+        }
+    }
+}
+
+fn uncertified() -> Denial {
+    Denial::new("identity/certificate", "nobody is certified here")
+        .hint("Give your token in the place of the password.")
 }
 
 fn untrusted() -> Denial {

@@ -8,7 +8,8 @@ use crate::paths;
 use arc_swap::ArcSwap;
 use portcullis_gate::Clock;
 use portcullis_identity::{
-    ProviderSettings, Providers, SamlSettings, SessionKey, SessionTokens, SignIn, SignInSettings,
+    CertificateSettings, Certificates, ProviderSettings, Providers, SamlSettings, SessionKey,
+    SessionTokens, SignIn, SignInSettings,
 };
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -23,11 +24,23 @@ pub(super) fn front(loaded: &Loaded, clock: &Clock) -> Result<Option<Front>, Bro
     let key = SessionKey::open(&paths::session_key(&state)).map_err(|e| failed(&e))?;
     let tokens = SessionTokens::new(key, &login.url, Arc::clone(clock)).map_err(|e| failed(&e))?;
     let tokens = Arc::new(tokens);
+    let people = SessionKey::open(&paths::people_key(&state)).map_err(|e| failed(&e))?;
+    let certificates = Certificates::new(people, Arc::clone(clock)).map_err(|e| failed(&e))?;
     Ok(Some(Front {
         desk: Arc::new(SignIn::new(Arc::clone(&tokens), Arc::clone(clock))),
         tokens,
         providers: ArcSwap::from_pointee(providers),
+        certificates,
     }))
+}
+
+/// How people are certified, where they are.
+pub(super) fn certificates(loaded: &Loaded) -> Option<CertificateSettings> {
+    let written = loaded.config.login.as_ref()?.certificates.as_ref()?;
+    Some(CertificateSettings {
+        ttl: written.ttl.0,
+        same_address: written.same_address,
+    })
 }
 
 /// Its providers, with their secrets read now.

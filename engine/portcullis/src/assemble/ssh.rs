@@ -44,6 +44,7 @@ pub fn protocol(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<S
     Ssh::new(portcullis_wire_ssh::Listener {
         keys,
         certificates,
+        people: super::login::certificates(loaded).is_some(),
         clock: Arc::clone(clock),
     })
     .map_err(|e| broken(e.to_string()))

@@ -1,15 +1,16 @@
 //! TLS on both sides. Names of modes are libpq's, and mean what libpq means. It refuses to fall back: a
 //! certificate that cannot be read stops the gateway, it does not switch TLS off.
 
-use crate::config::{Connection, Listener, Loaded, TlsMode};
+use crate::config::{Connection, Listener, Loaded, TlsMode, Wire};
 use portcullis_gate::UpstreamTls;
 use portcullis_vault::SideTls;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -67,16 +68,26 @@ pub fn listener_tls(listener: &Listener, loaded: &Loaded) -> Result<Option<Shown
         of: listener.address.to_string(),
         reason: error.to_string(),
     };
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(unfit)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
         .map_err(unfit)?;
+    let config = match certificates_taken(listener, loaded) {
+        true => config.with_client_cert_verifier(Arc::new(Holder(provider))),
+        false => config.with_no_client_auth(),
+    };
+    let config = config.with_single_cert(chain, key).map_err(unfit)?;
     Ok(Some(Shown {
         config: Arc::new(config),
         certificate,
     }))
+}
+
+/// True where people may come with a certificate.
+fn certificates_taken(listener: &Listener, loaded: &Loaded) -> bool {
+    let login = loaded.config.login.as_ref();
+    let issued = login.is_some_and(|login| login.certificates.is_some());
+    issued && matches!(listener.protocol, Wire::Postgres | Wire::Kubernetes)
 }
 
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -239,6 +250,55 @@ impl ServerCertVerifier for AnyName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
+    }
+}
+
+/// Clients: whoever holds the key of whatever certificate, or comes without one. What a certificate is worth is for the
+/// front desk to say, which knows those that were issued here; a client that shows another one, because it has one, is
+/// asked for its token as ever.
+#[derive(Debug)]
+struct Holder(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for Holder {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

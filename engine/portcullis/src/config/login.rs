@@ -29,6 +29,27 @@ pub struct Login {
     /// Let agents exchange a person's token and their own for one that acts for the person (RFC 8693).
     #[serde(default)]
     pub exchange: bool,
+    /// Give whoever has logged in a certificate for TLS and one for SSH beside the token, and take them as proof on the
+    /// postgres, kubernetes and ssh listeners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<PeopleCertificates>,
+}
+
+/// Certificates of people. Their keys stay on their machines.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeopleCertificates {
+    /// How long they are good for; never longer than the token. They are renewed with it.
+    #[serde(default = "certificates_ttl")]
+    pub ttl: Period,
+    /// They are good from the address alone that has asked for them. Not for people whose address changes, or who reach
+    /// the listeners through different ones.
+    #[serde(default)]
+    pub same_address: bool,
+}
+
+fn certificates_ttl() -> Period {
+    Period(Duration::from_secs(3600))
 }
 
 fn session() -> Period {

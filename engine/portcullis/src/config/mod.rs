@@ -16,7 +16,7 @@ mod tests;
 
 pub use duration::{NotAPeriod, Period};
 pub use issuer::*;
-pub use login::{Login, LoginProvider, SamlProvider};
+pub use login::{Login, LoginProvider, PeopleCertificates, SamlProvider};
 pub use presets::Preset;
 pub use problem::{Notes, Problem, Problems};
 pub use schema::*;

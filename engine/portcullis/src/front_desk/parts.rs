@@ -13,6 +13,7 @@ use portcullis_model::{
 use portcullis_policy::ConnectQuestion;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,11 @@ pub trait Verify: Send + Sync {
         binding: Option<&'a [u8]>,
         waiting: Knocking<'a>,
     ) -> BoxFuture<'a, Result<Arc<Identity>, Denial>>;
+    /// The same for a certificate that the gateway has issued, whose key the client holds.
+    ///
+    /// # Errors
+    /// When it is none of ours, or not good here and now.
+    fn certified(&self, certificate: &[u8], from: IpAddr) -> Result<Arc<Identity>, Denial>;
 }
 
 /// The connect rule. Implemented over `policy`.

@@ -1,12 +1,14 @@
-//! One client's connection: who came with which token to which cluster, and the sessions that were opened for that.
+//! One client's connection: who came with which proof to which cluster, and the sessions that were opened for that.
 //!
-//! It refuses a request without a token, one to a cluster that has no name, and one in a session that has ended.
+//! It refuses a request without a token or a certificate of the gateway's, one to a cluster that has no name, and one in a session that has ended.
 
 use super::Kubernetes;
 use super::live::Live;
 use super::refuse::{Answer, Refused, at_the_desk, broken, denied_with, unheard};
 use crate::status;
 use crate::turned::Turned;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Request};
@@ -23,6 +25,8 @@ pub(super) struct Visit {
     pub(super) house: Arc<Kubernetes>,
     desk: Arc<dyn FrontDesk>,
     client: Client,
+    /// The certificate that the client has shown, when it claims to be of this gateway.
+    certificate: Option<Vec<u8>>,
     /// By token and target. A client has one of each, as good as always.
     lives: Mutex<Vec<(Zeroizing<String>, String, Arc<Live>)>>,
     /// Answers and streams that still run.
@@ -31,18 +35,27 @@ pub(super) struct Visit {
 
 /// Where a request goes, and who sent it.
 pub(super) struct Errand {
+    /// Where the client has come with a certificate and nothing else, its text, which no token can be.
     pub token: Zeroizing<String>,
+    /// It is a certificate.
+    pub certified: bool,
     pub cluster: String,
     /// The target behind the cluster's name.
     pub target: String,
 }
 
 impl Visit {
-    pub(super) fn new(house: Arc<Kubernetes>, desk: Arc<dyn FrontDesk>, client: Client) -> Self {
+    pub(super) fn new(
+        house: Arc<Kubernetes>,
+        desk: Arc<dyn FrontDesk>,
+        client: Client,
+        certificate: Option<Vec<u8>>,
+    ) -> Self {
         Self {
             house,
             desk,
             client,
+            certificate,
             lives: Mutex::new(Vec::new()),
             tasks: parking_lot::Mutex::new(JoinSet::new()),
         }
@@ -71,7 +84,9 @@ impl Visit {
     }
 
     async fn serve(self: &Arc<Self>, request: Request<Incoming>) -> Result<Answer, Refused> {
-        let errand = errand(&request).map_err(|turned| Refused::Answer(unheard(&turned)))?;
+        let certificate = self.certificate.as_deref();
+        let errand =
+            errand(&request, certificate).map_err(|turned| Refused::Answer(unheard(&turned)))?;
         let live = match self.live(&errand, request.headers()).await {
             Ok(live) => live?,
             Err(denial) => return Err(Refused::Answer(at_the_desk(&denial))),
@@ -117,7 +132,10 @@ impl Visit {
             .and_then(|agent| agent.to_str().ok());
         let knock = Knock {
             protocol: Protocol::Kubernetes,
-            proof: Proof::Password(Box::new(errand.token.clone())),
+            proof: match &self.certificate {
+                Some(certificate) if errand.certified => Proof::Certificate(certificate.clone()),
+                _ => Proof::Password(Box::new(errand.token.clone())),
+            },
             client: Client {
                 program: program.map(|agent| agent.chars().take(256).collect()),
                 ..self.client.clone()
@@ -159,7 +177,7 @@ fn path_of(target: &str) -> String {
 }
 
 /// The cluster's name is the first segment of the path.
-fn errand<B>(request: &Request<B>) -> Result<Errand, Turned> {
+fn errand<B>(request: &Request<B>, certificate: Option<&[u8]>) -> Result<Errand, Turned> {
     let uri = request.uri();
     if uri.authority().is_some() || uri.scheme().is_some() {
         return Err(Turned::malformed(
@@ -180,13 +198,21 @@ fn errand<B>(request: &Request<B>) -> Result<Errand, Turned> {
         .code(404)
         .hint("The server in the kubeconfig is https://GATEWAY/NAME, with the name of the connection."));
     }
-    let token = bearer(request.headers())?;
+    let bare = !request.headers().contains_key(AUTHORIZATION);
+    let (token, certified) = match certificate.filter(|_| bare) {
+        Some(certificate) => {
+            let text = format!("certificate {}", STANDARD.encode(certificate));
+            (Zeroizing::new(text), true)
+        }
+        None => (bearer(request.headers())?, false),
+    };
     let target = match rest.starts_with('/') {
         true => rest.to_owned(),
         false => format!("/{rest}"),
     };
     Ok(Errand {
         token,
+        certified,
         cluster: cluster.to_owned(),
         target,
     })
@@ -239,7 +265,7 @@ mod tests {
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
-        match errand(&request) {
+        match errand(&request, None) {
             Ok(errand) => Ok((errand.cluster, errand.target)),
             Err(turned) => Err((turned.code, turned.rule)),
         }
@@ -268,6 +294,23 @@ mod tests {
         assert_eq!(
             read("https://other/prod/api", &token),
             Err((400, "kubernetes/target"))
+        );
+    }
+
+    #[test]
+    fn a_certificate_takes_the_place_of_a_token_that_is_not_there() {
+        let mut request = Request::new(());
+        *request.uri_mut() = "/prod/api".parse().unwrap();
+        let named = |certificate: &[u8]| errand(&request, Some(certificate)).unwrap();
+        assert!(named(b"x").certified);
+        assert_ne!(named(b"x").token, named(b"y").token);
+        assert!(named(b"x").token.contains(' '), "no token is like that");
+        request
+            .headers_mut()
+            .append("authorization", "Basic eDp5".parse().unwrap());
+        assert!(
+            errand(&request, Some(b"x")).is_err(),
+            "what is there has to be good"
         );
     }
 

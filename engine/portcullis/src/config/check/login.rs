@@ -3,11 +3,15 @@
 use crate::config::problem::Notes;
 use crate::config::schema::{Config, Wire};
 use crate::config::spans::Place;
+use portcullis_model::limits;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Nobody would notice for this long that somebody has been locked out.
 const SESSION_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Certificates are renewed before they end; shorter ones would be renewed all the time.
+const CERTIFICATE_MIN: Duration = Duration::from_secs(60);
 
 pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
     let Some(login) = &config.login else {
@@ -46,6 +50,16 @@ pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             &place.key("longest"),
             "is shorter than `session`",
             "leave the key out for 12h",
+        );
+    }
+    if let Some(certificates) = &login.certificates
+        && (certificates.ttl.0 < CERTIFICATE_MIN
+            || certificates.ttl.0 > limits::CERTIFICATE_TTL_MAX)
+    {
+        notes.error(
+            &place.key("certificates").key("ttl"),
+            "is no time for a certificate to be good",
+            "leave the key out for 1h; it is a minute at least and 12h at most",
         );
     }
     let mut names: BTreeSet<&str> = config.issuers.iter().map(|i| i.name.as_str()).collect();
