@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-struct Company {
-    world: World,
-    provider: Provider,
-    home: PathBuf,
+pub(crate) struct Company {
+    pub(crate) world: World,
+    pub(crate) provider: Provider,
+    pub(crate) home: PathBuf,
     // Removed last.
     _folder: Scratch,
 }
@@ -22,6 +22,11 @@ struct Company {
 impl Company {
     /// A gateway at which people log in; session tokens of `session`.
     fn new(session: &str) -> Result<Self> {
+        Self::with(session, "", WorldOptions::default())
+    }
+
+    /// The same with more under `login:`, in a world of its own.
+    pub(crate) fn with(session: &str, login: &str, options: WorldOptions) -> Result<Self> {
         let folder = Scratch::new("login")?;
         let portal = free_port()?;
         let gateway = format!("https://localhost:{portal}");
@@ -43,7 +48,7 @@ impl Company {
   session: {session}
   longest: 1h
   exchange: true
-  providers:
+{login}  providers:
     - issuer: corp
       client_id: portcullis
       client_secret: file:{}
@@ -54,7 +59,7 @@ impl Company {
             issuers,
             more,
             portal,
-            ..WorldOptions::default()
+            ..options
         })?;
         let home = folder.path().join("home");
         Ok(Self {
@@ -65,7 +70,7 @@ impl Company {
         })
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = self.world.gateway.command(arguments);
         command
             .env("PORTCULLIS_HOME", &self.home)
@@ -74,12 +79,12 @@ impl Company {
         Ok(command)
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Shown> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Shown> {
         Shown::by(&mut self.command(arguments)?).context("run portcullis")
     }
 
     /// Logs in: what the command line said, and what the browser saw.
-    fn log_in(&self, arguments: &[&str]) -> Result<(String, Shown)> {
+    pub(crate) fn log_in(&self, arguments: &[&str]) -> Result<(String, Shown)> {
         let mut child = self
             .command(arguments)?
             .stdout(Stdio::piped())
@@ -121,7 +126,7 @@ impl Company {
         Ok((said, page))
     }
 
-    fn token(&self) -> Result<String> {
+    pub(crate) fn token(&self) -> Result<String> {
         let shown = self.run(&["token", "show"])?;
         ensure!(
             shown.code == 0,
@@ -208,7 +213,7 @@ fn served_by_files(company: &Company, token: &str) -> Result<()> {
         .env("PGSERVICEFILE", company.home.join("pg_service.conf"));
     let served = Shown::by(&mut psql)?;
     ensure!(served.code == 0 && served.shows("one"), "{}", served.all());
-    let credential = company.run(&["token", "kubernetes"])?;
+    let credential = company.run(&["kube-credential"])?;
     ensure!(
         credential.shows("ExecCredential") && credential.shows(token),
         "for kubectl"

@@ -6,6 +6,7 @@ mod author;
 mod bad_input;
 mod bypass;
 mod canary;
+mod certificates;
 mod drivers;
 mod eighteen;
 mod faults;

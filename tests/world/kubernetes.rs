@@ -211,7 +211,11 @@ impl ClusterWorld {
     }
 }
 
-fn certificate(folder: &Path, name: &str) -> Result<()> {
+/// A certificate for this machine, and its key: `NAME.crt`, `NAME.key`.
+///
+/// # Errors
+/// When openssl fails.
+pub fn certificate(folder: &Path, name: &str) -> Result<()> {
     run(Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
         .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "2"])

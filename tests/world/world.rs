@@ -33,6 +33,10 @@ pub struct WorldOptions {
     pub issuers: String,
     /// Further listeners, as YAML list items; `{at}` is the folder with `tls.crt` and `tls.key`.
     pub listeners: String,
+    /// Further connections, as YAML list items.
+    pub connections: String,
+    /// What the gateway finds in its environment besides.
+    pub environment: Vec<(String, String)>,
     /// Port of the HTTPS listener; the kernel's choice when 0.
     pub portal: u16,
     /// Labels of the connection `orders`.
@@ -53,6 +57,8 @@ impl Default for WorldOptions {
             more: String::new(),
             issuers: String::new(),
             listeners: String::new(),
+            connections: String::new(),
+            environment: Vec::new(),
             portal: 0,
             labels: "{ env: prod, app: orders }".to_owned(),
             upstream_tls: true,
@@ -105,7 +111,9 @@ impl World {
             &config,
             configuration(options, folder.path(), &cluster, &issuer, port, metrics),
         )?;
-        let environment = [("ORDERS_ADMIN_PASSWORD", admin_password.as_str())];
+        let more = options.environment.iter();
+        let mut environment: Vec<_> = more.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        environment.push(("ORDERS_ADMIN_PASSWORD", admin_password.as_str()));
         let gateway = Gateway::start(&binary, &config, port, metrics, &environment)?;
         Ok(Self {
             gateway,
@@ -287,7 +295,7 @@ fn configuration(
     let more = options.more.replace("{at}", &at.to_string());
     let (labels, url) = (&options.labels, issuer.url());
     let (issuers, portal, server) = (&options.issuers, options.portal, cluster.port);
-    let listeners = listeners(options, folder);
+    let (listeners, connections) = (listeners(options, folder), &options.connections);
     format!(
         "node: world
 state_dir: {at}/state
@@ -315,7 +323,7 @@ listeners:
     tls: {tls}
     credential:
       {credential}
-policies:
+{connections}policies:
   packs:
 {packs}  data: {at}/data.yaml
 {plugins}admin:

@@ -4,6 +4,7 @@
 //! It refuses a file that others can read, and one that belongs to somebody else.
 
 use crate::cli::Exit;
+use crate::cli::certificates::{self, Files};
 use crate::cli::portal::{Portal, Sent};
 use hyper::{Method, StatusCode};
 use portcullis_console::{Granted, TokenError};
@@ -35,6 +36,9 @@ pub struct Login {
     pub refresh: Option<Zeroizing<String>>,
     /// When the token ends.
     pub until: Timestamp,
+    /// When the certificates end, where the gateway gives any.
+    #[serde(default)]
+    pub certified: Option<Timestamp>,
 }
 
 impl Login {
@@ -47,6 +51,7 @@ impl Login {
             token: granted.access_token.clone(),
             refresh: granted.refresh_token.clone(),
             until: now.after(Duration::from_secs(granted.expires_in)),
+            certified: None,
         }
     }
 
@@ -172,6 +177,7 @@ impl Cache {
     /// # Errors
     /// When the file system refuses.
     pub fn forget(&self) -> Result<(), Exit> {
+        Files::beside(self).forget()?;
         for file in [&self.file, &self.password_file()] {
             match std::fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -186,6 +192,30 @@ impl Cache {
     /// # Errors
     /// When nobody is logged in, or the gateway has ended it.
     pub fn token(&self) -> Result<Login, Exit> {
+        let login = self.fresh()?;
+        let now = (crate::clock::clock())();
+        match login.certified {
+            Some(until) if until <= now.after(FRESH) => Ok(self.certify(login, false)),
+            _ => Ok(login),
+        }
+    }
+
+    /// Has the key of this machine certified for a login, and remembers until when. The token is good without.
+    pub fn certify(&self, mut login: Login, fresh_key: bool) -> Login {
+        let certified = certificates::certify(self, &login, fresh_key);
+        match certified {
+            Ok(until) => {
+                login.certified = until;
+                if let Err(error) = self.write(&login) {
+                    eprintln!("portcullis: the login is not remembered: {error}");
+                }
+            }
+            Err(error) => eprintln!("portcullis: there are no new certificates: {error}"),
+        }
+        login
+    }
+
+    fn fresh(&self) -> Result<Login, Exit> {
         let login = self.read()?;
         let now = (crate::clock::clock())();
         if login.until > now.after(FRESH) {
@@ -204,8 +234,12 @@ impl Cache {
             let granted: Granted = serde_json::from_slice(&body)
                 .map_err(|_| portal.unreachable("its answer is not a gateway's"))?;
             let fresh = Login::new(&portal, &granted, now);
+            // The refresh token is another one now: it is kept before anything else can fail.
             self.write(&fresh)?;
-            return Ok(fresh);
+            return Ok(match login.certified {
+                Some(_) => self.certify(fresh, false),
+                None => fresh,
+            });
         }
         let refused: TokenError = serde_json::from_slice(&body)
             .map_err(|_| portal.unreachable("its answer is not a gateway's"))?;

@@ -54,6 +54,19 @@ pub struct LogIn {
     no_open: bool,
 }
 
+impl LogIn {
+    /// In a browser, at the gateway's only provider.
+    #[must_use]
+    pub fn at(portal: Portal) -> Self {
+        Self {
+            portal,
+            provider: None,
+            device: false,
+            no_open: false,
+        }
+    }
+}
+
 /// Log out: the login and everything that came of it is over
 #[derive(Debug, Args)]
 pub struct LogOut {}
@@ -70,6 +83,32 @@ pub struct Who {
 /// # Errors
 /// When the gateway or the provider refuses, or time is up.
 pub fn log_in(asked: &LogIn) -> Result<(), Exit> {
+    let login = obtain(asked)?;
+    let who: WhoAmI =
+        asked
+            .portal
+            .ask(Method::GET, "/v1/whoami", Some(&login.token), Sent::Nothing)?;
+    let lasts = match login.refresh {
+        Some(_) => "and is refreshed by itself",
+        None => "and cannot be refreshed: the provider gave no refresh token",
+    };
+    let certified = match login.certified {
+        Some(_) => "; a key of this machine is certified with it",
+        None => "",
+    };
+    Ok(paint::say(&format!(
+        "logged in as {} ({}); the token is good until {} {lasts}{certified}",
+        escape_line(&who.name),
+        escape_line(&who.groups.join(", ")),
+        who.until
+    ))?)
+}
+
+/// Logs in, says nothing on standard output, and remembers it.
+///
+/// # Errors
+/// When the gateway or the provider refuses, or time is up.
+pub fn obtain(asked: &LogIn) -> Result<Login, Exit> {
     let verifier = random()?;
     let challenge = encode(digest(&SHA256, verifier.as_bytes()).as_ref());
     let granted = match asked.device {
@@ -83,20 +122,7 @@ pub fn log_in(asked: &LogIn) -> Result<(), Exit> {
         let _ended = end(&before);
     }
     cache.write(&login)?;
-    let who: WhoAmI =
-        asked
-            .portal
-            .ask(Method::GET, "/v1/whoami", Some(&login.token), Sent::Nothing)?;
-    let lasts = match login.refresh {
-        Some(_) => "and is refreshed by itself",
-        None => "and cannot be refreshed: the provider gave no refresh token",
-    };
-    Ok(paint::say(&format!(
-        "logged in as {} ({}); the token is good until {} {lasts}",
-        escape_line(&who.name),
-        escape_line(&who.groups.join(", ")),
-        who.until
-    ))?)
+    Ok(cache.certify(login, true))
 }
 
 fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted, Exit> {

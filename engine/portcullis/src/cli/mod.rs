@@ -5,12 +5,14 @@
 mod admin;
 mod approvals;
 mod cache;
+mod certificates;
 mod check;
 mod configuration;
 mod dev_issuer;
 mod exit;
 mod film;
 mod journal;
+mod kube_credential;
 mod login;
 mod manual;
 mod node;
@@ -82,7 +84,9 @@ enum Command {
     Logout(login::LogOut),
     /// Whom the gateway takes you for
     Whoami(login::Who),
-    /// Files that make psql and kubectl use your login
+    /// The exec plugin of kubectl: your certificate or your token, refreshed when that is due
+    KubeCredential(kube_credential::KubeCredential),
+    /// Files that make psql, ssh and kubectl use your login
     #[command(subcommand)]
     Setup(setup::Setup),
     /// Your token: print it, exchange it, or get a database login of minutes for it
@@ -148,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Login(login) => login::log_in(&login),
         Command::Logout(logout) => login::log_out(&logout),
         Command::Whoami(who) => login::who(&who),
+        Command::KubeCredential(asked) => kube_credential::kube_credential(&asked),
         Command::Setup(setup) => setup::setup(&setup),
         Command::Token(token) => token::token(&token),
         Command::Journal(journal) => journal::journal(&journal),

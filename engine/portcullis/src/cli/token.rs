@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 pub enum Token {
     /// Print the token of your login, refreshed when that is due: for the place where a password goes
     Show,
-    /// The same for kubectl: an ExecCredential (`setup kubectl` writes the kubeconfig that asks for it)
-    Kubernetes,
+    /// Refresh the login and its certificates when that is due, and print nothing: for `Match exec` of ssh
+    Renew(Renew),
     /// A database login of minutes, for clients that must not show a password (channel_binding=require)
     #[command(after_help = EXAMPLES)]
     Database(Database),
@@ -41,6 +41,14 @@ Examples:
 
 What comes out stands for you and names the agent: policy sees both. It ends with the earlier of the two tokens,
 opens no other target, and ends at once when you log out.";
+
+/// A renewal.
+#[derive(Debug, Args)]
+pub struct Renew {
+    /// Get new certificates whether they are due or not: after a restart of the gateway
+    #[arg(long)]
+    now: bool,
+}
 
 /// A database login.
 #[derive(Debug, Args)]
@@ -91,9 +99,18 @@ pub struct Exchange {
 pub fn token(token: &Token) -> Result<(), Exit> {
     match token {
         Token::Show => print(&super::cache::Cache::open()?.token()?.token),
-        Token::Kubernetes => kubernetes(),
+        Token::Renew(asked) => renew(asked),
         Token::Database(asked) => database(asked),
         Token::Exchange(asked) => exchange(asked),
+    }
+}
+
+fn renew(asked: &Renew) -> Result<(), Exit> {
+    let cache = super::cache::Cache::open()?;
+    let login = cache.token()?;
+    match asked.now && cache.certify(login, false).certified.is_none() {
+        true => Err(Exit::refused("there are no certificates")),
+        false => Ok(()),
     }
 }
 
@@ -101,17 +118,6 @@ fn print(secret: &str) -> Result<(), Exit> {
     let line = Zeroizing::new(format!("{secret}\n"));
     io::Write::write_all(&mut io::stdout(), line.as_bytes())?;
     Ok(())
-}
-
-/// client.authentication.k8s.io/v1.
-fn kubernetes() -> Result<(), Exit> {
-    let login = super::cache::Cache::open()?.token()?;
-    let credential = serde_json::json!({
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "status": {"token": *login.token, "expirationTimestamp": login.until.rfc3339()},
-    });
-    print(&Zeroizing::new(credential.to_string()))
 }
 
 fn database(asked: &Database) -> Result<(), Exit> {

@@ -1,0 +1,423 @@
+//! People who come with a certificate: psql, ssh and kubectl as `portcullis setup` sets them up, without a password and
+//! without a token; and everything that looks like such a certificate and is none.
+
+use crate::login::Company;
+use anyhow::{Context, Result, ensure};
+use portcullis_tests::kubernetes::{ApiServer, certificate};
+use portcullis_tests::process::{free_port, run};
+use portcullis_tests::{Host, Scratch, Shown, WorldOptions, host};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const DATA: &str = "\
+access:
+  groups:
+    engineers: [people]
+  bindings:
+    people: {protocols: [postgres, ssh, kubernetes], labels: {env: prod}}
+";
+
+const PACKS: &str = "    - builtin: access\n    - builtin: mask_pii\n    - builtin: approve\n";
+
+const PLUGINS: &str = "  - builtin: mask-secrets
+  - builtin: mask-pii
+  - builtin: classify-sql
+  - builtin: classify-shell
+  - builtin: classify-kubernetes
+";
+
+/// A company with a database, a host and a cluster, that certifies its people.
+struct Place {
+    company: Company,
+    host: Host,
+    api: ApiServer,
+    ssh: u16,
+    kubernetes: u16,
+    folder: Scratch,
+}
+
+impl Place {
+    fn new() -> Result<Self> {
+        let folder = Scratch::new("certificates")?;
+        let at = folder.path().to_owned();
+        let host = Host::start()?;
+        fs::write(at.join("known_hosts"), host.known()?)?;
+        certificate(&at, "api")?;
+        let api = ApiServer::start(&at, &at.join("api.crt"), &at.join("api.key"))?;
+        host::keygen(&at.join("host_ca"))?;
+        host::keygen(&at.join("gateway_host"))?;
+        sign(&at, "host_ca", "gateway_host", &["-h", "-n", "127.0.0.1"])?;
+        let (ssh, kubernetes) = (free_port()?, free_port()?);
+        let (here, login) = (at.display(), &host.login);
+        let listeners = format!(
+            "  - protocol: ssh
+    address: 127.0.0.1:{ssh}
+    host_keys: [{here}/gateway_host]
+    host_certificates: [{here}/gateway_host-cert.pub]
+  - protocol: kubernetes
+    address: 127.0.0.1:{kubernetes}
+    tls: {{ certificate: {{at}}/tls.crt, key: {{at}}/tls.key }}
+"
+        );
+        let connections = format!(
+            "  - name: web-1
+    protocol: ssh
+    labels: {{ env: prod }}
+    host: 127.0.0.1
+    port: {}
+    host_keys: {{ known_hosts: {here}/known_hosts }}
+    credential:
+      certificate: {{ user: {login}, authority: \"file:{}\" }}
+  - name: prod
+    protocol: kubernetes
+    labels: {{ env: prod }}
+    host: localhost
+    port: {}
+    tls: verify-full
+    ca: {here}/api.crt
+    credential:
+      cluster: {{ token: \"env:PROD_TOKEN\", impersonate: {{}} }}
+",
+            host.port,
+            host.authority().display(),
+            api.port
+        );
+        let options = WorldOptions {
+            listeners,
+            connections,
+            packs: PACKS.to_owned(),
+            data: DATA.to_owned(),
+            plugins: PLUGINS.to_owned(),
+            environment: vec![("PROD_TOKEN".to_owned(), api.token.clone())],
+            ..WorldOptions::default()
+        };
+        let company = Company::with("1h", "  certificates: { ttl: 30m }\n", options)?;
+        Ok(Self {
+            company,
+            host,
+            api,
+            ssh,
+            kubernetes,
+            folder,
+        })
+    }
+
+    /// Everything that `setup` writes.
+    fn set_up(&self) -> Result<()> {
+        let ca = self.company.world.certificate().display().to_string();
+        let port = self.company.world.gateway.port.to_string();
+        let server = format!("https://localhost:{}", self.kubernetes);
+        let authority = self.folder.path().join("host_ca.pub").display().to_string();
+        let ssh = self.ssh.to_string();
+        for arguments in [
+            &[
+                "psql",
+                "--host",
+                "localhost",
+                "--port",
+                &port,
+                "--ca",
+                &ca,
+                "--target",
+                "orders",
+            ][..],
+            &[
+                "kubectl", "--server", &server, "--ca", &ca, "--target", "prod",
+            ],
+            &[
+                "ssh",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &ssh,
+                "--host-authority",
+                &authority,
+            ],
+        ] {
+            let arguments = [&["setup"], arguments].concat();
+            let shown = self.company.run(&arguments)?;
+            ensure!(shown.code == 0, "{arguments:?}: {}", shown.all());
+        }
+        Ok(())
+    }
+
+    /// psql with a certificate and nothing else; `-w` never asks for a password.
+    fn psql(&self, files: &Path, sql: &str) -> Result<Command> {
+        let mut psql = Command::new("psql");
+        let dsn = format!(
+            "{} sslcert={} sslkey={}",
+            self.company.world.dsn("anybody", "orders"),
+            files.join("person.crt").display(),
+            files.join("person.key").display()
+        );
+        psql.args(["-X", "-w", &dsn, "-c", sql])
+            .env("HOME", self.folder.path())
+            .env_remove("PGPASSWORD");
+        Ok(psql)
+    }
+
+    /// ssh with a key and its certificate and nothing else.
+    fn ssh(&self, key: &Path, certificate: &Path) -> Result<Shown> {
+        let authority = fs::read_to_string(self.folder.path().join("host_ca.pub"))?;
+        let known = self.folder.path().join("known_gateway");
+        fs::write(&known, format!("@cert-authority * {authority}"))?;
+        let mut ssh = host::client(&known, self.ssh);
+        ssh.args(["-o", "BatchMode=yes", "-i"])
+            .arg(key)
+            .arg("-o")
+            .arg(format!("CertificateFile={}", certificate.display()))
+            .arg(format!("{}@web-1@127.0.0.1", self.host.login))
+            .arg("echo let in");
+        Shown::by(&mut ssh).context("run ssh")
+    }
+
+    fn kubectl(&self, files: &Path) -> Result<Shown> {
+        let mut kubectl = Command::new("kubectl");
+        kubectl
+            .arg(format!(
+                "--server=https://localhost:{}/prod",
+                self.kubernetes
+            ))
+            .arg(format!(
+                "--certificate-authority={}",
+                self.company.world.certificate().display()
+            ))
+            .arg(format!(
+                "--client-certificate={}",
+                files.join("person.crt").display()
+            ))
+            .arg(format!(
+                "--client-key={}",
+                files.join("person.key").display()
+            ))
+            .args(["get", "pods", "-n", "shop"])
+            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", "/dev/null");
+        Shown::by(&mut kubectl).context("run kubectl")
+    }
+
+    fn log(&self) -> String {
+        self.company.world.gateway.log()
+    }
+}
+
+/// `ssh-keygen -s`: certifies `NAME.pub`.
+fn sign(folder: &Path, authority: &str, name: &str, more: &[&str]) -> Result<PathBuf> {
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-s"])
+        .arg(folder.join(authority))
+        .args(["-I", "test", "-V", "-1m:+1h"])
+        .args(more)
+        .arg(folder.join(format!("{name}.pub"))))?;
+    Ok(folder.join(format!("{name}-cert.pub")))
+}
+
+/// A copy of the files of somebody's login, as a thief has it.
+fn stolen(home: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for name in [
+        "person.key",
+        "person.crt",
+        "id_portcullis",
+        "id_portcullis-cert.pub",
+    ] {
+        run(Command::new("cp").arg("-p").arg(home.join(name)).arg(to))?;
+    }
+    Ok(())
+}
+
+fn ended(mut child: Child) -> Result<Duration> {
+    let began = Instant::now();
+    while child.try_wait()?.is_none() {
+        ensure!(began.elapsed() < Duration::from_secs(20), "it goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(began.elapsed())
+}
+
+/// A session of a certificate that stays open.
+fn linger(place: &Place, files: &Path) -> Result<Child> {
+    let child = place
+        .psql(files, "SELECT pg_sleep(60)")?
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
+                   AND state = 'active' AND usename LIKE 'pc\\_%'";
+    let until = Instant::now() + Duration::from_secs(20);
+    while place.company.world.cluster.sql("postgres", running)?.trim() != "1" {
+        ensure!(Instant::now() < until, "no session lasts\n{}", place.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(child)
+}
+
+#[test]
+fn psql_ssh_and_kubectl_come_with_certificates_until_the_login_is_over() -> Result<()> {
+    let place = Place::new()?;
+    let (company, home) = (&place.company, &place.company.home);
+    let (said, _) = company.log_in(&["login", "--no-open"])?;
+    ensure!(said.contains("certified"), "{said}");
+    place.set_up()?;
+
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-w", "service=orders", "-c", "SELECT 1 AS one"])
+        .env("PGSERVICEFILE", home.join("pg_service.conf"))
+        .env_remove("PGPASSWORD");
+    let shown = Shown::by(&mut psql)?;
+    ensure!(
+        shown.code == 0 && shown.shows("one"),
+        "{}\n{}",
+        shown.all(),
+        place.log()
+    );
+
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-F")
+        .arg(home.join("ssh_config"))
+        .args([
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "GlobalKnownHostsFile=/dev/null",
+        ])
+        .arg(format!("{}@web-1@127.0.0.1", place.host.login))
+        .arg("echo let in")
+        .env("PORTCULLIS_HOME", home)
+        .env_remove("SSH_AUTH_SOCK");
+    let shown = Shown::by(&mut ssh)?;
+    ensure!(
+        shown.code == 0 && shown.shows("let in"),
+        "{}\n{}",
+        shown.all(),
+        place.log()
+    );
+
+    let mut kubectl = Command::new("kubectl");
+    kubectl
+        .args(["get", "pods", "-n", "shop"])
+        .env("HOME", place.folder.path())
+        .env("KUBECONFIG", home.join("kubeconfig"))
+        .env("PORTCULLIS_HOME", home);
+    let shown = Shown::by(&mut kubectl)?;
+    ensure!(
+        shown.code == 0 && shown.shows("cart-0"),
+        "{}\n{}",
+        shown.all(),
+        place.log()
+    );
+    let seen = place.api.requests()?;
+    let seen = serde_json::to_string(&seen)?;
+    ensure!(seen.contains("portcullis:corp:ana"), "{seen}");
+
+    // The login is over, and so is everything that was certified for it, wherever it is.
+    let thief = place.folder.path().join("thief");
+    stolen(home, &thief)?;
+    let session = linger(&place, &thief)?;
+    let out = company.run(&["logout"])?;
+    ensure!(out.code == 0, "{}", out.all());
+    let took = ended(session)?;
+    ensure!(took < Duration::from_secs(1), "{took:?}");
+    ensure!(!home.join("person.key").exists(), "the key is gone");
+    let shown = Shown::by(&mut place.psql(&thief, "SELECT 1")?)?;
+    ensure!(
+        shown.code != 0 && shown.shows("identity/revoked"),
+        "{}",
+        shown.all()
+    );
+    let shown = place.ssh(
+        &thief.join("id_portcullis"),
+        &thief.join("id_portcullis-cert.pub"),
+    )?;
+    ensure!(
+        shown.code == 255 && !shown.shows("let in"),
+        "{}",
+        shown.all()
+    );
+    let shown = place.kubectl(&thief)?;
+    ensure!(shown.code != 0 && !shown.shows("cart-0"), "{}", shown.all());
+    Ok(())
+}
+
+#[test]
+fn what_looks_like_a_certificate_of_the_gateways_is_none() -> Result<()> {
+    let place = Place::new()?;
+    let (company, home) = (&place.company, &place.company.home);
+    company.log_in(&["login", "--no-open"])?;
+    let token = company.token()?;
+    let at = place.folder.path();
+
+    // An authority that calls itself as ours does, and one that does not.
+    for (name, authority, says) in [
+        (
+            "forged",
+            "Portcullis people 00000000",
+            Some("identity/certificate"),
+        ),
+        ("other", "Somebody else", None),
+    ] {
+        let files = at.join(name);
+        fs::create_dir_all(&files)?;
+        run(Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2"])
+            .args(["-subj", &format!("/CN={authority}")])
+            .arg("-keyout")
+            .arg(files.join("person.key"))
+            .arg("-out")
+            .arg(files.join("person.crt")))?;
+        let shown = Shown::by(&mut place.psql(&files, "SELECT 1 AS one")?)?;
+        ensure!(shown.code != 0, "{}", shown.all());
+        ensure!(says.is_none_or(|rule| shown.shows(rule)), "{}", shown.all());
+        ensure!(place.kubectl(&files)?.code != 0, "{name}");
+        // What a client happens to have is in nobody's way.
+        let mut with_token = place.psql(&files, "SELECT 1 AS one")?;
+        let shown = Shown::by(with_token.env("PGPASSWORD", &token))?;
+        ensure!(
+            (shown.code == 0) == says.is_none(),
+            "{name}: {}",
+            shown.all()
+        );
+    }
+
+    // The right key with a certificate of another authority, and with one for a host; a key without any.
+    let key = home.join("id_portcullis");
+    let good = place.ssh(&key, &home.join("id_portcullis-cert.pub"))?;
+    ensure!(
+        good.code == 0 && good.shows("let in"),
+        "{}\n{}",
+        good.all(),
+        place.log()
+    );
+    host::keygen(&at.join("other_ca"))?;
+    run(Command::new("cp").arg("-p").arg(&key).arg(at.join("key")))?;
+    run(Command::new("cp")
+        .arg(key.with_extension("pub"))
+        .arg(at.join("key.pub")))?;
+    for more in [&["-n", "portcullis"][..], &["-h", "-n", "portcullis"], &[]] {
+        let forged = sign(at, "other_ca", "key", more)?;
+        let shown = place.ssh(&at.join("key"), &forged)?;
+        ensure!(
+            shown.code == 255 && !shown.shows("let in"),
+            "{more:?}: {}",
+            shown.all()
+        );
+    }
+    fs::remove_file(at.join("key-cert.pub"))?;
+    let shown = place.ssh(&at.join("key"), Path::new("/dev/null"))?;
+    ensure!(
+        shown.code == 255 && !shown.shows("let in"),
+        "{}",
+        shown.all()
+    );
+    // Our certificate with a key that is not its own.
+    let shown = place.ssh(&at.join("other_ca"), &home.join("id_portcullis-cert.pub"))?;
+    ensure!(
+        shown.code == 255 && !shown.shows("let in"),
+        "{}",
+        shown.all()
+    );
+    Ok(())
+}
