@@ -283,18 +283,16 @@ fn configuration(
             sample::PARENT_READ_ONLY
         ),
     };
-    let packs = match options.packs.as_str() {
-        "" => PACKS,
-        packs => packs,
-    };
+    let packs = Some(options.packs.as_str()).filter(|packs| !packs.is_empty());
+    let packs = packs.unwrap_or(PACKS);
     let plugins = match options.plugins.as_str() {
         "" => "plugins:\n  - builtin: mask-secrets\n  - builtin: mask-pii\n  - builtin: classify-sql\n".to_owned(),
         "none" => "plugins: []\n".to_owned(),
         plugins => format!("plugins:\n{plugins}"),
     };
     let more = options.more.replace("{at}", &at.to_string());
-    let (labels, url) = (&options.labels, issuer.url());
-    let (issuers, portal, server) = (&options.issuers, options.portal, cluster.port);
+    let (labels, url, server) = (&options.labels, issuer.url(), cluster.port);
+    let (issuers, portal) = (&options.issuers, options.portal);
     let (listeners, connections) = (listeners(options, folder), &options.connections);
     format!(
         "node: world
