@@ -109,7 +109,6 @@ fn what_needs_no_data_is_asked_without_it() {
         "whole",
         "there := {\"x\": 1}; there.x == 1",
         "never := true; never",
-        "some half in [true]; half",
     ] {
         assert_eq!(asked_and_said(&subject(body), &absent), (true, 1), "{body}");
     }
