@@ -24,6 +24,12 @@ pub enum Error {
     /// A segment has no readable header.
     #[error("segment {0} of the record has no readable header")]
     SegmentHeader(u64),
+    /// A segment in the format before this one. It is neither read nor extended.
+    #[error(
+        "segment {0} of the record is in format 1, which this version does not read: keep the record and verify it with the \
+         version that wrote it, and give this one an empty directory"
+    )]
+    OldFormat(u64),
     /// The log does not match its own signed checkpoints. It is not extended: run `verify`.
     #[error("the record does not match its checkpoint {checkpoint}: {what}")]
     Damaged {

@@ -11,6 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"PCWAL\0\x02\n";
+/// Format 1: its entries name no stream.
+const MAGIC_BEFORE: &[u8; 8] = b"PCWAL\0\x01\n";
 
 /// The chain of one session, at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +115,13 @@ impl Segment {
     /// Reads a segment, plain or compressed.
     ///
     /// # Errors
-    /// [`Error::ReadSegment`], [`Error::SegmentHeader`].
+    /// [`Error::ReadSegment`], [`Error::SegmentHeader`], [`Error::OldFormat`].
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let number = number_of(path).unwrap_or(0);
         let bytes = fs::read(path).map_err(Error::ReadSegment)?;
+        if bytes.starts_with(MAGIC_BEFORE) {
+            return Err(Error::OldFormat(number));
+        }
         match Header::decode(&bytes) {
             Some((header, body)) if header.segment == number => Ok(Self {
                 path: path.to_owned(),

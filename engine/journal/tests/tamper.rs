@@ -186,6 +186,28 @@ fn a_cut_tail_is_named() {
 }
 
 #[test]
+fn a_record_in_the_format_before_is_told_apart_from_a_damaged_one() {
+    let world = recorded();
+    change(&world, |bytes| bytes[6] = 1);
+    let before = std::fs::read(world.segment(1)).expect("segment");
+    let read = portcullis_journal::Reader::open(&world.record())
+        .expect("a directory")
+        .all()
+        .next();
+    assert!(matches!(read, Some(Err(Error::OldFormat(1)))), "{read:?}");
+    let verified = portcullis_journal::verify(&world.record(), &world.public());
+    assert!(matches!(verified, Err(Error::OldFormat(1))));
+    let reopened = Journal::open(world.settings.clone(), world.key(), world::ticking());
+    let told = reopened.err().expect("not extended").to_string();
+    assert!(
+        told.contains("format 1") && told.contains("empty directory"),
+        "{told}"
+    );
+    // Nor is it cut or set aside.
+    assert_eq!(std::fs::read(world.segment(1)).expect("segment"), before);
+}
+
+#[test]
 fn an_inserted_entry_is_found() {
     let world = recorded();
     let frame = find(&world, 1, 21);
