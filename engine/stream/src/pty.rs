@@ -3,13 +3,14 @@
 //!
 //! Built on the same sieve as [`crate::Curtain`]. Time is an argument: what may be the beginning of a secret is held no
 //! longer than [`limits::PTY_HOLD_MAX`], for a person waits. It refuses to hold what cannot become a secret, and to let a
-//! private key go on being shown because its sender paused. It cannot see what a program paints by moving the cursor
+//! private key go on being shown because its sender paused. Where anything is to be masked, titles, clipboards and other
+//! strings pass empty, for no masker reads them. It cannot see what a program paints by moving the cursor
 //! backwards over what it wrote; that is what recording is for.
 
 use crate::ansi::{Lexer, Step};
 use crate::armory::Tripwires;
 use crate::curtain::{Cut, Reach, Shown, Sieve, is_own};
-use crate::hold_back::HoldBack;
+use crate::hold_back::{HoldBack, Passed};
 use bytes::Bytes;
 use portcullis_gate::Mask;
 use portcullis_model::rows::mask_text;
@@ -20,6 +21,8 @@ use unicode_width::UnicodeWidthChar;
 
 /// What stands in place of each column that is masked.
 const STAR: u8 = b'*';
+/// UTF-8: controls of eight bits are this byte and themselves.
+const C1_LEADS: u8 = 0xc2;
 
 /// The output of one terminal, between the host and the client.
 pub struct PtyCurtain {
@@ -27,6 +30,10 @@ pub struct PtyCurtain {
     sieve: Sieve,
     /// What strings carry that no eye sees: titles, clipboards.
     strings: HoldBack,
+    /// Strings pass without what they carry: no masker reads it, and a terminal, a log or a clipboard keeps it.
+    mute: bool,
+    /// The last byte of a string that passed without it may have been the first of what ends the string.
+    led: bool,
     /// The bytes as they leave: a sequence may have swallowed the first letter of a secret, and whoever keeps the bytes
     /// has all of it.
     raw: HoldBack,
@@ -57,6 +64,8 @@ impl PtyCurtain {
             sieve: Sieve::new(wires.clone()),
             strings: HoldBack::new(wires.clone(), &mask_text("tripwire", None)),
             raw: HoldBack::new(wires, &mask_text("tripwire", None)),
+            mute: false,
+            led: false,
             units: VecDeque::new(),
             unseen: 0,
             due: None,
@@ -75,6 +84,7 @@ impl PtyCurtain {
         mask: &mut dyn Mask,
         obligations: &Obligations,
     ) -> Result<Shown, Fault> {
+        self.mute = !obligations.entities.is_empty();
         let mut shown = Shown::default();
         for piece in piece.chunks(limits::BATCH_BYTES_MAX) {
             self.take_all(piece);
@@ -135,6 +145,7 @@ impl PtyCurtain {
         mask: &mut dyn Mask,
         obligations: &Obligations,
     ) -> Result<Shown, Fault> {
+        self.mute = !obligations.entities.is_empty();
         self.end_string();
         self.due = None;
         self.settle(mask, obligations, Reach::End).await
@@ -167,15 +178,20 @@ impl PtyCurtain {
     }
 
     fn take(&mut self, byte: u8) {
-        match self.lexer.step(byte) {
+        let led = std::mem::take(&mut self.led);
+        let step = self.lexer.step(byte);
+        if led && matches!(byte, 0x80..=0x9f) && step != Step::Payload {
+            self.unseen(&[C1_LEADS]);
+        }
+        match step {
             Step::Char(_) | Step::Part | Step::Stray => self.text(&[byte]),
             // They end words and lines: for whoever looks, they are text.
             Step::Control(9 | 10 | 13) => self.text(&[byte]),
             Step::Control(_) | Step::Inside | Step::Escape(_) => self.unseen(&[byte]),
             Step::Payload => {
                 let passed = self.strings.push(&[byte]);
-                self.tripped += passed.hits;
-                self.unseen(&passed.bytes);
+                self.carried(passed);
+                self.led = self.mute && byte == C1_LEADS;
             }
             Step::StringEnd => {
                 self.end_string();
@@ -188,8 +204,14 @@ impl PtyCurtain {
 
     fn end_string(&mut self) {
         let passed = self.strings.finish();
+        self.carried(passed);
+    }
+
+    fn carried(&mut self, passed: Passed) {
         self.tripped += passed.hits;
-        self.unseen(&passed.bytes);
+        if !self.mute {
+            self.unseen(&passed.bytes);
+        }
     }
 
     fn text(&mut self, bytes: &[u8]) {

@@ -43,9 +43,21 @@ fn sequences_between_the_letters_hide_nothing_and_stay() {
     );
     check(
         "k\x1b]0;title\x07ey-\x1b[K123\r\n",
-        "*\x1b]0;title\x07***\x1b[K***\r\n",
+        "*\x1b]\x07***\x1b[K***\r\n",
     );
     check("key-\x07123 ", "****\x07*** ");
+}
+
+#[test]
+fn strings_carry_nothing_where_something_is_to_be_masked() {
+    check("a\x1b]0;key-123\x07b", "a\x1b]\x07b");
+    check("a\x1b]52;c;a2V5LTEyMw==\x1b\\b", "a\x1b]\x1b\\b");
+    check("a\x1bPkey-123\x1b\\b", "a\x1bP\x1b\\b");
+    check("a\x1b_key-\n123\x1b\\b", "a\x1b_\x1b\\b");
+    check("a\x1b^key-123\x1b[mb", "a\x1b^\x1b[mb");
+    check("a\x1b]8;;https://key-123\x07b", "a\x1b]\x07b");
+    check("a\u{9d}2;é\u{a2}key-123\u{9c}b", "a\u{9d}\u{9c}b");
+    check("a\x1b]2;key-123\u{9b}mb", "a\x1b]\u{9b}mb");
 }
 
 #[test]
@@ -65,15 +77,18 @@ fn our_own_secrets_are_covered_in_text_and_in_titles() {
         &format!("{head}\x1b[7m{tail}\x1b[m"),
         &format!("{}\x1b[7m{}\x1b[m", &stars[..9], &stars[9..]),
     );
-    check(
-        &format!("\x1b]0;{own}\x07ok"),
-        "\x1b]0;[pc-masked:tripwire]\x07ok",
-    );
+    check(&format!("\x1b]0;{own}\x07ok"), "\x1b]\x07ok");
     // The terminal swallows the first letter, a log does not.
     check(&format!("\x1b[{own} "), "\x1b[[pc-masked:tripwire] ");
     let (wires, _guard) = armed();
     let twice = format!("{own} \x1b]2;{own}\x1b\\");
     assert_eq!(through(&wires, &[twice.as_bytes()]).1, 2);
+    // Whatever policy says: ours are covered where titles pass.
+    let (mut curtain, none) = (PtyCurtain::new(wires), Obligations::none());
+    let title = format!("\x1b]0;{own}\x07ok");
+    let shown = now(curtain.push(title.as_bytes(), NOON, &mut Keys, &none)).unwrap();
+    assert_eq!(shown.bytes, b"\x1b]0;[pc-masked:tripwire]\x07ok");
+    assert_eq!(shown.tripped, 1);
 }
 
 #[test]
