@@ -101,7 +101,7 @@ impl Tracker {
                         enter: true,
                     };
                 }
-                Key::Cancel => self.fresh(Before::Nothing),
+                Key::Cancel => self.fresh(Before::Nothing, Keys::default()),
                 Key::Edit => {}
             }
         }
@@ -162,11 +162,18 @@ impl Tracker {
             Line::Unsure { .. } => Before::Unsure,
             Line::Known(_) | Line::Hidden => Before::Nothing,
         };
-        self.fresh(before);
+        let next = self.keys.next();
+        self.fresh(before, next);
     }
 
-    fn fresh(&mut self, before: Before) {
-        self.keys = Keys::default();
+    /// The line was taken back from the host. Whether the host let go of it is not certain: what is entered without a key
+    /// may be the same line again.
+    pub fn dropped(&mut self) {
+        self.fresh(Before::Unsure, Keys::default());
+    }
+
+    fn fresh(&mut self, before: Before, keys: Keys) {
+        self.keys = keys;
         self.begins = None;
         self.before = before;
     }

@@ -352,11 +352,7 @@ impl Handler for Arrival {
         };
         match self.channels.get_mut(&id) {
             Some(line) if named && open && !line.draft.started() => {
-                line.draft.terminal = Some(Terminal {
-                    term: term.to_owned(),
-                    size,
-                    modes: modes.to_vec(),
-                });
+                line.draft.terminal = Some(Terminal::new(term, size, modes));
                 session.channel_success(id)
             }
             _ => session.channel_failure(id),

@@ -48,6 +48,30 @@ pub(crate) struct Draft {
     started: bool,
 }
 
+impl Terminal {
+    /// A terminal whose keys mean what the level `assist` takes them for: one that turns another key into Enter, or does not
+    /// heed Ctrl-C, would run lines behind its back. Such modes are left at what the host has.
+    pub(crate) fn new(term: &str, size: Size, modes: &[(Pty, u32)]) -> Self {
+        Self {
+            term: term.to_owned(),
+            size,
+            modes: modes.iter().copied().filter(plain).collect(),
+        }
+    }
+}
+
+/// RFC 4254 section 8; 255 is "no key".
+fn plain((mode, value): &(Pty, u32)) -> bool {
+    match mode {
+        Pty::ISTRIP | Pty::IGNCR | Pty::INLCR | Pty::IUCLC => *value == 0,
+        Pty::VEOL | Pty::VEOL2 => *value == 255,
+        Pty::VINTR => *value == 3,
+        Pty::VEOF => *value == 4,
+        Pty::ISIG => *value == 1,
+        _ => true,
+    }
+}
+
 impl Draft {
     /// Takes a variable, if it is on the list.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> bool {
@@ -144,6 +168,38 @@ mod tests {
         let taken = (0..10_000).filter(|n| draft.set(&format!("LC_{}", "A".repeat(n % 60)), "v"));
         assert!(taken.count() > 0);
         assert!(draft.environment.len() <= SSH_ENV_MAX);
+    }
+
+    #[test]
+    fn a_terminal_has_no_other_enter_and_heeds_ctrl_c() {
+        let usual = [
+            (Pty::VINTR, 3),
+            (Pty::VEOF, 4),
+            (Pty::VEOL, 255),
+            (Pty::VEOL2, 255),
+            (Pty::ISTRIP, 0),
+            (Pty::INLCR, 0),
+            (Pty::IGNCR, 0),
+            (Pty::ICRNL, 1),
+            (Pty::ISIG, 1),
+            (Pty::ECHO, 0),
+        ];
+        let modes = |given: &[(Pty, u32)]| Terminal::new("xterm", Size::default(), given).modes;
+        assert_eq!(modes(&usual), usual);
+        let odd = [
+            (Pty::VINTR, 255),
+            (Pty::VEOF, 120),
+            (Pty::VEOL, 120),
+            (Pty::VEOL2, 120),
+            (Pty::ISTRIP, 1),
+            (Pty::INLCR, 1),
+            (Pty::IGNCR, 1),
+            (Pty::IUCLC, 1),
+            (Pty::ISIG, 0),
+        ];
+        for mode in odd {
+            assert_eq!(modes(&[mode]), [], "{mode:?}");
+        }
     }
 
     #[test]

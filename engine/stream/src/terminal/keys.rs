@@ -82,10 +82,23 @@ enum Escape {
     Sequence(Vec<u8>),
 }
 
+/// ^O runs the line as Enter does.
+const OPERATE: u8 = 0x0f;
+/// ^D: the end of what is typed.
+const END: u8 = 0x04;
 /// Longer than any key's sequence.
 const SEQUENCE_MAX: usize = 24;
 
 impl Keys {
+    /// The line behind this one. Within a paste it is only a part of what will run.
+    pub(super) fn next(&self) -> Self {
+        Self {
+            paste: self.paste,
+            why: self.paste.then_some(Why::Paste),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn line(&self) -> String {
         self.line.iter().collect()
     }
@@ -107,6 +120,11 @@ impl Keys {
 
     /// One byte from the client.
     pub(super) fn press(&mut self, byte: u8) -> Key {
+        if let Some(why) = self.entered_within(byte) {
+            (self.escape, self.utf8) = (Escape::None, Vec::new());
+            self.doubt(why);
+            return Key::Enter;
+        }
         match std::mem::take(&mut self.escape) {
             Escape::None => self.plain(byte),
             Escape::Begun => self.escaped(byte),
@@ -123,28 +141,39 @@ impl Keys {
         }
     }
 
+    /// Why a byte that enters a line is no certain Enter: something that is not complete stands before it. Whatever the
+    /// host makes of that, it may run the line.
+    fn entered_within(&self, byte: u8) -> Option<Why> {
+        let open = !matches!(self.escape, Escape::None) || !self.utf8.is_empty();
+        match byte {
+            b'\r' | b'\n' | OPERATE if self.paste => Some(Why::Paste),
+            b'\r' | b'\n' | OPERATE if open => Some(Why::Key),
+            // A terminal in lines hands over what there is, and a shell that then reads the end runs it.
+            END if open || self.paste || !self.line.is_empty() => Some(Why::Key),
+            _ => None,
+        }
+    }
+
     fn plain(&mut self, byte: u8) -> Key {
         if byte >= 0x80 || !self.utf8.is_empty() {
             self.multibyte(byte);
             return Key::Edit;
         }
         match byte {
-            b'\r' | b'\n' if self.paste => self.doubt(Why::Paste),
-            b'\r' | b'\n' => return Key::Enter,
+            b'\r' | b'\n' | OPERATE => return Key::Enter,
             0x1b => self.escape = Escape::Begun,
             _ if self.paste => match byte {
                 0x20..=0x7e => self.insert(char::from(byte)),
                 _ => self.doubt(Why::Paste),
             },
-            // ^O runs the line as Enter does.
-            0x0f => return Key::Enter,
             0x03 | 0x1c => return Key::Cancel,
             0x7f | 0x08 => self.erase(self.at.saturating_sub(1), self.at),
             0x01 => self.at = 0,
             0x05 => self.at = self.line.len(),
             0x02 => self.at = self.at.saturating_sub(1),
             0x06 => self.at = (self.at + 1).min(self.line.len()),
-            0x04 => self.erase(self.at, self.at + 1),
+            // Of nothing.
+            END => {}
             0x0b => self.erase(self.at, self.line.len()),
             0x15 => self.erase(0, self.at),
             0x17 => self.erase(self.word(), self.at),
@@ -179,11 +208,6 @@ impl Keys {
     fn escaped(&mut self, byte: u8) -> Key {
         match byte {
             b'[' | b'O' => self.escape = Escape::Sequence(vec![byte]),
-            // Esc Enter is a key of its own in some shells; whatever it does, the line is entered or goes on.
-            b'\r' | b'\n' => {
-                self.doubt(Why::Key);
-                return Key::Enter;
-            }
             _ => self.doubt(Why::Key),
         }
         Key::Edit

@@ -134,6 +134,9 @@ fn what_the_keys_do_not_tell_is_uncertain() {
     check(b"\x18\x05", b"", Why::Key);
     check(b"\x1b", b"", Why::Key);
     check(b"\x1b[200~a\nb\x1b[201~", b"a\r\nb", Why::Paste);
+    check(b"\x1b[200~a\x0f", b"a", Why::Paste);
+    check(b"\xc3\r", b"", Why::Key);
+    check(b"\x1b[\r", b"", Why::Key);
     // The host shows what was not typed, and the other way round.
     check(b"", b"mod 777 x", Why::Redrawn);
     check(b"m", b"", Why::Redrawn);
@@ -248,14 +251,65 @@ fn enter_divides_what_is_typed() {
             enter: false
         }
     );
-    let paste = b"\x1b[200~a\rb\x1b[201~";
-    assert_eq!(
-        tracker.typed(paste),
-        Reach {
-            before: paste.len(),
-            enter: false
-        }
-    );
+}
+
+#[test]
+fn no_enter_hides_in_what_is_not_complete() {
+    for (before, enter) in [
+        (&b"ls \xc3"[..], b'\r'),
+        (b"ls \xe6\x97", b'\n'),
+        (b"ls \xf0\x9f", 0x0f),
+        (b"ls \x1b", b'\r'),
+        (b"ls \x1b", 0x0f),
+        (b"ls \x1b[", b'\r'),
+        (b"ls \x1b[1;2", b'\n'),
+        (b"ls \x1bO", 0x0f),
+        (b"\x1b[200~ls", b'\r'),
+        (b"\x1b[200~ls", b'\n'),
+        (b"\x1b[200~ls", 0x0f),
+        // A shell that reads lines of a tty gets this one, and runs it when it reads the end behind it.
+        (b"ls", 0x04),
+    ] {
+        let mut desk = desk();
+        let keys = [before, &[enter], b"x"].concat();
+        let reach = desk.tracker.typed(&keys);
+        let want = Reach {
+            before: before.len(),
+            enter: true,
+        };
+        assert_eq!(reach, want, "{}", keys.escape_ascii());
+        desk.tracker.shown(b"ls");
+        assert!(
+            matches!(desk.line(), Line::Unsure { .. }),
+            "{}: {:?}",
+            keys.escape_ascii(),
+            desk.line()
+        );
+    }
+    // The end of an empty line runs nothing.
+    assert!(!desk().tracker.typed(b"\x04").enter);
+}
+
+#[test]
+fn every_line_of_a_paste_is_a_part_of_it() {
+    let mut desk = desk();
+    desk.key(b"\x1b[200~a", b"a");
+    desk.enter(b"");
+    desk.key(b"b\x1b[201~", b"b");
+    assert_eq!(desk.why(), Why::Paste);
+    desk.enter(b"");
+    assert_eq!(desk.echo("ls").known(), "ls");
+}
+
+#[test]
+fn a_line_that_was_taken_back_does_not_come_again_unseen() {
+    let mut desk = desk();
+    desk.echo("chmod 777 x");
+    assert!(desk.tracker.typed(b"\r").enter);
+    desk.tracker.dropped();
+    // The host was told not to heed ^C: the line still stands there.
+    assert!(desk.tracker.typed(b"\r").enter);
+    assert_eq!(desk.why(), Why::History);
 }
 
 const NOON: Timestamp = Timestamp(1_794_994_200_000_000_000);

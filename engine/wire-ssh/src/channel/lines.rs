@@ -84,7 +84,7 @@ impl Stream {
             let line = followed.line().await;
             if !self.may_enter(line, &enter).await? {
                 // Whatever was pasted behind it was meant to follow it.
-                let _dropped = followed.tracker.lock().typed(CTRL_C);
+                followed.tracker.lock().dropped();
                 return Ok(());
             }
             followed.tracker.lock().entered();
