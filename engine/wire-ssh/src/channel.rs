@@ -21,7 +21,7 @@ use crate::inbox::{Event, Inbox};
 use crate::refuse::{self, REFUSED};
 use crate::sftp::Inspector;
 use crate::sides::{ClientSide, Exit, HostSide};
-use crate::start::{Draft, Start, Wish};
+use crate::start::{Draft, Start};
 use crate::upline::Upline;
 use portcullis_gate::{Gate, Reader, Refusal};
 use portcullis_model::message::Context;
@@ -131,13 +131,7 @@ impl Talk {
             }
         };
         let entered = self.settled().await?;
-        let unread = match &start.wish {
-            Wish::Exec(command) => std::str::from_utf8(command)
-                .ok()
-                .and_then(crate::words::carried),
-            Wish::Subsystem(_) => Some("sftp"),
-            Wish::Shell => None,
-        };
+        let unread = start.unread();
         let reader = match (unread, &start.terminal) {
             (None, Some(_)) => Reader::Terminal,
             _ => Reader::Program,

@@ -1,6 +1,7 @@
 //! What a channel is asked for, collected from its requests: environment, terminal, and then the one thing it is for.
 //! It refuses names and values of environment variables that are not on the list, and more of them than the bound.
 
+use crate::words;
 use bytes::Bytes;
 use portcullis_model::limits::{SSH_ENV_BYTES_MAX, SSH_ENV_MAX};
 use russh::Pty;
@@ -121,6 +122,15 @@ impl Start {
             Wish::Exec(_) => "exec",
             Wish::Shell => "shell",
             Wish::Subsystem(_) => "subsystem",
+        }
+    }
+
+    /// The name of what passes unread in it: files, in a protocol of their own.
+    pub(crate) fn unread(&self) -> Option<&'static str> {
+        match &self.wish {
+            Wish::Exec(command) => std::str::from_utf8(command).ok().and_then(words::carried),
+            Wish::Subsystem(_) => Some("sftp"),
+            Wish::Shell => None,
         }
     }
 

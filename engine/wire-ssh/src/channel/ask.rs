@@ -199,12 +199,18 @@ fn asked(start: &Start, control: Control) -> Result<Vec<Message>, Denial> {
         if !control.allows_terminals() {
             return Err(ruled_out(control));
         }
+        if start.unread().is_some() {
+            return Err(files_in_a_terminal());
+        }
         let text = format!("pty {}", terminal.term);
         let known = known(Effect::Read, Risk::None, Verbs::default(), "pty");
         messages.push(channel(&text, "pty", known, start.bound(), Bytes::new()));
     }
     messages.push(match &start.wish {
         Wish::Shell if !control.allows_terminals() => return Err(ruled_out(control)),
+        Wish::Shell if control == Control::Assist && start.terminal.is_none() => {
+            return Err(not_followed());
+        }
         // Anything can be typed into it.
         Wish::Shell => {
             let known = known(
@@ -230,6 +236,24 @@ fn ruled_out(control: Control) -> Denial {
         ),
     )
     .hint("Send one command at a time: ssh HOST 'command'.")
+}
+
+/// A terminal's line discipline edits what passes: the host would get other packets than the ones that were judged.
+fn files_in_a_terminal() -> Denial {
+    Denial::new(
+        "ssh/pty-files",
+        "files go through no terminal: it would change what was judged",
+    )
+    .hint("Leave out -t.")
+}
+
+/// Lines are followed where they are echoed: a shell that reads from a pipe runs what nobody has looked at.
+fn not_followed() -> Denial {
+    Denial::new(
+        "ssh/assist",
+        "this session has the level assist: a shell needs a terminal, so that its lines can be followed",
+    )
+    .hint("Ask for one with -t, or send one command at a time: ssh HOST 'command'.")
 }
 
 fn exec(command: &Bytes, start: &Start, control: Control) -> Result<Message, Denial> {
@@ -369,7 +393,26 @@ mod tests {
             assert_eq!(rule(run(b"ls"), false, control), "1 asked");
         }
         assert_eq!(rule(run(b"ls | wc"), false, Control::ExecOnly), "1 asked");
+        assert_eq!(rule(Wish::Shell, false, Control::Record), "1 asked");
+        assert_eq!(rule(Wish::Shell, false, Control::Assist), "ssh/assist");
         assert_eq!(rule(run(b"ls | wc"), false, Control::Argv), "ssh/argv");
+    }
+
+    #[test]
+    fn files_go_through_no_terminal() {
+        for command in [
+            &b"/usr/lib/openssh/sftp-server"[..],
+            b"scp -t x",
+            b"rsync --server -v . x",
+            b"git-upload-pack x.git",
+        ] {
+            let wish = || run(command);
+            assert_eq!(rule(wish(), true, Control::Record), "ssh/pty-files");
+            assert_eq!(rule(wish(), false, Control::Record), "1 asked");
+        }
+        let sftp = || Wish::Subsystem("sftp".to_owned());
+        assert_eq!(rule(sftp(), true, Control::Record), "ssh/pty-files");
+        assert_eq!(rule(sftp(), true, Control::ExecOnly), "ssh/exec-only");
     }
 
     #[test]
