@@ -22,7 +22,7 @@ use crate::refuse::{self, REFUSED};
 use crate::sftp::Inspector;
 use crate::sides::{ClientSide, Exit, HostSide};
 use crate::start::{Draft, Start};
-use crate::upline::Upline;
+use crate::upline::{Opening, Unopened, Upline};
 use portcullis_gate::{Gate, Reader, Refusal};
 use portcullis_model::message::Context;
 use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp};
@@ -226,12 +226,17 @@ impl Stream {
 
     async fn serve(&self, start: &Start) -> Result<Exit, Ended> {
         let permit = self.ask(start).await?;
-        let mut read = self.dial().await?;
+        let mut read = self.dial(Opening::Session).await?;
         self.host()?.side.start(permit, start).await?;
-        if self.unread == Some("sftp") {
-            return self.files(&mut read).await;
+        match self.unread {
+            Some("sftp") => self.files(&mut read).await,
+            _ => self.both(&mut read).await,
         }
-        let (up, down) = (self.up(), self.down(&mut read));
+    }
+
+    /// Bytes both ways, until the host has no more.
+    async fn both(&self, read: &mut ChannelReadHalf) -> Result<Exit, Ended> {
+        let (up, down) = (self.up(), self.down(read));
         tokio::pin!(up, down);
         let mut sending = true;
         loop {
@@ -245,23 +250,27 @@ impl Stream {
         }
     }
 
-    /// An upstream connection for this channel alone, and a channel on it.
-    async fn dial(&self) -> Result<ChannelReadHalf, Ended> {
+    /// An upstream connection for this channel alone, and what is opened on it.
+    async fn dial(&self, opening: Opening<'_>) -> Result<ChannelReadHalf, Ended> {
         loop {
             let (line, kept) = {
                 let mut gate = self.gate.lock().await;
                 self.entered.uplines.take(&mut gate).await?
             };
-            match line.channel().await {
+            match line.open(opening).await {
                 Ok(channel) => {
                     let (read, write) = channel.split();
                     let side = HostSide::new(write);
                     let _first = self.host.set(Host { side, line });
                     return Ok(read);
                 }
+                Err(Unopened::Refused(fault)) => {
+                    self.entered.uplines.give_back(line);
+                    return Err(fault.into());
+                }
                 // One that was kept may have died meanwhile: nothing was sent on it.
-                Err(_) if kept => {}
-                Err(fault) => return Err(fault.into()),
+                Err(Unopened::Lost(_)) if kept => {}
+                Err(Unopened::Lost(fault)) => return Err(fault.into()),
             }
         }
     }

@@ -6,6 +6,8 @@
 
 mod words;
 
+#[cfg(feature = "transport")]
+pub(crate) use words::words as split;
 use words::{Word, words};
 
 /// What the command is.

@@ -24,16 +24,49 @@ pub(crate) struct Uplines {
     idle: Mutex<Vec<Upline>>,
 }
 
+/// What is opened on a connection.
+#[derive(Clone, Copy)]
+pub(crate) enum Opening<'a> {
+    /// A channel for a session.
+    Session,
+    /// A forward to a host and port.
+    Forward(&'a str, u16),
+}
+
+/// Why nothing was opened.
+pub(crate) enum Unopened {
+    /// The host said no: the connection is as good as before.
+    Refused(Fault),
+    /// Nothing came back.
+    Lost(Fault),
+}
+
 /// One connection, logged in.
 pub(crate) struct Upline {
     handle: Handle<Host>,
 }
 
 impl Upline {
-    /// Opens a channel for a session on it.
-    pub(crate) async fn channel(&self) -> Result<Channel<Msg>, Fault> {
-        let opened = timeout(HANDSHAKE_MAX, self.handle.channel_open_session()).await;
-        opened.map_err(|_| late())?.map_err(refused)
+    /// Opens a channel on it.
+    pub(crate) async fn open(&self, opening: Opening<'_>) -> Result<Channel<Msg>, Unopened> {
+        let opened = timeout(HANDSHAKE_MAX, async {
+            match opening {
+                Opening::Session => self.handle.channel_open_session().await,
+                Opening::Forward(host, port) => {
+                    self.handle
+                        .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0)
+                        .await
+                }
+            }
+        });
+        match opened.await {
+            Ok(Ok(channel)) => Ok(channel),
+            Ok(Err(error @ russh::Error::ChannelOpenFailure(_))) => {
+                Err(Unopened::Refused(refused(error)))
+            }
+            Ok(Err(error)) => Err(Unopened::Lost(refused(error))),
+            Err(_) => Err(Unopened::Lost(late())),
+        }
     }
 
     /// Ends the connection, with whatever runs on it.
@@ -41,15 +74,6 @@ impl Upline {
         let reason = russh::Disconnect::ByApplication;
         let said = self.handle.disconnect(reason, "", "");
         let _said = timeout(std::time::Duration::from_secs(2), said).await;
-    }
-
-    /// Opens a forward on it.
-    pub(crate) async fn forward(&self, host: &str, port: u16) -> Result<Channel<Msg>, Fault> {
-        let opened = self
-            .handle
-            .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
-        let opened = timeout(HANDSHAKE_MAX, opened).await;
-        opened.map_err(|_| late())?.map_err(refused)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A command line as plain words, where every shell reads it alike: no quotes, variables, globs, redirections or
 //! anything else that means something. Pure. It refuses to guess: a line with any other character has no words here.
 
-use crate::transfer::recognise;
+use crate::transfer::{recognise, split};
 use portcullis_model::ShellCommand;
 
 /// Characters that no shell of any family gives a meaning to, wherever they stand in a word.
@@ -11,8 +11,9 @@ fn plain(c: char) -> bool {
 
 /// The words, or `None` where a shell might read others.
 pub(crate) fn words(text: &str) -> Option<Vec<String>> {
-    let sound = |word: &&str| word.chars().all(plain);
-    let words: Vec<&str> = text.split(' ').filter(|w| !w.is_empty()).collect();
+    let sound = text.chars().all(|c| c == ' ' || plain(c));
+    let words = split(text.as_bytes()).filter(|_| sound)?;
+    let words: Vec<&str> = words.iter().map(|w| w.literal()).collect::<Option<_>>()?;
     let first = words.first()?;
     // A word with `=` is out already; one that is a reserved word or a built-in that runs others is not plain.
     let reserved = [
@@ -20,7 +21,7 @@ pub(crate) fn words(text: &str) -> Option<Vec<String>> {
         "in", "time", "select", "function", "coproc", "eval", "exec", "source", ".", "command",
         "builtin", "alias", "trap",
     ];
-    let sound = words.iter().all(sound) && !reserved.contains(first);
+    let sound = !reserved.contains(first);
     sound.then(|| words.into_iter().map(str::to_owned).collect())
 }
 

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use portcullis_gate::{Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Ruling};
 use portcullis_model::limits::{HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
-use portcullis_model::{Class, Control, Denial, Effect, Fault, Requirement, Risk, Verbs};
+use portcullis_model::{
+    Class, Control, Decision, Denial, Effect, Fault, Requirement, Risk, Verbs,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::sleep;
@@ -24,27 +26,30 @@ impl Stream {
         let mut run = Vec::with_capacity(messages.len());
         for message in messages {
             let allowed = self.allowed(message).await?;
-            if let Some(decision) = allowed.decision() {
-                self.may_pass_unread(decision).await?;
-            }
+            self.may_pass_unread(allowed.decision()).await?;
             run.push(allowed);
         }
         if let Some(decision) = run.last().and_then(Allowed::decision) {
             let _first = self.decision.set(Arc::clone(decision));
         }
+        Ok(self.commit(run).await?)
+    }
+
+    /// What was allowed, on record: from here on it may go to the host.
+    pub(super) async fn commit(&self, run: Vec<Allowed>) -> Result<Permit, Fault> {
         let mut gate = self.gate.lock().await;
-        Ok(gate.commit(run, &self.context, self.now()).await?)
+        gate.commit(run, &self.context, self.now()).await
     }
 
     /// What carries files is asked for by name where masks apply.
-    async fn may_pass_unread(
+    pub(super) async fn may_pass_unread(
         &self,
-        decision: &Arc<portcullis_model::Decision>,
+        decision: Option<&Arc<Decision>>,
     ) -> Result<(), Ended> {
         let Some(name) = self.unread else {
             return Ok(());
         };
-        let let_pass = self.gate.lock().await.let_unread(name, Some(decision));
+        let let_pass = self.gate.lock().await.let_unread(name, decision);
         match let_pass {
             Ok(()) => Ok(()),
             Err(denial) => Err(self.deny(&denial).await?),

@@ -14,16 +14,12 @@ use portcullis_model::{Blame, Denial, Fault, FileOperation, Side, escape_line};
 use russh::{ChannelMsg, ChannelReadHalf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::sync::{Notify, mpsc};
 
 /// The word by which policy lets bodies pass.
 const NAME: &str = "sftp";
 /// With so many packets for the host on their way, no more of the client's are taken.
 const GOING_MAX: usize = 64;
-/// How often it is looked whether there is room again.
-const ROOM_LOOK: Duration = Duration::from_millis(5);
 /// So many refusals are told on standard error too: clients show that, and few show what a status says.
 const NOTICES_MAX: usize = 64;
 
@@ -37,18 +33,38 @@ enum Going {
 /// What is on its way to the host, in order.
 struct Queue {
     send: mpsc::UnboundedSender<Going>,
-    count: Arc<AtomicUsize>,
+    way: Arc<Under>,
+}
+
+/// How much is on its way.
+#[derive(Default)]
+struct Under {
+    count: AtomicUsize,
+    fewer: Notify,
+}
+
+impl Under {
+    fn arrived(&self) {
+        if self.count.fetch_sub(1, Ordering::Relaxed) <= GOING_MAX {
+            self.fewer.notify_one();
+        }
+    }
 }
 
 impl Queue {
     fn put(&self, going: Going) -> Result<(), Ended> {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.way.count.fetch_add(1, Ordering::Relaxed);
         let lost = |_| Ended::Broken(Fault::bare(Blame::Upstream, "take what was sent"));
         self.send.send(going).map_err(lost)
     }
 
     fn has_room(&self) -> bool {
-        self.count.load(Ordering::Relaxed) < GOING_MAX
+        self.way.count.load(Ordering::Relaxed) < GOING_MAX
+    }
+
+    /// Resolves when there may be room again.
+    async fn fewer(&self) {
+        self.way.fewer.notified().await;
     }
 }
 
@@ -68,12 +84,12 @@ impl Stream {
         let mut slot = self.inspector.lock().await;
         let inspector = slot.insert(Inspector::new(Resolve::Links));
         let (send, going) = mpsc::unbounded_channel();
-        let count = Arc::new(AtomicUsize::new(0));
+        let way = Arc::new(Under::default());
         let queue = Queue {
             send,
-            count: Arc::clone(&count),
+            way: Arc::clone(&way),
         };
-        let sending = self.send_all(going, &count);
+        let sending = self.send_all(going, &way);
         let talking = self.talk(inspector, read, queue);
         tokio::pin!(sending, talking);
         let mut open = true;
@@ -104,7 +120,7 @@ impl Stream {
     async fn send_all(
         &self,
         mut going: mpsc::UnboundedReceiver<Going>,
-        count: &AtomicUsize,
+        way: &Under,
     ) -> Result<(), Fault> {
         while let Some(going) = going.recv().await {
             let side = &self.host()?.side;
@@ -113,7 +129,7 @@ impl Stream {
                 Going::Said(housed) => side.say(housed).await?,
                 Going::Eof(permit) => side.eof(permit).await?,
             }
-            count.fetch_sub(1, Ordering::Relaxed);
+            way.arrived();
         }
         Ok(())
     }
@@ -157,7 +173,7 @@ impl Stream {
                     }
                     Some(_) => {}
                 },
-                () = sleep(ROOM_LOOK), if takes && !from_client => {}
+                () = queue.fewer(), if takes && !from_client => {}
                 else => return Err(Fault::bare(Blame::Client, "keep an SFTP stream in step").into()),
             }
         }
@@ -243,10 +259,7 @@ impl Stream {
                 }
             }
         }
-        let permit = {
-            let mut gate = self.gate.lock().await;
-            gate.commit(run, &self.context, self.now()).await?
-        };
+        let permit = self.commit(run).await?;
         inspector.allow(judged)?;
         queue.put(Going::Permit(permit))
     }

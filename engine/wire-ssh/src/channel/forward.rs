@@ -3,7 +3,8 @@
 
 use super::ask::{channel, known};
 use super::{Ended, Stream, Talk};
-use crate::sides::{Exit, HostSide};
+use crate::sides::Exit;
+use crate::upline::Opening;
 use bytes::Bytes;
 use portcullis_gate::Reader;
 use portcullis_model::message::{Context, Message};
@@ -51,7 +52,7 @@ impl Talk {
             () = stream.inbox.closed() => Ended::ClientGone,
             () = stream.conversation.over() => Ended::ClientGone,
             denial = stream.entered.tether.severed() => Ended::Severed(denial),
-            ended = stream.both(&mut read) => ended,
+            ended = stream.both(&mut read) => ended.map_or_else(|ended| ended, Ended::Done),
         };
         stream.part_forward(ended).await;
     }
@@ -63,44 +64,10 @@ impl Stream {
             return Err(self.deny(&ruled_out(self.entered.control)).await?);
         }
         let allowed = self.allowed(asked(host, port)).await?;
-        {
-            let mut gate = self.gate.lock().await;
-            if let Err(denial) = gate.let_unread(NAME, allowed.decision()) {
-                drop(gate);
-                return Err(self.deny(&denial).await?);
-            }
-            // The forward itself has no bytes: what was permitted is the opening.
-            let permit = gate
-                .commit(vec![allowed], &self.context, self.now())
-                .await?;
-            drop(permit);
-        }
-        let (line, _) = {
-            let mut gate = self.gate.lock().await;
-            self.entered.uplines.take(&mut gate).await?
-        };
-        let (read, write) = line.forward(host, port).await?.split();
-        let side = HostSide::new(write);
-        let _first = self.host.set(super::Host { side, line });
-        Ok(read)
-    }
-
-    async fn both(&self, read: &mut ChannelReadHalf) -> Ended {
-        let (up, down) = (self.up(), self.down(read));
-        tokio::pin!(up, down);
-        let mut sending = true;
-        loop {
-            tokio::select! {
-                ended = &mut down => match ended {
-                    Ok(exit) => return Ended::Done(exit),
-                    Err(ended) => return ended,
-                },
-                sent = &mut up, if sending => match sent {
-                    Ok(()) => sending = false,
-                    Err(ended) => return ended,
-                },
-            }
-        }
+        self.may_pass_unread(allowed.decision()).await?;
+        // The forward itself has no bytes: what was permitted is the opening.
+        drop(self.commit(vec![allowed]).await?);
+        self.dial(Opening::Forward(host, port)).await
     }
 
     /// A forward has no standard error: what is refused in it is on record, and the channel ends.

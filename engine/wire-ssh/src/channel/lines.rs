@@ -122,11 +122,7 @@ impl Stream {
         };
         match self.ruled(asked(&text, known, enter.clone())).await? {
             Ok(allowed) => {
-                let permit = {
-                    let mut gate = self.gate.lock().await;
-                    gate.commit(vec![allowed], &self.context, self.now())
-                        .await?
-                };
+                let permit = self.commit(vec![allowed]).await?;
                 self.host()?.side.send(permit).await?;
                 Ok(true)
             }

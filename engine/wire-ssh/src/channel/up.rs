@@ -65,10 +65,7 @@ impl Stream {
 
     pub(super) async fn permitted(&self, message: Message) -> Result<Permit, Ended> {
         let allowed = self.allowed(message).await?;
-        let mut gate = self.gate.lock().await;
-        Ok(gate
-            .commit(vec![allowed], &self.context, self.now())
-            .await?)
+        Ok(self.commit(vec![allowed]).await?)
     }
 }
 

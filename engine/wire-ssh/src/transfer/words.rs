@@ -6,15 +6,15 @@ const WORDS_MAX: usize = 1024;
 
 /// One word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Word {
+    pub(crate) bytes: Vec<u8>,
     /// Something in it is expanded: `*`, `~`.
-    pub(super) pattern: bool,
+    pub(crate) pattern: bool,
 }
 
 impl Word {
     /// Its text, when it is just that.
-    pub(super) fn literal(&self) -> Option<&str> {
+    pub(crate) fn literal(&self) -> Option<&str> {
         match self.pattern {
             true => None,
             false => std::str::from_utf8(&self.bytes).ok(),
@@ -23,7 +23,7 @@ impl Word {
 }
 
 /// The words of a command; `None` when it is more than words.
-pub(super) fn words(command: &[u8]) -> Option<Vec<Word>> {
+pub(crate) fn words(command: &[u8]) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
     let mut rest = command.iter().copied();
