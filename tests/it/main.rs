@@ -21,4 +21,5 @@ mod replication;
 mod resets;
 mod scenarios;
 mod ssh;
+mod ssh_edges;
 mod ssh_files;

@@ -23,6 +23,10 @@ pub enum Need {
     Python,
     /// Node with npm.
     Npm,
+    /// rsync.
+    Rsync,
+    /// git.
+    Git,
     /// `setsid`, `setpriv`, `openssl`.
     Linux,
 }
@@ -46,6 +50,8 @@ impl Need {
                         .is_ok_and(|o| o.status.success())
             }
             Self::Npm => which("npm").is_some(),
+            Self::Rsync => which("rsync").is_some(),
+            Self::Git => which("git").is_some(),
             Self::Linux => ["setsid", "setpriv", "openssl"]
                 .iter()
                 .all(|p| which(p).is_some()),
@@ -61,6 +67,8 @@ impl Need {
             Self::PgBouncer => &["pgbouncer"],
             Self::Python => &["python3", "python3-venv", "python3-pip"],
             Self::Npm => &["npm"],
+            Self::Rsync => &["rsync"],
+            Self::Git => &["git"],
             Self::Linux => &["util-linux", "openssl"],
         }
     }
@@ -72,7 +80,9 @@ impl Need {
             Self::OpenSsh => "SSH is tested against a real server with a real client",
             Self::Kubectl => "clusters are tried with it, 1.31 or newer",
             Self::PgBouncer => "the benches compare with it in the same run",
-            Self::Python => "psycopg, asyncpg and OPA's engine come from PyPI",
+            Self::Python => "drivers, SSH tools and OPA's engine come from PyPI",
+            Self::Rsync => "it goes through the SSH gate both ways",
+            Self::Git => "it clones and pushes through the SSH gate",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
             Self::Linux => "servers run in sessions and with certificates of their own",
         }
@@ -201,7 +211,17 @@ pub fn cache(workspace: &Path) -> PathBuf {
         .join("needs")
 }
 
-/// A Python with the drivers that are tested, in a virtual environment of ours.
+/// What is installed from PyPI: drivers of PostgreSQL, and tools that speak SSH.
+const PYTHON_PACKAGES: [&str; 6] = [
+    "psycopg[binary]>=3.3",
+    "asyncpg",
+    "paramiko>=5.1,<6",
+    "asyncssh>=2.24,<3",
+    "ansible-core>=2.19,<2.21",
+    "ssh-audit>=3.9,<4",
+];
+
+/// A Python with the drivers and tools that are tested, in a virtual environment of ours.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -209,22 +229,17 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
     ensure(&[Need::Python])?;
     let venv = cache(workspace).join("venv");
     let python = venv.join("bin/python");
-    let mark = venv.join("drivers-1");
+    let mark = venv.join("drivers-2");
     if !mark.is_file() {
         eprintln!(
-            "  installing psycopg and asyncpg from PyPI into {}",
+            "  installing {} from PyPI into {}",
+            PYTHON_PACKAGES.join(", "),
             venv.display()
         );
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        run(Command::new(&python).args([
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "psycopg[binary]>=3.3",
-            "asyncpg",
-        ]))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+            .args(PYTHON_PACKAGES))?;
         std::fs::write(&mark, "")?;
     }
     Ok(python)

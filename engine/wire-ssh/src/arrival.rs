@@ -8,7 +8,7 @@ use crate::channel::{self, Line};
 use crate::conversation::{Conversation, Standing};
 use crate::inbox::{Event, Full, Inbox, Share};
 use crate::listener::Ssh;
-use crate::naming::Wanted;
+use crate::naming::{Wanted, sound};
 use crate::sides::ClientSide;
 use crate::start::{Draft, Size, Terminal, Wish};
 use crate::tap::Program;
@@ -123,24 +123,25 @@ impl Arrival {
     }
 
     /// Gives a channel something; one that has no room ends.
-    fn put(&mut self, id: ChannelId, event: Event, session: &mut Session) -> Result<(), Error> {
-        match self.channels.get(&id).map(|line| line.inbox.put(event)) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(Full)) => self.overrun(id, session),
+    fn put(&mut self, id: ChannelId, event: Event) {
+        let put = self.channels.get(&id).map(|line| line.inbox.put(event));
+        if put == Some(Err(Full)) {
+            self.overrun(id);
         }
     }
 
-    fn overrun(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
+    /// The channel says so itself, once its client reads: what russh cannot send at once it keeps, and sends nothing of
+    /// any channel until it could.
+    fn overrun(&mut self, id: ChannelId) {
         if let Some(line) = self.channels.remove(&id) {
-            line.inbox.close();
+            line.inbox.overrun();
         }
-        let told = "portcullis: the host takes input slower than it comes, and no more can be kept; the channel ends\r\n";
-        session.extended_data(
-            id,
-            crate::sides::STDERR,
-            Bytes::from_static(told.as_bytes()),
-        )?;
-        session.close(id)
+    }
+
+    /// Whether one more channel may be. One that was never opened, or has ended by itself, is none.
+    fn has_room(&mut self) -> bool {
+        self.channels.retain(|_, line| line.inbox.is_open());
+        self.channels.len() < SSH_CHANNELS_MAX
     }
 
     fn line(&self) -> Line {
@@ -242,7 +243,7 @@ impl Handler for Arrival {
         reply: ChannelOpenHandle,
         session: &mut Session,
     ) -> Result<(), Error> {
-        if self.channels.len() >= SSH_CHANNELS_MAX {
+        if !self.has_room() {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -269,8 +270,16 @@ impl Handler for Arrival {
         session: &mut Session,
     ) -> Result<(), Error> {
         let port = u16::try_from(port).unwrap_or(0);
-        if self.channels.len() >= SSH_CHANNELS_MAX || port == 0 || host.len() > 255 {
+        if !self.has_room() || port == 0 || !sound(host) {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let standing = self.conversation.standing();
+        let jumps = matches!(&standing, Standing::Out(parting) if parting.may_jump);
+        if jumps && self.jumped_to.is_some() {
+            // One jump names the target. Each of many within each other would multiply what a connection may open.
+            let prohibited = ChannelOpenFailure::AdministrativelyProhibited;
+            reply.reject(prohibited).await;
             return Ok(());
         }
         let id = channel.id();
@@ -278,9 +287,7 @@ impl Handler for Arrival {
         let line = self.line();
         let inbox = Arc::clone(&line.inbox);
         self.channels.insert(id, line);
-        if let Standing::Out(parting) = self.conversation.standing()
-            && parting.may_jump
-        {
+        if jumps {
             reply.accept().await;
             let jump = self.listener.clone().jump(
                 channel::pipe(inbox, &half),
@@ -308,23 +315,19 @@ impl Handler for Arrival {
         Ok(())
     }
 
-    async fn channel_eof(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
-        self.put(id, Event::Eof, session)
+    async fn channel_eof(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Error> {
+        self.put(id, Event::Eof);
+        Ok(())
     }
 
-    async fn data(
-        &mut self,
-        id: ChannelId,
-        data: &[u8],
-        session: &mut Session,
-    ) -> Result<(), Error> {
+    async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Error> {
         let Some(inbox) = self.channels.get(&id).map(|line| Arc::clone(&line.inbox)) else {
             return Ok(());
         };
-        match inbox.put_data(Bytes::copy_from_slice(data)).await {
-            Ok(()) => Ok(()),
-            Err(Full) => self.overrun(id, session),
+        if inbox.put_data(Bytes::copy_from_slice(data)).await == Err(Full) {
+            self.overrun(id);
         }
+        Ok(())
     }
 
     async fn pty_request(
@@ -405,7 +408,7 @@ impl Handler for Arrival {
         rows: u32,
         width: u32,
         height: u32,
-        session: &mut Session,
+        _: &mut Session,
     ) -> Result<(), Error> {
         let size = Size {
             columns,
@@ -413,16 +416,13 @@ impl Handler for Arrival {
             width,
             height,
         };
-        self.put(id, Event::Resize(size), session)
+        self.put(id, Event::Resize(size));
+        Ok(())
     }
 
-    async fn signal(
-        &mut self,
-        id: ChannelId,
-        signal: Sig,
-        session: &mut Session,
-    ) -> Result<(), Error> {
-        self.put(id, Event::Signal(signal), session)
+    async fn signal(&mut self, id: ChannelId, signal: Sig, _: &mut Session) -> Result<(), Error> {
+        self.put(id, Event::Signal(signal));
+        Ok(())
     }
 
     async fn x11_request(

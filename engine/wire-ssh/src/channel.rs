@@ -82,6 +82,8 @@ enum Ended {
     HostRefused,
     /// The client has closed it, or is gone.
     ClientGone,
+    /// The client sends more than can be kept for its host.
+    Overrun,
     /// The admission has lost its ground.
     Severed(Denial),
     /// Something broke.
@@ -111,10 +113,16 @@ impl Talk {
     pub(crate) async fn run(self) {
         let over = Arc::clone(&self.conversation);
         let inbox = Arc::clone(&self.inbox);
+        let end = self.client.end();
         let begun = tokio::select! {
             begun = self.begin() => begun,
             () = over.over() => return,
-            () = inbox.closed() => return,
+            () = inbox.closed() => {
+                if inbox.is_overrun() {
+                    end.close().await;
+                }
+                return;
+            }
         };
         if let Some((stream, start)) = begun {
             stream.live(&start).await;
@@ -212,7 +220,7 @@ impl Stream {
     async fn live(self, start: &Start) {
         let ended = tokio::select! {
             biased;
-            () = self.inbox.closed() => Ended::ClientGone,
+            () = self.inbox.closed() => self.shut(),
             () = self.conversation.over() => Ended::ClientGone,
             denial = self.entered.tether.severed() => Ended::Severed(denial),
             ended = self.serve(start) => match ended {
@@ -222,6 +230,14 @@ impl Stream {
         };
         self.entered.tether.doing("");
         self.part(ended).await;
+    }
+
+    /// Why nothing more comes from the client.
+    fn shut(&self) -> Ended {
+        match self.inbox.is_overrun() {
+            true => Ended::Overrun,
+            false => Ended::ClientGone,
+        }
     }
 
     async fn serve(&self, start: &Start) -> Result<Exit, Ended> {

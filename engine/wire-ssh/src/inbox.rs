@@ -51,6 +51,7 @@ struct State {
     events: VecDeque<Event>,
     bytes: usize,
     closed: bool,
+    overrun: bool,
 }
 
 /// There is no room: the channel has to end.
@@ -122,6 +123,20 @@ impl Inbox {
         self.came.notify_one();
         self.taken.notify_one();
         self.over.notify_waiters();
+    }
+
+    /// More came than can be kept: the channel ends, and says why.
+    pub(crate) fn overrun(&self) {
+        self.state.lock().overrun = true;
+        self.close();
+    }
+
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.state.lock().overrun
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.state.lock().closed
     }
 
     /// The next event; `None` when the channel is closed.
@@ -223,6 +238,18 @@ mod tests {
             .unwrap();
         assert!(start.elapsed() > first, "braked");
         assert!(start.elapsed() < Duration::from_secs(2), "and let go");
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_brings_too_much_ends_and_knows_why() {
+        let (inbox, other) = (Inbox::new(Share::default()), Inbox::new(Share::default()));
+        inbox.put_data(bytes(3)).await.unwrap();
+        inbox.overrun();
+        inbox.closed().await;
+        assert!(inbox.is_overrun() && !inbox.is_open());
+        assert!(inbox.next().await.is_none());
+        other.close();
+        assert!(!other.is_overrun() && !other.is_open());
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(crate) const SERVER_ID: &str = "SSH-2.0-Portcullis";
 /// How long a client has to read why it is disconnected.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Why a connection ended on which nobody logged in: whoever keeps many of them open has to wait like one who guesses.
+const LATE: &str = "login too late";
+
 /// What a listener is made of.
 pub struct Listener {
     /// Host keys, each as a file in OpenSSH's form.
@@ -58,6 +61,7 @@ pub struct Ssh {
     startups: Startups,
     people: bool,
     clock: Clock,
+    login_max: Duration,
 }
 
 impl Ssh {
@@ -107,6 +111,7 @@ impl Ssh {
             startups: Startups::new(),
             people: listener.people,
             clock: listener.clock,
+            login_max: SSH_LOGIN_MAX,
         })
     }
 
@@ -183,13 +188,20 @@ impl Ssh {
             let running = run_stream(Arc::clone(&self.config), tap, arrival).await?;
             Ok::<_, russh::Error>(running)
         };
-        let running = match timeout(SSH_LOGIN_MAX, login).await {
+        let running = match timeout(self.login_max, login).await {
             Ok(Ok(running)) => running,
             Ok(Err(error)) => return Err(Fault::new(Blame::Client, "speak SSH", error)),
-            Err(_) => return Err(Fault::bare(Blame::Client, "name itself in time")),
+            Err(_) => {
+                self.startups.failed(peer.ip(), (self.clock)());
+                return Err(Fault::bare(Blame::Client, "name itself in time"));
+            }
         };
         let handle = running.handle();
-        let (reason, served) = attend(running, &conversation, &handle, slot).await;
+        let (reason, served) =
+            attend(running, &conversation, &handle, (slot, self.login_max)).await;
+        if reason == LATE {
+            self.startups.failed(peer.ip(), (self.clock)());
+        }
         conversation.end(reason).await;
         drop(cut);
         served
@@ -201,11 +213,11 @@ async fn attend(
     mut running: RunningSession<Arrival>,
     conversation: &Conversation,
     handle: &Handle,
-    slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    (slot, login_max): (Option<tokio::sync::OwnedSemaphorePermit>, Duration),
 ) -> (&'static str, Result<(), Fault>) {
     let ended = tokio::select! {
         ended = &mut running => Some(ended),
-        () = sleep(SSH_LOGIN_MAX), if !conversation.is_known() => None,
+        () = sleep(login_max), if !conversation.is_known() => None,
         () = conversation.becomes_known() => None,
     };
     let known = conversation.is_known();
@@ -214,10 +226,7 @@ async fn attend(
         Some(ended) => return ("client gone", ended.map_err(spoken)),
         None if !known => {
             farewell(handle, "the login took too long").await;
-            return (
-                "login too late",
-                Err(Fault::bare(Blame::Client, "log in in time")),
-            );
+            return (LATE, Err(Fault::bare(Blame::Client, "log in in time")));
         }
         None => {}
     }
@@ -295,4 +304,82 @@ pub(crate) fn preferred() -> Preferred {
     let sound = |key: &&Algorithm| !matches!(key, Algorithm::Rsa { hash: None });
     preferred.key = Cow::Owned(keys.iter().filter(sound).cloned().collect());
     preferred
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_gate::{Admission, Knock, Knocking};
+    use portcullis_model::limits::SSH_PENALTY_FAILURES;
+    use portcullis_model::{Denial, Timestamp};
+    use russh::keys::ssh_key::LineEnding;
+
+    struct Nobody;
+
+    impl FrontDesk for Nobody {
+        fn admit<'a>(
+            &'a self,
+            _: Knock,
+            _: Knocking<'a>,
+        ) -> BoxFuture<'a, Result<Admission, Denial>> {
+            Box::pin(async { Err(Denial::new("test/nobody", "nobody is admitted")) })
+        }
+    }
+
+    fn impatient() -> Arc<Ssh> {
+        let seed = russh::keys::ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+        let key = PrivateKey::from(seed);
+        let mut ssh = Ssh::new(Listener {
+            keys: vec![key.to_openssh(LineEnding::LF).unwrap().to_string()],
+            certificates: Vec::new(),
+            clock: Arc::new(|| Timestamp(1)),
+        })
+        .unwrap();
+        ssh.login_max = Duration::from_millis(30);
+        Arc::new(ssh)
+    }
+
+    struct Quiet;
+
+    impl russh::client::Handler for Quiet {
+        type Error = russh::Error;
+
+        async fn check_server_key(
+            &mut self,
+            _: &russh::keys::PublicKeyOrCertificate,
+        ) -> Result<bool, russh::Error> {
+            Ok(true)
+        }
+    }
+
+    #[tokio::test]
+    async fn who_keeps_connections_open_and_says_nothing_has_to_wait() {
+        let ssh = impatient();
+        let peer: SocketAddr = "192.0.2.7:9".parse().unwrap();
+        for round in 0..SSH_PENALTY_FAILURES {
+            let slot = ssh.startups.enter(peer.ip(), Timestamp(1));
+            assert!(slot.is_some(), "round {round}");
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let serving = Arc::clone(&ssh).serve_stream(server, peer, Arc::new(Nobody), None, slot);
+            // Half of them do not even name themselves, the others do not log in.
+            let talking = async {
+                match round % 2 {
+                    0 => drop(sleep(Duration::from_secs(1)).await),
+                    _ => {
+                        let config = Arc::new(russh::client::Config::default());
+                        let silent = russh::client::connect_stream(config, client, Quiet).await;
+                        sleep(Duration::from_secs(10)).await;
+                        drop(silent);
+                    }
+                }
+            };
+            tokio::select! {
+                served = serving => assert!(served.is_err(), "round {round}"),
+                () = talking => panic!("round {round}: it was waited for too long"),
+            }
+        }
+        assert!(ssh.startups.enter(peer.ip(), Timestamp(1)).is_none());
+        let other: SocketAddr = "192.0.2.8:9".parse().unwrap();
+        assert!(ssh.startups.enter(other.ip(), Timestamp(1)).is_some());
+    }
 }

@@ -15,14 +15,21 @@ pub(crate) struct Wanted {
 /// The separators, least likely in a name first. An e-mail address as login keeps its own `@`: the last one counts.
 const SEPARATORS: [char; 4] = ['#', '%', ':', '@'];
 
+/// True of what may be a name: it can be shown and compared as it stands.
+pub(crate) fn sound(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= limits::SSH_NAME_BYTES_MAX
+        && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// True of what may be the name or address of a host: letters that look like others are none.
+pub(crate) fn is_host(text: &str) -> bool {
+    sound(text) && text.chars().all(|c| c.is_ascii_graphic())
+}
+
 impl Wanted {
     /// Takes a user name apart; `None` when it is no name.
     pub(crate) fn read(user: &str) -> Option<Self> {
-        let sound = |text: &str| {
-            !text.is_empty()
-                && text.len() <= limits::SSH_NAME_BYTES_MAX
-                && !text.chars().any(|c| c.is_control() || c.is_whitespace())
-        };
         let cut = SEPARATORS.iter().find_map(|s| user.rsplit_once(*s));
         match cut {
             Some((login, target)) if sound(login) && sound(target) => Some(Self {
@@ -41,6 +48,24 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_named_in_ascii() {
+        for host in ["db-1.example", "10.0.0.7", "::1", "xn--bcher-kva.example"] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "a b",
+            "a\0",
+            "a\nb",
+            "b\u{fc}cher",
+            "a\u{200b}b",
+            &"x".repeat(300),
+        ] {
+            assert!(!is_host(host), "{host:?}");
+        }
+    }
 
     #[test]
     fn every_way_to_name_a_target_is_read() {

@@ -44,6 +44,15 @@ pub(crate) struct ClientSide {
     handle: Handle,
 }
 
+/// See [`ClientSide::end`].
+pub(crate) struct ClientEnd(Arc<ChannelWriteHalf<Msg>>);
+
+impl ClientEnd {
+    pub(crate) async fn close(&self) {
+        let _closed = self.0.close().await;
+    }
+}
+
 impl ClientSide {
     pub(crate) fn new(half: ChannelWriteHalf<Msg>, handle: Handle) -> Self {
         let half = Arc::new(half);
@@ -59,6 +68,11 @@ impl ClientSide {
             half,
             handle,
         }
+    }
+
+    /// What closes it, whatever becomes of the rest.
+    pub(crate) fn end(&self) -> ClientEnd {
+        ClientEnd(Arc::clone(&self.half))
     }
 
     pub(crate) fn id(&self) -> ChannelId {

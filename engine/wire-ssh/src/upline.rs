@@ -9,7 +9,7 @@ use portcullis_gate::{Clock, Gate, House, SshKey, SshOffer, SshWay};
 use portcullis_link::connect;
 use portcullis_model::limits::{HANDSHAKE_MAX, SSH_IDLE_UPSTREAMS_MAX};
 use portcullis_model::{Blame, Fault};
-use russh::client::{AuthResult, Config, Handle, Handler, Msg};
+use russh::client::{AuthResult, ChannelOpenHandle, Config, Handle, Handler, Msg, Session};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Signer};
@@ -240,6 +240,83 @@ impl Handler for Host {
             .map_err(Met)?;
         Ok(true)
     }
+
+    // russh accepts by default, and would keep whatever a host opens; a reply that is dropped is a refusal.
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Met> {
+        Ok(())
+    }
 }
 
 /// A fault that travels through russh.
@@ -255,5 +332,79 @@ impl From<russh::Error> for Met {
 impl From<russh::SendError> for Met {
     fn from(error: russh::SendError) -> Self {
         Self(Fault::new(Blame::Upstream, "speak SSH", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_gate::HostKeys;
+    use portcullis_model::Timestamp;
+    use russh::keys::PrivateKey;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+    use russh::server::{Auth, Handler as Serving};
+
+    struct Any;
+
+    impl HostKeys for Any {
+        fn algorithms(&self, _: &str, _: u16) -> Vec<String> {
+            vec!["ssh-ed25519".to_owned()]
+        }
+
+        fn verify(&self, _: &str, _: u16, _: &str, _: Timestamp) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    /// A host that lets anybody in.
+    struct Open;
+
+    impl Serving for Open {
+        type Error = russh::Error;
+
+        async fn auth_none(&mut self, _: &str) -> Result<Auth, russh::Error> {
+            Ok(Auth::Accept)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_opens_no_channel_towards_the_gateway() {
+        let (near, far) = tokio::io::duplex(256 * 1024);
+        let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
+        let serving = russh::server::Config {
+            keys: vec![key],
+            ..russh::server::Config::default()
+        };
+        let host = Host {
+            hosts: Arc::new(Any),
+            host: "web-1".to_owned(),
+            port: 22,
+            clock: Arc::new(|| Timestamp(1)),
+        };
+        let client = config(&["ssh-ed25519".to_owned()]);
+        let (running, connected) = tokio::join!(
+            russh::server::run_stream(Arc::new(serving), far, Open),
+            async {
+                let mut handle =
+                    russh::client::connect_stream(Arc::new(client), near, host).await?;
+                let let_in = handle.authenticate_none("ana").await.map_err(Met::from)?;
+                Ok::<_, Met>((handle, let_in.success()))
+            }
+        );
+        let host = running.unwrap().handle();
+        let (_upline, let_in) = connected.unwrap();
+        assert!(let_in);
+        let opened = [
+            host.channel_open_session().await.is_ok(),
+            host.channel_open_agent().await.is_ok(),
+            host.channel_open_x11("127.0.0.1", 1).await.is_ok(),
+            host.channel_open_direct_tcpip("a", 1, "b", 2).await.is_ok(),
+            host.channel_open_direct_streamlocal("/a").await.is_ok(),
+            host.channel_open_forwarded_tcpip("a", 1, "b", 2)
+                .await
+                .is_ok(),
+            host.channel_open_forwarded_streamlocal("/a").await.is_ok(),
+        ];
+        assert_eq!(opened, [false; 7]);
     }
 }

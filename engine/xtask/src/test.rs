@@ -22,11 +22,15 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         Need::OpenSsh,
         Need::Kubectl,
         Need::Python,
+        Need::Rsync,
+        Need::Git,
         Need::Linux,
     ])?;
     let python = install::python(workspace)?;
     let node = install::node_modules(workspace)?;
-    screen::seen("PostgreSQL, libclang, psycopg, asyncpg, node-postgres, PostgreSQL 18");
+    screen::seen(
+        "PostgreSQL, libclang, psycopg, asyncpg, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit",
+    );
 
     screen::heading("The house");
     tidy::run(workspace)?;

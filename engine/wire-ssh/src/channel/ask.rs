@@ -9,9 +9,7 @@ use bytes::Bytes;
 use portcullis_gate::{Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Ruling};
 use portcullis_model::limits::{HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
-use portcullis_model::{
-    Class, Control, Decision, Denial, Effect, Fault, Requirement, Risk, Verbs,
-};
+use portcullis_model::{Class, Control, Decision, Denial, Effect, Fault, Requirement, Risk, Verbs};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::sleep;

@@ -3,6 +3,7 @@
 
 use super::ask::{channel, known};
 use super::{Ended, Stream, Talk};
+use crate::naming::is_host;
 use crate::sides::Exit;
 use crate::upline::Opening;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use portcullis_model::{Control, Denial, Effect, Risk, Verbs};
 use russh::server::ChannelOpenHandle;
 use russh::{ChannelOpenFailure, ChannelReadHalf};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The name by which policy lets it pass.
 const NAME: &str = "forward";
@@ -20,15 +22,21 @@ impl Talk {
     /// The whole life of a forward. It is opened only once the other end is.
     pub(crate) async fn forward(self, host: String, port: u16, reply: ChannelOpenHandle) {
         let prohibited = ChannelOpenFailure::AdministrativelyProhibited;
+        let inbox = Arc::clone(&self.inbox);
+        // The client will never close what was never opened: the channel's place is free again at once.
+        let refuse = async move |reply: ChannelOpenHandle, failure| {
+            inbox.close();
+            reply.reject(failure).await;
+        };
         let settled = self.conversation.settled(None);
         let Ok(entered) = settled.await else {
-            return reply.reject(prohibited).await;
+            return refuse(reply, prohibited).await;
         };
         let what = json!({"ssh": NAME, "host": host, "port": port});
         let context = Context::new();
         let opened = self.opened(entered, &what, context, Reader::Program, Some(NAME));
         let Some(stream) = opened.await else {
-            return reply.reject(prohibited).await;
+            return refuse(reply, prohibited).await;
         };
         let ended = tokio::select! {
             biased;
@@ -42,14 +50,14 @@ impl Talk {
                     Ended::Broken(_) => ChannelOpenFailure::ConnectFailed,
                     _ => prohibited,
                 };
-                reply.reject(failure).await;
+                refuse(reply, failure).await;
                 return stream.part_unopened(ended);
             }
         };
         reply.accept().await;
         let ended = tokio::select! {
             biased;
-            () = stream.inbox.closed() => Ended::ClientGone,
+            () = stream.inbox.closed() => stream.shut(),
             () = stream.conversation.over() => Ended::ClientGone,
             denial = stream.entered.tether.severed() => Ended::Severed(denial),
             ended = stream.both(&mut read) => ended.map_or_else(|ended| ended, Ended::Done),
@@ -62,6 +70,9 @@ impl Stream {
     async fn begin_forward(&self, host: &str, port: u16) -> Result<ChannelReadHalf, Ended> {
         if !self.entered.control.allows_terminals() {
             return Err(self.deny(&ruled_out(self.entered.control)).await?);
+        }
+        if !is_host(host) {
+            return Err(self.deny(&no_host()).await?);
         }
         let allowed = self.allowed(asked(host, port)).await?;
         self.may_pass_unread(allowed.decision()).await?;
@@ -99,16 +110,24 @@ impl Stream {
 }
 
 fn asked(host: &str, port: u16) -> Message {
-    let text: String = host.chars().filter(|c| c.is_ascii_graphic()).collect();
     let known = known(Effect::Write, Risk::Medium, Verbs::NET, "forward");
     let bound = Bytes::from(json!({"host": host, "port": port}).to_string());
     channel(
-        &format!("forward {text}:{port}"),
+        &format!("forward {host}:{port}"),
         NAME,
         known,
         bound,
         Bytes::new(),
     )
+}
+
+/// What is judged is what is dialled.
+fn no_host() -> Denial {
+    Denial::new(
+        "ssh/forward-host",
+        "a forward leads to a host by its name in ASCII, or by its address",
+    )
+    .hint("Write a name with other letters as DNS has it (xn--...).")
 }
 
 fn ruled_out(control: Control) -> Denial {

@@ -58,6 +58,15 @@ impl Stream {
                 json!({"reason": "refused", "exit": REFUSED})
             }
             Ended::ClientGone => json!({"reason": "client gone"}),
+            Ended::Overrun => {
+                let denial = Denial::new(
+                    "ssh/upload",
+                    "the host takes input slower than it comes, and no more can be kept",
+                )
+                .hint("Send less at a time, or more slowly.");
+                self.say(&denial).await;
+                json!({"reason": "too much input"})
+            }
             Ended::Severed(denial) => {
                 self.say(&denial).await;
                 json!({"reason": "severed", "rule": denial.rule})

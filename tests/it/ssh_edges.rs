@@ -1,0 +1,108 @@
+//! What a client may try at the edges of SSH: files through a terminal, a shell that nobody can follow, forwards without end,
+//! names that only look like others, jumps within jumps, more input than can be kept. Each is refused by name, and the
+//! connection goes on.
+
+use anyhow::{Context, Result, ensure};
+use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
+use portcullis_tests::{Shown, SshOptions, SshWorld, install, world};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+fn with_level(level: &str) -> Result<SshWorld> {
+    SshWorld::start(&SshOptions {
+        connection: format!("    control: {level}\n"),
+        ..SshOptions::default()
+    })
+}
+
+#[test]
+fn files_go_through_no_terminal() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let mut subsystem = world.ssh(&ANA, &["-tt", "-s"], &["sftp"])?;
+    let mut server = world.ssh(&ANA, &["-tt"], &["/usr/lib/openssh/sftp-server"])?;
+    let mut scp = world.ssh(&ANA, &["-tt"], &["scp -t planted"])?;
+    for command in [&mut subsystem, &mut server, &mut scp] {
+        let shown = Shown::by(command)?;
+        ensure!(
+            shown.code == 126 && shown.all().contains("ssh/pty-files"),
+            "{shown:?}"
+        );
+        ensure!(shown.all().contains("Leave out -t"), "{shown:?}");
+    }
+    ensure!(
+        !world.host.log().contains("Accepted"),
+        "{}",
+        world.host.log()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_shell_that_cannot_be_followed_is_refused() -> Result<()> {
+    let world = with_level("assist")?;
+    let mut child = world
+        .ssh(&ANA, &["-T"], &[])?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("a pipe")?;
+    // It may be refused before it reads.
+    let _written = stdin.write_all(b"echo ran > ran\n");
+    drop(stdin);
+    let shown = Shown::from_output(&child.wait_with_output()?);
+    ensure!(
+        shown.code == 126 && shown.err.contains("ssh/assist") && shown.err.contains("-t"),
+        "{shown:?}"
+    );
+    ensure!(!world.host.home().join("ran").exists(), "nothing ran");
+    let single = world.run(&ANA, "echo single")?;
+    ensure!(single.out == "single\n", "{single:?}");
+    Ok(())
+}
+
+fn edge(world: &SshWorld, case: &str, person: &Person, user: &str) -> Result<Shown> {
+    let python = match std::env::var_os("PORTCULLIS_PYTHON") {
+        Some(python) => python.into(),
+        None => install::python(&world::workspace())?,
+    };
+    let mut command = Command::new(python);
+    command
+        .arg(world::workspace().join("tests/it/ssh_tools/edges.py"))
+        .arg(world.port.to_string())
+        .arg(world.known_hosts())
+        .args([case, user])
+        .env("TEST_TOKEN", world.issuer.token(person)?);
+    let shown = Shown::by(&mut command).context("run Python")?;
+    ensure!(shown.code == 0, "{}\n{}", shown.all(), world.gateway.log());
+    Ok(shown)
+}
+
+#[test]
+fn a_refused_forward_leaves_nothing_behind() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let user = format!("{}@web-1", world.host.login);
+    // 1 is "administratively prohibited"; 4, no resources, is what one that is kept would lead to.
+    let agent = edge(&world, "forwards", &AGENT, &user)?;
+    ensure!(agent.out == "{1} still\n", "{agent:?}");
+    let ana = edge(&world, "letters", &ANA, &user)?;
+    ensure!(ana.out == "1 4 4 still\n", "{ana:?}");
+    Ok(())
+}
+
+#[test]
+fn a_jump_leads_to_a_target_and_no_further() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let shown = edge(&world, "jumps", &ANA, "ana")?;
+    ensure!(shown.out == "4 4\ninner True\nnested 1\n", "{shown:?}");
+    Ok(())
+}
+
+#[test]
+fn one_channel_that_brings_too_much_ends_alone() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let user = format!("{}@web-1", world.host.login);
+    let shown = edge(&world, "flood", &DORA, &user)?;
+    ensure!(shown.out == "closed\nbeside True\n", "{shown:?}");
+    Ok(())
+}
