@@ -332,6 +332,7 @@ mod tests {
         let mut ssh = Ssh::new(Listener {
             keys: vec![key.to_openssh(LineEnding::LF).unwrap().to_string()],
             certificates: Vec::new(),
+            people: false,
             clock: Arc::new(|| Timestamp(1)),
         })
         .unwrap();
