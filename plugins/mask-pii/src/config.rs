@@ -27,6 +27,8 @@ pub struct Settings {
     pub thresholds: [u8; 32],
     /// The lowest of them.
     pub lowest: u8,
+    /// The kinds that are looked for, as a set.
+    pub on: u32,
     /// Further words.
     pub words: BTreeMap<Kind, Vec<String>>,
 }
@@ -61,9 +63,11 @@ impl Config {
             words.insert(kind, list.clone());
         }
         let lowest = thresholds.iter().copied().min().unwrap_or(0);
+        let looked_for = ALL.iter().filter(|k| thresholds[**k as usize] != u8::MAX);
         Ok(Settings {
             thresholds,
             lowest,
+            on: looked_for.fold(0, |set, kind| set | kind.bit()),
             words,
         })
     }

@@ -105,6 +105,12 @@ impl<'a, 'b> Finder<'a, 'b> {
         }
     }
 
+    /// True when any of these kinds is looked for.
+    #[inline]
+    pub fn on(&self, kinds: &[Kind]) -> bool {
+        kinds.iter().any(|kind| self.settings.on & kind.bit() != 0)
+    }
+
     /// True when anything of this kind could be reported at this score.
     #[inline]
     pub fn wants(&self, kind: Kind, score: u8) -> bool {
@@ -114,7 +120,7 @@ impl<'a, 'b> Finder<'a, 'b> {
     /// Weighs a candidate and takes it in when that is enough.
     pub fn consider(&mut self, kind: Kind, range: Range<usize>, score: u8) {
         let threshold = self.settings.thresholds[kind as usize];
-        if !self.wants(kind, score) || threshold == u8::MAX {
+        if !self.wants(kind, score) || !self.on(&[kind]) {
             return;
         }
         let surely = match kind.lowering().is_empty() {

@@ -8,6 +8,15 @@ fn all(text: &[u8], class: fn(&u8) -> bool) -> bool {
     text.iter().all(class)
 }
 
+/// What a word can be.
+pub const KINDS: [Kind; 5] = [
+    Kind::Nino,
+    Kind::Dni,
+    Kind::Pan,
+    Kind::Nir,
+    Kind::CodiceFiscale,
+];
+
 /// What a word is, and how sure that is.
 pub fn score(word: &[u8]) -> Option<(Kind, u8)> {
     match word.len() {

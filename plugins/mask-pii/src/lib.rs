@@ -86,7 +86,11 @@ impl Masker for MaskPii {
             ..
         } = self;
         let mut finder = Finder::new(batch, maps, (settings, words), columns, found);
-        for at in memchr::memchr_iter(b'@', data) {
+        let mails = match finder.on(&[Kind::Email]) {
+            true => data,
+            false => &[],
+        };
+        for at in memchr::memchr_iter(b'@', mails) {
             if let Some(range) = email::around(data, at) {
                 finder.consider(Kind::Email, range, 90);
             }
@@ -100,12 +104,16 @@ impl Masker for MaskPii {
             from = end.max(from + found + 2);
         }
         numbers::all(&mut finder);
-        net::v6(data, maps, &mut |range| {
-            finder.consider(Kind::Ip, range, 75)
-        });
-        net::mac(data, maps, &mut |range| {
-            finder.consider(Kind::Mac, range, 75)
-        });
+        if finder.on(&[Kind::Ip]) {
+            net::v6(data, maps, &mut |range| {
+                finder.consider(Kind::Ip, range, 75)
+            });
+        }
+        if finder.on(&[Kind::Mac]) {
+            net::mac(data, maps, &mut |range| {
+                finder.consider(Kind::Mac, range, 75)
+            });
+        }
         finder::report(batch, found, out);
         if batch.kind() == BatchKind::Stream {
             out.hold(unfinished(data));

@@ -52,6 +52,7 @@ fn word(finder: &mut Finder<'_, '_>, start: usize, end: usize) {
     }
     if text[1].is_ascii_alphabetic()
         && text[2].is_ascii_digit()
+        && finder.on(&[Kind::Iban])
         && let Some(range) = iban::at(data, start)
     {
         finder.consider(Kind::Iban, range, 95);
@@ -59,14 +60,17 @@ fn word(finder: &mut Finder<'_, '_>, start: usize, end: usize) {
     let range = start..end;
     match text.len() {
         9 | 10 | 13 | 15 | 16 => {
-            if let Some((kind, score)) = letters::score(text)
+            if finder.on(&letters::KINDS)
+                && let Some((kind, score)) = letters::score(text)
                 && free(data, &range)
             {
                 finder.consider(kind, range, score);
             }
         }
         14 | 26..=90 => {
-            if let Some(score) = crypto::score(text) {
+            if finder.on(&[Kind::Crypto])
+                && let Some(score) = crypto::score(text)
+            {
                 finder.consider(Kind::Crypto, range, score);
             }
         }
@@ -145,7 +149,9 @@ fn single(finder: &mut Finder<'_, '_>, run: &Run<'_>) {
 
 /// All windows of a run that begin with this group.
 fn windows(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize) {
-    if let Some((range, score)) = net::v4(run, finder.data, first) {
+    if finder.on(&[Kind::Ip])
+        && let Some((range, score)) = net::v4(run, finder.data, first)
+    {
         finder.consider(Kind::Ip, range, score);
     }
     let mut digits = 0;
@@ -166,28 +172,37 @@ fn windows(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize) {
     }
 }
 
+/// How sure a family is that a window of a run is its own.
+type Score = fn(&Run<'_>, usize, usize) -> Option<u8>;
+
 /// One window, by how many digits it has.
 fn window(finder: &mut Finder<'_, '_>, run: &Run<'_>, first: usize, last: usize, digits: usize) {
     let mut found = [(Kind::Card, None); 3];
+    let scored = |kind, score: Score| match finder.on(&[kind]) {
+        true => (kind, score(run, first, last)),
+        false => (kind, None),
+    };
     match digits {
         9 => {
-            if let Some((kind, score)) = us::score(run, first, last) {
+            if finder.on(&[Kind::Ssn, Kind::Itin])
+                && let Some((kind, score)) = us::score(run, first, last)
+            {
                 found[0] = (kind, Some(score));
             }
-            found[1] = (Kind::Bsn, europe::dutch(run, first, last));
+            found[1] = scored(Kind::Bsn, europe::dutch);
         }
-        10 => found[0] = (Kind::Nhs, europe::nhs(run, first, last)),
+        10 => found[0] = scored(Kind::Nhs, europe::nhs),
         11 => {
-            found[0] = (Kind::DeTax, europe::german_tax(run, first, last));
-            found[1] = (Kind::Pesel, europe::polish(run, first, last));
-            found[2] = (Kind::Cpf, brazil_india::cpf(run, first, last));
+            found[0] = scored(Kind::DeTax, europe::german_tax);
+            found[1] = scored(Kind::Pesel, europe::polish);
+            found[2] = scored(Kind::Cpf, brazil_india::cpf);
         }
         12..=19 => {
-            found[0] = (Kind::Card, card::score(run, first, last));
+            found[0] = scored(Kind::Card, card::score);
             match digits {
-                12 => found[1] = (Kind::Aadhaar, brazil_india::aadhaar(run, first, last)),
-                14 => found[1] = (Kind::Cnpj, brazil_india::cnpj(run, first, last)),
-                15 => found[1] = (Kind::Nir, europe::french(run, first, last)),
+                12 => found[1] = scored(Kind::Aadhaar, brazil_india::aadhaar),
+                14 => found[1] = scored(Kind::Cnpj, brazil_india::cnpj),
+                15 => found[1] = scored(Kind::Nir, europe::french),
                 _ => {}
             }
         }
@@ -239,6 +254,9 @@ fn written(finder: &mut Finder<'_, '_>, run: &Run<'_>, group: usize) {
 
 /// Numbers with letters at their edges: `12345678-Z`, `AB 12 34 56 C`, `12.ABC.345/01DE-35`.
 fn corner(finder: &mut Finder<'_, '_>, run: &Run<'_>) {
+    if !finder.on(&[Kind::Dni, Kind::Nino, Kind::Cnpj]) {
+        return;
+    }
     let data = finder.data;
     let last = run.len() - 1;
     let range = run.range(0, last);
