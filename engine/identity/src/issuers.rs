@@ -4,13 +4,13 @@
 
 use crate::claims;
 use crate::config::{IssuerConfig, Naming};
-use crate::fetch::Address;
 use crate::key_cache::{KeyCache, Lookup, NoKeys, candidates};
 use crate::key_set::NoKey;
 use crate::refused::{Code, Refused};
 use crate::replay::Used;
 use crate::spiffe;
 use crate::token::{Proven, Unverified, unknown_issuer, unknown_key};
+use portcullis_fetch::Address;
 use portcullis_gate::Clock;
 use portcullis_model::{Identity, Timestamp, limits};
 use std::sync::Arc;

@@ -5,9 +5,9 @@
 //! good set over an outage, and to serve it for ever.
 
 use crate::config::{Algorithm, IssuerConfig, Jwks, Naming};
-use crate::fetch::{Document, FetchError, Fetcher, is_plain};
 use crate::key_set::{Key, KeySet, NoKey};
 use parking_lot::RwLock;
+use portcullis_fetch::{Document, FetchError, Fetcher, is_plain};
 use portcullis_gate::Clock;
 use portcullis_model::{Timestamp, limits};
 use std::sync::Arc;

@@ -8,7 +8,6 @@ mod certificates;
 mod claims;
 mod config;
 pub mod dev;
-mod fetch;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -4,7 +4,6 @@
 //! It refuses endpoints that would lead a remote provider's requests to our own machine, and it believes
 //! nothing that it gets: an ID token goes to the verifier that every other token goes to.
 
-use crate::fetch::{FetchError, Fetcher, is_plain};
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
     CoreClientAuthMethod, CoreDeviceAuthorizationResponse, CoreGrantType, CoreJsonWebKey,
@@ -17,6 +16,7 @@ use openidconnect::{
     HttpResponse, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
     ProviderMetadata, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse as _,
 };
+use portcullis_fetch::{FetchError, Fetcher, is_plain};
 use portcullis_gate::BoxFuture;
 use portcullis_model::limits;
 use serde::{Deserialize, Serialize};

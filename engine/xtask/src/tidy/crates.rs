@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-const INNER: [&str; 5] = ["model", "gate", "link", "sql", "stream"];
+const INNER: [&str; 6] = ["model", "gate", "link", "sql", "stream", "fetch"];
 const MIDDLE: [&str; 9] = [
     "wire-postgres",
     "wire-ssh",
@@ -127,7 +127,7 @@ fn direction(place: &str, folder: &str, wants: &str, breaches: &mut Vec<Breach>)
         "gate" => wants == "model",
         _ if (folder, wants) == SHARED_WITH_GUESTS => true,
         _ if INNER.contains(&folder) => matches!(wants, "model" | "gate"),
-        // `stream` and `sql` are inner crates, open to every room.
+        // `stream`, `sql` and `fetch` are inner crates, open to every room.
         _ => INNER.contains(&wants),
     };
     if !fine {

@@ -1,7 +1,7 @@
-//! One request to an identity provider, over TLS: a document, or a form.
+//! One request over TLS to something that the gateway relies on: an identity provider, a secret store.
 //!
 //! It exists because the usual clients bring a second TLS stack and follow redirects. It refuses plain
-//! http but to loopback, redirects, anything but 200, bodies over the limit, and slowness.
+//! http but to loopback, redirects, bodies over the limit, and slowness; of a document anything but 200.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -23,41 +23,80 @@ use tokio_rustls::TlsConnector;
 
 /// Why a document could not be had.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
+pub enum FetchError {
+    /// The file of authorities.
     #[error("read the certificate authorities")]
     Authorities,
+    /// The address.
     #[error("use the address: https is required, and http only to loopback")]
     Address,
+    /// The network.
     #[error("resolve or reach the host")]
     Connect(#[source] std::io::Error),
+    /// The handshake, or who answered.
     #[error("speak TLS")]
     Tls(#[source] std::io::Error),
+    /// What was said.
     #[error("speak HTTP")]
     Http(#[source] hyper::Error),
+    /// Another status than 200.
     #[error("get the document: the answer was {0}")]
     Status(StatusCode),
+    /// The body.
     #[error("read the document: too long, or cut off")]
     Body,
+    /// What it holds.
     #[error("read the document: no JSON")]
     Json(#[source] serde_json::Error),
+    /// The time.
     #[error("get the document in time")]
     Late,
 }
 
 /// A document and how long it may be kept.
-pub(crate) struct Document {
-    pub(crate) value: Value,
-    pub(crate) max_age: Option<Duration>,
+pub struct Document {
+    /// What it says.
+    pub value: Value,
+    /// `max-age` of its `Cache-Control`.
+    pub max_age: Option<Duration>,
 }
 
 /// Fetches documents.
-pub(crate) struct Fetcher {
+pub struct Fetcher {
     tls: TlsConnector,
+    plain: Plain,
 }
+
+/// Where plain http may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// To this machine alone.
+    Loopback,
+    /// Also to the metadata of a cloud machine, which speaks nothing else, at a link-local address.
+    LinkLocal,
+}
+
+/// How much of an answer is read, and for how long the whole exchange may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// From connect to the last byte.
+    pub time: Duration,
+    /// Bytes of the body.
+    pub bytes: usize,
+}
+
+/// Documents of identity providers.
+const DOCUMENTS: Bounds = Bounds {
+    time: limits::JWKS_FETCH_MAX,
+    bytes: limits::JWKS_BYTES_MAX,
+};
 
 impl Fetcher {
     /// Trusts the authorities of `ca_file` and no others, or the public ones.
-    pub(crate) fn new(ca_file: Option<&Path>) -> Result<Self, FetchError> {
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no certificate.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, FetchError> {
         let mut roots = RootCertStore::empty();
         match ca_file {
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -82,29 +121,52 @@ impl Fetcher {
             .with_no_client_auth();
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
+            plain: Plain::Loopback,
         })
     }
 
+    /// The same, with another word on plain http.
+    #[must_use]
+    pub fn with_plain(mut self, plain: Plain) -> Self {
+        self.plain = plain;
+        self
+    }
+
     /// The document at `url`.
-    pub(crate) async fn get(&self, url: &str) -> Result<Document, FetchError> {
-        let address = Address::parse(url)?;
-        tokio::time::timeout(limits::JWKS_FETCH_MAX, self.get_at(&address))
+    ///
+    /// # Errors
+    /// When it cannot be had, is no JSON, or the answer is not 200.
+    pub async fn get(&self, url: &str) -> Result<Document, FetchError> {
+        let address = Address::parse_for(url, self.plain)?;
+        tokio::time::timeout(DOCUMENTS.time, self.get_at(&address))
             .await
             .map_err(|_| FetchError::Late)?
     }
 
     /// Sends a form to an endpoint of a provider, whatever it answers: OAuth says what is wrong in the body
     /// of a 400 (RFC 6749 section 5.2).
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// When there is no answer in bounds.
+    pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchError> {
+        self.send_within(request, DOCUMENTS).await
+    }
+
+    /// The same within other bounds.
+    ///
+    /// # Errors
+    /// When there is no answer in bounds.
+    pub async fn send_within(
         &self,
         request: Request<Vec<u8>>,
+        bounds: Bounds,
     ) -> Result<Response<Vec<u8>>, FetchError> {
-        let address = Address::parse(&request.uri().to_string())?;
+        let address = Address::parse_for(&request.uri().to_string(), self.plain)?;
         let exchange = async {
-            let answer = self.exchange(request, &address).await?;
+            let answer = self.exchange(request, &address, bounds.bytes).await?;
             Ok(answer.map(|body| body.to_vec()))
         };
-        tokio::time::timeout(limits::JWKS_FETCH_MAX, exchange)
+        tokio::time::timeout(bounds.time, exchange)
             .await
             .map_err(|_| FetchError::Late)?
     }
@@ -114,7 +176,7 @@ impl Fetcher {
             .header(header::ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|_| FetchError::Address)?;
-        let answer = self.exchange(request, address).await?;
+        let answer = self.exchange(request, address, DOCUMENTS.bytes).await?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
         }
@@ -131,28 +193,42 @@ impl Fetcher {
         &self,
         request: Request<Vec<u8>>,
         address: &Address,
+        most: usize,
     ) -> Result<Response<Bytes>, FetchError> {
         let socket = address.dial().await.map_err(FetchError::Connect)?;
         match address.secure {
-            false => converse(socket, request, address).await,
+            false => converse(socket, request, address, most).await,
             true => {
                 let name =
                     ServerName::try_from(address.host.clone()).map_err(|_| FetchError::Address)?;
                 let socket = self.tls.connect(name, socket).await;
-                converse(socket.map_err(FetchError::Tls)?, request, address).await
+                converse(socket.map_err(FetchError::Tls)?, request, address, most).await
             }
         }
     }
 }
 
+impl Plain {
+    fn may_reach(self, ip: IpAddr) -> bool {
+        let link_local = match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            // Where EC2 serves its metadata over IPv6.
+            IpAddr::V6(ip) => ip == std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        };
+        ip.is_loopback() || (self == Self::LinkLocal && link_local)
+    }
+}
+
 /// True for an http address, which only loopback may have.
-pub(crate) fn is_plain(url: &str) -> bool {
+#[must_use]
+pub fn is_plain(url: &str) -> bool {
     !url.starts_with("https://")
 }
 
 /// Where a document is.
-pub(crate) struct Address {
+pub struct Address {
     secure: bool,
+    plain: Plain,
     host: String,
     port: u16,
     authority: String,
@@ -160,9 +236,15 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// Reads a URL.
+    ///
     /// # Errors
     /// When it is neither https, nor http to loopback, or holds user information.
-    pub(crate) fn parse(url: &str) -> Result<Self, FetchError> {
+    pub fn parse(url: &str) -> Result<Self, FetchError> {
+        Self::parse_for(url, Plain::Loopback)
+    }
+
+    fn parse_for(url: &str, plain: Plain) -> Result<Self, FetchError> {
         let uri: Uri = url.parse().map_err(|_| FetchError::Address)?;
         let authority = uri.authority().ok_or(FetchError::Address)?;
         if authority.as_str().contains('@') {
@@ -170,7 +252,7 @@ impl Address {
         }
         let host = authority.host();
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        let local = host == "localhost" || host.parse().is_ok_and(|ip| plain.may_reach(ip));
         let secure = match uri.scheme_str() {
             Some("https") => true,
             Some("http") if local => false,
@@ -178,6 +260,7 @@ impl Address {
         };
         Ok(Self {
             secure,
+            plain,
             host: host.to_owned(),
             port: authority
                 .port_u16()
@@ -190,7 +273,7 @@ impl Address {
     async fn dial(&self) -> std::io::Result<TcpStream> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
         let allowed: Vec<SocketAddr> = found
-            .filter(|address| self.secure || address.ip().is_loopback())
+            .filter(|address| self.secure || self.plain.may_reach(address.ip()))
             .collect();
         TcpStream::connect(allowed.as_slice()).await
     }
@@ -200,6 +283,7 @@ async fn converse<S>(
     socket: S,
     request: Request<Vec<u8>>,
     address: &Address,
+    most: usize,
 ) -> Result<Response<Bytes>, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -220,7 +304,7 @@ where
         .await
         .map_err(FetchError::Http)?;
     let (head, body) = answer.into_parts();
-    let body = Limited::new(body, limits::JWKS_BYTES_MAX).collect().await;
+    let body = Limited::new(body, most).collect().await;
     drop(driver);
     let body = body.map_err(|_| FetchError::Body)?.to_bytes();
     Ok(Response::from_parts(head, body))
@@ -275,6 +359,14 @@ mod tests {
         ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn metadata_of_a_machine_is_reached_where_it_may_be() {
+        let metadata = "http://169.254.169.254/latest/api/token";
+        assert!(Address::parse(metadata).is_err());
+        assert!(Address::parse_for(metadata, Plain::LinkLocal).is_ok());
+        assert!(Address::parse_for("http://10.0.0.1/", Plain::LinkLocal).is_err());
     }
 
     #[test]
