@@ -189,6 +189,24 @@ pub const TRACES_MAX: usize = 256;
 pub const CATALOG_RELATIONS_MAX: usize = 200_000;
 /// How old the catalog of a target may be.
 pub const CATALOG_AGE_MAX: Duration = Duration::from_secs(30);
+/// How long a secret that had to be fetched is used before it is fetched again.
+pub const SECRET_CACHED_FOR: Duration = Duration::from_secs(60);
+/// How long that may be set to, at most: so old is a secret that was replaced because it leaked.
+pub const SECRET_CACHED_FOR_MAX: Duration = Duration::from_secs(3600);
+/// Fetched secrets that are kept at a time.
+pub const SECRETS_CACHED_MAX: usize = 4096;
+/// One request to a secret store, from connect to the last byte.
+pub const SECRET_FETCH_MAX: Duration = Duration::from_secs(10);
+/// The answer of a secret store: room for a secret of the longest kind in base64, and what stands around it.
+pub const SECRET_ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// What a command may print that prints a secret.
+pub const SECRET_COMMAND_BYTES_MAX: usize = 256 * 1024;
+/// How long such a command may run, unless it is said, and at most.
+pub const SECRET_COMMAND_MAX: Duration = Duration::from_secs(60);
+/// Entries of the encrypted store.
+pub const STORE_ENTRIES_MAX: usize = 1000;
+/// The file of the encrypted store: entries of the longest kind, in base64.
+pub const STORE_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// One statement on a side connection (role minting, catalog).
 pub const SIDE_STATEMENT_MAX: Duration = Duration::from_secs(10);
 /// One entry of the record; a release of the largest frame fits with room to spare.

@@ -12,11 +12,12 @@ mod login;
 pub mod people;
 pub mod plugins;
 mod policies;
+pub mod secrets;
 pub mod ssh;
 mod tls;
 mod trial;
 
-pub(crate) use connections::static_login;
+pub(crate) use connections::channel;
 pub use connections::{Line, Lines, connection_row};
 pub use issuers::{Doormen, Front, Prepared, issuer_configs, trust_is_local};
 pub(crate) use policies::load as load_policies;
@@ -44,6 +45,8 @@ use portcullis_model::limits;
 use portcullis_policy::Policy;
 use portcullis_sandbox::{PluginSet, Sandbox};
 use portcullis_stream::Tripwires;
+use portcullis_vault::Secrets;
+use secrets::Keyring;
 use std::sync::Arc;
 
 /// Why the gateway cannot be put together.
@@ -85,6 +88,9 @@ pub enum Broken {
     /// Session tokens and providers.
     #[error("let people log in: {0}")]
     Login(String),
+    /// Where secrets are fetched from.
+    #[error("prepare the secrets: {0}")]
+    Secrets(String),
     /// The list of revocations.
     #[error("read the revocations: {0}")]
     Revocations(String),
@@ -127,6 +133,8 @@ pub struct Gateway {
     pub ledger: Arc<Ledger>,
     /// Secrets that must never be shown.
     pub tripwires: Tripwires,
+    /// Where secrets are looked up.
+    pub secrets: Secrets,
     /// The ways to targets, kept over reloads where they stay the same.
     pub lines: Lines,
     /// What is counted.
@@ -147,6 +155,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     paths::make(&state)?;
     let journal = journal(&loaded, &clock)?;
     let tripwires = Tripwires::new();
+    let secrets = secrets::secrets(&loaded, &tripwires)?;
     let sandbox = Sandbox::new(&portcullis_sandbox::Settings {
         cache_dir: Some(paths::plugin_cache(&state)),
         ..portcullis_sandbox::Settings::new()
@@ -155,14 +164,14 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     // Compiling plugins and testing policies take the longest, and need nothing of each other.
     let (set, plugins) = tokio::join!(
         policies::load(&loaded),
-        plugins::load(&sandbox, &loaded, &tripwires)
+        plugins::load(&sandbox, &loaded, &secrets, &tripwires)
     );
     let (policy, plugins) = (Arc::new(Policy::new(set?)), plugins?);
     sandbox.serve(Arc::clone(&plugins));
     let examiner = portcullis_sql::Examiner::new(portcullis_sql::Settings::default())
         .map_err(Broken::Examiner)?;
-    let doormen = Doormen::new(&loaded, Arc::clone(&clock))?;
-    let lines = Lines::new(tripwires.clone(), Arc::clone(&clock));
+    let doormen = Doormen::new(&loaded, &secrets, Arc::clone(&clock)).await?;
+    let lines = Lines::new(Keyring::of(&secrets, &tripwires, &clock));
     let revocations = Arc::new(Revocations::new());
     let people = People::new(&journal, &doormen, &revocations, &policy, &clock);
     let ledger = Ledger::open(
@@ -199,6 +208,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         people,
         ledger: Arc::new(ledger),
         tripwires,
+        secrets,
         lines,
         metrics,
         clock,
@@ -309,5 +319,6 @@ pub async fn settle(gateway: &Gateway, within: std::time::Duration) -> usize {
     for line in lines {
         left += line.settle(within).await;
     }
+    gateway.secrets.settle(within).await;
     left
 }

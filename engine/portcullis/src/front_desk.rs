@@ -461,11 +461,19 @@ impl Desk {
             self.metrics.fault(&fault);
             tracing::error!(fault = fault.chain(), "a session's record stays unsealed");
         }
-        Denial::new(
-            "fault/upstream",
-            format!("the gateway cannot log in to {name} right now"),
-        )
-        .hint("Try again in a minute, or tell the operator; the gateway's log says why.")
+        let hint = "Try again in a minute, or tell the operator; the gateway's log says why.";
+        match fault.blame {
+            // The secret itself, or whoever keeps it: the target has not been asked.
+            Blame::Gateway => Denial::new(
+                "credential/unavailable",
+                format!("the gateway cannot get its credential for {name} right now"),
+            ),
+            _ => Denial::new(
+                "fault/upstream",
+                format!("the gateway cannot log in to {name} right now"),
+            ),
+        }
+        .hint(hint)
     }
 
     /// What a client is told when something of ours broke.

@@ -77,16 +77,20 @@ impl Reloader {
         let explain = |error: assemble::Broken| crate::cli::explain(&error);
         assemble::trust_is_local(&loaded).map_err(explain)?;
         let set = assemble::load_policies(&loaded).await.map_err(explain)?;
-        let plugins = assemble::plugins::load(&gateway.sandbox, &loaded, &gateway.tripwires)
+        let tripwires = &gateway.tripwires;
+        let secrets = assemble::secrets::secrets(&loaded, tripwires).map_err(explain)?;
+        let plugins = assemble::plugins::load(&gateway.sandbox, &loaded, &secrets, tripwires)
             .await
             .map_err(explain)?;
-        let issuers = gateway.doormen.prepare(&loaded).map_err(explain)?;
+        let issuers = gateway.doormen.prepare(&loaded, &secrets).await;
+        let issuers = issuers.map_err(explain)?;
         let serving = assemble::serving(&loaded, &gateway.lines, Arc::clone(&plugins));
         let serving = serving.map_err(explain)?;
         // Nothing can fail from here on.
         if let Some(issuers) = issuers {
             gateway.doormen.replace(&loaded, issuers);
         }
+        gateway.secrets.adopt(&secrets);
         gateway.sandbox.serve(plugins);
         gateway.policy.reload(set);
         let previous = gateway.reception.desk().serving.swap(Arc::new(serving));

@@ -6,11 +6,17 @@ use portcullis_model::{Blame, Fault};
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// A secret reference that is none.
-    #[error("read a secret reference: it is `env:NAME` or `file:/path`")]
+    #[error(
+        "a secret is named, never written down: use {}",
+        crate::reference::FORMS
+    )]
     Reference,
     /// A secret could not be read.
     #[error("read the secret {0}")]
     Secret(String),
+    /// A secret could not be fetched.
+    #[error("fetch the secret {0}: {1}")]
+    Unavailable(String, #[source] Unavailable),
     /// A static secret is too weak to be matched in output.
     #[error("use the secret {0}: it is weak; make it longer and random, or set allow_weak")]
     Weak(String),
@@ -37,8 +43,16 @@ pub enum VaultError {
     #[error("draw random bytes")]
     Random,
     /// An SSH key could not be read.
-    #[error("read the SSH key {0}: it is a private key in OpenSSH's form, without a passphrase")]
+    #[error(
+        "read the SSH key {0}: it is a private key in OpenSSH's form, with a passphrase where one is named and without one otherwise"
+    )]
     SshKey(String),
+    /// The passphrase is another one.
+    #[error("open the SSH key {0}: the passphrase does not fit")]
+    Passphrase(String),
+    /// An agent that does not sign.
+    #[error("have an ssh-agent sign: {0}")]
+    Agent(&'static str),
     /// Nothing could be signed.
     #[error("sign for an SSH server")]
     Sign,
@@ -62,15 +76,96 @@ pub enum VaultError {
     CatalogBounds,
 }
 
+/// Why a secret could not be fetched, in words that hold nothing of what was sent or answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// What the reference names is not in the configuration.
+    #[error("`{0}` is not in the configuration")]
+    NotConfigured(String),
+    /// There is none.
+    #[error("there is none of that name")]
+    Missing,
+    /// No such member, or nothing in it.
+    #[error("it has no such field, or the field is empty, too long or no text")]
+    Field,
+    /// The way there.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(#[source] portcullis_fetch::FetchError),
+    /// It took too long.
+    #[error("it took too long")]
+    Late,
+    /// Another session has just tried.
+    #[error("it could not be had a moment ago, for another session; the log says why")]
+    Recently,
+    /// The server said no.
+    #[error("the server answered {}", answered(*.0))]
+    Status(u16),
+    /// The gateway could not log in there.
+    #[error("the server refused the gateway's own login ({0})")]
+    Login(u16),
+    /// The gateway's own credential for the server.
+    #[error("the gateway's own credential for that server cannot be read")]
+    Credential,
+    /// An answer that nobody can read.
+    #[error("the server's answer is not what its interface promises")]
+    Answer,
+    /// A certificate for something else.
+    #[error(
+        "the certificate permits something else than was asked for; look at the role's settings"
+    )]
+    OtherCertificate,
+    /// A command that does not run.
+    #[error("the command cannot be started or read")]
+    Start(#[source] std::io::Error),
+    /// A command that fails.
+    #[error("the command failed{}", status(*.0))]
+    Exit(Option<i32>),
+    /// A command that prints something else.
+    #[error("the command printed no JSON object, or more than 256 KiB")]
+    Output,
+    /// The encrypted store.
+    #[error("{0}")]
+    Store(#[source] crate::store::StoreError),
+}
+
+impl Unavailable {
+    /// The same where it happened while logging in.
+    pub(crate) fn at_login(self) -> Self {
+        match self {
+            Self::Status(status @ 400..=403) => Self::Login(status),
+            other => other,
+        }
+    }
+}
+
+fn answered(status: u16) -> String {
+    let meaning = match status {
+        400 => "it does not understand the request, or the role does not allow it",
+        401 | 403 => "the gateway may not do that there",
+        404 => "there is nothing of that name, or its version was deleted",
+        429 => "too many requests",
+        503 => "it is sealed, or in standby",
+        _ => "it has no secret to give right now",
+    };
+    format!("{status}: {meaning}")
+}
+
+fn status(code: Option<i32>) -> String {
+    code.map_or_else(String::new, |code| format!(" (exit status {code})"))
+}
+
 impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
         let blame = match error {
             VaultError::Reference
             | VaultError::Secret(_)
+            | VaultError::Unavailable(..)
             | VaultError::Weak(_)
             | VaultError::Key(_)
             | VaultError::Name
             | VaultError::SshKey(_)
+            | VaultError::Passphrase(_)
+            | VaultError::Agent(_)
             | VaultError::Sign
             | VaultError::Random => Blame::Gateway,
             _ => Blame::Upstream,

@@ -6,7 +6,7 @@
 //! it is: names are those of the verified identity.
 
 use crate::error::VaultError;
-use crate::secret::{Secret, SecretRef};
+use crate::secrets::{Held, Source};
 use crate::static_login::Weak;
 use parking_lot::Mutex;
 use portcullis_gate::{BoxFuture, ClusterKey, Impersonated};
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 /// How sessions log in to one cluster.
 pub struct ClusterLogin {
     /// The token; without one the client certificate of the connection says who the gateway is.
-    pub token: Option<SecretRef>,
+    pub token: Option<Source>,
     /// What the operator said about weak tokens.
     pub weak: Weak,
     /// Whom the cluster takes the gateway for; without it for the gateway itself.
@@ -41,7 +41,7 @@ impl ClusterLogin {
     ///
     /// # Errors
     /// When the token cannot be read, or is weak and that is not allowed.
-    pub fn credential(&self, session: &Session) -> Result<Arc<dyn ClusterKey>, VaultError> {
+    pub async fn credential(&self, session: &Session) -> Result<Arc<dyn ClusterKey>, VaultError> {
         let key = Key {
             token: self.token.clone(),
             weak: self.weak,
@@ -49,7 +49,7 @@ impl ClusterLogin {
             impersonated: self.impersonate.as_ref().map(|names| names.of(session)),
             current: Mutex::new(None),
         };
-        key.current()?;
+        key.current().await?;
         Ok(Arc::new(key))
     }
 }
@@ -82,7 +82,7 @@ impl Impersonation {
 }
 
 struct Key {
-    token: Option<SecretRef>,
+    token: Option<Source>,
     weak: Weak,
     tripwires: Tripwires,
     impersonated: Option<Impersonated>,
@@ -91,17 +91,17 @@ struct Key {
 
 /// The token as it was read last.
 struct Known {
-    secret: Secret,
+    secret: Held,
     _armed: Option<Armed>,
 }
 
 impl Key {
     /// The token as it is now. What was armed stays armed until another one is.
-    fn current(&self) -> Result<Option<Zeroizing<String>>, VaultError> {
+    async fn current(&self) -> Result<Option<Zeroizing<String>>, VaultError> {
         let Some(reference) = &self.token else {
             return Ok(None);
         };
-        let read = reference.resolve()?;
+        let read = reference.read().await?;
         let mut current = self.current.lock();
         let same = |known: &Known| known.secret.expose() == read.expose();
         if !current.as_ref().is_some_and(same) {
@@ -125,7 +125,7 @@ impl Key {
 impl ClusterKey for Key {
     fn bearer(&self) -> BoxFuture<'_, Result<Option<Box<dyn AsRef<str> + Send + Sync>>, Fault>> {
         Box::pin(async {
-            let token = self.current()?;
+            let token = self.current().await?;
             Ok(token.map(|token| Box::new(token) as Box<dyn AsRef<str> + Send + Sync>))
         })
     }
@@ -189,7 +189,7 @@ mod tests {
 
     fn login(path: &std::path::Path, tripwires: &Tripwires) -> ClusterLogin {
         ClusterLogin {
-            token: Some(SecretRef::File(path.to_owned())),
+            token: Some(Source::of_file(path)),
             weak: Weak::Refuse,
             impersonate: Some(Impersonation {
                 user_prefix: "pc:".to_owned(),
@@ -206,7 +206,10 @@ mod tests {
         let (first, second) = ("q8Zr4kT1vX9mB2nL7cW5pY3s", "h6Jd0gF4tR8eK1uN3xV9aM5b");
         std::fs::write(&path, first).unwrap();
         let tripwires = Tripwires::new();
-        let key = login(&path, &tripwires).credential(&session(None)).unwrap();
+        let key = login(&path, &tripwires)
+            .credential(&session(None))
+            .await
+            .unwrap();
         let read = async || (*key.bearer().await.unwrap().unwrap()).as_ref().to_owned();
         assert_eq!(read().await, first);
         assert_eq!(tripwires.hits(first.as_bytes()).len(), 1);
@@ -217,14 +220,24 @@ mod tests {
         assert!(tripwires.hits(second.as_bytes()).is_empty());
     }
 
-    #[test]
-    fn weak_and_missing_tokens_are_refused() {
+    #[tokio::test]
+    async fn weak_and_missing_tokens_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let tripwires = Tripwires::new();
-        assert!(login(&path, &tripwires).credential(&session(None)).is_err());
+        assert!(
+            login(&path, &tripwires)
+                .credential(&session(None))
+                .await
+                .is_err()
+        );
         std::fs::write(&path, "hunter2").unwrap();
-        assert!(login(&path, &tripwires).credential(&session(None)).is_err());
+        assert!(
+            login(&path, &tripwires)
+                .credential(&session(None))
+                .await
+                .is_err()
+        );
     }
 
     #[test]

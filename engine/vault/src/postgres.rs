@@ -15,7 +15,7 @@ mod vault;
 
 pub use catalog::PostgresCatalog;
 pub use minter::{Access, MintRequest, Minter};
-pub use side_channel::{AdminLogin, SideTls};
+pub use side_channel::{AdminLogin, SideLogin, SideTls};
 pub use vault::PostgresVault;
 
 #[cfg(test)]

@@ -1,19 +1,16 @@
-//! A secret, and a reference to one.
+//! A secret: bytes with one home.
 //!
-//! It exists so that configuration holds names, never values, and a value lives as shortly as can be. It
-//! refuses to be printed, compared or cloned.
+//! It exists so that a value lives as shortly as can be. It refuses to be printed, compared or cloned.
 
 use crate::error::VaultError;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
+use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use portcullis_model::limits;
-use portcullis_stream::strength;
-use std::fmt;
-use std::io::Read;
-use std::path::PathBuf;
-use std::str::FromStr;
-use zeroize::Zeroizing;
+use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Random bytes in a minted secret.
 const MINTED_BYTES: usize = 32;
@@ -30,146 +27,113 @@ impl Secret {
 
     /// 256 random bits as 43 letters, digits, `-` and `_`.
     pub(crate) fn random() -> Result<Self, VaultError> {
-        let mut bytes = Zeroizing::new([0_u8; MINTED_BYTES]);
-        SystemRandom::new()
-            .fill(&mut *bytes)
-            .map_err(|_| VaultError::Random)?;
+        let bytes = random::<MINTED_BYTES>()?;
         Ok(Self::new(URL_SAFE_NO_PAD.encode(*bytes).into_bytes()))
+    }
+
+    /// One of a length that a secret may have, or nothing.
+    pub(crate) fn bounded(bytes: &[u8]) -> Option<Self> {
+        (1..=limits::SECRET_BYTES_MAX)
+            .contains(&bytes.len())
+            .then(|| Self::new(bytes.to_vec()))
     }
 
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
+
+    /// As text, if it is some.
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
 }
 
-/// Where a secret is: `env:NAME` or `file:/path`. Safe to print.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretRef {
-    /// An environment variable.
-    Env(String),
-    /// A file; a final newline is not part of the secret.
-    File(PathBuf),
+/// Random bytes.
+pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, VaultError> {
+    let mut bytes = Zeroizing::new([0_u8; N]);
+    SystemRandom::new()
+        .fill(&mut *bytes)
+        .map_err(|_| VaultError::Random)?;
+    Ok(bytes)
 }
 
-impl FromStr for SecretRef {
-    type Err = VaultError;
+/// A JSON document whose texts are wiped when it is dropped.
+pub(crate) struct Wiped(pub(crate) Value);
 
-    fn from_str(text: &str) -> Result<Self, VaultError> {
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
-            Some(("file", path)) if path.starts_with('/') => Ok(Self::File(path.into())),
-            _ => Err(VaultError::Reference),
+impl Wiped {
+    /// Reads it and wipes what it was read from.
+    pub(crate) fn read(text: Vec<u8>) -> Option<Self> {
+        let text = Zeroizing::new(text);
+        serde_json::from_slice(&text).ok().map(Self)
+    }
+
+    /// A text member, by a JSON pointer.
+    pub(crate) fn text(&self, pointer: &str) -> Option<&str> {
+        self.0.pointer(pointer).and_then(Value::as_str)
+    }
+
+    /// A member of the object at a pointer, as a secret.
+    pub(crate) fn secret(&self, pointer: &str, member: &str) -> Option<Secret> {
+        let object = self.0.pointer(pointer)?.as_object()?;
+        match object.get(member)? {
+            Value::String(text) => Secret::bounded(text.as_bytes()),
+            Value::Number(number) => Secret::bounded(number.to_string().as_bytes()),
+            _ => None,
         }
     }
-}
 
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
+    /// A number of seconds.
+    pub(crate) fn seconds(&self, pointer: &str) -> Option<u64> {
+        self.0.pointer(pointer).and_then(Value::as_u64)
     }
 }
 
-impl SecretRef {
-    /// The gateway's own secret as a client of a login provider, read now. It is the one kind that leaves this
-    /// crate: it opens no target.
-    ///
-    /// # Errors
-    /// As [`SecretRef::resolve`], and when it is no text.
-    pub fn client_secret(&self) -> Result<Zeroizing<String>, VaultError> {
-        let secret = self.resolve()?;
-        let text = std::str::from_utf8(secret.expose());
-        text.map(|text| Zeroizing::new(text.to_owned()))
-            .map_err(|_| VaultError::Secret(self.to_string()))
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
     }
+}
 
-    /// Reads the secret, now: a rotated file is seen by the next session.
-    ///
-    /// # Errors
-    /// [`VaultError::Secret`] when it is not there, empty, or longer than [`limits::SECRET_BYTES_MAX`].
-    pub fn resolve(&self) -> Result<Secret, VaultError> {
-        let failed = || VaultError::Secret(self.to_string());
-        let secret = match self {
-            Self::Env(name) => {
-                use std::os::unix::ffi::OsStringExt as _;
-                let value = std::env::var_os(name).ok_or_else(failed)?;
-                Secret::new(value.into_vec())
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// The bytes of a key that is written as hexadecimal digits or in base64.
+pub(crate) fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    // Sized up front: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(vec![0; text.len()]);
+    let hexadecimal = text.iter().all(u8::is_ascii_hexdigit);
+    let length = match hexadecimal {
+        true => {
+            let nibble = |b: u8| {
+                char::from(b)
+                    .to_digit(16)
+                    .and_then(|d| u8::try_from(d).ok())
+            };
+            if !text.len().is_multiple_of(2) {
+                return None;
             }
-            Self::File(path) => {
-                if let Some(warning) = self.exposed() {
-                    tracing::warn!(secret = %self, "{warning}");
-                }
-                let file = std::fs::File::open(path).map_err(|_| failed())?;
-                // Sized up front: a buffer that grows leaves copies behind.
-                let mut bytes = Zeroizing::new(Vec::with_capacity(limits::SECRET_BYTES_MAX + 2));
-                file.take(limits::SECRET_BYTES_MAX as u64 + 2)
-                    .read_to_end(&mut bytes)
-                    .map_err(|_| failed())?;
-                let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-                let line = line.strip_suffix(b"\r").unwrap_or(line);
-                Secret::new(line.to_vec())
+            for (to, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+                let [high, low] = pair else { return None };
+                *to = nibble(*high)? << 4 | nibble(*low)?;
             }
-        };
-        let length = secret.expose().len();
-        match (1..=limits::SECRET_BYTES_MAX).contains(&length) {
-            true => Ok(secret),
-            false => Err(failed()),
+            text.len() / 2
         }
-    }
-
-    /// For `check`: the estimated bits of the secret when it is too weak to be matched in output.
-    ///
-    /// # Errors
-    /// [`VaultError::Secret`] when it cannot be read.
-    pub fn weak(&self) -> Result<Option<u32>, VaultError> {
-        let bits = strength(self.resolve()?.expose());
-        Ok((bits < limits::TRIPWIRE_BITS_MIN).then_some(bits))
-    }
-
-    /// What is wrong with how it is kept, if anything: for `check`.
-    #[must_use]
-    pub fn exposed(&self) -> Option<&'static str> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let Self::File(path) = self else {
-            return None;
-        };
-        let mode = std::fs::metadata(path).ok()?.permissions().mode();
-        (mode & 0o077 != 0).then_some("the secret's file can be read by others; use mode 0600")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reference_reads_back_and_anything_else_is_refused() {
-        for good in ["env:PGPASSWORD", "file:/run/secrets/pg"] {
-            assert_eq!(good.parse::<SecretRef>().unwrap().to_string(), good);
-        }
-        for bad in ["", "env:", "file:relative", "hunter2", "vault:secret"] {
-            assert!(bad.parse::<SecretRef>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_file_is_read_without_its_newline_and_told_when_it_is_exposed() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret");
-        std::fs::write(&path, "k3y with space \r\n").unwrap();
-        let reference = SecretRef::File(path.clone());
-        assert_eq!(
-            reference.resolve().ok().unwrap().expose(),
-            b"k3y with space "
-        );
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(reference.exposed().is_some());
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(reference.exposed().is_none());
-        std::fs::write(&path, "\n").unwrap();
-        assert!(reference.resolve().is_err());
-    }
+        false => STANDARD
+            .decode_slice(text, &mut bytes)
+            .or_else(|_| URL_SAFE.decode_slice(text, &mut bytes))
+            .ok()?,
+    };
+    bytes.truncate(length);
+    Some(bytes)
 }

@@ -6,7 +6,8 @@
 
 use crate::error::VaultError;
 use crate::login::{Accepts, Channel, Login};
-use crate::secret::SecretRef;
+use crate::secret::Secret;
+use crate::secrets::Source;
 use portcullis_gate::Credential;
 use portcullis_stream::Tripwires;
 
@@ -22,7 +23,7 @@ pub enum Weak {
 /// A static login.
 pub struct StaticLogin {
     user: String,
-    password: SecretRef,
+    password: Source,
     channel: Channel,
     weak: Weak,
     tripwires: Tripwires,
@@ -33,7 +34,7 @@ impl StaticLogin {
     #[must_use]
     pub fn new(
         user: &str,
-        password: SecretRef,
+        password: Source,
         channel: Channel,
         weak: Weak,
         tripwires: Tripwires,
@@ -51,8 +52,8 @@ impl StaticLogin {
     ///
     /// # Errors
     /// When the secret cannot be read, or is weak and that is not allowed.
-    pub fn credential(&self) -> Result<Box<dyn Credential>, VaultError> {
-        let password = self.password.resolve()?;
+    pub async fn credential(&self) -> Result<Box<dyn Credential>, VaultError> {
+        let password = self.password.read().await?;
         let armed = match (self.tripwires.arm(password.expose()), self.weak) {
             (Ok(armed), _) => Some(armed),
             (Err(_), Weak::Allow) => None,
@@ -60,7 +61,7 @@ impl StaticLogin {
         };
         Ok(Box::new(Login::new(
             self.user.clone(),
-            password,
+            Secret::new(password.expose().to_vec()),
             self.channel,
             Accepts::Any,
             armed,
@@ -71,7 +72,7 @@ impl StaticLogin {
     ///
     /// # Errors
     /// When the secret cannot be read.
-    pub fn weak(&self) -> Result<Option<u32>, VaultError> {
-        self.password.weak()
+    pub async fn weak(&self) -> Result<Option<u32>, VaultError> {
+        self.password.weak().await
     }
 }

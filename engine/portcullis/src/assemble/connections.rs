@@ -2,19 +2,18 @@
 //! is kept over reloads while it stays the same: its vault knows which logins are alive, and another one
 //! would take them for orphans.
 
+use super::secrets::Keyring;
 use super::tls::{SideOf, upstream_tls};
 use super::{Broken, kubernetes, ssh};
-use crate::config::{
-    Connection as Written, Loaded, Mint, StaticLogin as WrittenLogin, TlsMode, Wire,
-};
+use crate::config::{Connection as Written, Loaded, TlsMode, Wire};
 use crate::front_desk::{Connection, Login, Opening};
 use parking_lot::Mutex;
 use portcullis_console::ConnectionRow;
-use portcullis_gate::{BoxFuture, Catalog, Clock, Credential, PostgresWay, UpstreamTls, Way};
+use portcullis_gate::{BoxFuture, Catalog, Credential, PostgresWay, UpstreamTls, Way};
 use portcullis_model::{Fault, Protocol, Replication, SessionId, Target, limits};
-use portcullis_stream::Tripwires;
 use portcullis_vault::{
-    Access, AdminLogin, Channel, MintRequest, PostgresCatalog, PostgresVault, StaticLogin, Weak,
+    Access, AdminLogin, Channel, DatabaseLogins, DatabaseRole, MintRequest, PostgresCatalog,
+    PostgresVault, RdsLogins, RdsRole, SideLogin, StaticLogin, Weak,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,8 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The ways to all targets.
 pub struct Lines {
-    tripwires: Tripwires,
-    clock: Clock,
+    keyring: Keyring,
     open: Mutex<BTreeMap<String, Arc<Line>>>,
 }
 
@@ -40,10 +38,9 @@ pub struct Line {
 impl Lines {
     /// None yet.
     #[must_use]
-    pub fn new(tripwires: Tripwires, clock: Clock) -> Self {
+    pub fn new(keyring: Keyring) -> Self {
         Self {
-            tripwires,
-            clock,
+            keyring,
             open: Mutex::new(BTreeMap::new()),
         }
     }
@@ -83,7 +80,7 @@ impl Lines {
     fn line(&self, written: &Written, loaded: &Loaded) -> Result<Line, Broken> {
         if written.protocol == Wire::Ssh {
             return Ok(Line {
-                login: ssh::login(written, loaded, &self.tripwires, &self.clock),
+                login: ssh::login(written, loaded, &self.keyring),
                 catalog: Arc::new(ssh::NoCatalog),
                 tls: UpstreamTls::Disable,
                 _tasks: Vec::new(),
@@ -92,27 +89,22 @@ impl Lines {
         let tls = upstream_tls(written, loaded)?;
         if written.protocol == Wire::Kubernetes {
             return Ok(Line {
-                login: kubernetes::login(written, loaded, &self.tripwires),
+                login: kubernetes::login(written, loaded, &self.keyring),
                 catalog: Arc::new(ssh::NoCatalog),
                 tls,
                 _tasks: Vec::new(),
             });
         }
-        let (user, password) = match (&written.credential.mint, &written.credential.fixed) {
-            (Some(mint), _) => (&mint.admin_user, &mint.admin_password),
-            (None, Some(login)) => (&login.user, &login.password),
-            (None, None) => unreachable!("invariant: the check wants exactly one"),
-        };
+        let tripwires = &self.keyring.tripwires;
         let admin = AdminLogin {
             host: written.host.clone(),
             port: written.port(),
             database: database(written).to_owned(),
-            user: user.clone(),
-            password: password.for_vault(loaded.folder()),
+            login: self.side(written, loaded),
             tls: tls.side(),
         };
         let age = limits::CATALOG_AGE_MAX;
-        let catalog = PostgresCatalog::new(admin.clone(), self.tripwires.clone(), age);
+        let catalog = PostgresCatalog::new(admin.clone(), tripwires.clone(), age);
         let catalog = Arc::new(catalog);
         let mut tasks = vec![AbortOnDropHandle::new(tokio::spawn(
             Arc::clone(&catalog).maintain(),
@@ -122,7 +114,7 @@ impl Lines {
                 // The prefix of its roles comes from this name: two targets on one server must not take
                 // each other's for orphans.
                 let node = format!("{}/{}", loaded.config.node, written.name);
-                let vault = PostgresVault::new(&node, admin, self.tripwires.clone());
+                let vault = PostgresVault::new(&node, admin, tripwires.clone());
                 tasks.push(AbortOnDropHandle::new(tokio::spawn(sweep(vault.clone()))));
                 Arc::new(Minted {
                     vault,
@@ -133,7 +125,11 @@ impl Lines {
                     catalog: Arc::clone(&catalog),
                 })
             }
-            None => Arc::new(self.fixed(written, loaded, &catalog)),
+            None => Arc::new(Lent {
+                name: role(written).unwrap_or_default(),
+                lender: self.lender(written, loaded),
+                catalog: Arc::clone(&catalog),
+            }),
         };
         Ok(Line {
             login,
@@ -143,32 +139,63 @@ impl Lines {
         })
     }
 
-    fn fixed(&self, written: &Written, loaded: &Loaded, catalog: &Arc<PostgresCatalog>) -> Fixed {
-        let login = written.credential.fixed.as_ref();
-        let login = login.expect("invariant: the check wants exactly one");
-        Fixed {
-            user: login.user.clone(),
-            login: static_login(login, loaded, channel(written), self.tripwires.clone()),
-            catalog: Arc::clone(catalog),
+    /// Who reads the catalog, and mints.
+    fn side(&self, written: &Written, loaded: &Loaded) -> SideLogin {
+        let fixed = |user: &String, password| SideLogin::Fixed {
+            user: user.clone(),
+            password: self.keyring.at(password, loaded),
+        };
+        match (&written.credential.mint, self.lender(written, loaded)) {
+            (Some(mint), _) => fixed(&mint.admin_user, &mint.admin_password),
+            (None, Lender::Vault(logins)) => SideLogin::Leased(logins),
+            (None, Lender::Rds(logins)) => SideLogin::Rds(logins),
+            (None, Lender::Static(_)) => {
+                let login = written.credential.fixed.as_ref();
+                let login = login.expect("invariant: the check wants exactly one");
+                fixed(&login.user, &login.password)
+            }
         }
     }
-}
 
-/// A static login as configured; `check` asks it how weak its secret is.
-#[must_use]
-pub(crate) fn static_login(
-    login: &WrittenLogin,
-    loaded: &Loaded,
-    channel: Channel,
-    tripwires: Tripwires,
-) -> StaticLogin {
-    let weak = if login.allow_weak {
-        Weak::Allow
-    } else {
-        Weak::Refuse
-    };
-    let password = login.password.for_vault(loaded.folder());
-    StaticLogin::new(&login.user, password, channel, weak, tripwires)
+    /// Whoever gives logins that the gateway does not make itself.
+    fn lender(&self, written: &Written, loaded: &Loaded) -> Lender {
+        let (credential, channel) = (&written.credential, channel(written));
+        let secrets = self.keyring.secrets.clone();
+        let tripwires = self.keyring.tripwires.clone();
+        match (&credential.vault, &credential.rds_iam, &credential.fixed) {
+            (Some(role), _, _) => {
+                let role = DatabaseRole {
+                    server: role.server.clone(),
+                    mount: role.mount.clone(),
+                    role: role.role.clone(),
+                };
+                Lender::Vault(DatabaseLogins::new(role, channel, secrets, tripwires))
+            }
+            (None, Some(rds), _) => {
+                let role = RdsRole {
+                    account: rds.account.clone(),
+                    user: rds.user.clone(),
+                    host: written.host.clone(),
+                    port: written.port(),
+                };
+                Lender::Rds(RdsLogins::new(role, channel, secrets, tripwires))
+            }
+            (None, None, login) => {
+                // A minted login has none of these, and nobody asks this one then.
+                let (user, password, allow) = match (login, &credential.mint) {
+                    (Some(login), _) => (&login.user, &login.password, login.allow_weak),
+                    (None, Some(mint)) => (&mint.admin_user, &mint.admin_password, false),
+                    (None, None) => unreachable!("invariant: the check wants exactly one"),
+                };
+                let weak = match allow {
+                    true => Weak::Allow,
+                    false => Weak::Refuse,
+                };
+                let password = self.keyring.at(password, loaded);
+                Lender::Static(StaticLogin::new(user, password, channel, weak, tripwires))
+            }
+        }
+    }
 }
 
 /// Everything that makes a way to a target another one. Labels do not, and neither does the name of the
@@ -193,12 +220,20 @@ fn fingerprint(written: &Written, loaded: &Loaded) -> String {
     .to_string()
 }
 
+/// Who a session is there, unless policy says otherwise.
+fn role(written: &Written) -> Option<String> {
+    let credential = &written.credential;
+    if written.protocol == Wire::Ssh {
+        return Some(ssh::user(written).to_owned());
+    }
+    let minted = credential.mint.as_ref().map(|mint| &mint.parent);
+    let lent = credential.vault.as_ref().map(|role| &role.role);
+    let vouched = credential.rds_iam.as_ref().map(|rds| &rds.user);
+    let fixed = credential.fixed.as_ref().map(|login| &login.user);
+    minted.or(lent).or(vouched).or(fixed).cloned()
+}
+
 fn connection(written: &Written, line: &Line) -> Connection {
-    let role = match (&written.credential.mint, &written.credential.fixed) {
-        _ if written.protocol == Wire::Ssh => Some(ssh::user(written).to_owned()),
-        (Some(Mint { parent, .. }), _) => Some(parent.clone()),
-        (None, fixed) => fixed.as_ref().map(|login| login.user.clone()),
-    };
     Connection {
         target: Arc::new(Target {
             name: written.name.clone(),
@@ -210,7 +245,7 @@ fn connection(written: &Written, line: &Line) -> Connection {
             labels: written.labels.clone(),
             database: matches!(written.protocol, Wire::Https | Wire::Postgres)
                 .then(|| database(written).to_owned()),
-            role,
+            role: role(written),
         }),
         host: written.host.clone(),
         port: written.port(),
@@ -234,9 +269,11 @@ pub fn connection_row(written: &Written) -> ConnectionRow {
         protocol: "postgres".to_owned(),
         address: format!("{}:{}", written.host, written.port()),
         database: database(written).to_owned(),
-        credential: match written.credential.mint {
-            Some(_) => "mint".to_owned(),
-            None => "static".to_owned(),
+        credential: match &written.credential {
+            credential if credential.mint.is_some() => "mint".to_owned(),
+            credential if credential.vault.is_some() => "vault".to_owned(),
+            credential if credential.rds_iam.is_some() => "rds-iam".to_owned(),
+            _ => "static".to_owned(),
         },
         tls: tls.as_str().unwrap_or_default().to_owned(),
         labels: written.labels.clone(),
@@ -334,22 +371,40 @@ impl Login for Minted {
     }
 }
 
-/// One login for all.
-struct Fixed {
-    user: String,
-    login: StaticLogin,
+/// Whoever gives logins that the gateway does not make itself.
+enum Lender {
+    /// A Vault server: one for each session.
+    Vault(DatabaseLogins),
+    /// IAM: a token for each session.
+    Rds(RdsLogins),
+    /// One login for all.
+    Static(StaticLogin),
+}
+
+/// A login that is lent.
+struct Lent {
+    name: String,
+    lender: Lender,
     catalog: Arc<PostgresCatalog>,
 }
 
-impl Login for Fixed {
+impl Login for Lent {
     fn name(&self, _: SessionId) -> String {
-        self.user.clone()
+        self.name.clone()
     }
 
     fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>> {
         Box::pin(async move {
             know(&self.catalog, &opening.session.target.name).await;
-            let credential = self.login.credential()?;
+            let credential = match &self.lender {
+                // Policy may have named another role there.
+                Lender::Vault(logins) => {
+                    let role = opening.session.target.role.as_deref();
+                    logins.credential(role).await?
+                }
+                Lender::Rds(logins) => logins.credential().await?,
+                Lender::Static(login) => login.credential().await?,
+            };
             Ok(way(opening, credential))
         })
     }

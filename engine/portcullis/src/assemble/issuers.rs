@@ -12,6 +12,7 @@ use portcullis_identity::{
     Providers, Required, SessionTokens, SignIn,
 };
 use portcullis_model::{Denial, Identity, Kind};
+use portcullis_vault::Secrets;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
@@ -44,9 +45,13 @@ impl Doormen {
     ///
     /// # Errors
     /// When the configuration verifies nothing.
-    pub fn new(loaded: &Loaded, clock: Clock) -> Result<Arc<Self>, Broken> {
+    pub async fn new(
+        loaded: &Loaded,
+        secrets: &Secrets,
+        clock: Clock,
+    ) -> Result<Arc<Self>, Broken> {
         let issuers = issuers(loaded, &clock)?;
-        let front = login::front(loaded, &clock)?;
+        let front = login::front(loaded, secrets, &clock).await?;
         Ok(Arc::new(Self {
             front,
             maintenance: Mutex::new(maintain(&issuers)),
@@ -62,12 +67,17 @@ impl Doormen {
     ///
     /// # Errors
     /// When the configuration verifies nothing; the old ones stay.
-    pub fn prepare(&self, loaded: &Loaded) -> Result<Option<Prepared>, Broken> {
-        match *self.written.lock() == spelled(loaded) {
+    pub async fn prepare(
+        &self,
+        loaded: &Loaded,
+        secrets: &Secrets,
+    ) -> Result<Option<Prepared>, Broken> {
+        let same = *self.written.lock() == spelled(loaded);
+        match same {
             true => Ok(None),
             false => Ok(Some(Prepared {
                 issuers: issuers(loaded, &self.clock)?,
-                providers: login::providers(loaded)?,
+                providers: login::providers(loaded, secrets).await?,
             })),
         }
     }

@@ -1,36 +1,31 @@
 //! Kubernetes, put together: the way to a cluster, and who the gateway is there. It refuses nothing by itself: what a
 //! connection needs is checked where the configuration is read.
 
+use super::secrets::Keyring;
 use crate::config::{ClusterLogin as Written, Connection, Loaded};
 use crate::front_desk::{Login, Opening};
 use portcullis_console::ConnectionRow;
 use portcullis_gate::{BoxFuture, KubernetesWay, Way};
 use portcullis_model::{Fault, SessionId};
-use portcullis_stream::Tripwires;
 use portcullis_vault::{ClusterLogin, Impersonation, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How sessions log in to a cluster.
-pub(super) fn login(
-    written: &Connection,
-    loaded: &Loaded,
-    tripwires: &Tripwires,
-) -> Arc<dyn Login> {
+pub(super) fn login(written: &Connection, loaded: &Loaded, keyring: &Keyring) -> Arc<dyn Login> {
     let cluster = written.credential.cluster.as_ref();
     let cluster = cluster.expect("invariant: the check wants `cluster`");
     Arc::new(Cluster {
         prefix: cluster.path_prefix.clone().unwrap_or_default(),
-        login: cluster_login(cluster, loaded, tripwires),
+        login: cluster_login(cluster, loaded, keyring),
     })
 }
 
-/// The same in the vault's words; `check` tries it.
-#[must_use]
-pub fn cluster_login(written: &Written, loaded: &Loaded, tripwires: &Tripwires) -> ClusterLogin {
+/// The same in the vault's words.
+fn cluster_login(written: &Written, loaded: &Loaded, keyring: &Keyring) -> ClusterLogin {
     let token = written.token.as_ref();
     ClusterLogin {
-        token: token.map(|token| token.for_vault(loaded.folder())),
+        token: token.map(|token| keyring.at(token, loaded)),
         weak: match written.allow_weak {
             true => Weak::Allow,
             false => Weak::Refuse,
@@ -39,7 +34,7 @@ pub fn cluster_login(written: &Written, loaded: &Loaded, tripwires: &Tripwires) 
             user_prefix: names.user_prefix.clone(),
             group_prefix: names.group_prefix.clone(),
         }),
-        tripwires: tripwires.clone(),
+        tripwires: keyring.tripwires.clone(),
     }
 }
 
@@ -76,9 +71,9 @@ impl Login for Cluster {
     }
 
     fn open<'a>(&'a self, opening: Opening<'a>) -> BoxFuture<'a, Result<Way, Fault>> {
-        Box::pin(async {
+        Box::pin(async move {
             Ok(Way::Kubernetes(KubernetesWay {
-                key: self.login.credential(opening.session)?,
+                key: self.login.credential(opening.session).await?,
                 upstream: opening.upstream,
                 prefix: self.prefix.clone(),
             }))

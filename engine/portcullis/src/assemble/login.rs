@@ -11,12 +11,18 @@ use portcullis_identity::{
     CertificateSettings, Certificates, ProviderSettings, Providers, SamlSettings, SessionKey,
     SessionTokens, SignIn, SignInSettings,
 };
+use portcullis_vault::Secrets;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The place, when the configuration has one.
-pub(super) fn front(loaded: &Loaded, clock: &Clock) -> Result<Option<Front>, Broken> {
-    let (Some(login), Some(providers)) = (&loaded.config.login, providers(loaded)?) else {
+pub(super) async fn front(
+    loaded: &Loaded,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<Option<Front>, Broken> {
+    let (Some(login), Some(providers)) = (&loaded.config.login, providers(loaded, secrets).await?)
+    else {
         return Ok(None);
     };
     let failed = |error: &dyn std::error::Error| Broken::Login(crate::cli::explain(error));
@@ -44,7 +50,10 @@ pub(super) fn certificates(loaded: &Loaded) -> Option<CertificateSettings> {
 }
 
 /// Its providers, with their secrets read now.
-pub(super) fn providers(loaded: &Loaded) -> Result<Option<Providers>, Broken> {
+pub(super) async fn providers(
+    loaded: &Loaded,
+    secrets: &Secrets,
+) -> Result<Option<Providers>, Broken> {
     let Some(login) = &loaded.config.login else {
         return Ok(None);
     };
@@ -52,7 +61,7 @@ pub(super) fn providers(loaded: &Loaded) -> Result<Option<Providers>, Broken> {
         url: login.url.clone(),
         session: login.session.0,
         longest: login.longest.0,
-        providers: settings(login, loaded)?,
+        providers: settings(login, loaded, secrets).await?,
         saml: saml(login, loaded)?,
     };
     Providers::new(settings).map(Some).map_err(Broken::Login)
@@ -76,33 +85,39 @@ fn saml(login: &Login, loaded: &Loaded) -> Result<Vec<SamlSettings>, Broken> {
     login.saml.iter().map(one).collect()
 }
 
-fn settings(login: &Login, loaded: &Loaded) -> Result<Vec<ProviderSettings>, Broken> {
-    let one = |written: &crate::config::LoginProvider| {
-        let issuer = loaded.config.issuers.iter();
-        let mut issuer = issuer.filter(|i| i.name == written.issuer);
-        let issuer = issuer
-            .next()
-            .ok_or_else(|| Broken::Login(format!("{} is no issuer", written.issuer)))?;
-        Ok(ProviderSettings {
+async fn settings(
+    login: &Login,
+    loaded: &Loaded,
+    secrets: &Secrets,
+) -> Result<Vec<ProviderSettings>, Broken> {
+    let mut all = Vec::with_capacity(login.providers.len());
+    for written in &login.providers {
+        let mut issuers = loaded.config.issuers.iter();
+        let issuer = issuers.find(|i| i.name == written.issuer);
+        let issuer =
+            issuer.ok_or_else(|| Broken::Login(format!("{} is no issuer", written.issuer)))?;
+        all.push(ProviderSettings {
             name: issuer.name.clone(),
             issuer: issuer.issuer.clone(),
             client_id: written.client_id.clone(),
-            client_secret: secret(written, loaded)?,
+            client_secret: secret(written, loaded, secrets).await?,
             scopes: written.scopes.clone(),
             ca_file: issuer.ca.as_ref().map(|path| loaded.path(path)),
-        })
-    };
-    login.providers.iter().map(one).collect()
+        });
+    }
+    Ok(all)
 }
 
-fn secret(
+async fn secret(
     written: &crate::config::LoginProvider,
     loaded: &Loaded,
+    secrets: &Secrets,
 ) -> Result<Option<Zeroizing<String>>, Broken> {
     let Some(reference) = &written.client_secret else {
         return Ok(None);
     };
     let failed = |why: String| Broken::Login(format!("{}: {why}", written.issuer));
-    let secret = reference.for_vault(loaded.folder()).client_secret();
+    let source = super::secrets::source(secrets, reference, loaded);
+    let secret = source.client_secret().await;
     secret.map(Some).map_err(|error| failed(error.to_string()))
 }

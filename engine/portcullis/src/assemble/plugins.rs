@@ -7,6 +7,7 @@ use portcullis_model::limits;
 use portcullis_sandbox::signature::{PublicKey, verify};
 use portcullis_sandbox::{PluginSet, PluginSpec, Sandbox, TenantKey, inspect};
 use portcullis_stream::Tripwires;
+use portcullis_vault::Secrets;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,10 +144,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
 pub(crate) async fn load(
     sandbox: &Arc<Sandbox>,
     loaded: &Loaded,
+    secrets: &Secrets,
     tripwires: &Tripwires,
 ) -> Result<Arc<PluginSet>, Broken> {
     let specs = specs(loaded).map_err(Broken::Plugins)?;
-    let key = tenant_key(loaded, tripwires).map_err(Broken::Masking)?;
+    let key = tenant_key(loaded, secrets, tripwires).await;
+    let key = key.map_err(Broken::Masking)?;
     let set = sandbox.load_keyed(specs, key).await;
     set.map_err(|error| Broken::Plugins(error.to_string()))
 }
@@ -155,16 +158,17 @@ pub(crate) async fn load(
 ///
 /// # Errors
 /// When it cannot be read, or is no key.
-pub(crate) fn tenant_key(
+pub(crate) async fn tenant_key(
     loaded: &Loaded,
+    secrets: &Secrets,
     tripwires: &Tripwires,
 ) -> Result<Option<TenantKey>, String> {
     let Some(reference) = &loaded.config.masking.tenant_key else {
         return Ok(None);
     };
-    let reference = reference.for_vault(loaded.folder());
-    let (bytes, armed) =
-        portcullis_vault::tenant_key(&reference, tripwires).map_err(|error| error.to_string())?;
+    let source = super::secrets::source(secrets, reference, loaded);
+    let read = portcullis_vault::tenant_key(&source, tripwires).await;
+    let (bytes, armed) = read.map_err(|error| error.to_string())?;
     let key = TenantKey::new(bytes.as_ref()).map_err(|error| format!("{reference}: {error}"))?;
     Ok(Some(key.keeping(armed)))
 }

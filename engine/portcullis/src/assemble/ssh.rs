@@ -2,16 +2,16 @@
 //! listener without a key, and a session of a machine without a word of policy anything but single commands.
 
 use super::Broken;
-use crate::config::{Connection as Written, Listener, Loaded};
+use super::secrets::Keyring;
+use crate::config::{Connection as Written, Listener, Loaded, SshCertificate};
 use crate::front_desk::{Login, Opening};
 use crate::paths;
 use portcullis_console::ConnectionRow;
 use portcullis_gate::{BoxFuture, Catalog, Clock, HostKeys, Relation, SshKey, SshWay, Way};
 use portcullis_model::{Control, Fault, Kind, Obligations, Session, SessionId};
-use portcullis_stream::Tripwires;
 use portcullis_vault::{
-    Authority, Bearing, CertificateRequest, FixedKey, FixedPassword, KnownHosts, Trust, VaultError,
-    Weak, host_key,
+    Agent, Authority, Bearing, CertificateRequest, FixedKey, FixedPassword, KeyFile, KnownHosts,
+    Signer, SigningRole, SshSigner, Trust, VaultError, Weak, host_key,
 };
 use portcullis_wire_ssh::Ssh;
 use std::sync::Arc;
@@ -51,37 +51,29 @@ pub fn protocol(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<S
 }
 
 /// How sessions log in to a host.
-pub(super) fn login(
-    written: &Written,
-    loaded: &Loaded,
-    tripwires: &Tripwires,
-    clock: &Clock,
-) -> Arc<dyn Login> {
-    let key = match (
-        &written.credential.certificate,
-        &written.credential.key,
-        &written.credential.fixed,
-    ) {
+pub(super) fn login(written: &Written, loaded: &Loaded, keyring: &Keyring) -> Arc<dyn Login> {
+    let credential = &written.credential;
+    let tripwires = keyring.tripwires.clone();
+    let key = match (&credential.certificate, &credential.key, &credential.fixed) {
         (Some(certificate), _, _) => Keys::Certificate {
-            authority: Authority::new(
-                certificate.authority.for_vault(loaded.folder()),
-                tripwires.clone(),
-                Arc::clone(clock),
-            ),
+            authority: authority(certificate, loaded, keyring),
             ttl: certificate.ttl.0,
             source_addresses: certificate.source_addresses.clone(),
         },
         (None, Some(key), _) => {
-            let private = key.private_key.for_vault(loaded.folder());
-            Keys::Fixed(FixedKey::new(private, tripwires.clone()))
+            let file = KeyFile {
+                key: keyring.at(&key.private_key, loaded),
+                passphrase: key.passphrase.as_ref().map(|p| keyring.at(p, loaded)),
+            };
+            Keys::Fixed(FixedKey::new(file, tripwires))
         }
         (None, None, Some(login)) => {
             let weak = match login.allow_weak {
                 true => Weak::Allow,
                 false => Weak::Refuse,
             };
-            let password = login.password.for_vault(loaded.folder());
-            Keys::Password(FixedPassword::new(password, weak, tripwires.clone()))
+            let password = keyring.at(&login.password, loaded);
+            Keys::Password(FixedPassword::new(password, weak, tripwires))
         }
         (None, None, None) => unreachable!("invariant: the check wants exactly one"),
     };
@@ -92,6 +84,34 @@ pub(super) fn login(
         hosts: Arc::new(known_hosts(written, loaded)),
         keys: key,
     })
+}
+
+/// Whoever signs certificates; `check` tries it.
+pub fn authority(written: &SshCertificate, loaded: &Loaded, keyring: &Keyring) -> Authority {
+    let signer = match (&written.authority, &written.agent, &written.vault) {
+        (Some(key), _, _) => Signer::Key(KeyFile {
+            key: keyring.at(key, loaded),
+            passphrase: written.passphrase.as_ref().map(|p| keyring.at(p, loaded)),
+        }),
+        (None, Some(agent), _) => {
+            let agent = Agent::new(loaded.path(&agent.socket), &agent.public_key);
+            Signer::Agent(agent.expect("invariant: the check has read the key"))
+        }
+        (None, None, Some(role)) => {
+            let role = SigningRole {
+                server: role.server.clone(),
+                mount: role.mount.clone(),
+                role: role.role.clone(),
+            };
+            Signer::Hashicorp(SshSigner::new(role, keyring.secrets.clone()))
+        }
+        (None, None, None) => unreachable!("invariant: the check wants exactly one"),
+    };
+    Authority::new(
+        signer,
+        keyring.tripwires.clone(),
+        Arc::clone(&keyring.clock),
+    )
 }
 
 /// How the host of a connection is known.
@@ -154,7 +174,7 @@ enum Keys {
 }
 
 impl Keys {
-    fn key(
+    async fn key(
         &self,
         session: &Session,
         login: &str,
@@ -165,18 +185,22 @@ impl Keys {
                 authority,
                 ttl,
                 source_addresses,
-            } => authority.issue(CertificateRequest {
-                key_id: format!("{} {}", session.id, session.identity.name),
-                principals: vec![login.to_owned()],
-                valid_for: *ttl,
-                source_addresses: source_addresses.clone(),
-                bearing: match control.allows_terminals() {
-                    true => Bearing::Interactive,
-                    false => Bearing::Commands,
-                },
-            }),
-            Self::Fixed(key) => key.credential(),
-            Self::Password(password) => password.credential(),
+            } => {
+                authority
+                    .issue(CertificateRequest {
+                        key_id: format!("{} {}", session.id, session.identity.name),
+                        principals: vec![login.to_owned()],
+                        valid_for: *ttl,
+                        source_addresses: source_addresses.clone(),
+                        bearing: match control.allows_terminals() {
+                            true => Bearing::Interactive,
+                            false => Bearing::Commands,
+                        },
+                    })
+                    .await
+            }
+            Self::Fixed(key) => key.credential().await,
+            Self::Password(password) => password.credential().await,
         }
     }
 }
@@ -203,7 +227,7 @@ impl Login for Host {
             let login = session.target.role.as_deref().unwrap_or(&self.user);
             let control = control(self.floor, session.identity.kind, opening.granted);
             Ok(Way::Ssh(SshWay {
-                key: self.keys.key(session, login, control)?,
+                key: self.keys.key(session, login, control).await?,
                 upstream: opening.upstream,
                 port: self.port,
                 login: login.to_owned(),

@@ -1,5 +1,8 @@
 //! `check`: everything that is wrong, at once, before anything starts. It reads what the gateway would
-//! read, compiles what it would compile and runs the policies' tests; it connects to nobody.
+//! read, compiles what it would compile and runs the policies' tests; it asks whoever keeps the secrets that the
+//! file names, and no target.
+
+mod secrets;
 
 use crate::assemble;
 use crate::cli::admin::block_on;
@@ -10,7 +13,6 @@ use portcullis_identity::Issuers;
 use portcullis_model::escape_line;
 use portcullis_policy::{PolicySet, read_data};
 use portcullis_sandbox::{LoadError, Sandbox, Settings, inspect};
-use portcullis_stream::Tripwires;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -43,7 +45,7 @@ pub(super) fn check(check: &Check) -> Result<(), Exit> {
         Err(problems) => problems,
         Ok(loaded) => {
             let mut all = loaded.warnings.clone();
-            all.0.extend(look(&loaded).0);
+            all.0.extend(look(&loaded)?.0);
             all
         }
     };
@@ -61,15 +63,18 @@ pub(super) fn check(check: &Check) -> Result<(), Exit> {
 }
 
 /// Everything beyond the text of the file.
-fn look(loaded: &Loaded) -> Problems {
+fn look(loaded: &Loaded) -> Result<Problems, Exit> {
     let mut notes = loaded.notes();
     listeners(loaded, &mut notes);
     issuers(loaded, &mut notes);
     connections(loaded, &mut notes);
-    masking(loaded, &mut notes);
+    block_on(async {
+        secrets::look(loaded, &mut notes).await;
+        Ok(())
+    })?;
     policies(loaded, &mut notes);
     plugins(loaded, &mut notes);
-    notes.finish()
+    Ok(notes.finish())
 }
 
 fn listeners(loaded: &Loaded, notes: &mut Notes<'_>) {
@@ -112,30 +117,12 @@ fn connections(loaded: &Loaded, notes: &mut Notes<'_>) {
             ssh_connection(written, &place, loaded, notes);
             continue;
         }
-        if let Some(cluster) = &written.credential.cluster
-            && let Some(token) = &cluster.token
-        {
-            let place = place.key("credential").key("cluster").key("token");
-            secret(token, cluster.allow_weak, &place, loaded, notes);
-        }
         if let Err(error) = assemble::upstream_tls(written, loaded) {
             notes.error(
                 &place.key("tls"),
                 error.to_string(),
                 "name PEM files that hold what they should",
             );
-        }
-        let credential = place.key("credential");
-        match (&written.credential.mint, &written.credential.fixed) {
-            (Some(mint), _) => {
-                let place = credential.key("mint").key("admin_password");
-                secret(&mint.admin_password, false, &place, loaded, notes);
-            }
-            (None, Some(login)) => {
-                let place = credential.key("static").key("password");
-                secret(&login.password, login.allow_weak, &place, loaded, notes);
-            }
-            (None, None) => {}
         }
     }
 }
@@ -171,89 +158,6 @@ fn ssh_connection(
             error.to_string(),
             "name a `known_hosts` file in which every line can be read, or keys as in a `.pub` file",
         );
-    }
-    let credential = place.key("credential");
-    let written = &written.credential;
-    if let Some(login) = &written.fixed {
-        let place = credential.key("static").key("password");
-        secret(&login.password, login.allow_weak, &place, loaded, notes);
-    }
-    let keys = [
-        (
-            written.certificate.as_ref().map(|c| &c.authority),
-            "certificate",
-            "authority",
-        ),
-        (
-            written.key.as_ref().map(|k| &k.private_key),
-            "key",
-            "private_key",
-        ),
-    ];
-    for (reference, way, name) in keys {
-        let Some(reference) = reference else {
-            continue;
-        };
-        let place = credential.key(way).key(name);
-        let reference = reference.for_vault(loaded.folder());
-        if let Some(exposed) = reference.exposed() {
-            notes.warning(&place, exposed, "chmod 600 the file");
-        }
-        let key = portcullis_vault::FixedKey::new(reference, Tripwires::new());
-        if let Err(error) = key.credential() {
-            let remedy = "name a private key in OpenSSH's form without a passphrase";
-            notes.error(&place, error.to_string(), remedy);
-        }
-    }
-}
-
-/// A secret has to be there, private, and hard to guess.
-fn secret(
-    reference: &config::SecretRef,
-    allow_weak: bool,
-    place: &Place,
-    loaded: &Loaded,
-    notes: &mut Notes<'_>,
-) {
-    let vault = reference.for_vault(loaded.folder());
-    if let Some(exposed) = vault.exposed() {
-        notes.warning(place, exposed, "chmod 600 the file");
-    }
-    let probe = config::StaticLogin {
-        user: String::new(),
-        password: reference.clone(),
-        allow_weak,
-    };
-    let channel = portcullis_vault::Channel::Protected;
-    let login = assemble::static_login(&probe, loaded, channel, Tripwires::new());
-    match login.weak() {
-        Err(error) => notes.error(place, error.to_string(), "set the variable, or write the file"),
-        Ok(None) => {}
-        Ok(Some(bits)) if allow_weak => notes.warning(
-            place,
-            format!("is weak (about {bits} bits): should it appear in a response, it is not masked"),
-            "use a random password of 20 characters or more",
-        ),
-        Ok(Some(bits)) => notes.error(
-            place,
-            format!("is weak (about {bits} bits): masking it in responses would confirm a guess"),
-            "use a random password of 20 characters or more, or accept the loss with `allow_weak: true`",
-        ),
-    }
-}
-
-/// The tenant's key has to be there, private, and a key.
-fn masking(loaded: &Loaded, notes: &mut Notes<'_>) {
-    let Some(reference) = &loaded.config.masking.tenant_key else {
-        return;
-    };
-    let place = Place::root().key("masking").key("tenant_key");
-    if let Some(exposed) = reference.for_vault(loaded.folder()).exposed() {
-        notes.warning(&place, exposed, "chmod 600 the file");
-    }
-    if let Err(error) = assemble::plugins::tenant_key(loaded, &Tripwires::new()) {
-        let remedy = "`openssl rand -hex 32` makes one; set the variable, or write the file";
-        notes.error(&place, error, remedy);
     }
 }
 

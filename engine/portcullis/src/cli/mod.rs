@@ -21,6 +21,7 @@ mod plugin;
 mod policy;
 mod portal;
 mod run;
+mod secret;
 mod sessions;
 mod setup;
 #[cfg(test)]
@@ -98,6 +99,9 @@ enum Command {
     /// The configuration file: its schema, and how it was understood
     #[command(subcommand)]
     Config(configuration::Configuration),
+    /// The encrypted store: write, list and remove entries
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Policies: write, check, test, explain, compare and replay them, without a gateway
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -157,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Token(token) => token::token(&token),
         Command::Journal(journal) => journal::journal(&journal),
         Command::Config(configuration) => configuration::configuration(&configuration),
+        Command::Secret(command) => secret::secret(&command),
         Command::Policy(policy) => policy::policy(&policy),
         Command::Plugin(plugin) => plugin::plugin(&plugin),
         Command::DevIssuer(dev) => dev_issuer::dev_issuer(&dev),

@@ -4,6 +4,9 @@
 
 mod issuers;
 mod login;
+mod secrets;
+
+pub use secrets::references;
 
 use super::problem::Notes;
 use super::schema::*;
@@ -26,6 +29,7 @@ pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
     issuers::issuers(&config.issuers, &root.key("issuers"), notes);
     login::login(config, &root.key("login"), notes);
     login::oauth(config, &root.key("listeners"), notes);
+    secrets::secrets(config, &root.key("secrets"), notes);
     connections(&config.connections, &root.key("connections"), notes);
     packs(&config.policies, &root.key("policies"), notes);
     plugins(&config.plugins, &root.key("plugins"), notes);
@@ -169,20 +173,30 @@ fn connections(connections: &[Connection], place: &Place, notes: &mut Notes<'_>)
                 connection_tls(connection, &place, notes);
             }
             Wire::Https | Wire::Postgres => {
-                let credential = &connection.credential;
-                let other = credential.certificate.is_some()
-                    || credential.key.is_some()
-                    || credential.cluster.is_some();
-                if other || credential.mint.is_some() == credential.fixed.is_some() {
-                    notes.error(
-                        &place.key("credential"),
-                        "needs exactly one of `mint` and `static`",
-                        "prefer `mint`: a role of its own for every session",
-                    );
-                }
+                postgres_connection(connection, &place, notes);
                 connection_tls(connection, &place, notes);
             }
         }
+    }
+}
+
+fn postgres_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
+    let credential = &connection.credential;
+    let other = credential.certificate.is_some()
+        || credential.key.is_some()
+        || credential.cluster.is_some();
+    let ways = [
+        credential.mint.is_some(),
+        credential.vault.is_some(),
+        credential.rds_iam.is_some(),
+        credential.fixed.is_some(),
+    ];
+    if other || ways.into_iter().filter(|way| *way).count() != 1 {
+        notes.error(
+            &place.key("credential"),
+            "needs exactly one of `mint`, `vault`, `rds_iam` and `static`",
+            "prefer `mint`: a role of its own for every session",
+        );
     }
 }
 
@@ -190,6 +204,8 @@ fn kubernetes_connection(connection: &Connection, place: &Place, notes: &mut Not
     let credential = &connection.credential;
     let others = credential.mint.is_some()
         || credential.fixed.is_some()
+        || credential.vault.is_some()
+        || credential.rds_iam.is_some()
         || credential.certificate.is_some()
         || credential.key.is_some();
     let place = place.key("credential");
@@ -250,7 +266,10 @@ fn ssh_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>)
         credential.key.is_some(),
         credential.fixed.is_some(),
     ];
-    let other = credential.mint.is_some() || credential.cluster.is_some();
+    let other = credential.mint.is_some()
+        || credential.vault.is_some()
+        || credential.rds_iam.is_some()
+        || credential.cluster.is_some();
     if other || ways.into_iter().filter(|way| *way).count() != 1 {
         notes.error(
             &place.key("credential"),

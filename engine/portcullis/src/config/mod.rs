@@ -10,10 +10,12 @@ mod presets;
 mod problem;
 mod schema;
 mod secret;
+mod secrets;
 mod spans;
 #[cfg(test)]
 mod tests;
 
+pub use check::references;
 pub use duration::{NotAPeriod, Period};
 pub use issuer::*;
 pub use login::{Login, LoginProvider, PeopleCertificates, SamlProvider};
@@ -21,6 +23,7 @@ pub use presets::Preset;
 pub use problem::{Notes, Problem, Problems};
 pub use schema::*;
 pub use secret::{NotAReference, SecretRef};
+pub use secrets::*;
 pub use spans::{Place, Step, locate};
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ use super::duration::Period;
 use super::issuer::Issuer;
 use super::login::Login;
 use super::secret::SecretRef;
+use super::secrets::SecretBackends;
 use portcullis_model::Control;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct Config {
     /// How people log in, and agents act for them; without it, only tokens of the issuers are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
+    /// Where secrets are fetched from, besides files and variables.
+    #[serde(default)]
+    pub secrets: SecretBackends,
     /// What clients may ask for, by name.
     #[serde(default)]
     pub connections: Vec<Connection>,
@@ -229,14 +233,20 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// How the gateway logs in to a target. Exactly one: `mint` or `static` for PostgreSQL, `certificate`, `key` or `static`
-/// for SSH, `cluster` for Kubernetes.
+/// How the gateway logs in to a target. Exactly one: `mint`, `vault`, `rds_iam` or `static` for PostgreSQL, `certificate`,
+/// `key` or `static` for SSH, `cluster` for Kubernetes.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
     /// A role of its own for every session, dropped at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mint: Option<Mint>,
+    /// PostgreSQL: a login that a Vault server makes for every session, revoked at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<VaultRole>,
+    /// PostgreSQL at AWS: a token of a quarter of an hour for every session, which IAM vouches for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rds_iam: Option<RdsIam>,
     /// One login for all. Only where minting is not possible.
     #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
     pub fixed: Option<StaticLogin>,
@@ -294,8 +304,19 @@ fn name_prefix() -> String {
 pub struct SshCertificate {
     /// The login on the host, unless policy names another (`{"type": "credential", "role": …}`).
     pub user: String,
-    /// The authority's private key, in OpenSSH's form. Hosts trust its public half: `TrustedUserCAKeys`.
-    pub authority: SecretRef,
+    /// The authority's private key, in OpenSSH's form. Hosts trust its public half: `TrustedUserCAKeys`. Exactly one of
+    /// `authority`, `agent` and `vault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<SecretRef>,
+    /// The passphrase of that key, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<SecretRef>,
+    /// An ssh-agent that has the authority's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<SshAgent>,
+    /// An SSH engine of a Vault server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<VaultRole>,
     /// How long a certificate is good for. It is renewed while its session lasts.
     #[serde(default = "certificate_ttl")]
     pub ttl: Period,
@@ -308,6 +329,38 @@ fn certificate_ttl() -> Period {
     Period(Duration::from_secs(5 * 60))
 }
 
+/// An ssh-agent, and which of its keys is meant.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshAgent {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// The authority's public key, as in a `.pub` file.
+    pub public_key: String,
+}
+
+/// A role of an engine of a Vault server.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VaultRole {
+    /// One of `secrets.vault`.
+    pub server: String,
+    /// The mount of the engine: `database`, `ssh`.
+    pub mount: String,
+    /// The role there.
+    pub role: String,
+}
+
+/// A database user that IAM vouches for.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RdsIam {
+    /// One of `secrets.aws`.
+    pub account: String,
+    /// The database user, which has the role `rds_iam`.
+    pub user: String,
+}
+
 /// One private key for all sessions.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -316,6 +369,9 @@ pub struct SshKeyLogin {
     pub user: String,
     /// The private key, in OpenSSH's form.
     pub private_key: SecretRef,
+    /// Its passphrase, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<SecretRef>,
 }
 
 /// A role for each session.

@@ -5,21 +5,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
-/// Where a secret stands.
+/// Where a secret stands, as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretRef {
-    /// `env:NAME`: an environment variable of the gateway.
-    Env(String),
-    /// `file:/path`: the contents of a file, without a trailing line break.
-    File(PathBuf),
-}
+pub struct SecretRef(portcullis_vault::SecretRef);
 
 /// A text that refers to no secret. It never repeats the text: that may be the secret itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a secret is named, never written down: use `env:NAME` or `file:/path`")]
+#[error(
+    "a secret is named, never written down: use {}",
+    portcullis_vault::FORMS
+)]
 pub struct NotAReference;
 
 impl SecretRef {
@@ -27,10 +25,13 @@ impl SecretRef {
     /// `beside`.
     #[must_use]
     pub fn for_vault(&self, beside: &Path) -> portcullis_vault::SecretRef {
-        match self {
-            Self::Env(name) => portcullis_vault::SecretRef::Env(name.clone()),
-            Self::File(path) => portcullis_vault::SecretRef::File(beside.join(path)),
-        }
+        self.0.clone().beside(beside)
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn written(&self) -> &portcullis_vault::SecretRef {
+        &self.0
     }
 }
 
@@ -38,25 +39,13 @@ impl FromStr for SecretRef {
     type Err = NotAReference;
 
     fn from_str(text: &str) -> Result<Self, NotAReference> {
-        match text.split_once(':') {
-            Some(("env", name))
-                if !name.is_empty()
-                    && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
-            {
-                Ok(Self::Env(name.to_owned()))
-            }
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
-            _ => Err(NotAReference),
-        }
+        text.parse().map(Self).map_err(|_| NotAReference)
     }
 }
 
 impl fmt::Display for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -99,8 +88,8 @@ impl JsonSchema for SecretRef {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "where a secret stands: `env:NAME` or `file:/path`",
-            "pattern": "^(env:[A-Za-z0-9_]+|file:.+)$"
+            "description": format!("where a secret stands: {}", portcullis_vault::FORMS),
+            "pattern": "^(env|file|systemd|store|command|vault|aws|kubernetes):.+$"
         })
     }
 }

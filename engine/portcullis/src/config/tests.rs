@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod secrets;
+
 const GOOD: &str = "\
 node: gw-1
 state_dir: /var/lib/portcullis
@@ -160,7 +162,7 @@ const CASES: [Case; 24] = [
         "{}",
         18,
         5,
-        "exactly one of `mint` and `static`",
+        "exactly one of `mint`, `vault`, `rds_iam` and `static`",
     ),
     case(
         "- builtin: access",
@@ -401,6 +403,6 @@ fn a_cluster_has_one_way_in_and_no_other() {
     assert!(
         problems(&database)
             .to_string()
-            .contains("needs exactly one of `mint` and `static`")
+            .contains("needs exactly one of `mint`, `vault`, `rds_iam` and `static`")
     );
 }

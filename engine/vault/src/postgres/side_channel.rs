@@ -4,9 +4,12 @@
 //! for ever, to run in a search path that somebody else can fill, and TLS without channel binding where
 //! the server can do it.
 
+use crate::aws::RdsLogins;
 use crate::binding::tls_server_end_point;
 use crate::error::VaultError;
-use crate::secret::SecretRef;
+use crate::hashicorp::{DatabaseLogins, Lease};
+use crate::secret::Secret;
+use crate::secrets::Source;
 use portcullis_model::limits;
 use portcullis_stream::{Armed, Tripwires};
 use rustls::ClientConfig;
@@ -31,12 +34,63 @@ pub struct AdminLogin {
     pub port: u16,
     /// The target's database.
     pub database: String,
-    /// A role with CREATEROLE (PostgreSQL 16 and later: also ADMIN OPTION on every parent role).
-    pub user: String,
-    /// Its password.
-    pub password: SecretRef,
+    /// Who logs in.
+    pub login: SideLogin,
     /// TLS.
     pub tls: SideTls,
+}
+
+/// Who logs in on the side.
+#[derive(Clone)]
+pub enum SideLogin {
+    /// A login that somebody made. To mint it needs CREATEROLE (PostgreSQL 16 and later: also ADMIN OPTION on every
+    /// parent role).
+    Fixed {
+        /// The role.
+        user: String,
+        /// Its password.
+        password: Source,
+    },
+    /// One that a Vault server makes for this connection.
+    Leased(DatabaseLogins),
+    /// One that IAM vouches for.
+    Rds(RdsLogins),
+}
+
+/// What a connection is made with, kept as long as the connection.
+struct Shown {
+    user: String,
+    password: Secret,
+    armed: Option<Armed>,
+    lease: Option<Lease>,
+}
+
+impl SideLogin {
+    async fn shown(&self, tripwires: &Tripwires) -> Result<Shown, VaultError> {
+        let (user, password) = match self {
+            Self::Fixed { user, password } => {
+                let held = password.read().await?;
+                (user.clone(), Secret::new(held.expose().to_vec()))
+            }
+            Self::Leased(logins) => {
+                let lent = logins.lend(None).await?;
+                return Ok(Shown {
+                    user: lent.user,
+                    password: lent.password,
+                    armed: lent.armed,
+                    lease: Some(lent.lease),
+                });
+            }
+            Self::Rds(logins) => (logins.user().to_owned(), logins.token().await?),
+        };
+        Ok(Shown {
+            // A weak one is reported by `check`; here the connection still has to be made.
+            armed: tripwires.arm(password.expose()).ok(),
+            user,
+            password,
+            lease: None,
+        })
+    }
 }
 
 /// How the side connection is protected.
@@ -58,6 +112,7 @@ pub(crate) struct SideChannel {
 struct Open {
     client: Arc<Client>,
     _armed: Option<Armed>,
+    _lease: Option<Lease>,
 }
 
 impl SideChannel {
@@ -89,17 +144,15 @@ impl SideChannel {
     }
 
     async fn connect(&self, database: &str) -> Result<Open, VaultError> {
-        let password = self.login.password.resolve()?;
-        // A weak one is reported by `check`; here the connection still has to be made.
-        let armed = self.tripwires.arm(password.expose()).ok();
+        let shown = self.login.login.shown(&self.tripwires).await?;
         let millis = limits::SIDE_STATEMENT_MAX.as_millis();
         let mut config = Config::new();
         config
             .host(&self.login.host)
             .port(self.login.port)
             .dbname(database)
-            .user(&self.login.user)
-            .password(password.expose())
+            .user(&shown.user)
+            .password(shown.password.expose())
             .application_name("portcullis")
             .connect_timeout(limits::SIDE_STATEMENT_MAX)
             .options(format!(
@@ -126,7 +179,8 @@ impl SideChannel {
         };
         Ok(Open {
             client: Arc::new(client),
-            _armed: armed,
+            _armed: shown.armed,
+            _lease: shown.lease,
         })
     }
 }

@@ -3,11 +3,10 @@
 //!
 //! It refuses to permit more in a certificate than the session may do, and to keep the fresh key anywhere.
 
-use super::{Loaded, blob, read_key};
+use super::{Agent, KeyFile, Loaded, blob, read_key};
 use crate::error::VaultError;
-use crate::secret::SecretRef;
+use crate::hashicorp::SshSigner;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use parking_lot::Mutex;
 use portcullis_gate::{BoxFuture, Clock, SshKey, SshOffer};
 use portcullis_model::Fault;
 use portcullis_stream::Tripwires;
@@ -16,6 +15,7 @@ use ssh_key::private::Ed25519Keypair;
 use ssh_key::{Certificate, PrivateKey, Signature, SigningKey};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// Clocks of hosts may be behind by this much.
@@ -23,11 +23,21 @@ const BACKDATED: Duration = Duration::from_secs(60);
 /// A certificate that is nearly over is not used for another connection.
 const RENEWED_BEFORE: Duration = Duration::from_secs(30);
 
-/// The authority, by reference to its key.
+/// The authority: who signs, and the time.
 pub struct Authority {
-    key: SecretRef,
+    signer: Arc<Signer>,
     tripwires: Tripwires,
     clock: Clock,
+}
+
+/// Who signs certificates.
+pub enum Signer {
+    /// A private key by reference, read for every session.
+    Key(KeyFile),
+    /// An ssh-agent.
+    Agent(Agent),
+    /// An SSH engine of HashiCorp Vault or OpenBao.
+    Hashicorp(SshSigner),
 }
 
 /// What a certificate is for.
@@ -54,73 +64,131 @@ pub enum Bearing {
     Interactive,
 }
 
+impl Bearing {
+    /// What a certificate permits (PROTOCOL.certkeys, extensions).
+    pub(crate) fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Commands => &[],
+            Self::Interactive => &["permit-port-forwarding", "permit-pty"],
+        }
+    }
+}
+
 impl Authority {
     /// Reads nothing yet.
     #[must_use]
-    pub fn new(key: SecretRef, tripwires: Tripwires, clock: Clock) -> Self {
+    pub fn new(signer: Signer, tripwires: Tripwires, clock: Clock) -> Self {
         Self {
-            key,
+            signer: Arc::new(signer),
             tripwires,
             clock,
         }
     }
 
-    /// The public key that hosts have to trust, in the form of a `.pub` file.
+    /// The public key that hosts have to trust, in the form of a `.pub` file. Of a Vault server nobody is asked.
     ///
     /// # Errors
     /// When the key cannot be read.
-    pub fn public(&self) -> Result<String, VaultError> {
-        let loaded = read_key(&self.key, &self.tripwires)?;
-        let public = loaded.key.public_key().to_openssh();
-        public.map_err(|_| VaultError::SshKey(self.key.to_string()))
+    pub async fn public(&self) -> Result<Option<String>, VaultError> {
+        let public = match &*self.signer {
+            Signer::Key(file) => {
+                let loaded = read_key(file, &self.tripwires).await?;
+                loaded.key.public_key().to_openssh()
+            }
+            Signer::Agent(agent) => agent.public().to_openssh(),
+            Signer::Hashicorp(_) => return Ok(None),
+        };
+        public.map(Some).map_err(|_| VaultError::Sign)
     }
 
     /// A credential for one session, with its first certificate.
     ///
     /// # Errors
     /// When the authority's key cannot be read, or nothing can be signed.
-    pub fn issue(&self, request: CertificateRequest) -> Result<Arc<dyn SshKey>, VaultError> {
-        let authority = read_key(&self.key, &self.tripwires)?;
-        let key = fresh()?;
-        let issued = issued(&authority.key, &key, &request, (self.clock)().0)?;
-        Ok(Arc::new(Issued {
-            authority,
-            key,
+    pub async fn issue(&self, request: CertificateRequest) -> Result<Arc<dyn SshKey>, VaultError> {
+        let issued = Issued {
+            signer: Arc::clone(&self.signer),
+            tripwires: self.tripwires.clone(),
+            key: fresh()?,
             request,
             clock: Arc::clone(&self.clock),
-            current: Mutex::new(issued),
-        }))
+            current: Mutex::new(None),
+        };
+        issued.certificate().await?;
+        Ok(Arc::new(issued))
     }
 }
 
 /// The credential of one session.
 struct Issued {
-    authority: Loaded,
+    signer: Arc<Signer>,
+    tripwires: Tripwires,
     key: PrivateKey,
     request: CertificateRequest,
     clock: Clock,
-    current: Mutex<Current>,
+    current: Mutex<Option<Current>>,
 }
 
 struct Current {
     certificate: String,
     until: u64,
+    /// As long as what it has signed is in use, the authority's key is matched in output.
+    _authority: Option<Loaded>,
 }
 
 impl Issued {
-    fn certificate(&self) -> Result<String, VaultError> {
-        let now = (self.clock)().0;
-        let mut current = self.current.lock();
-        if seconds(now) + RENEWED_BEFORE.as_secs() >= current.until {
-            *current = issued(&self.authority.key, &self.key, &self.request, now)?;
+    async fn certificate(&self) -> Result<String, VaultError> {
+        let now = seconds((self.clock)().0);
+        let mut current = self.current.lock().await;
+        if let Some(current) = &*current
+            && now + RENEWED_BEFORE.as_secs() < current.until
+        {
+            return Ok(current.certificate.clone());
         }
-        Ok(current.certificate.clone())
+        let until = now + self.request.valid_for.as_secs();
+        let (certificate, authority) = self.signed(now, until).await?;
+        let certificate = certificate.to_openssh().map_err(|_| VaultError::Sign)?;
+        *current = Some(Current {
+            certificate: certificate.clone(),
+            until,
+            _authority: authority,
+        });
+        Ok(certificate)
+    }
+
+    async fn signed(
+        &self,
+        now: u64,
+        until: u64,
+    ) -> Result<(Certificate, Option<Loaded>), VaultError> {
+        match &*self.signer {
+            Signer::Key(file) => {
+                let authority = read_key(file, &self.tripwires).await?;
+                let certificate = build(&authority.key, &self.key, &self.request, now, until);
+                let certificate = certificate.map_err(|_| VaultError::Sign)?;
+                Ok((certificate, Some(authority)))
+            }
+            Signer::Agent(agent) => {
+                let (agent, key) = (agent.clone(), self.key.clone());
+                let request = self.request.clone();
+                let sign = move || {
+                    let built = build(&agent, &key, &request, now, until);
+                    built.map_err(|_| VaultError::Agent("it does not sign"))
+                };
+                let signed = tokio::task::spawn_blocking(sign).await;
+                Ok((signed.map_err(|_| VaultError::Sign)??, None))
+            }
+            Signer::Hashicorp(signer) => {
+                let public = self.key.public_key();
+                Ok((signer.sign(public, &self.request, now).await?, None))
+            }
+        }
     }
 }
 
 impl SshKey for Issued {
     fn offer<'a>(&'a self) -> BoxFuture<'a, Result<SshOffer, Fault>> {
-        Box::pin(async { Ok(SshOffer::Certificate(self.certificate()?)) })
+        Box::pin(async { Ok(SshOffer::Certificate(self.certificate().await?)) })
     }
 
     fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -132,7 +200,7 @@ pub(super) fn sign(key: &PrivateKey, data: &[u8]) -> Result<Vec<u8>, VaultError>
     blob(&signed(key, data)?)
 }
 
-pub(super) fn fresh() -> Result<PrivateKey, VaultError> {
+pub(crate) fn fresh() -> Result<PrivateKey, VaultError> {
     let mut seed = Zeroizing::new([0_u8; 32]);
     random(&mut *seed)?;
     Ok(PrivateKey::from(Ed25519Keypair::from_seed(&seed)))
@@ -153,21 +221,8 @@ fn seconds(now: i64) -> u64 {
     u64::try_from(now / 1_000_000_000).unwrap_or(0)
 }
 
-fn issued(
-    authority: &PrivateKey,
-    key: &PrivateKey,
-    request: &CertificateRequest,
-    now: i64,
-) -> Result<Current, VaultError> {
-    let until = seconds(now) + request.valid_for.as_secs();
-    let certificate = build(authority, key, request, seconds(now), until)
-        .map_err(|_| VaultError::Sign)
-        .and_then(|c| c.to_openssh().map_err(|_| VaultError::Sign))?;
-    Ok(Current { certificate, until })
-}
-
-fn build(
-    authority: &PrivateKey,
+fn build<A: SigningKey>(
+    authority: &A,
     key: &PrivateKey,
     request: &CertificateRequest,
     now: u64,
@@ -192,9 +247,8 @@ fn build(
     if !request.source_addresses.is_empty() {
         builder.critical_option("source-address", request.source_addresses.join(","))?;
     }
-    if request.bearing == Bearing::Interactive {
-        builder.extension("permit-port-forwarding", "")?;
-        builder.extension("permit-pty", "")?;
+    for permission in request.bearing.extensions() {
+        builder.extension(*permission, "")?;
     }
     Ok(builder.sign(authority)?)
 }
@@ -202,6 +256,7 @@ fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::Source;
     use portcullis_model::Timestamp;
     use std::str::FromStr as _;
     use std::sync::atomic::{AtomicI64, Ordering};
@@ -233,7 +288,11 @@ mod tests {
             let now = Arc::clone(&now);
             Arc::new(move || Timestamp(now.load(Ordering::Relaxed)))
         };
-        let authority = Authority::new(SecretRef::File(path), Tripwires::new(), clock);
+        let file = KeyFile {
+            key: Source::of_file(&path),
+            passphrase: None,
+        };
+        let authority = Authority::new(Signer::Key(file), Tripwires::new(), clock);
         Place {
             _folder: folder,
             authority,
@@ -251,9 +310,13 @@ mod tests {
     #[tokio::test]
     async fn a_certificate_is_for_one_login_for_minutes_and_permits_no_more_than_asked() {
         let place = place();
-        let key = place.authority.issue(request(Bearing::Commands)).unwrap();
+        let key = place
+            .authority
+            .issue(request(Bearing::Commands))
+            .await
+            .unwrap();
         let certificate = offered(&*key).await;
-        let authority = place.authority.public().unwrap();
+        let authority = place.authority.public().await.unwrap().unwrap();
         let authority = ssh_key::PublicKey::from_openssh(&authority).unwrap();
         let known = [authority.fingerprint(ssh_key::HashAlg::Sha256)];
         assert!(certificate.validate_at(1_000_000_100, &known).is_ok());
@@ -265,7 +328,7 @@ mod tests {
         let from = certificate.critical_options().get("source-address");
         assert_eq!(from.map(String::as_str), Some("192.0.2.7/32"));
 
-        let wide = place.authority.issue(request(Bearing::Interactive));
+        let wide = place.authority.issue(request(Bearing::Interactive)).await;
         let wide = offered(&*wide.unwrap()).await;
         let permits: Vec<_> = wide.extensions().keys().map(String::as_str).collect();
         assert_eq!(permits, ["permit-port-forwarding", "permit-pty"]);
@@ -275,7 +338,11 @@ mod tests {
     async fn what_it_signs_verifies_and_it_is_renewed_before_it_is_over() {
         use ssh_key::encoding::Decode as _;
         let place = place();
-        let key = place.authority.issue(request(Bearing::Commands)).unwrap();
+        let key = place
+            .authority
+            .issue(request(Bearing::Commands))
+            .await
+            .unwrap();
         let first = offered(&*key).await;
         let blob = key.sign(b"session and request").unwrap();
         let signature = ssh_key::Signature::decode(&mut blob.as_slice()).unwrap();
@@ -295,10 +362,105 @@ mod tests {
         assert_eq!(second.public_key(), first.public_key());
     }
 
-    #[test]
-    fn without_a_login_nothing_is_issued() {
+    async fn issued_by(signer: Signer) -> Result<Certificate, VaultError> {
+        let clock: Clock = Arc::new(|| Timestamp(1_000_000_000_000_000_000));
+        let authority = Authority::new(signer, Tripwires::new(), clock);
+        let key = authority.issue(request(Bearing::Commands)).await?;
+        Ok(offered(&*key).await)
+    }
+
+    #[tokio::test]
+    async fn a_key_with_a_passphrase_opens_with_that_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let run = std::process::Command::new("ssh-keygen")
+            .args([
+                "-q",
+                "-t",
+                "ed25519",
+                "-a",
+                "4",
+                "-N",
+                "right passphrase",
+                "-f",
+            ])
+            .arg(path("ca"))
+            .status();
+        assert!(run.unwrap().success());
+        for (name, text) in [("right", "right passphrase"), ("wrong", "another")] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        let signer = |passphrase: Option<&str>| {
+            Signer::Key(KeyFile {
+                key: Source::of_file(&path("ca")),
+                passphrase: passphrase.map(|name| Source::of_file(&path(name))),
+            })
+        };
+        let certificate = issued_by(signer(Some("right"))).await.unwrap();
+        let public = std::fs::read_to_string(path("ca.pub")).unwrap();
+        let public = ssh_key::PublicKey::from_openssh(&public).unwrap();
+        assert_eq!(certificate.signature_key(), public.key_data());
+        let wrong = issued_by(signer(Some("wrong"))).await.unwrap_err();
+        assert!(wrong.to_string().contains("does not fit"), "{wrong}");
+        assert!(issued_by(signer(None)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_agent_signs_without_showing_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let socket = path("agent");
+        let mut agent = std::process::Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        for (name, kind) in [("ca", "ed25519"), ("rsa", "rsa")] {
+            let make = std::process::Command::new("ssh-keygen")
+                .args(["-q", "-t", kind, "-N", "", "-f"])
+                .arg(path(name))
+                .status();
+            assert!(make.unwrap().success());
+            let add = || {
+                let mut add = std::process::Command::new("ssh-add");
+                add.arg("-q").arg(path(name)).env("SSH_AUTH_SOCK", &socket);
+                add.status().unwrap().success()
+            };
+            let deadline = std::time::Instant::now() + Duration::from_secs(10);
+            while !add() {
+                assert!(
+                    std::time::Instant::now() < deadline,
+                    "the agent takes no key"
+                );
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let public = std::fs::read_to_string(path(name).with_extension("pub")).unwrap();
+            std::fs::remove_file(path(name)).unwrap();
+            let signer = Signer::Agent(Agent::new(socket.clone(), &public).unwrap());
+            let certificate = issued_by(signer).await.unwrap();
+            let public = ssh_key::PublicKey::from_openssh(&public).unwrap();
+            let known = [public.fingerprint(ssh_key::HashAlg::Sha256)];
+            assert!(
+                certificate.validate_at(1_000_000_100, &known).is_ok(),
+                "{name}"
+            );
+        }
+        let stranger = fresh().unwrap().public_key().to_openssh().unwrap();
+        let signer = Signer::Agent(Agent::new(socket.clone(), &stranger).unwrap());
+        assert!(
+            issued_by(signer).await.is_err(),
+            "it does not have that key"
+        );
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        assert!(Agent::new(socket, "no key").is_err());
+    }
+
+    #[tokio::test]
+    async fn without_a_login_nothing_is_issued() {
         let mut nobody = request(Bearing::Commands);
         nobody.principals.clear();
-        assert!(place().authority.issue(nobody).is_err());
+        assert!(place().authority.issue(nobody).await.is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! Logins that somebody else made: a private key or a password by reference. They are read for every session anew, so
 //! that a rotated file is seen, and refused where they cannot be read.
 
-use super::{Loaded, authority, read_key};
+use super::{KeyFile, Loaded, authority, read_key};
 use crate::error::VaultError;
-use crate::secret::{Secret, SecretRef};
+use crate::secrets::{Held, Source};
 use crate::static_login::Weak;
 use portcullis_gate::{BoxFuture, SshKey, SshOffer};
 use portcullis_model::Fault;
@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 
 /// A private key by reference.
 pub struct FixedKey {
-    key: SecretRef,
+    key: KeyFile,
     tripwires: Tripwires,
 }
 
 impl FixedKey {
     /// Reads nothing yet.
     #[must_use]
-    pub fn new(key: SecretRef, tripwires: Tripwires) -> Self {
+    pub fn new(key: KeyFile, tripwires: Tripwires) -> Self {
         Self { key, tripwires }
     }
 
@@ -28,10 +28,10 @@ impl FixedKey {
     ///
     /// # Errors
     /// When the key cannot be read.
-    pub fn credential(&self) -> Result<Arc<dyn SshKey>, VaultError> {
-        let loaded = read_key(&self.key, &self.tripwires)?;
+    pub async fn credential(&self) -> Result<Arc<dyn SshKey>, VaultError> {
+        let loaded = read_key(&self.key, &self.tripwires).await?;
         let public = loaded.key.public_key().to_openssh();
-        let public = public.map_err(|_| VaultError::SshKey(self.key.to_string()))?;
+        let public = public.map_err(|_| VaultError::SshKey(self.key.key.to_string()))?;
         Ok(Arc::new(Key { loaded, public }))
     }
 }
@@ -53,7 +53,7 @@ impl SshKey for Key {
 
 /// A password by reference.
 pub struct FixedPassword {
-    password: SecretRef,
+    password: Source,
     weak: Weak,
     tripwires: Tripwires,
 }
@@ -61,7 +61,7 @@ pub struct FixedPassword {
 impl FixedPassword {
     /// Reads nothing yet.
     #[must_use]
-    pub fn new(password: SecretRef, weak: Weak, tripwires: Tripwires) -> Self {
+    pub fn new(password: Source, weak: Weak, tripwires: Tripwires) -> Self {
         Self {
             password,
             weak,
@@ -73,8 +73,8 @@ impl FixedPassword {
     ///
     /// # Errors
     /// When the secret cannot be read, or is weak and that is not allowed.
-    pub fn credential(&self) -> Result<Arc<dyn SshKey>, VaultError> {
-        let password = self.password.resolve()?;
+    pub async fn credential(&self) -> Result<Arc<dyn SshKey>, VaultError> {
+        let password = self.password.read().await?;
         let armed = match (self.tripwires.arm(password.expose()), self.weak) {
             (Ok(armed), _) => Some(armed),
             (Err(_), Weak::Allow) => None,
@@ -88,7 +88,7 @@ impl FixedPassword {
 }
 
 struct Password {
-    password: Secret,
+    password: Held,
     _armed: Option<Armed>,
 }
 

@@ -1,8 +1,8 @@
 //! A throw-away PostgreSQL for these tests: its own folder and port, gone at the end. It fails, and does
 //! not skip, when there is no server to run.
 
-use crate::postgres::{AdminLogin, SideTls};
-use crate::secret::SecretRef;
+use crate::postgres::{AdminLogin, SideLogin, SideTls};
+use crate::secrets::Source;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -92,8 +92,10 @@ impl Cluster {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             database: "postgres".to_owned(),
-            user: "gateway".to_owned(),
-            password: SecretRef::File(self.folder.path().join("gateway")),
+            login: SideLogin::Fixed {
+                user: "gateway".to_owned(),
+                password: Source::of_file(&self.folder.path().join("gateway")),
+            },
             tls: SideTls::Require(self.tls()),
         }
     }
@@ -122,6 +124,12 @@ impl Cluster {
 
     /// One number, as the superuser.
     pub(super) async fn count(&self, query: &str) -> i64 {
+        let client = self.superuser().await.unwrap();
+        client.query_one(query, &[]).await.unwrap().get(0)
+    }
+
+    /// One text, as the superuser.
+    pub(super) async fn text(&self, query: &str) -> String {
         let client = self.superuser().await.unwrap();
         client.query_one(query, &[]).await.unwrap().get(0)
     }

@@ -5,7 +5,7 @@ use super::wire::Session;
 use crate::error::VaultError;
 use crate::login::Channel;
 use crate::postgres::{Access, MintRequest, PostgresVault};
-use crate::secret::SecretRef;
+use crate::secrets::Source;
 use crate::static_login::{StaticLogin, Weak};
 use portcullis_gate::{Challenge, Tripwire as _};
 use portcullis_model::SessionId;
@@ -41,6 +41,40 @@ async fn a_session_runs_as_its_parent_and_leaves_nothing_behind() {
     no_password_is_ever_logged(&cluster).await;
     privileged_and_missing_parents_are_refused(&cluster).await;
     static_logins_log_in(&cluster).await;
+}
+
+/// What a session could leave behind, and what thousands of them once filled (`pg_class.relacl`).
+const LEFT: &str = "SELECT concat_ws(' ',
+    (SELECT count(*) FROM pg_authid), (SELECT count(*) FROM pg_auth_members),
+    (SELECT count(*) FROM pg_shdepend), (SELECT count(*) FROM pg_db_role_setting),
+    (SELECT count(*) FROM pg_shdescription), (SELECT count(*) FROM pg_default_acl),
+    (SELECT coalesce(sum(cardinality(relacl)), 0) FROM pg_class),
+    (SELECT coalesce(sum(cardinality(datacl)), 0) FROM pg_database))";
+
+#[tokio::test]
+async fn hundreds_of_sessions_leave_the_catalogs_as_they_were() {
+    const SESSIONS: u128 = 300;
+    const AT_ONCE: usize = 8;
+    let cluster = Cluster::start().await;
+    let vault = vault(&cluster, "node-many");
+    let before = cluster.text(LEFT).await;
+    let slots = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..SESSIONS {
+        let (vault, slots, port) = (vault.clone(), slots.clone(), cluster.port);
+        all.spawn(async move {
+            let _slot = slots.acquire_owned().await.unwrap();
+            let mut credential = vault.mint(&request(1000 + number)).await.unwrap();
+            let mut session = Session::open(port, None, &mut *credential).await.unwrap();
+            let answer = session.ask("SELECT current_user").await.unwrap();
+            assert_eq!(answer, ["app_rw"]);
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(vault.drain(Duration::from_secs(120)).await, 0);
+    assert_eq!(cluster.text(LEFT).await, before);
 }
 
 async fn runs_as_its_parent(cluster: &Cluster) {
@@ -204,22 +238,31 @@ async fn static_logins_log_in(cluster: &Cluster) {
     let login = |user: &str, password: &str, channel, weak| {
         let path = folder.path().join(user);
         std::fs::write(&path, password).unwrap();
-        StaticLogin::new(user, SecretRef::File(path), channel, weak, Tripwires::new())
+        StaticLogin::new(
+            user,
+            Source::of_file(&path),
+            channel,
+            weak,
+            Tripwires::new(),
+        )
     };
     cluster
         .sql("CREATE ROLE scram_user LOGIN PASSWORD 'pässwört ª 1'")
         .await;
     let weak = login("scram_user", "pässwört ª 1", Channel::Open, Weak::Refuse);
-    assert!(matches!(weak.credential().err(), Some(VaultError::Weak(_))));
-    assert!(weak.weak().unwrap().is_some());
+    assert!(matches!(
+        weak.credential().await.err(),
+        Some(VaultError::Weak(_))
+    ));
+    assert!(weak.weak().await.unwrap().is_some());
     let scram = login("scram_user", "pässwört ª 1", Channel::Open, Weak::Allow);
-    let mut credential = scram.credential().unwrap();
+    let mut credential = scram.credential().await.unwrap();
     Session::open(cluster.port, Some(cluster.tls()), &mut *credential)
         .await
         .unwrap();
     assert!(credential.server_verified());
     let wrong = login("scram_user", "wrong", Channel::Open, Weak::Allow);
-    let mut credential = wrong.credential().unwrap();
+    let mut credential = wrong.credential().await.unwrap();
     let refused = Session::open(cluster.port, None, &mut *credential).await;
     assert!(refused.err().unwrap().contains("28P01"));
     assert!(!credential.server_verified());
@@ -230,15 +273,14 @@ async fn cleartext_and_md5_are_answered_only_where_nobody_listens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     std::fs::write(&path, "old").unwrap();
-    let login = |channel| {
-        let reference = SecretRef::File(path.clone());
-        StaticLogin::new("ana", reference, channel, Weak::Allow, Tripwires::new())
-            .credential()
-            .unwrap()
+    let login = async |channel| {
+        let source = Source::of_file(&path);
+        let login = StaticLogin::new("ana", source, channel, Weak::Allow, Tripwires::new());
+        login.credential().await.unwrap()
     };
     for challenge in [|| Challenge::Cleartext, || Challenge::Md5([1, 2, 3, 4])] {
-        assert!(login(Channel::Open).answer(challenge()).is_err());
-        assert!(login(Channel::Protected).answer(challenge()).is_ok());
+        assert!(login(Channel::Open).await.answer(challenge()).is_err());
+        assert!(login(Channel::Protected).await.answer(challenge()).is_ok());
     }
 }
 
@@ -247,37 +289,31 @@ async fn a_downgrade_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     std::fs::write(&path, "old").unwrap();
-    let login = || {
-        let reference = SecretRef::File(path.clone());
-        StaticLogin::new(
-            "ana",
-            reference,
-            Channel::Open,
-            Weak::Allow,
-            Tripwires::new(),
-        )
-        .credential()
-        .unwrap()
-    };
-    let first =
-        |mechanisms: &[&str], binding: Option<&[u8]>| match login().answer(Challenge::Sasl {
+    let source = Source::of_file(&path);
+    let login = StaticLogin::new("ana", source, Channel::Open, Weak::Allow, Tripwires::new());
+    let first = async |mechanisms: &[&str], binding: Option<&[u8]>| {
+        let mut credential = login.credential().await.unwrap();
+        let challenge = Challenge::Sasl {
             mechanisms,
             binding,
-        }) {
+        };
+        match credential.answer(challenge) {
             Ok(portcullis_gate::Reply::SaslInitial { mechanism, data }) => {
                 Some((mechanism, String::from_utf8(data).unwrap()))
             }
             _ => None,
-        };
+        }
+    };
     let both = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"];
     let plain = ["SCRAM-SHA-256"];
-    let bound = first(&both, Some(b"hash")).unwrap();
+    let bound = first(&both, Some(b"hash")).await.unwrap();
     assert_eq!(bound.0, "SCRAM-SHA-256-PLUS");
     assert!(bound.1.starts_with("p=tls-server-end-point,,n=,r="));
     // The server is told that we could: one that offered PLUS then knows that somebody took it away.
-    assert!(first(&plain, Some(b"hash")).unwrap().1.starts_with("y,,"));
-    assert!(first(&both, None).unwrap().1.starts_with("n,,"));
-    assert!(first(&["OAUTHBEARER"], None).is_none());
-    assert!(first(&["SCRAM-SHA-256-PLUS"], None).is_none());
-    assert!(first(&[], Some(b"hash")).is_none());
+    let stripped = first(&plain, Some(b"hash")).await.unwrap();
+    assert!(stripped.1.starts_with("y,,"));
+    assert!(first(&both, None).await.unwrap().1.starts_with("n,,"));
+    assert!(first(&["OAUTHBEARER"], None).await.is_none());
+    assert!(first(&["SCRAM-SHA-256-PLUS"], None).await.is_none());
+    assert!(first(&[], Some(b"hash")).await.is_none());
 }
