@@ -20,6 +20,7 @@ mod policy;
 mod replication;
 mod resets;
 mod scenarios;
+mod secrets;
 mod ssh;
 mod ssh_edges;
 mod ssh_files;

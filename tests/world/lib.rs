@@ -4,6 +4,7 @@
 //! It refuses to pretend: what cannot be found or started is an error that names the remedy, never a
 //! test that passes by not running.
 
+pub mod aws;
 pub mod cluster;
 #[path = "../corpus/mod.rs"]
 pub mod corpus;
@@ -13,6 +14,7 @@ pub mod install;
 pub mod issuer;
 pub mod kubernetes;
 pub mod oidc;
+pub mod openbao;
 pub mod process;
 pub mod psql;
 pub mod sample;

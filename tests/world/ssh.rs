@@ -18,6 +18,8 @@ use std::process::Command;
 pub struct SshOptions {
     /// More YAML of the connection `web-1`.
     pub connection: String,
+    /// How the gateway logs in to `web-1`, as YAML; empty for a certificate by the host's authority.
+    pub credential: String,
     /// Policy data, as YAML; empty for the usual.
     pub data: String,
     /// Another line of known hosts for the gateway; empty for the server's own.
@@ -189,6 +191,12 @@ fn configuration(
     let (login, more) = (&host.login, &options.connection);
     let authority = host.authority();
     let authority = authority.display();
+    let credential = match options.credential.as_str() {
+        "" => format!(
+            "certificate: {{ user: {login}, authority: \"file:{authority}\", source_addresses: [127.0.0.1] }}"
+        ),
+        credential => credential.replace("{login}", login),
+    };
     format!(
         "node: world
 state_dir: {at}/state
@@ -211,7 +219,7 @@ connections:
     port: {server}
     host_keys: {{ known_hosts: {at}/known_hosts }}
     credential:
-      certificate: {{ user: {login}, authority: \"file:{authority}\", source_addresses: [127.0.0.1] }}
+      {credential}
 {more}policies:
   packs:
     - builtin: access

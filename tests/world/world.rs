@@ -33,7 +33,7 @@ pub struct WorldOptions {
     pub issuers: String,
     /// Further listeners, as YAML list items; `{at}` is the folder with `tls.crt` and `tls.key`.
     pub listeners: String,
-    /// Further connections, as YAML list items.
+    /// Further connections, as YAML list items; `{port}` and `{tls}` are those of the server.
     pub connections: String,
     /// What the gateway finds in its environment besides.
     pub environment: Vec<(String, String)>,
@@ -256,9 +256,30 @@ fn upstream_tls(options: &WorldOptions, cluster: &Cluster) -> String {
     }
 }
 
+fn further(options: &WorldOptions, cluster: &Cluster, tls: &str) -> String {
+    let connections = options.connections.replace("{tls}", tls);
+    connections.replace("{port}", &cluster.port.to_string())
+}
+
 fn listeners(options: &WorldOptions, folder: &Path) -> String {
     let at = folder.display().to_string();
     options.listeners.replace("{at}", &at)
+}
+
+/// How the gateway logs in to `orders`.
+fn credential(options: &WorldOptions) -> String {
+    match options.credential {
+        "static" => {
+            "static: { user: pc_admin, password: \"env:ORDERS_ADMIN_PASSWORD\", allow_weak: false }"
+                .to_owned()
+        }
+        _ => format!(
+            "mint: {{ admin_user: {}, admin_password: \"env:ORDERS_ADMIN_PASSWORD\", parent: {}, read_only_parent: {}, ttl: 15m }}",
+            sample::ADMIN,
+            sample::PARENT,
+            sample::PARENT_READ_ONLY
+        ),
+    }
 }
 
 fn configuration(
@@ -271,18 +292,7 @@ fn configuration(
 ) -> String {
     let at = folder.display();
     let tls = upstream_tls(options, cluster);
-    let credential = match options.credential {
-        "static" => {
-            "static: { user: pc_admin, password: \"env:ORDERS_ADMIN_PASSWORD\", allow_weak: false }"
-                .to_owned()
-        }
-        _ => format!(
-            "mint: {{ admin_user: {}, admin_password: \"env:ORDERS_ADMIN_PASSWORD\", parent: {}, read_only_parent: {}, ttl: 15m }}",
-            sample::ADMIN,
-            sample::PARENT,
-            sample::PARENT_READ_ONLY
-        ),
-    };
+    let credential = credential(options);
     let packs = Some(options.packs.as_str()).filter(|packs| !packs.is_empty());
     let packs = packs.unwrap_or(PACKS);
     let plugins = match options.plugins.as_str() {
@@ -293,7 +303,8 @@ fn configuration(
     let more = options.more.replace("{at}", &at.to_string());
     let (labels, url, server) = (&options.labels, issuer.url(), cluster.port);
     let (issuers, portal) = (&options.issuers, options.portal);
-    let (listeners, connections) = (listeners(options, folder), &options.connections);
+    let listeners = listeners(options, folder);
+    let connections = further(options, cluster, &tls);
     format!(
         "node: world
 state_dir: {at}/state

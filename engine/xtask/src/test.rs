@@ -28,8 +28,9 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     ])?;
     let python = install::python(workspace)?;
     let node = install::node_modules(workspace)?;
+    install::openbao(workspace)?;
     screen::seen(
-        "PostgreSQL, libclang, psycopg, asyncpg, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit",
+        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit",
     );
 
     screen::heading("The house");

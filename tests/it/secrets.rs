@@ -1,0 +1,709 @@
+//! Secrets from where they are kept: every kind of reference opens a real database, what is rotated is used by the next
+//! session, what cannot be fetched opens nothing, and none of it shows anywhere.
+
+use anyhow::{Context, Result, ensure};
+use portcullis_tests::aws::{Aws, REGION};
+use portcullis_tests::cluster::random_word;
+use portcullis_tests::issuer::AGENT;
+use portcullis_tests::kubernetes::ApiServer;
+use portcullis_tests::openbao::OpenBao;
+use portcullis_tests::process::{Server, run};
+use portcullis_tests::scratch::private;
+use portcullis_tests::{Cluster, Scratch, Shown, SshOptions, SshWorld, World, WorldOptions};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long what is fetched is used.
+const TTL: Duration = Duration::from_secs(2);
+
+/// The connections, each with a reference of its own kind.
+const REFERENCES: [(&str, &str); 8] = [
+    ("by-env", "env:BY_ENV"),
+    ("by-file", "file:{at}/by-file"),
+    ("by-systemd", "systemd:by-systemd"),
+    ("by-command", "command:keeper#password"),
+    ("by-store", "store:databases/by-store"),
+    ("by-vault", "vault:main/databases/by-vault#password"),
+    ("by-aws", "aws:prod/databases/by-aws#password"),
+    ("by-cluster", "kubernetes:shop/by-cluster#password"),
+];
+
+/// What the gateway may do at OpenBao.
+const POLICY: &str = r#"
+path "secret/data/databases/*" { capabilities = ["read"] }
+path "database/creds/*" { capabilities = ["read"] }
+path "ssh/sign/*" { capabilities = ["update"] }
+path "sys/leases/renew" { capabilities = ["update"] }
+path "sys/leases/revoke" { capabilities = ["update"] }
+"#;
+
+/// Where secrets are kept, before there is a gateway.
+struct Keepers {
+    folder: Scratch,
+    bao: OpenBao,
+    aws: Aws,
+    cluster: ApiServer,
+    role_id: String,
+    /// What opens the keepers: canaries.
+    openers: Vec<(&'static str, String)>,
+}
+
+impl Keepers {
+    fn start() -> Result<Self> {
+        let folder = Scratch::new("keepers")?;
+        let at = folder.path();
+        let bao = OpenBao::start(at)?;
+        bao.run(&["secrets", "enable", "database"])?;
+        let (role_id, secret_id) = bao.approle("gateway", POLICY)?;
+        let aws = Aws::start(at)?;
+        let (certificate, private_key) = (at.join("cluster.crt"), at.join("cluster.key"));
+        self_signed(&certificate, &private_key)?;
+        let cluster = ApiServer::start(at, &certificate, &private_key)?;
+        private(&at.join("cluster-token"), &cluster.token)?;
+        let key = hex(&random_word())?;
+        private(&at.join("store-key"), &key)?;
+        private(&at.join("secret-id"), &secret_id)?;
+        private(&at.join("aws-key"), &aws.secret_access_key)?;
+        let openers = vec![
+            ("the store's key", key),
+            ("the secret id", secret_id),
+            ("the AWS key", aws.secret_access_key.clone()),
+            ("the cluster's token", cluster.token.clone()),
+        ];
+        Ok(Self {
+            folder,
+            bao,
+            aws,
+            cluster,
+            role_id,
+            openers,
+        })
+    }
+
+    fn at(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The section `secrets:`.
+    fn backends(&self) -> String {
+        let at = self.at().display();
+        format!(
+            "secrets:
+  ttl: {}s
+  store: {{ path: {at}/secrets.store, key: \"file:{at}/store-key\" }}
+  commands:
+    keeper: {{ argv: [/bin/cat, {at}/keeper.json] }}
+  vault:
+    main:
+      address: {}
+      ca: {}
+      auth: {{ approle: {{ role_id: {}, secret_id: \"file:{at}/secret-id\" }} }}
+  aws:
+    prod:
+      region: {REGION}
+      endpoint: {}
+      keys: {{ access_key_id: {}, secret_access_key: \"file:{at}/aws-key\" }}
+  kubernetes:
+    address: https://localhost:{}
+    ca: {at}/cluster.crt
+    token: \"file:{at}/cluster-token\"
+",
+            TTL.as_secs(),
+            self.bao.url(),
+            self.bao.ca().display(),
+            self.role_id,
+            self.aws.url(),
+            self.aws.access_key_id,
+            self.cluster.port,
+        )
+    }
+
+    /// Puts a password where its connection looks for it.
+    fn put(&self, world: Option<&World>, name: &str, password: &str) -> Result<()> {
+        let at = self.at();
+        let document = serde_json::json!({"user": name, "password": password}).to_string();
+        match name {
+            "by-file" => private(&at.join("by-file"), password),
+            "by-systemd" => private(&at.join("credentials/by-systemd"), password),
+            "by-command" => private(&at.join("keeper.json"), &document),
+            "by-store" => match world {
+                Some(world) => store(world, "databases/by-store", password),
+                None => Ok(()),
+            },
+            "by-vault" => {
+                let value = format!("password={password}");
+                let put = ["kv", "put", "-mount=secret", "databases/by-vault", &value];
+                self.bao.run(&put).map(drop)
+            }
+            "by-aws" => self.aws.put("databases/by-aws", &document),
+            "by-cluster" => self.put_secret(world.is_some(), password),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Keepers {
+    /// A Secret of the cluster, made or replaced.
+    fn put_secret(&self, there: bool, password: &str) -> Result<()> {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(password);
+        let secret = serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": "by-cluster", "namespace": "shop"},
+            "data": {"password": encoded},
+        });
+        let (method, name) = if there {
+            ("PUT", "/by-cluster")
+        } else {
+            ("POST", "")
+        };
+        let port = self.cluster.port;
+        run(Command::new("curl")
+            .args(["-fsS", "-X", method, "--cacert"])
+            .arg(self.at().join("cluster.crt"))
+            .args(["-H", "Content-Type: application/json", "-H"])
+            .arg(format!("Authorization: Bearer {}", self.cluster.token))
+            .args(["-d", &secret.to_string()])
+            .arg(format!(
+                "https://localhost:{port}/api/v1/namespaces/shop/secrets{name}"
+            )))
+        .map(drop)
+    }
+}
+
+fn self_signed(certificate: &Path, key: &Path) -> Result<()> {
+    run(Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .arg(key)
+        .arg("-out")
+        .arg(certificate))
+    .map(drop)
+}
+
+/// `portcullis secret set`, with the value on standard input.
+fn store(world: &World, name: &str, value: &str) -> Result<()> {
+    let mut child = world
+        .gateway
+        .command(&["secret", "set", name])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("run portcullis secret set")?;
+    let mut input = child.stdin.take().context("write to it")?;
+    input.write_all(value.as_bytes())?;
+    drop(input);
+    let status = child.wait()?;
+    ensure!(status.success(), "the store takes {name}");
+    Ok(())
+}
+
+/// 256 bits as the store wants its key.
+fn hex(seed: &str) -> Result<String> {
+    let made = run(Command::new("openssl").args(["rand", "-hex", "32"]))?;
+    let key = String::from_utf8(made.stdout)?.trim().to_owned();
+    ensure!(key.len() == 64, "a key of 64 digits, {seed}");
+    Ok(key)
+}
+
+/// A connection of the policies' sample application.
+fn connection(name: &str, credential: &str) -> String {
+    format!(
+        "  - name: {name}
+    protocol: postgres
+    labels: {{ env: prod, app: orders }}
+    host: localhost
+    port: {{port}}
+    database: orders
+    tls: {{tls}}
+    credential:
+      {credential}
+"
+    )
+}
+
+fn options(keepers: &Keepers, connections: String, passwords: &[(String, String)]) -> WorldOptions {
+    let at = keepers.at().display().to_string();
+    let mut environment = vec![(
+        "CREDENTIALS_DIRECTORY".to_owned(),
+        format!("{at}/credentials"),
+    )];
+    let by_env = passwords.iter().find(|(name, _)| name == "by-env");
+    environment.extend(by_env.map(|(_, password)| ("BY_ENV".to_owned(), password.clone())));
+    WorldOptions {
+        connections: connections.replace("{at}", &at),
+        more: keepers.backends(),
+        environment,
+        ..WorldOptions::default()
+    }
+}
+
+/// A login of the database that does what the application may.
+fn login(cluster: &Cluster, name: &str, password: &str) -> Result<()> {
+    let make = format!(
+        "DO $$ BEGIN CREATE ROLE \"{name}\" LOGIN IN ROLE app_rw; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+         ALTER ROLE \"{name}\" PASSWORD '{password}'"
+    );
+    cluster.sql("orders", &make).map(drop)
+}
+
+fn who(world: &World, connection: &str) -> Result<Shown> {
+    world.ask(&AGENT, connection, "SELECT 'I am ' || session_user")
+}
+
+/// Tries again: a session may still be refused while an answer is on its way.
+fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds()? {
+        ensure!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+#[test]
+fn secrets_of_every_kind_open_rotate_and_stay_inside() -> Result<()> {
+    let keepers = Keepers::start()?;
+    let passwords: Vec<(String, String)> = REFERENCES
+        .iter()
+        .map(|(name, _)| ((*name).to_owned(), random_word()))
+        .collect();
+    let connections: String = REFERENCES
+        .iter()
+        .map(|(name, reference)| {
+            let credential = format!("static: {{ user: {name}, password: \"{reference}\" }}");
+            connection(name, &credential)
+        })
+        .collect();
+    for (name, password) in &passwords {
+        keepers.put(None, name, password)?;
+    }
+    let world = World::start(&options(&keepers, connections, &passwords))?;
+    for (name, password) in &passwords {
+        login(&world.cluster, name, password)?;
+        keepers.put(Some(&world), name, password)?;
+    }
+    let mut seen = String::new();
+    for (name, _) in &passwords {
+        let shown = who(&world, name)?;
+        ensure!(
+            shown.out.contains(&format!("I am {name}")),
+            "{name}: {}\n{}",
+            shown.all(),
+            world.gateway.log()
+        );
+        seen.push_str(&shown.all());
+    }
+    let old = passwords.clone();
+    let rotated = rotate(&keepers, &world, &mut seen)?;
+    unreachable_store(&keepers, &world, &mut seen)?;
+    fs::rename(keepers.at().join("gone"), keepers.at().join("by-file"))?;
+    left_in_the_database(&world, &rotated, &mut seen)?;
+    sent_by_a_client(&world, &rotated, &mut seen)?;
+
+    let mut canaries: Vec<(String, String)> = old.into_iter().chain(rotated).collect();
+    let openers = keepers.openers.iter();
+    canaries.extend(openers.map(|(name, value)| ((*name).to_owned(), value.clone())));
+    stay_inside(&world, &seen, &canaries)
+}
+
+#[test]
+fn a_vault_server_makes_a_login_for_each_session_and_takes_it_back() -> Result<()> {
+    const LENT: &str = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-%'";
+    let keepers = Keepers::start()?;
+    let credential = "vault: { server: main, mount: database, role: app }";
+    let connections = connection("lent", credential);
+    let mut world = World::start(&options(&keepers, connections, &[]))?;
+    let (bao, port) = (&keepers.bao, world.cluster.port);
+    let url = format!(
+        "connection_url=postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{port}/orders?sslmode=disable"
+    );
+    let password = format!("password={}", world.admin_password);
+    let configure = [
+        "write",
+        "database/config/orders",
+        "plugin_name=postgresql-database-plugin",
+        "allowed_roles=*",
+        &url,
+        "username=pc_admin",
+        &password,
+    ];
+    bao.run(&configure)?;
+    let role = [
+        "write",
+        "database/roles/app",
+        "db_name=orders",
+        "creation_statements=CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE app_rw ROLE CURRENT_USER",
+        "revocation_statements=DROP ROLE \"{{name}}\"",
+        "default_ttl=4s",
+        "max_ttl=10m",
+    ];
+    bao.run(&role)?;
+    let first = world.ask(&AGENT, "lent", "SELECT session_user, pg_sleep(6)")?;
+    ensure!(
+        first.out.contains("v-"),
+        "a login of its own, renewed while it is in use: {}\n{}",
+        first.all(),
+        world.gateway.log()
+    );
+    let second = world.ask(&AGENT, "lent", "SELECT session_user")?;
+    let name = |shown: &Shown| {
+        let found = shown
+            .out
+            .split_whitespace()
+            .find(|word| word.starts_with("v-"));
+        found.map(str::to_owned)
+    };
+    ensure!(
+        name(&first) != name(&second),
+        "another one for each: {}",
+        second.all()
+    );
+    // One is left: the gateway reads the catalog with it.
+    until(
+        "the logins of sessions that are over are taken back",
+        || Ok(world.cluster.sql("orders", LENT)?.trim() == "1"),
+    )?;
+    world.gateway.signal("TERM");
+    world.gateway.wait(Duration::from_secs(20))?;
+    until("at its end the gateway gives everything back", || {
+        Ok(world.cluster.sql("orders", LENT)?.trim() == "0")
+    })?;
+    let log = world.gateway.log();
+    ensure!(!log.contains("not given back"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_vault_server_signs_for_ssh_hosts() -> Result<()> {
+    let keepers = Keepers::start()?;
+    let bao = &keepers.bao;
+    bao.run(&["secrets", "enable", "ssh"])?;
+    bao.run(&[
+        "write",
+        "ssh/config/ca",
+        "generate_signing_key=true",
+        "key_type=ed25519",
+    ])?;
+    let role = [
+        "write",
+        "ssh/roles/gateway",
+        "key_type=ca",
+        "allow_user_certificates=true",
+        "allowed_users=*",
+        "allowed_extensions=permit-pty,permit-port-forwarding",
+        "allowed_critical_options=source-address",
+        "allow_user_key_ids=true",
+        "max_ttl=10m",
+    ];
+    bao.run(&role)?;
+    let credential = "certificate: { user: {login}, ttl: 2m, source_addresses: [127.0.0.1], vault: { server: main, mount: ssh, role: gateway } }";
+    let world = SshWorld::start(&SshOptions {
+        credential: credential.to_owned(),
+        connection: keepers.backends(),
+        ..SshOptions::default()
+    })?;
+    let refused = world.run(&AGENT, "echo reached")?;
+    ensure!(
+        !refused.out.contains("reached"),
+        "the host does not trust that authority yet"
+    );
+    let authority = bao.run(&["read", "-field=public_key", "ssh/config/ca"])?;
+    fs::write(world.host.folder().join("authority.pub"), authority)?;
+    let shown = world.run(&AGENT, "echo reached")?;
+    ensure!(
+        shown.out.contains("reached"),
+        "{}\n{}\n{}",
+        shown.all(),
+        world.gateway.log(),
+        world.host.log()
+    );
+    // What the server would sign beyond what was asked for is not used.
+    let wide = serde_json::json!({
+        "key_type": "ca", "allow_user_certificates": true, "allowed_users": "*",
+        "allowed_critical_options": "source-address", "allow_user_key_ids": true, "max_ttl": "10m",
+        "default_extensions": {"permit-agent-forwarding": ""},
+    });
+    let file = keepers.at().join("wide.json");
+    fs::write(&file, wide.to_string())?;
+    bao.run(&[
+        "write",
+        "ssh/roles/gateway",
+        &format!("@{}", file.display()),
+    ])?;
+    let refused = world.run(&AGENT, "echo reached")?;
+    ensure!(!refused.out.contains("reached"), "{}", refused.all());
+    let log = world.gateway.log();
+    ensure!(
+        log.contains("permits something else") || log.contains("answered 400"),
+        "{log}"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_authority_with_a_passphrase_and_one_in_an_agent_open_hosts() -> Result<()> {
+    let folder = Scratch::new("authority")?;
+    let at = folder.path();
+    let word = random_word();
+    private(&at.join("passphrase"), &word)?;
+    let ca = at.join("ca");
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", &word, "-f"])
+        .arg(&ca))?;
+    let opened = |credential: &str| -> Result<(SshWorld, Shown)> {
+        let world = SshWorld::start(&SshOptions {
+            credential: credential.to_owned(),
+            ..SshOptions::default()
+        })?;
+        fs::copy(at.join("ca.pub"), world.host.folder().join("authority.pub"))?;
+        let shown = world.run(&AGENT, "echo reached")?;
+        Ok((world, shown))
+    };
+    let (place, public) = (at.display(), fs::read_to_string(at.join("ca.pub"))?);
+    let file = format!(
+        "certificate: {{ user: {{login}}, authority: \"file:{place}/ca\", passphrase: \"file:{place}/passphrase\" }}"
+    );
+    let (world, shown) = opened(&file)?;
+    ensure!(
+        shown.out.contains("reached"),
+        "{}\n{}",
+        shown.all(),
+        world.gateway.log()
+    );
+    ensure!(
+        !world.gateway.log().contains(&word),
+        "the passphrase is in the log"
+    );
+
+    let socket = at.join("agent");
+    let mut agent = Command::new("ssh-agent");
+    agent.arg("-D").arg("-a").arg(&socket);
+    let _agent = Server::start("ssh-agent", agent, &at.join("agent.log"), "TERM")?;
+    fs::write(
+        at.join("askpass"),
+        format!("#!/bin/sh\nprintf '%s\\n' '{word}'\n"),
+    )?;
+    run(Command::new("chmod").arg("755").arg(at.join("askpass")))?;
+    until("the agent takes the key", || {
+        let mut add = Command::new("ssh-add");
+        add.arg(&ca)
+            .env("SSH_AUTH_SOCK", &socket)
+            .env("SSH_ASKPASS", at.join("askpass"))
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        Ok(Shown::by(&mut add)?.code == 0)
+    })?;
+    fs::remove_file(&ca)?;
+    let agent = format!(
+        "certificate: {{ user: {{login}}, agent: {{ socket: {place}/agent, public_key: \"{}\" }} }}",
+        public.trim()
+    );
+    let (world, shown) = opened(&agent)?;
+    ensure!(
+        shown.out.contains("reached"),
+        "{}\n{}",
+        shown.all(),
+        world.gateway.log()
+    );
+    Ok(())
+}
+
+/// New passwords everywhere: the next session has them, without a restart; one that is open goes on.
+fn rotate(keepers: &Keepers, world: &World, seen: &mut String) -> Result<Vec<(String, String)>> {
+    let token = world.token(&AGENT)?;
+    let mut open = world
+        .psql("anybody", &token, "by-vault")
+        .args(["-At"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("run psql")?;
+    let mut input = open.stdin.take().context("write to psql")?;
+    writeln!(input, "SELECT 'before';")?;
+    let mut rotated = Vec::new();
+    for (name, _) in REFERENCES.iter().filter(|(name, _)| *name != "by-env") {
+        let password = random_word();
+        login(&world.cluster, name, &password)?;
+        keepers.put(Some(world), name, &password)?;
+        rotated.push(((*name).to_owned(), password));
+    }
+    std::thread::sleep(TTL);
+    for (name, _) in &rotated {
+        let shown = who(world, name)?;
+        ensure!(
+            shown.out.contains(&format!("I am {name}")),
+            "after the rotation, {name}: {}\n{}",
+            shown.all(),
+            world.gateway.log()
+        );
+        seen.push_str(&shown.all());
+    }
+    writeln!(input, "SELECT 'after';")?;
+    drop(input);
+    let mut out = String::new();
+    open.stdout
+        .take()
+        .context("read psql")?
+        .read_to_string(&mut out)?;
+    open.wait()?;
+    ensure!(
+        out.contains("before") && out.contains("after"),
+        "the open session goes on: {out}"
+    );
+    Ok(rotated)
+}
+
+/// A store that does not answer: within its time a value is used, and then nobody gets in.
+fn unreachable_store(keepers: &Keepers, world: &World, seen: &mut String) -> Result<()> {
+    ensure!(
+        who(world, "by-vault")?.out.contains("I am"),
+        "it is kept for a moment"
+    );
+    keepers.bao.freeze(true)?;
+    std::thread::sleep(TTL);
+    let shown = who(world, "by-vault")?;
+    keepers.bao.freeze(false)?;
+    ensure!(
+        shown.code != 0 && shown.err.contains("cannot get its credential for by-vault"),
+        "refused: {}",
+        shown.all()
+    );
+    seen.push_str(&shown.all());
+    until("the store answers again", || {
+        Ok(who(world, "by-vault")?.out.contains("I am"))
+    })?;
+    fs::rename(keepers.at().join("by-file"), keepers.at().join("gone"))?;
+    let shown = who(world, "by-file")?;
+    ensure!(
+        shown.err.contains("cannot get its credential"),
+        "refused: {}",
+        shown.all()
+    );
+    seen.push_str(&shown.all());
+    Ok(())
+}
+
+/// Secrets that somebody has left in a table are masked on their way out, whatever they were encoded as.
+fn left_in_the_database(
+    world: &World,
+    secrets: &[(String, String)],
+    seen: &mut String,
+) -> Result<()> {
+    use base64::Engine as _;
+    let base64 = |before: &str, secret: &str| {
+        base64::engine::general_purpose::STANDARD.encode(format!("{before}{secret}, and more"))
+    };
+    let hex = |secret: &str| {
+        secret
+            .bytes()
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>()
+    };
+    let mut rows = Vec::new();
+    for (name, secret) in secrets {
+        rows.push((name.clone(), secret.clone()));
+        rows.push((name.clone(), base64("", secret)));
+    }
+    let (name, secret) = secrets.last().context("there are some")?;
+    for form in [base64("x", secret), base64("xy", secret), hex(secret)] {
+        rows.push((name.clone(), form));
+    }
+    world.cluster.sql(
+        "orders",
+        "CREATE TABLE left_behind (id int, value text); GRANT SELECT ON left_behind TO app_rw",
+    )?;
+    for (id, (name, form)) in rows.iter().enumerate() {
+        let insert = format!("INSERT INTO left_behind VALUES ({id}, '{form}')");
+        world.cluster.sql("orders", &insert)?;
+        let ask = format!("SELECT value FROM left_behind WHERE id = {id}");
+        let shown = world.ask(&AGENT, name, &ask)?;
+        ensure!(
+            shown.out.contains("[pc-masked:tripwire]"),
+            "{name}, row {id}: {}",
+            shown.all()
+        );
+        seen.push_str(&shown.all());
+    }
+    Ok(())
+}
+
+/// A client that sends one has it already: the record tells, without repeating it.
+fn sent_by_a_client(world: &World, secrets: &[(String, String)], seen: &mut String) -> Result<()> {
+    let events = |connection: &str| -> Result<usize> {
+        let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
+        let mut count = 0;
+        for session in sessions.as_array().into_iter().flatten() {
+            if !session.to_string().contains(connection) {
+                continue;
+            }
+            let id = session["id"].as_str().context("a session has an id")?;
+            let replay = world
+                .gateway
+                .admin(&["sessions", "replay", id, "--verbose", "--json"])?;
+            count += replay.out.matches("tripwire-request").count();
+        }
+        Ok(count)
+    };
+    for (name, secret) in secrets {
+        ensure!(events(name)? == 0, "{name}: nobody has sent it yet");
+        let shown = world.ask(&AGENT, name, &format!("SELECT length('{secret}')"))?;
+        ensure!(
+            shown.code == 0,
+            "{name}: it is told, not refused: {}",
+            shown.all()
+        );
+        ensure!(events(name)? == 1, "{name}: {}", shown.all());
+        seen.push_str(&shown.all());
+    }
+    Ok(())
+}
+
+/// Neither as it is nor encoded: not for clients, not in the log, the metrics, the record or the command line.
+fn stay_inside(world: &World, seen: &str, canaries: &[(String, String)]) -> Result<()> {
+    let mut record = Vec::new();
+    read_all(&world.gateway.state(), &mut record)?;
+    ensure!(record.len() > 1000, "the record holds something");
+    let argv = fs::read_to_string(format!("/proc/{}/cmdline", world.gateway.pid()))?;
+    let places = [
+        ("what clients saw", seen.to_owned()),
+        ("the log", world.gateway.log()),
+        ("the metrics", world.gateway.page("/metrics")?),
+        ("the record", String::from_utf8_lossy(&record).into_owned()),
+        ("the command line", argv),
+    ];
+    for (name, value) in canaries {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
+        for (place, text) in &places {
+            for form in [value.as_str(), &encoded] {
+                ensure!(!text.contains(form), "the secret {name} stands in {place}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_all(folder: &Path, into: &mut Vec<u8>) -> Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_all(&path, into)?;
+        } else if path.is_file() {
+            into.extend(fs::read(&path)?);
+        }
+    }
+    Ok(())
+}
