@@ -129,6 +129,16 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
+    /// Whether it may be another answer in a moment, without anybody changing the configuration.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Late | Self::Recently => true,
+            Self::Status(status) | Self::Login(status) => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
     /// The same where it happened while logging in.
     pub(crate) fn at_login(self) -> Self {
         match self {
