@@ -144,8 +144,8 @@ fn compile(
         paths: &Paths::new(),
         bans: strictness.bans,
     };
-    let mut wrong = checks.run();
-    wrong.extend(spoken(modules, &parsed));
+    refuse(checks.run())?;
+    let mut wrong = spoken(modules, &parsed);
     let packs = packs(sources, modules, &parsed, &graph, &data, &mut wrong);
     refuse(wrong)?;
     let keys = plain_keys(&data);
@@ -178,22 +178,24 @@ fn compile(
 
 /// The first keys of the data that can be written without quotes.
 fn plain_keys(data: &Value) -> BTreeSet<String> {
-    const WORDS: [&str; 15] = [
-        "as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null",
-        "package", "some", "true", "with",
-    ];
-    let plain = |key: &&str| {
-        key.starts_with(|c: char| c.is_ascii_alphabetic())
-            && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !WORDS.contains(key)
-    };
     let Ok(fields) = data.as_object() else {
         return BTreeSet::new();
     };
     let keys = fields.iter().filter_map(|(key, _)| key.as_string().ok());
     keys.map(|key| key.to_string())
-        .filter(|key| plain(&key.as_str()))
+        .filter(|key| plain(key))
         .collect()
+}
+
+/// True for a name that can be written as it is.
+fn plain(name: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null",
+        "package", "some", "true", "with",
+    ];
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !WORDS.contains(&name)
 }
 
 fn refuse(mut wrong: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::input::{Known, Paths};
 use portcullis_model::limits;
 use regorus::unstable::BUILTINS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The four sets a pack may define.
 pub(crate) const ENTRIES: [&str; 4] = ["grant", "deny", "approval", "obligation"];
@@ -86,8 +86,10 @@ impl Checks<'_> {
             .filter(|rule| rule.kind == HeadKind::Function)
             .map(|rule| &rule.path)
             .collect();
+        let mut aliases = BTreeMap::new();
         for (module, contents) in self.modules.iter().zip(self.contents) {
             self.package(module, contents, &mut found);
+            self.aliases(module, contents, &mut aliases, &mut found);
             for place in &contents.bare_imports {
                 found.push(all_of(module, "an import").at(*place));
             }
@@ -166,6 +168,40 @@ impl Checks<'_> {
             )
             .at(contents.place),
         );
+    }
+
+    /// The engine has one table of imports for a package, and asks it after the package's own rules.
+    fn aliases<'c>(
+        &self,
+        module: &Module,
+        contents: &'c Contents,
+        known: &mut BTreeMap<(&'c [String], &'c str), &'c [String]>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let own = |alias: &str| {
+            let mut rules = self.contents.iter().flat_map(|c| &c.rules);
+            rules.any(|rule| {
+                let name = rule.path.strip_prefix(contents.package.as_slice());
+                name.and_then(|name| name.first())
+                    .is_some_and(|name| name == alias)
+            })
+        };
+        for (alias, path, place) in &contents.imports {
+            let message = match known.insert((&contents.package, alias), path) {
+                _ if matches!(alias.as_str(), "data" | "input") => {
+                    format!("`{alias}` is the name of a whole document")
+                }
+                _ if own(alias) => format!("`{alias}` is also a rule of this package"),
+                Some(other) if other != path.as_slice() => {
+                    format!("`{alias}` is also imported for {}", dotted(other))
+                }
+                _ => continue,
+            };
+            let remedy = "The engine would take one for the other. Give the import a name of its own: `import … as name`.";
+            found.push(
+                Diagnostic::file(&module.file, "load/import-alias", message, remedy).at(*place),
+            );
+        }
     }
 
     fn entry_point(

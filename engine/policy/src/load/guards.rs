@@ -4,7 +4,7 @@
 use super::references::{Path, fixed};
 use super::walk::{self, Seen};
 use regorus::Value;
-use regorus::unstable::{BoolOp, Expr, Literal, Query, Rule, RuleBody, RuleHead};
+use regorus::unstable::{BoolOp, Expr, Literal, Query, Ref, Rule, RuleBody, RuleHead};
 use std::collections::BTreeSet;
 
 /// A condition that limits a body.
@@ -48,7 +48,9 @@ pub(crate) fn of(rule: &Rule, resolve: Resolve<'_>) -> Vec<Vec<Guard>> {
                 _ => None,
             };
             let head = |resolve: Resolve<'_>| {
-                let paths = key.map(|key| demanded(key, resolve)).unwrap_or_default();
+                let paths = key
+                    .map(|key| demanded(key, false, resolve))
+                    .unwrap_or_default();
                 paths.into_iter().map(Guard::Data)
             };
             let body = |body: &RuleBody| {
@@ -103,24 +105,38 @@ fn body_guards(query: &Query, resolve: Resolve<'_>) -> Vec<Guard> {
     let mut guards = Vec::new();
     // What `with` replaces is another input, and other data.
     for statement in query.stmts.iter().filter(|s| s.with_mods.is_empty()) {
-        let expr = match &statement.literal {
+        let (expr, condition) = match &statement.literal {
             Literal::Expr { expr, .. } => {
                 guards.extend(guard(expr, resolve));
-                expr
+                (expr, true)
             }
-            Literal::SomeIn { collection, .. } => collection,
+            Literal::SomeIn { collection, .. } => (collection, false),
             _ => continue,
         };
-        guards.extend(demanded(expr, resolve).into_iter().map(Guard::Data));
+        let demanded = demanded(expr, condition, resolve);
+        guards.extend(demanded.into_iter().map(Guard::Data));
     }
     guards
 }
 
-/// What has to be there below `data` for an expression to be defined.
-fn demanded(expr: &Expr, resolve: Resolve<'_>) -> Vec<Path> {
-    let paths = plain_references(expr).into_iter();
+/// What has to be there below `data` for an expression to be defined, or for a condition to hold.
+fn demanded(expr: &Expr, condition: bool, resolve: Resolve<'_>) -> Vec<Path> {
+    // A condition that is an `in` fails where one of its sides is undefined.
+    let paths = match expr {
+        Expr::Membership {
+            key,
+            value,
+            collection,
+            ..
+        } if condition => {
+            let sides = key.iter().chain([value, collection]);
+            sides.flat_map(|side| plain_references(side)).collect()
+        }
+        expr => plain_references(expr),
+    };
     paths
-        .filter_map(|(path, _)| match resolve(path) {
+        .into_iter()
+        .filter_map(|path| match resolve(path) {
             (path, true) if path.first()? == "data" && path.len() > 1 => Some(path),
             _ => None,
         })
@@ -231,29 +247,64 @@ pub(super) fn text_of(expr: &Expr) -> Option<String> {
     }
 }
 
-/// References that make an expression undefined when they are, and whether more than the path follows. What stands
-/// in a comprehension does not.
-pub(super) fn plain_references(expr: &Expr) -> Vec<(Path, bool)> {
+/// References that make an expression undefined when they are. What stands in a comprehension does not, nor on either
+/// side of `in`: the engine's answer is false then. The match is exhaustive, so that a new kind of expression is a
+/// compile error here.
+pub(super) fn plain_references(expr: &Expr) -> Vec<Path> {
     let mut paths = Vec::new();
-    let mut hidden: Vec<(u32, u32)> = Vec::new();
-    walk::expr(expr, &mut |seen| {
-        let Seen::Expr(expr) = seen else { return };
-        let span = expr.span();
-        match expr {
-            Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {
-                hidden.push((span.start, span.end));
-            }
-            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
-                let within = hidden
-                    .iter()
-                    .any(|(start, end)| span.start >= *start && span.end <= *end);
-                let (path, open) = fixed(expr);
-                if !within && !path.is_empty() {
-                    paths.push((path, open));
-                }
-            }
-            _ => {}
-        }
-    });
+    references(expr, &mut paths);
     paths
+}
+
+fn references(expr: &Expr, paths: &mut Vec<Path>) {
+    let mut all = |exprs: &[Ref<Expr>]| exprs.iter().for_each(|expr| references(expr, paths));
+    match expr {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. }
+        | Expr::ArrayCompr { .. }
+        | Expr::SetCompr { .. }
+        | Expr::ObjectCompr { .. }
+        | Expr::Membership { .. } => {}
+        Expr::Var { .. } => paths.extend(named(expr)),
+        Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+            paths.extend(named(expr));
+            indices(expr, paths);
+        }
+        Expr::Array { items, .. } | Expr::Set { items, .. } => all(items),
+        Expr::Object { fields, .. } => {
+            for (_, key, value) in fields {
+                references(key, paths);
+                references(value, paths);
+            }
+        }
+        Expr::Call { params, .. } => all(params),
+        Expr::UnaryExpr { expr, .. } => references(expr, paths),
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. }
+        | Expr::AssignExpr { lhs, rhs, .. } => {
+            references(lhs, paths);
+            references(rhs, paths);
+        }
+    }
+}
+
+fn named(expr: &Expr) -> Option<Path> {
+    Some(fixed(expr).0).filter(|path| !path.is_empty())
+}
+
+/// What stands in the brackets of a reference, and a root that is no name.
+fn indices(expr: &Expr, paths: &mut Vec<Path>) {
+    match expr {
+        Expr::Var { .. } => {}
+        Expr::RefDot { refr, .. } => indices(refr, paths),
+        Expr::RefBrack { refr, index, .. } => {
+            indices(refr, paths);
+            references(index, paths);
+        }
+        root => references(root, paths),
+    }
 }

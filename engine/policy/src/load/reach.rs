@@ -75,7 +75,7 @@ fn demands(query: &Query) -> Vec<(&'static str, &'static [&'static str])> {
         let Literal::Expr { expr, .. } = &statement.literal else {
             continue;
         };
-        for (path, _) in guards::plain_references(expr) {
+        for path in guards::plain_references(expr) {
             let at: (&'static str, &'static [&'static str]) = match path.get(1).map(String::as_str)
             {
                 Some("command") if path.len() > 2 => ("command", &["command", "response"]),

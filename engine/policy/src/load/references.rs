@@ -21,6 +21,8 @@ pub(crate) struct Contents {
     pub place: (u32, u32),
     /// Imports of whole documents that are not allowed: `import data`.
     pub bare_imports: Vec<(u32, u32)>,
+    /// Names for parts of the documents, what each means and where that stands.
+    pub imports: Vec<(String, Path, (u32, u32))>,
     /// Its rules, in the order of the tree.
     pub rules: Vec<RuleFacts>,
     /// The tree itself.
@@ -100,7 +102,7 @@ pub(crate) fn names(module: &Module) -> (Path, BTreeSet<String>) {
 /// Everything in a module.
 pub(crate) fn contents(module: &Ref<Module>, names: &Names) -> Contents {
     let (package, _) = self::names(module);
-    let mut imports = BTreeMap::new();
+    let (mut imports, mut named) = (BTreeMap::new(), Vec::new());
     let mut bare_imports = Vec::new();
     for import in &module.imports {
         let (path, _) = fixed(&import.refr);
@@ -111,6 +113,7 @@ pub(crate) fn contents(module: &Ref<Module>, names: &Names) -> Contents {
         match path.first().map(String::as_str) {
             Some("data" | "input") if path.len() == 1 => bare_imports.push(place(&import.span)),
             Some("data" | "input") => {
+                named.push((alias.clone(), path.clone(), place(&import.span)));
                 imports.insert(alias, path);
             }
             // `rego.v1` and `future.keywords`.
@@ -148,6 +151,7 @@ pub(crate) fn contents(module: &Ref<Module>, names: &Names) -> Contents {
         package,
         place: place(&module.package.span),
         bare_imports,
+        imports: named,
         rules,
         ast: module.clone(),
     }

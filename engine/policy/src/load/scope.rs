@@ -3,10 +3,12 @@
 //! It refuses to guess: what shows no guard, or too deep a chain of them, may speak always.
 
 use super::guards::{Guard, Words};
+use super::plain;
 use super::references::{Contents, HeadKind, Path, RuleFacts};
 use crate::set::{Entry, Occasions};
 use portcullis_model::limits;
 use regorus::Value;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The guards of all rules, and the data they may need.
@@ -14,6 +16,8 @@ pub(super) struct Scope<'a> {
     rules: BTreeMap<&'a [String], Vec<&'a RuleFacts>>,
     /// None where only stages and protocols count.
     data: Option<&'a Value>,
+    /// What has been worked out, by how deep rules may still refer to each other.
+    known: RefCell<BTreeMap<(&'a [String], usize), Occasions>>,
 }
 
 impl<'a> Scope<'a> {
@@ -31,7 +35,11 @@ impl<'a> Scope<'a> {
         for rule in parsed.iter().flat_map(|c| &c.rules) {
             rules.entry(&rule.path).or_default().push(rule);
         }
-        Self { rules, data: None }
+        Self {
+            rules,
+            data: None,
+            known: RefCell::default(),
+        }
     }
 
     /// One of a pack's sets; `at_large` is this without its data.
@@ -89,30 +97,39 @@ impl<'a> Scope<'a> {
             guards.any(|guard| matches!(guard, Guard::Rule(needed) if needed == path))
         };
         let mut candidates = first.iter().filter_map(|guard| match guard {
-            Guard::Rule(path) if self.complete(path) => Some(path),
+            // It is written into a module of ours: nothing but names.
+            Guard::Rule(path) if self.complete(path) && path.iter().all(|w| plain(w)) => Some(path),
             _ => None,
         });
         let path = candidates.find(|path| bodies.clone().all(|body| needs(body, path)))?;
         Some(path.join("."))
     }
 
-    /// True for a rule that is one value: naming it is a condition.
-    fn complete(&self, path: &Path) -> bool {
-        let rules = self.rules.get(path.as_slice());
+    /// True for a rule that is one value and no part of another: naming it is a condition.
+    fn complete(&self, path: &[String]) -> bool {
+        let rules = self.rules.get(path);
+        let mut above = (1..path.len()).filter_map(|end| path.get(..end));
         rules.is_some_and(|rules| rules.iter().all(|rule| rule.complete))
+            && !above.any(|above| self.rules.contains_key(above))
     }
 
     /// A rule can hold where one of its bodies can.
     fn rule(&self, path: &Path, depth: usize) -> Occasions {
-        match self.rules.get(path.as_slice()) {
-            Some(rules) if depth > 0 && self.complete(path) => {
-                let bodies = rules.iter().flat_map(|rule| &rule.guards);
-                bodies
-                    .map(|body| self.body(body, depth))
-                    .fold(Occasions::NONE, Occasions::either)
-            }
-            _ => Occasions::ALL,
+        let Some((path, rules)) = self.rules.get_key_value(path.as_slice()) else {
+            return Occasions::ALL;
+        };
+        if depth == 0 || !self.complete(path) {
+            return Occasions::ALL;
         }
+        if let Some(known) = self.known.borrow().get(&(*path, depth)) {
+            return *known;
+        }
+        let bodies = rules.iter().flat_map(|rule| &rule.guards);
+        let occasions = bodies
+            .map(|body| self.body(body, depth))
+            .fold(Occasions::NONE, Occasions::either);
+        self.known.borrow_mut().insert((path, depth), occasions);
+        occasions
     }
 
     /// A body can hold where all its conditions can.

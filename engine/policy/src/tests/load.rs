@@ -141,6 +141,41 @@ fn one_module_is_loaded_once() {
     assert!(refused(&[pack.clone(), pack], json!({})).contains(&"load/duplicate-module"));
 }
 
+/// The engine has one table of imports for a package, and looks for a rule first.
+#[test]
+fn an_import_has_a_name_of_its_own() {
+    let file = |imports: &str, rest: &str| {
+        format!("package portcullis.packs.a\nimport rego.v1\n{imports}\n{DENY}true\n{rest}")
+    };
+    let of = |files: Vec<String>| PackSource {
+        name: "a".to_owned(),
+        files: Files::Memory(
+            (0..)
+                .zip(files)
+                .map(|(n, text)| (format!("a{n}.rego"), text))
+                .collect(),
+        ),
+        dry_run: false,
+    };
+    let (here, there) = ("import data.absent as cfg", "import data.present as cfg");
+    let own = "import data.settings";
+    for files in [
+        vec![file(own, "settings := {\"strict\": true}")],
+        vec![file(own, ""), file("", "settings := 1")],
+        vec![file(here, ""), file(there, "")],
+        vec![file("import data.x as input", "")],
+    ] {
+        let shown = format!("{files:?}");
+        assert_eq!(
+            refused(&[of(files)], json!({})),
+            ["load/import-alias"],
+            "{shown}"
+        );
+    }
+    let fine = vec![file(here, "ok if cfg.x"), file(here, "")];
+    assert_eq!(refused(&[of(fine)], json!({})), [""; 0]);
+}
+
 #[test]
 fn a_pack_keeps_to_its_own_package() {
     let elsewhere = |package: &str| {

@@ -107,11 +107,65 @@ fn what_needs_no_data_is_asked_without_it() {
         "several",
         "table",
         "whole",
+        "free := 1 in data.config.there.names; free == false",
+        "(1 in data.config.there.names) == false",
+        "apply(1 in data.config.there.names) == false",
+        "[1 in data.config.there.names] == [false]",
+        "count([1]) == 1; not 1 in data.config.there.names",
         "there := {\"x\": 1}; there.x == 1",
         "never := true; never",
     ] {
         assert_eq!(asked_and_said(&subject(body), &absent), (true, 1), "{body}");
     }
+}
+
+/// Counting an object fills it in: which of its rules a condition needs is not told.
+#[test]
+fn a_part_of_an_object_is_no_condition_by_itself() {
+    let text = "flags[\"admin\"] := true if input.action == \"connect\"\n\
+                flags[k] := true if some k in [\"admin\"]\n\
+                deny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if { count(flags) > 0; flags.admin }";
+    assert_eq!(asked_and_said(text, &json!({})), (true, 1));
+}
+
+#[test]
+fn only_names_get_into_the_module_that_asks() {
+    let rules = |key: &str| {
+        let rule = |n: u8| {
+            format!("deny contains {{\"rule\": \"a/r{n}\", \"msg\": \"m\"}} if is[\"{key}\"]\n")
+        };
+        format!(
+            "is[\"{key}\"] := true\n{}",
+            (0..3).map(rule).collect::<String>()
+        )
+    };
+    for (key, gate) in [
+        ("plain", Some("data.portcullis.packs.subject.is.plain")),
+        ("prod.eu", None),
+        ("read-only", None),
+        ("y; some g in data.portcullis.packs.access.grant", None),
+        ("in", None),
+    ] {
+        let set = load(&[pack("subject", &rules(key))], json!({}));
+        assert_eq!(set.gate("subject", "deny"), gate, "{key}");
+        let asked = Asked::new(identity("ada", Kind::Human, &[]), vec![select()]);
+        let decision = asked.decide(&set);
+        let denials = decision.reasons.iter().filter(|r| r.rule.starts_with("a/"));
+        assert_eq!(denials.count(), 3, "{key}");
+    }
+}
+
+#[test]
+fn what_rules_need_of_each_other_is_worked_out_once() {
+    let mut text =
+        String::from("deny contains {\"rule\": \"a/b\", \"msg\": \"m\"} if { r0; r0 }\n");
+    for n in 0..28 {
+        text.push_str(&format!("r{n} if {{ r{}; r{} }}\n", n + 1, n + 1));
+    }
+    text.push_str("r28 if input.action == \"connect\"\n");
+    let began = std::time::Instant::now();
+    assert_eq!(asked_and_said(&text, &json!({})), (false, 0));
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[test]
