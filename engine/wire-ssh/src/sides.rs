@@ -13,6 +13,7 @@ use russh::server::{Handle, Msg};
 use russh::{ChannelId, ChannelWriteHalf, Sig, client};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 
 /// RFC 4254 section 5.2, `SSH_EXTENDED_DATA_STDERR`.
@@ -42,6 +43,9 @@ pub(crate) struct ClientSide {
     diagnostic: Mutex<ClientOutlet<ToClient>>,
     half: Arc<ChannelWriteHalf<Msg>>,
     handle: Handle,
+    /// The client knows that no more output comes: RFC 4254 section 5.3 allows nothing but the channel's end behind that, and
+    /// some clients leave when they see more.
+    ended: AtomicBool,
 }
 
 /// See [`ClientSide::end`].
@@ -67,6 +71,7 @@ impl ClientSide {
             diagnostic: lane(Some(STDERR)),
             half,
             handle,
+            ended: AtomicBool::new(false),
         }
     }
 
@@ -92,11 +97,18 @@ impl ClientSide {
     }
 
     pub(crate) async fn refuse(&self, lane: Lane, refusal: Refusal) -> Result<(), Fault> {
+        if self.ended.load(Ordering::Relaxed) {
+            // It is on record.
+            return Ok(());
+        }
         let mut outlet = self.lane(lane).lock().await;
         outlet.refuse(refusal).await.map_err(gone)
     }
 
     pub(crate) async fn say(&self, lane: Lane, housed: Housed) -> Result<(), Fault> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut outlet = self.lane(lane).lock().await;
         outlet.say(housed).await.map_err(gone)
     }
@@ -132,8 +144,11 @@ impl ClientSide {
         }
     }
 
+    /// No more output: said once.
     pub(crate) async fn eof(&self) {
-        let _sent = self.half.eof().await;
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            let _sent = self.half.eof().await;
+        }
     }
 
     pub(crate) async fn close(&self) {
