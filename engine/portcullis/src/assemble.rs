@@ -13,6 +13,7 @@ pub mod people;
 pub mod plugins;
 mod policies;
 pub mod secrets;
+mod sign_in;
 pub mod ssh;
 mod tls;
 mod trial;

@@ -114,6 +114,10 @@ impl FrontDesk for Reception {
         })
     }
 
+    fn signs_in(&self) -> bool {
+        self.desk.verify.signs_in()
+    }
+
     fn reachable<'a>(
         &'a self,
         knock: Knock,
@@ -248,6 +252,10 @@ impl Desk {
             Proof::Certificate(certificate) => {
                 let from = knock.client.address.ip();
                 self.verify.certified(certificate, from)?
+            }
+            Proof::Elsewhere => {
+                let from = knock.client.address.ip();
+                Arc::new(self.verify.sign_in(from, &mut *waiting).await?)
             }
         };
         *seen = Some(Arc::clone(&identity));

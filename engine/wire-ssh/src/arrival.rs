@@ -15,7 +15,8 @@ use crate::tap::Program;
 use bytes::Bytes;
 use portcullis_gate::{FrontDesk, Knock, Proof};
 use portcullis_model::limits::{
-    HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_TRIES_MAX,
+    HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_SIGN_IN_MAX,
+    SSH_TRIES_MAX,
 };
 use portcullis_model::{Client, Control, Protocol};
 use russh::keys::{Algorithm, Certificate};
@@ -30,6 +31,9 @@ use zeroize::Zeroizing;
 /// What a client is asked where it can show a prompt. Tools that type passwords for people look for the word. There are no
 /// instructions besides: `ssh` prints them among what a script reads on standard error.
 const PROMPT: &str = "Password (the token of your identity provider): ";
+/// The same where people can sign in at a provider.
+const PROMPT_OR_SIGN_IN: &str =
+    "Password (the token of your identity provider, or nothing to sign in with a browser): ";
 
 /// One client connection, as russh calls it.
 pub(crate) struct Arrival {
@@ -56,15 +60,34 @@ impl Drop for Arrival {
 impl Arrival {
     /// A proof, whichever way it came.
     async fn proof(&mut self, user: &str, proof: Proof) -> Auth {
+        let standing = self.knocked(user, proof).await;
+        self.answered(&standing)
+    }
+
+    /// Nothing: whoever it is signs in elsewhere, and is told where before anything else is asked.
+    async fn invited(&mut self, user: &str) -> Auth {
+        match self.knocked(user, Proof::Elsewhere).await {
+            Standing::Invited(words) => Auth::Partial {
+                name: Cow::Borrowed(""),
+                instructions: Cow::Owned(words.to_string()),
+                // Nothing has to be typed here: clients answer at once, and wait.
+                prompts: Cow::Borrowed(&[]),
+            },
+            standing => self.answered(&standing),
+        }
+    }
+
+    async fn knocked(&mut self, user: &str, proof: Proof) -> Standing {
         self.tries += 1;
         let length = match &proof {
             Proof::Password(token) => (**token).as_ref().len(),
             Proof::Certificate(certificate) => certificate.len(),
             Proof::Login { name, .. } => name.len(),
+            Proof::Elsewhere => 0,
         };
         let fits = length <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
         let Some(wanted) = Wanted::read(user).filter(|_| fits) else {
-            return self.rejected();
+            return Standing::Refused;
         };
         let target = self.jumped_to.clone().or(wanted.target);
         let knock = Knock {
@@ -81,8 +104,12 @@ impl Arrival {
             replication: false,
         };
         let asked = self.conversation.ask(&self.desk, knock, HANDSHAKE_MAX);
-        match asked.await {
-            Standing::Stranger | Standing::Refused => self.rejected(),
+        asked.await
+    }
+
+    fn answered(&self, standing: &Standing) -> Auth {
+        match standing {
+            Standing::Stranger | Standing::Invited(_) | Standing::Refused => self.rejected(),
             Standing::Known(_) | Standing::In(_) | Standing::Out(_) => {
                 self.listener.startups().succeeded(self.peer.ip());
                 Auth::Accept
@@ -219,16 +246,26 @@ impl Handler for Arrival {
         _: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Error> {
+        let signs_in = self.desk.signs_in();
         let Some(mut response) = response else {
+            let prompt = match signs_in {
+                true => PROMPT_OR_SIGN_IN,
+                false => PROMPT,
+            };
             return Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
                 instructions: Cow::Borrowed(""),
-                prompts: Cow::Owned(vec![(Cow::Borrowed(PROMPT), false)]),
+                prompts: Cow::Owned(vec![(Cow::Borrowed(prompt), false)]),
             });
         };
         let said = response.next().unwrap_or_default();
         drop(response);
+        if self.conversation.is_invited() {
+            let standing = self.conversation.signed_in(SSH_SIGN_IN_MAX).await;
+            return Ok(self.answered(&standing));
+        }
         match std::str::from_utf8(&said) {
+            Ok(text) if signs_in && text.trim().is_empty() => Ok(self.invited(user).await),
             Ok(text) => Ok(self.proof(user, token(text.trim())).await),
             Err(_) => {
                 self.tries += 1;

@@ -8,7 +8,8 @@ use crate::sides::ClientSide;
 use crate::upline::Uplines;
 use bytes::Bytes;
 use portcullis_gate::{
-    Admission, ApprovalDesk, BoxFuture, Clock, FrontDesk, Gate, Gates, Knock, Tether, Waiting, Way,
+    Admission, ApprovalDesk, BoxFuture, Clock, FrontDesk, Gate, Gates, Invitation, Knock, Tether,
+    Waiting, Way,
 };
 use portcullis_model::{Blame, Control, Denial, Fault, Identity, SessionId};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum Standing {
     /// Nothing that counts.
     Stranger,
+    /// Nothing yet: the person was told where to sign in, in these words.
+    Invited(Arc<str>),
     /// The identity is verified; whether it may enter is still being found out, with what it is told meanwhile.
     Known(Arc<str>),
     /// Admitted.
@@ -97,6 +100,38 @@ impl Conversation {
                 self.next_attempt();
                 Standing::Stranger
             }
+        }
+    }
+
+    /// Waits until somebody who was invited has signed in, or will not.
+    pub(crate) async fn signed_in(&self, at_most: Duration) -> Standing {
+        let mut seen = self.standing.subscribe();
+        let settled = seen.wait_for(|s| !matches!(s, Standing::Stranger | Standing::Invited(_)));
+        let settled = tokio::select! {
+            settled = timeout(at_most, settled) => settled,
+            () = self.over() => return Standing::Stranger,
+        };
+        match settled {
+            Ok(Ok(standing)) => standing.clone(),
+            _ => {
+                self.next_attempt();
+                Standing::Stranger
+            }
+        }
+    }
+
+    /// True while somebody is signing in elsewhere.
+    pub(crate) fn is_invited(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Invited(_))
+    }
+
+    /// Resolves when the answer to this attempt counts no more.
+    async fn given_up(&self, attempt: u64) {
+        let mut seen = self.standing.subscribe();
+        let later = |_: &Standing| self.attempt.load(Ordering::Relaxed) != attempt;
+        tokio::select! {
+            _ = seen.wait_for(later) => {}
+            () = self.over() => {}
         }
     }
 
@@ -200,7 +235,9 @@ impl Conversation {
             match standing {
                 Standing::In(entered) => return Ok(entered),
                 Standing::Out(parting) => return Err(parting),
-                Standing::Refused | Standing::Stranger => return Err(Arc::new(nobody())),
+                Standing::Refused | Standing::Stranger | Standing::Invited(_) => {
+                    return Err(Arc::new(nobody()));
+                }
                 Standing::Known(text) => {
                     if let Some(channel) = channel {
                         channel.tell(refuse::remark(&text)).await;
@@ -215,16 +252,12 @@ impl Conversation {
 
     /// True once the identity is verified.
     pub(crate) fn is_known(&self) -> bool {
-        !matches!(
-            *self.standing.borrow(),
-            Standing::Stranger | Standing::Refused
-        )
+        known(&self.standing.borrow())
     }
 
     /// Resolves when the identity is verified.
     pub(crate) async fn becomes_known(&self) {
         let mut seen = self.standing.subscribe();
-        let known = |s: &Standing| !matches!(s, Standing::Stranger | Standing::Refused);
         let _known = seen.wait_for(known).await;
     }
 
@@ -272,6 +305,14 @@ impl Conversation {
             }
         }
     }
+}
+
+/// True where the identity is verified.
+fn known(standing: &Standing) -> bool {
+    matches!(
+        standing,
+        Standing::Known(_) | Standing::In(_) | Standing::Out(_)
+    )
 }
 
 fn nobody() -> Parting {
@@ -337,6 +378,15 @@ impl Waiting for Bench<'_> {
     }
 
     fn gone<'a>(&'a mut self) -> BoxFuture<'a, ()> {
-        Box::pin(self.conversation.over())
+        Box::pin(self.conversation.given_up(self.attempt))
+    }
+
+    fn invite(&mut self, to: &Invitation) -> BoxFuture<'_, Result<(), Fault>> {
+        let standing = Standing::Invited(Arc::from(refuse::invitation(to)));
+        let told = match self.conversation.publish(self.attempt, standing) {
+            true => Ok(()),
+            false => Err(Fault::bare(Blame::Client, "wait for a sign-in")),
+        };
+        Box::pin(async move { told })
     }
 }

@@ -8,7 +8,7 @@ use crate::startups::Startups;
 use crate::tap::Tap;
 use portcullis_gate::{BoxFuture, Clock, FrontDesk};
 use portcullis_link::{Protocol as WireProtocol, Socket};
-use portcullis_model::limits::{SSH_LOGIN_MAX, SSH_TRIES_MAX};
+use portcullis_model::limits::{SSH_LOGIN_MAX, SSH_SIGN_IN_MAX, SSH_TRIES_MAX};
 use portcullis_model::{Blame, Fault};
 use russh::keys::{Algorithm, Certificate, PrivateKey};
 use russh::server::{Config, Handle, RunningSession, run_stream};
@@ -217,7 +217,7 @@ async fn attend(
 ) -> (&'static str, Result<(), Fault>) {
     let ended = tokio::select! {
         ended = &mut running => Some(ended),
-        () = sleep(login_max), if !conversation.is_known() => None,
+        () = late(conversation, login_max), if !conversation.is_known() => None,
         () = conversation.becomes_known() => None,
     };
     let known = conversation.is_known();
@@ -245,6 +245,14 @@ async fn attend(
             let _gone = timeout(FAREWELL, &mut running).await;
             ("severed", Ok(()))
         }
+    }
+}
+
+/// Resolves when a login has taken too long.
+async fn late(conversation: &Conversation, login_max: Duration) {
+    sleep(login_max).await;
+    if conversation.is_invited() {
+        sleep(SSH_SIGN_IN_MAX.saturating_sub(login_max)).await;
     }
 }
 

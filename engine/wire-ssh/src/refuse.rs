@@ -2,7 +2,7 @@
 //! the record, and an exit status that no shell gives to a command that ran. Pure.
 
 use bytes::Bytes;
-use portcullis_gate::Sequence;
+use portcullis_gate::{Invitation, Sequence};
 use portcullis_model::{Denial, SessionId, escape_line};
 
 /// POSIX: a command that was found and could not be run.
@@ -35,9 +35,46 @@ pub(crate) fn remark(text: &str) -> Bytes {
     Bytes::from(format!("portcullis: {}\r\n", escape_line(text)))
 }
 
+/// Where to sign in, for whoever has a browser on any device. Every client shows it before it asks.
+pub(crate) fn invitation(to: &Invitation) -> String {
+    let address = to.complete.as_ref().unwrap_or(&to.address);
+    format!(
+        "portcullis: to sign in, open {}\r\nportcullis: and check that it shows the code {}; it is good for {} minutes, and this \
+         login goes on by itself\r\n",
+        escape_line(address),
+        escape_line(&to.code),
+        to.within.as_secs().div_ceil(60),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invitation_has_address_and_code_and_cannot_act_on_a_terminal() {
+        let mut to = Invitation {
+            address: "https://id.example/device".to_owned(),
+            code: "BCDF-GHJK".to_owned(),
+            complete: None,
+            within: std::time::Duration::from_secs(290),
+        };
+        let text = invitation(&to);
+        assert!(
+            text.contains("open https://id.example/device\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("code BCDF-GHJK; it is good for 5 minutes"),
+            "{text}"
+        );
+        to.complete = Some("https://id.example/device?x=\x1b[2J".to_owned());
+        let text = invitation(&to);
+        assert!(
+            text.contains("device?x=") && !text.contains('\x1b'),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_refusal_says_what_why_which_rule_and_what_next_and_cannot_act_on_a_terminal() {

@@ -1,7 +1,7 @@
 //! From `issuers:` to whoever verifies tokens. They are replaced as a whole, and only when their
 //! configuration has changed: new ones know no keys yet.
 
-use super::{Broken, login};
+use super::{Broken, login, sign_in};
 use crate::config::{self, Issuer, Loaded, Preset, Values};
 use crate::front_desk::Verify;
 use arc_swap::ArcSwap;
@@ -181,6 +181,24 @@ impl Verify for Doormen {
             true => Ok(identity),
             false => Err(untrusted()),
         }
+    }
+
+    fn signs_in(&self) -> bool {
+        self.front
+            .as_ref()
+            .is_some_and(|front| front.providers.load().on_device().is_some())
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        from: IpAddr,
+        waiting: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Identity, Denial>> {
+        Box::pin(async move {
+            let front = self.front.as_ref().ok_or_else(sign_in::nowhere)?;
+            let identity = sign_in::on_device(front, self.issuers(), from, waiting).await?;
+            self.still_trusted(identity)
+        })
     }
 }
 

@@ -33,6 +33,24 @@ pub trait Verify: Send + Sync {
     /// # Errors
     /// When it is none of ours, or not good here and now.
     fn certified(&self, certificate: &[u8], from: IpAddr) -> Result<Arc<Identity>, Denial>;
+    /// True when there is a provider at which people can sign in on another device.
+    fn signs_in(&self) -> bool {
+        false
+    }
+    /// Has whoever waits sign in there.
+    fn sign_in<'a>(
+        &'a self,
+        _: IpAddr,
+        _: Knocking<'a>,
+    ) -> BoxFuture<'a, Result<Identity, Denial>> {
+        Box::pin(async {
+            Err(Denial::new(
+                "login/provider",
+                "this gateway has no provider to log in at",
+            )
+            .hint("Use a token in the place of the password."))
+        })
+    }
 }
 
 /// The connect rule. Implemented over `policy`.
