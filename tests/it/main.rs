@@ -25,3 +25,4 @@ mod ssh;
 mod ssh_edges;
 mod ssh_files;
 mod ssh_sign_in;
+mod ssh_tools;

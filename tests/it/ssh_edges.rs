@@ -61,6 +61,31 @@ fn a_shell_that_cannot_be_followed_is_refused() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn only_what_changes_how_text_looks_is_set_on_the_host() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let names = [
+        ("LC_TIME", true),
+        ("TZ", true),
+        ("NO_COLOR", true),
+        ("BASH_ENV", false),
+        ("LD_PRELOAD", false),
+        ("GIT_SSH_COMMAND", false),
+        ("PORTCULLIS_PROBE", false),
+    ];
+    let set = names.map(|(name, _)| format!("{name}=probe")).join(" ");
+    let set = format!("SetEnv={set}");
+    let direct = Shown::by(world.host.direct()?.args(["-o", &set, "env"]))?;
+    // The host takes whatever it is sent: in the way of ssh(1), options stand in front of the destination.
+    let through = Shown::by(&mut world.ssh(&DORA, &["-o", &set], &["env"])?)?;
+    ensure!(through.code == 0, "{through:?}\n{}", direct.all());
+    for (name, taken) in names {
+        let shows = through.out.contains(&format!("{name}=probe\n"));
+        ensure!(shows == taken, "{name}: {through:?}");
+    }
+    Ok(())
+}
+
 fn edge(world: &SshWorld, case: &str, person: &Person, user: &str) -> Result<Shown> {
     let python = match std::env::var_os("PORTCULLIS_PYTHON") {
         Some(python) => python.into(),

@@ -210,7 +210,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-AcceptEnv LANG LC_*
+AcceptEnv *
 MaxStartups 200
 MaxSessions 100
 PrintMotd no

@@ -35,6 +35,8 @@ pub struct Listener {
     pub keys: Vec<String>,
     /// Certificates for them, each in the form of a `.pub` file: one `@cert-authority` line trusts every listener.
     pub certificates: Vec<String>,
+    /// Keys are agreed on in ways that resist quantum computers, and in no others.
+    pub post_quantum: bool,
     /// People may come with a certificate of the gateway.
     pub people: bool,
     /// The time.
@@ -97,7 +99,7 @@ impl Ssh {
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys,
             certificates,
-            preferred: preferred(),
+            preferred: offered(listener.post_quantum),
             // Keys of an agent count as well, and each is turned down at once.
             max_auth_attempts: SSH_TRIES_MAX + 10,
             inactivity_timeout: None,
@@ -280,6 +282,20 @@ impl WireProtocol for Ssh {
     }
 }
 
+/// What a listener offers.
+fn offered(post_quantum: bool) -> Preferred {
+    const KEX: &[kex::Name] = &[
+        kex::MLKEM768X25519_SHA256,
+        kex::EXTENSION_SUPPORT_AS_SERVER,
+        kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+    ];
+    let mut offered = preferred();
+    if post_quantum {
+        offered.kex = Cow::Borrowed(KEX);
+    }
+    offered
+}
+
 /// Algorithms for both edges, best first: post-quantum or elliptic curves, authenticated encryption, no SHA-1, no
 /// compression of what holds secrets.
 pub(crate) fn preferred() -> Preferred {
@@ -340,6 +356,7 @@ mod tests {
         let mut ssh = Ssh::new(Listener {
             keys: vec![key.to_openssh(LineEnding::LF).unwrap().to_string()],
             certificates: Vec::new(),
+            post_quantum: false,
             people: false,
             clock: Arc::new(|| Timestamp(1)),
         })

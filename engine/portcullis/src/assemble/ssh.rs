@@ -44,6 +44,7 @@ pub fn protocol(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<S
     Ssh::new(portcullis_wire_ssh::Listener {
         keys,
         certificates,
+        post_quantum: listener.post_quantum,
         people: super::login::certificates(loaded).is_some(),
         clock: Arc::clone(clock),
     })

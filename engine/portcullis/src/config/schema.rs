@@ -94,6 +94,9 @@ pub struct Listener {
     /// SSH: files with certificates for these keys, so that one `@cert-authority` line of clients is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_certificates: Vec<PathBuf>,
+    /// SSH: agree on keys in ways that resist quantum computers, and in no others. Clients need ML-KEM for that: OpenSSH 9.9.
+    #[serde(default)]
+    pub post_quantum: bool,
     /// PostgreSQL only: tokens come by OAUTHBEARER (libpq 18), and no passwords do. Clients that know only
     /// passwords need another listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
