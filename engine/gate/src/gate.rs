@@ -99,6 +99,8 @@ pub struct Gate {
     opaque_tail: Vec<u8>,
     /// The end of what the client streamed last.
     sent_tail: leaks::Tail,
+    /// It has sent a secret of the gateway's own.
+    leaked: bool,
     /// The stream that may pass unread, and under what.
     unread: Option<(&'static str, Arc<Obligations>)>,
     secrets_only: Obligations,
@@ -202,6 +204,7 @@ impl Gate {
             upload_tail: Vec::new(),
             opaque_tail: Vec::new(),
             sent_tail: leaks::Tail::default(),
+            leaked: false,
             unread: None,
             secrets_only,
             request_shape: Arc::new(RowShape {
@@ -339,6 +342,12 @@ impl Gate {
 
     /// One append of this stream.
     fn append(&mut self, entries: &[Entry]) -> Result<Sequence, Fault> {
-        self.parts.append(self.stream, entries)
+        match self.leaked {
+            false => self.parts.append(self.stream, entries),
+            true => {
+                let entries = self.entries_without_own(entries);
+                self.parts.append(self.stream, &entries)
+            }
+        }
     }
 }

@@ -43,6 +43,7 @@ impl Gate {
             }
             Body::Control(_) | Body::Named { .. } => hit(&message.wire),
         };
+        self.leaked |= leaked;
         match leaked {
             true => self.security(
                 "tripwire-request",
@@ -68,6 +69,18 @@ impl Gate {
         }
         masked.extend_from_slice(text.get(from..).unwrap_or_default());
         Cow::Owned(masked)
+    }
+
+    /// The same for whatever is recorded from then on: what plugins and policy have said of a request may quote it.
+    pub(super) fn entries_without_own(&self, entries: &[Entry]) -> Vec<Entry> {
+        let masked = |entry: &Entry| match self.without_own(&entry.payload) {
+            Cow::Borrowed(_) => entry.clone(),
+            Cow::Owned(payload) => Entry {
+                payload: payload.into(),
+                ..entry.clone()
+            },
+        };
+        entries.iter().map(masked).collect()
     }
 
     /// The same for the parts of a call that policies read beside its text.

@@ -108,3 +108,23 @@ async fn without_a_record_of_the_leak_nothing_is_sent() {
         .await;
     assert_eq!(denial(&ruling).rule, "fault/journal");
 }
+
+#[tokio::test]
+async fn what_is_said_of_a_request_does_not_repeat_it_in_the_record() {
+    let fakes = fakes();
+    let mut gate = fakes.gate();
+    let mut opinion = Class::nothing();
+    opinion.labels.insert(SECRET.into());
+    fakes.opinion(opinion);
+    send(&mut gate, exec("cat K7vQ9wZ2xR4tB8nM", None)).await;
+    assert_eq!(told(&fakes), 1);
+    let because = Denial::new("test/no", format!("`{SECRET}` is no file"));
+    fakes.answer(Verdict::Deny(because));
+    let message = exec("cat K7vQ9wZ2xR4tB8nM", None);
+    let Ruling::Deny(denied) = gate.judge(message, &context(), NOW).await else {
+        panic!("a denial is due");
+    };
+    gate.reject(denied, NOW, |_, _| Vec::new())
+        .expect("recorded");
+    assert_eq!(told(&fakes), 2);
+}
