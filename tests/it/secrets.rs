@@ -4,12 +4,14 @@
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::aws::{Aws, REGION};
 use portcullis_tests::cluster::random_word;
-use portcullis_tests::issuer::AGENT;
-use portcullis_tests::kubernetes::ApiServer;
+use portcullis_tests::issuer::{AGENT, ANA};
+use portcullis_tests::kubernetes::{ApiServer, ClusterWorld};
 use portcullis_tests::openbao::OpenBao;
 use portcullis_tests::process::{Server, run};
 use portcullis_tests::scratch::private;
-use portcullis_tests::{Cluster, Scratch, Shown, SshOptions, SshWorld, World, WorldOptions};
+use portcullis_tests::{
+    Cluster, Gateway, Scratch, Shown, SshOptions, SshWorld, World, WorldOptions,
+};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -20,13 +22,14 @@ use std::time::{Duration, Instant};
 const TTL: Duration = Duration::from_secs(2);
 
 /// The connections, each with a reference of its own kind.
-const REFERENCES: [(&str, &str); 8] = [
+const REFERENCES: [(&str, &str); 9] = [
     ("by-env", "env:BY_ENV"),
     ("by-file", "file:{at}/by-file"),
     ("by-systemd", "systemd:by-systemd"),
     ("by-command", "command:keeper#password"),
     ("by-store", "store:databases/by-store"),
     ("by-vault", "vault:main/databases/by-vault#password"),
+    ("by-jwt", "vault:platform/databases/by-jwt#password"),
     ("by-aws", "aws:prod/databases/by-aws#password"),
     ("by-cluster", "kubernetes:shop/by-cluster#password"),
 ];
@@ -101,6 +104,10 @@ impl Keepers {
       address: {}
       ca: {}
       auth: {{ approle: {{ role_id: {}, secret_id: \"file:{at}/secret-id\" }} }}
+    platform:
+      address: {}
+      ca: {}
+      auth: {{ jwt: {{ role: gateway, token: \"file:{at}/platform-token\" }} }}
   aws:
     prod:
       region: {REGION}
@@ -115,6 +122,8 @@ impl Keepers {
             self.bao.url(),
             self.bao.ca().display(),
             self.role_id,
+            self.bao.url(),
+            self.bao.ca().display(),
             self.aws.url(),
             self.aws.access_key_id,
             self.cluster.port,
@@ -133,9 +142,10 @@ impl Keepers {
                 Some(world) => store(world, "databases/by-store", password),
                 None => Ok(()),
             },
-            "by-vault" => {
+            "by-vault" | "by-jwt" => {
                 let value = format!("password={password}");
-                let put = ["kv", "put", "-mount=secret", "databases/by-vault", &value];
+                let path = format!("databases/{name}");
+                let put = ["kv", "put", "-mount=secret", &path, &value];
                 self.bao.run(&put).map(drop)
             }
             "by-aws" => self.aws.put("databases/by-aws", &document),
@@ -146,6 +156,29 @@ impl Keepers {
 }
 
 impl Keepers {
+    /// The server takes tokens of the world's issuer for the gateway's platform.
+    fn trust_platform(&self, world: &World) -> Result<()> {
+        let issuer = world.issuer.url();
+        self.bao.run(&["auth", "enable", "jwt"])?;
+        self.bao.run(&[
+            "write",
+            "auth/jwt/config",
+            &format!("jwks_url={issuer}/jwks"),
+            &format!("bound_issuer={issuer}"),
+            "jwt_supported_algs=ES256",
+        ])?;
+        self.bao.run(&[
+            "write",
+            "auth/jwt/role/gateway",
+            "role_type=jwt",
+            "bound_audiences=portcullis",
+            "user_claim=sub",
+            "token_policies=gateway",
+            "token_ttl=10m",
+        ])?;
+        private(&self.at().join("platform-token"), &world.token(&AGENT)?)
+    }
+
     /// A Secret of the cluster, made or replaced.
     fn put_secret(&self, there: bool, password: &str) -> Result<()> {
         use base64::Engine as _;
@@ -291,6 +324,7 @@ fn secrets_of_every_kind_open_rotate_and_stay_inside() -> Result<()> {
         keepers.put(None, name, password)?;
     }
     let world = World::start(&options(&keepers, connections, &passwords))?;
+    keepers.trust_platform(&world)?;
     for (name, password) in &passwords {
         login(&world.cluster, name, password)?;
         keepers.put(Some(&world), name, password)?;
@@ -351,7 +385,7 @@ fn a_vault_server_makes_a_login_for_each_session_and_takes_it_back() -> Result<(
         "max_ttl=10m",
     ];
     bao.run(&role)?;
-    let first = world.ask(&AGENT, "lent", "SELECT session_user, pg_sleep(6)")?;
+    let first = lent_over_a_reload(&world)?;
     ensure!(
         first.out.contains("v-"),
         "a login of its own, renewed while it is in use: {}\n{}",
@@ -384,6 +418,27 @@ fn a_vault_server_makes_a_login_for_each_session_and_takes_it_back() -> Result<(
     let log = world.gateway.log();
     ensure!(!log.contains("not given back"), "{log}");
     Ok(())
+}
+
+/// A session that outlasts its first lease by far, and a change of the section that its server stands in.
+fn lent_over_a_reload(world: &World) -> Result<Shown> {
+    let token = world.token(&AGENT)?;
+    let child = world
+        .psql("anybody", &token, "lent")
+        .args(["-c", "SELECT session_user, pg_sleep(6)"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("run psql")?;
+    std::thread::sleep(Duration::from_secs(2));
+    let file = world.folder().join("portcullis.yaml");
+    let text = fs::read_to_string(&file)?;
+    let ttl = format!("  ttl: {}s\n", TTL.as_secs());
+    ensure!(text.contains(&ttl), "the section is there");
+    fs::write(&file, text.replace(&ttl, "  ttl: 1s\n"))?;
+    let reloaded = world.gateway.admin(&["reload"])?;
+    ensure!(reloaded.code == 0, "{}", reloaded.all());
+    Ok(Shown::from_output(&child.wait_with_output()?))
 }
 
 #[test]
@@ -668,6 +723,74 @@ fn sent_by_a_client(world: &World, secrets: &[(String, String)], seen: &mut Stri
         ensure!(events(name)? == 1, "{name}: {}", shown.all());
         seen.push_str(&shown.all());
     }
+    Ok(())
+}
+
+/// Events of that kind in all that was recorded.
+fn leaks_on_record(gateway: &Gateway) -> Result<usize> {
+    let sessions = gateway.json(&["sessions", "list", "--recorded"])?;
+    let mut count = 0;
+    for session in sessions.as_array().into_iter().flatten() {
+        let id = session["id"].as_str().context("a session has an id")?;
+        let replay = gateway.admin(&["sessions", "replay", id, "--verbose", "--json"])?;
+        count += replay.out.matches("tripwire-request").count();
+    }
+    Ok(count)
+}
+
+/// The record does not hold it; where it does, the entries are shown.
+fn not_repeated(gateway: &Gateway, secret: &str) -> Result<()> {
+    let mut record = Vec::new();
+    read_all(&gateway.state(), &mut record)?;
+    let text = String::from_utf8_lossy(&record);
+    if let Some(at) = text.find(secret) {
+        let around = text
+            .get(at.saturating_sub(400)..at + secret.len())
+            .unwrap_or_default();
+        anyhow::bail!("the record repeats it: {}", around.escape_debug());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_secret_of_the_gateway_in_a_command_or_a_call_is_told() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let authority = fs::read_to_string(world.host.authority())?;
+    let line = authority.lines().nth(4).context("a line of the key")?;
+    ensure!(
+        leaks_on_record(&world.gateway)? == 0,
+        "nobody has sent it yet"
+    );
+    world.run(&AGENT, &format!("printf %s {line} | wc -c"))?;
+    ensure!(
+        leaks_on_record(&world.gateway)? == 1,
+        "a command: {}",
+        world.gateway.log()
+    );
+    let mut piped = world.ssh(&ANA, &[], &["wc -c"])?;
+    let mut child = piped.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut input = child.stdin.take().context("write to ssh")?;
+    writeln!(input, "before {line} after")?;
+    drop(input);
+    child.wait()?;
+    ensure!(
+        leaks_on_record(&world.gateway)? == 2,
+        "a stream: {}",
+        world.gateway.log()
+    );
+    not_repeated(&world.gateway, line)?;
+
+    let world = ClusterWorld::start()?;
+    let label = format!("--from-literal=note=before {}", world.api.token);
+    let create = ["create", "configmap", "leak", "-n", "shop", &label];
+    let shown = world.ask(&ANA, &create)?;
+    ensure!(shown.code == 0, "{}", shown.all());
+    ensure!(
+        leaks_on_record(&world.gateway)? >= 1,
+        "a call: {}",
+        world.gateway.log()
+    );
+    not_repeated(&world.gateway, &world.api.token)?;
     Ok(())
 }
 

@@ -116,6 +116,9 @@ impl DatabaseLogins {
             renewable == Some(true),
         );
         let user = answer.text("/data/username").ok_or_else(absent)?.to_owned();
+        if user.is_empty() || user.contains(char::is_control) {
+            return Err(absent());
+        }
         let password = answer.secret("/data", "password").ok_or_else(absent)?;
         Ok(Lent {
             user,
