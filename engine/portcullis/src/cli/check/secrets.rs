@@ -24,6 +24,7 @@ pub(super) async fn look(loaded: &Loaded, notes: &mut Notes<'_>) {
         target(written, &place, loaded, &keyring, notes).await;
         fixed(written, &place, loaded, &keyring, notes).await;
     }
+    providers(loaded, &keyring, notes).await;
     masking(loaded, &keyring, notes).await;
     store(loaded, &keyring, notes).await;
     keyring
@@ -221,6 +222,27 @@ async fn endless(source: &Source) -> bool {
         return false;
     };
     !held.ends()
+}
+
+/// The gateway's secrets at providers have to be there: it reads them when it starts.
+async fn providers(loaded: &Loaded, keyring: &Keyring, notes: &mut Notes<'_>) {
+    let written = loaded
+        .config
+        .login
+        .iter()
+        .flat_map(|login| &login.providers);
+    for (index, provider) in written.enumerate() {
+        let Some(reference) = &provider.client_secret else {
+            continue;
+        };
+        let place = Place::root().key("login").key("providers").index(index);
+        let place = place.key("client_secret");
+        let source = keyring.at(reference, loaded);
+        private(&source, &place, notes);
+        if let Err(error) = source.client_secret().await {
+            notes.error(&place, error.to_string(), remedy(&error));
+        }
+    }
 }
 
 /// The tenant's key has to be there, private, and a key.
