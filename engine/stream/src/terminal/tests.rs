@@ -359,6 +359,19 @@ fn who_hides_commands_hides_one() {
 }
 
 #[test]
+fn an_echo_is_known_before_it_is_shown() {
+    let mut typing = Typing::new();
+    assert!(!typing.expects(b"l") && !typing.expects(b""));
+    typing.typed("lsé\rid".as_bytes(), NOON);
+    assert!(typing.expects(b"l") && typing.expects("lsé".as_bytes()));
+    assert!(!typing.expects(b"s") && !typing.expects(b"ls\r\n") && !typing.expects(b"l\xc3"));
+    typing.shown(b"ls");
+    assert!(typing.expects("éi".as_bytes()) && !typing.expects(b"ls"));
+    typing.shown("é\r\n".as_bytes());
+    assert!(typing.expects(b"id") && !typing.expects(b"idx"));
+}
+
+#[test]
 fn a_chance_match_is_no_echo() {
     let mut typing = Typing::new();
     typing.shown(b"Password: ");

@@ -93,6 +93,16 @@ impl Typing {
         kept
     }
 
+    /// True when this output is nothing but letters that were typed and not shown yet: whoever reads it knows it already.
+    #[must_use]
+    pub fn expects(&self, output: &[u8]) -> bool {
+        let Ok(output) = std::str::from_utf8(output) else {
+            return false;
+        };
+        let mut awaited = self.lines.iter().flat_map(|line| &line.awaited);
+        !output.is_empty() && output.chars().all(|c| awaited.next() == Some(&c))
+    }
+
     /// Output, as it came from the host.
     pub fn shown(&mut self, bytes: &[u8]) -> Vec<Kept> {
         let mut kept = Vec::new();

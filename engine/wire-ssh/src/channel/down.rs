@@ -98,6 +98,12 @@ impl Stream {
                 }
                 None => {
                     let decision = self.decision.get();
+                    // What somebody has typed is no news to him: it does not wait for what it may be the beginning of.
+                    let known = lane == Lane::Output && self.typing.lock().expects(piece);
+                    let next = match next {
+                        Next::Open if known && gate.held_back(lane) == 0 => Next::Idle,
+                        next => next,
+                    };
                     let lane = (lane, self.reader);
                     gate.release_piece(lane, piece, next, decision, self.now())
                         .await
