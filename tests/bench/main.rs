@@ -7,6 +7,7 @@ mod measure;
 mod peers;
 mod policy;
 mod report;
+mod ssh;
 
 use anyhow::{Context, Result};
 use measure::{Load, Sample};
@@ -23,6 +24,10 @@ portcullis-bench idle [--sessions N] [--wait SECONDS]
 
 Memory of idle sessions: 200 to a real PostgreSQL, N (5000) to a stand-in.
 
+portcullis-bench ssh [--rounds N] [--mib N] [--count N]
+
+SSH beside direct and ssh -J: connections, commands, echo, bulk (256 MiB), scp.
+
 --hold starts everybody, says where they are, and waits for a line: for a profiler.
 ";
 
@@ -32,6 +37,7 @@ fn main() -> Result<()> {
     let mut hold = false;
     let mut loads = Vec::new();
     let (mut idle, mut sessions, mut wait) = (false, 5000, 60);
+    let (mut over_ssh, mut mib, mut count) = (false, 256, 40);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -47,6 +53,9 @@ fn main() -> Result<()> {
             "--hold" => hold = true,
             "--quick" => (rounds, seconds) = (1, 2),
             "policy" => return policy::run("release"),
+            "ssh" => over_ssh = true,
+            "--mib" => mib = number()?,
+            "--count" => count = number()?,
             "--sessions" => sessions = number()?,
             "--wait" => wait = number()?,
             "idle" => idle = true,
@@ -61,6 +70,9 @@ fn main() -> Result<()> {
     }
     if idle {
         return idle::measure(sessions, Duration::from_secs(u64::from(wait)));
+    }
+    if over_ssh {
+        return ssh::measure(ssh::Amount { rounds, mib, count });
     }
     if loads.is_empty() {
         loads = Load::ALL.to_vec();

@@ -12,8 +12,13 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         return detectors(workspace, arguments.get(1..).unwrap_or_default());
     }
     screen::heading("What the benches need");
-    install::ensure(&[Need::Libclang, Need::Postgres, Need::PgBouncer, Need::Linux])?;
-    screen::seen("PostgreSQL, PgBouncer, libclang");
+    if arguments.first().is_some_and(|name| name == "ssh") {
+        install::ensure(&[Need::Libclang, Need::OpenSsh, Need::Python, Need::Linux])?;
+        screen::seen("OpenSSH, Python, libclang");
+    } else {
+        install::ensure(&[Need::Libclang, Need::Postgres, Need::PgBouncer, Need::Linux])?;
+        screen::seen("PostgreSQL, PgBouncer, libclang");
+    }
     let rest: Vec<&String> = arguments.iter().filter(|a| *a != PLUGINS).collect();
     if arguments.is_empty() || rest.len() < arguments.len() {
         plugins(workspace)?;
