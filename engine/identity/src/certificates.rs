@@ -67,11 +67,20 @@ pub struct Wanted<'a> {
 pub struct Certificates {
     key: SessionKey,
     authority: Authority,
-    issued: Mutex<HashMap<[u8; 32], Entry>>,
+    issued: Mutex<Issued>,
     clock: Clock,
 }
 
+#[derive(Default)]
+struct Issued {
+    entries: HashMap<[u8; 32], Entry>,
+    /// Pairs so far.
+    pairs: u64,
+}
+
 struct Entry {
+    /// Which pair it belongs to, in the order of issue.
+    pair: u64,
     identity: Arc<Identity>,
     until: Timestamp,
     from: Option<IpAddr>,
@@ -148,34 +157,39 @@ impl Certificates {
         now: Timestamp,
     ) -> Result<(), Denial> {
         let mut issued = self.issued.lock();
-        if issued.len() + prints.len() > limits::CERTIFICATES_MAX {
-            issued.retain(|_, entry| entry.until > now);
+        if issued.entries.len() + prints.len() > limits::CERTIFICATES_MAX {
+            issued.entries.retain(|_, entry| entry.until > now);
         }
-        let who = &identity.principal;
-        let theirs = issued.iter();
+        let same = |other: &Identity| {
+            (&other.principal, &other.actors) == (&identity.principal, &identity.actors)
+        };
+        let theirs = issued.entries.iter();
         let mut theirs: Vec<_> = theirs
-            .filter(|(_, entry)| entry.identity.principal == *who)
-            .map(|(print, entry)| (entry.until, *print))
+            .filter(|(_, entry)| same(&entry.identity))
+            .map(|(print, entry)| (entry.pair, *print))
             .collect();
-        // The oldest of one's own go: nobody locks herself or somebody else out.
+        // The oldest of one's own go: nobody locks herself out, nor anybody who acts for her.
         theirs.sort_unstable();
         let over =
             (theirs.len() + prints.len()).saturating_sub(limits::CERTIFICATES_PER_IDENTITY_MAX);
         for (_, print) in theirs.iter().take(over) {
-            issued.remove(print);
+            issued.entries.remove(print);
         }
-        if issued.len() + prints.len() > limits::CERTIFICATES_MAX {
+        if issued.entries.len() + prints.len() > limits::CERTIFICATES_MAX {
             return Err(full());
         }
+        issued.pairs += 1;
+        let pair = issued.pairs;
         let entries = prints.map(|print| {
             let entry = Entry {
+                pair,
                 identity: Arc::clone(identity),
                 until: identity.expires,
                 from,
             };
             (print, entry)
         });
-        issued.extend(entries);
+        issued.entries.extend(entries);
         Ok(())
     }
 
@@ -187,7 +201,10 @@ impl Certificates {
     pub fn verify(&self, certificate: &[u8], from: IpAddr) -> Result<Arc<Identity>, Denial> {
         let now = (self.clock)();
         let issued = self.issued.lock();
-        let entry = issued.get(&print(certificate)).ok_or_else(unknown)?;
+        let entry = issued
+            .entries
+            .get(&print(certificate))
+            .ok_or_else(unknown)?;
         if entry.until <= now {
             return Err(ended());
         }

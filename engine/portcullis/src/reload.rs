@@ -202,7 +202,7 @@ fn gone(reason: &str) -> Denial {
 /// Which changed keys a running node cannot follow.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = |pick: fn(&Config) -> serde_json::Value| pick(old) != pick(new);
-    let keys: [(&str, fn(&Config) -> serde_json::Value); 7] = [
+    let keys: [(&str, fn(&Config) -> serde_json::Value); 8] = [
         ("node", |c| json!(c.node)),
         ("state_dir", |c| json!(c.state_dir)),
         ("listeners", |c| json!(c.listeners)),
@@ -210,6 +210,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("session", |c| json!(c.session)),
         ("admin", |c| json!(c.admin)),
         ("log", |c| json!(c.log)),
+        ("login.certificates, login.exchange", |c| {
+            let login = c.login.as_ref();
+            json!(login.map(|login| (&login.certificates, login.exchange)))
+        }),
     ];
     keys.into_iter()
         .filter(|(_, pick)| differs(*pick))

@@ -64,7 +64,7 @@ impl Terminal {
 /// RFC 4254 section 8; 255 is "no key".
 fn plain((mode, value): &(Pty, u32)) -> bool {
     match mode {
-        Pty::ISTRIP | Pty::IGNCR | Pty::INLCR | Pty::IUCLC => *value == 0,
+        Pty::ISTRIP | Pty::IGNCR | Pty::INLCR | Pty::IUCLC | Pty::NOFLSH => *value == 0,
         Pty::VEOL | Pty::VEOL2 => *value == 255,
         Pty::VINTR => *value == 3,
         Pty::VEOF => *value == 4,
@@ -205,6 +205,7 @@ mod tests {
             (Pty::INLCR, 1),
             (Pty::IGNCR, 1),
             (Pty::IUCLC, 1),
+            (Pty::NOFLSH, 1),
             (Pty::ISIG, 0),
         ];
         for mode in odd {

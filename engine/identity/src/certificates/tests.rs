@@ -225,21 +225,43 @@ fn whoever_asks_for_many_loses_the_oldest_of_her_own() {
             .keep(draw(number), &eve, None, now)
             .unwrap();
     }
-    let held = desk.certificates.issued.lock().len();
+    let held = desk.certificates.issued.lock().entries.len();
     assert_eq!(held, limits::CERTIFICATES_PER_IDENTITY_MAX + 2);
     assert_eq!(
         rule(&desk, &der(&first), HERE),
         None,
         "nobody else loses any"
     );
-    desk.now.fetch_add(1, Ordering::SeqCst);
+    // All within one second, so that they end at the same time.
     let last = issue(&desk, &pair, SETTINGS);
     for _ in 1..limits::CERTIFICATES_PER_IDENTITY_MAX / 2 {
-        desk.now.fetch_add(1, Ordering::SeqCst);
         issue(&desk, &pair, SETTINGS);
     }
-    assert!(rule(&desk, &der(&first), HERE).is_some());
-    assert_eq!(rule(&desk, &der(&last), HERE), None);
+    for gone in [der(&first), blob(&first)] {
+        assert!(rule(&desk, &gone, HERE).is_some());
+    }
+    for kept in [der(&last), blob(&last)] {
+        assert_eq!(rule(&desk, &kept, HERE), None);
+    }
+}
+
+#[test]
+fn whoever_acts_for_somebody_pushes_none_of_hers_out() {
+    let (desk, pair) = (desk(), Ed25519KeyPair::generate().unwrap());
+    let hers = issue(&desk, &pair, SETTINGS);
+    let agent = Arc::new(Identity {
+        actors: vec![Principal {
+            issuer: "https://idp.example".to_owned(),
+            subject: "agent".to_owned(),
+        }],
+        ..ana()
+    });
+    for number in 0..limits::CERTIFICATES_PER_IDENTITY_MAX {
+        let prints = [0_u8, 1].map(|n| print(&[&number.to_be_bytes()[..], &[n]].concat()));
+        let kept = desk.certificates.keep(prints, &agent, None, Timestamp(0));
+        kept.unwrap();
+    }
+    assert_eq!(rule(&desk, &der(&hers), HERE), None);
 }
 
 /// OpenSSH's own eyes, and OpenSSL's.

@@ -312,9 +312,17 @@ impl Store {
         self.state.lock().waiting.remove(&key(&id.shown()));
     }
 
+    /// How many are waited for, or for somebody to fetch them.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
     /// It was confirmed, or refused.
     pub(super) fn confirm(&self, id: &Secret, answer: Result<Taken, Denial>, now: Timestamp) {
         let mut all = self.state.lock();
+        // What was answered and never fetched is not among the pending ones that have a bound.
+        all.sweep(now);
         if let Some(waiting) = all.waiting.get_mut(&key(&id.shown())) {
             waiting.answer = Some(answer);
             waiting.from = None;

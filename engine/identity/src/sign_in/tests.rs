@@ -139,6 +139,18 @@ fn a_flood_of_logins_pushes_itself_out_and_nobody_else() {
     assert!(store.fetch(&code, VERIFIER, NOW).is_ok());
 }
 
+#[test]
+fn answers_that_nobody_fetches_do_not_pile_up() {
+    let store = Store::default();
+    for n in 0..limits::LOGINS_PENDING_MAX as u64 {
+        let at = NOW.after(Duration::from_secs(n));
+        let id = store.wait_for(&challenge(), HERE, at).expect("room");
+        store.confirm(&id, Err(ended()), at);
+    }
+    let most = limits::LOGIN_CODE_MAX.as_secs() as usize + 1;
+    assert!(store.waiting() <= most, "{}", store.waiting());
+}
+
 #[tokio::test]
 async fn nobody_asks_for_a_login_that_was_pushed_out() {
     let store = Store::default();

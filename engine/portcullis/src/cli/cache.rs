@@ -195,14 +195,16 @@ impl Cache {
         let login = self.fresh()?;
         let now = (crate::clock::clock())();
         match login.certified {
-            Some(until) if until <= now.after(FRESH) => Ok(self.certify(login, false)),
+            Some(until) if until <= now.after(FRESH) => Ok(self.certify(login, false).0),
             _ => Ok(login),
         }
     }
 
-    /// Has the key of this machine certified for a login, and remembers until when. The token is good without.
-    pub fn certify(&self, mut login: Login, fresh_key: bool) -> Login {
+    /// Has the key of this machine certified for a login, and remembers until when; whether it was. The token is good
+    /// without.
+    pub fn certify(&self, mut login: Login, fresh_key: bool) -> (Login, bool) {
         let certified = certificates::certify(self, &login, fresh_key);
+        let done = matches!(certified, Ok(Some(_)));
         match certified {
             Ok(until) => {
                 login.certified = until;
@@ -212,7 +214,7 @@ impl Cache {
             }
             Err(error) => eprintln!("portcullis: there are no new certificates: {error}"),
         }
-        login
+        (login, done)
     }
 
     fn fresh(&self) -> Result<Login, Exit> {
@@ -233,11 +235,15 @@ impl Cache {
         if status == StatusCode::OK {
             let granted: Granted = serde_json::from_slice(&body)
                 .map_err(|_| portal.unreachable("its answer is not a gateway's"))?;
-            let fresh = Login::new(&portal, &granted, now);
+            // Until when its certificates are good stays known, should none be had now: they are asked for again.
+            let fresh = Login {
+                certified: login.certified,
+                ..Login::new(&portal, &granted, now)
+            };
             // The refresh token is another one now: it is kept before anything else can fail.
             self.write(&fresh)?;
             return Ok(match login.certified {
-                Some(_) => self.certify(fresh, false),
+                Some(_) => self.certify(fresh, false).0,
                 None => fresh,
             });
         }

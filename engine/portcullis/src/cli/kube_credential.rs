@@ -53,7 +53,9 @@ pub fn kube_credential(asked: &KubeCredential) -> Result<(), Exit> {
 }
 
 fn credential(cache: &Cache, login: &Login) -> Result<Value, Exit> {
-    let status = match login.certified {
+    // A certificate whose renewal failed is worth less than the token.
+    let now = (crate::clock::clock())();
+    let status = match login.certified.filter(|until| *until > now) {
         None => json!({"token": *login.token, "expirationTimestamp": login.until.rfc3339()}),
         Some(until) => {
             let files = Files::beside(cache);

@@ -122,7 +122,7 @@ pub fn obtain(asked: &LogIn) -> Result<Login, Exit> {
         let _ended = end(&before);
     }
     cache.write(&login)?;
-    Ok(cache.certify(login, true))
+    Ok(cache.certify(login, true).0)
 }
 
 fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted, Exit> {

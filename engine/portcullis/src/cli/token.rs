@@ -108,7 +108,7 @@ pub fn token(token: &Token) -> Result<(), Exit> {
 fn renew(asked: &Renew) -> Result<(), Exit> {
     let cache = super::cache::Cache::open()?;
     let login = cache.token()?;
-    match asked.now && cache.certify(login, false).certified.is_none() {
+    match asked.now && !cache.certify(login, false).1 {
         true => Err(Exit::refused("there are no certificates")),
         false => Ok(()),
     }

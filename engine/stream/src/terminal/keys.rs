@@ -68,6 +68,8 @@ pub(super) struct Keys {
     escape: Escape,
     /// Within a bracketed paste.
     paste: bool,
+    /// Something was pressed since the line began: what a terminal in lines has of it, no editing key takes back.
+    touched: bool,
     utf8: Vec<u8>,
 }
 
@@ -120,6 +122,12 @@ impl Keys {
 
     /// One byte from the client.
     pub(super) fn press(&mut self, byte: u8) -> Key {
+        let key = self.pressed(byte);
+        self.touched = true;
+        key
+    }
+
+    fn pressed(&mut self, byte: u8) -> Key {
         if let Some(why) = self.entered_within(byte) {
             (self.escape, self.utf8) = (Escape::None, Vec::new());
             self.doubt(why);
@@ -149,7 +157,7 @@ impl Keys {
             b'\r' | b'\n' | OPERATE if self.paste => Some(Why::Paste),
             b'\r' | b'\n' | OPERATE if open => Some(Why::Key),
             // A terminal in lines hands over what there is, and a shell that then reads the end runs it.
-            END if open || self.paste || !self.line.is_empty() => Some(Why::Key),
+            END if open || self.paste || self.touched => Some(Why::Key),
             _ => None,
         }
     }
@@ -166,7 +174,9 @@ impl Keys {
                 0x20..=0x7e => self.insert(char::from(byte)),
                 _ => self.doubt(Why::Paste),
             },
-            0x03 | 0x1c => return Key::Cancel,
+            0x03 => return Key::Cancel,
+            // Shells that edit lines do not heed SIGQUIT, and keep the line.
+            0x1c => self.doubt(Why::Key),
             0x7f | 0x08 => self.erase(self.at.saturating_sub(1), self.at),
             0x01 => self.at = 0,
             0x05 => self.at = self.line.len(),

@@ -269,6 +269,10 @@ fn no_enter_hides_in_what_is_not_complete() {
         (b"\x1b[200~ls", 0x0f),
         // A shell that reads lines of a tty gets this one, and runs it when it reads the end behind it.
         (b"ls", 0x04),
+        // Such a tty knows nothing of keys that edit: what looks empty here is not there.
+        (b"ls #\x01\x0b", 0x04),
+        (b"l\x15", 0x04),
+        (b"\x04", 0x04),
     ] {
         let mut desk = desk();
         let keys = [before, &[enter], b"x"].concat();
@@ -288,6 +292,18 @@ fn no_enter_hides_in_what_is_not_complete() {
     }
     // The end of an empty line runs nothing.
     assert!(!desk().tracker.typed(b"\x04").enter);
+}
+
+#[test]
+fn a_shell_keeps_its_line_when_asked_to_quit() {
+    let mut desk = desk();
+    desk.echo("rm -rf /").key(b"\x1c", b"");
+    assert!(desk.tracker.typed(b"\r").enter);
+    assert!(
+        matches!(desk.line(), Line::Unsure { .. }),
+        "{:?}",
+        desk.line()
+    );
 }
 
 #[test]

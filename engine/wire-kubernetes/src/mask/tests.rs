@@ -68,9 +68,8 @@ fn rewritten(pieces: Vec<Piece>, strategy: Strategy) -> String {
         let mut spans = Vec::new();
         for (number, cell) in batch.cells.iter().enumerate() {
             let text = &batch.text[cell.start as usize..cell.end as usize];
-            if let Some(at) = memchr::memmem::find(text, b"hunter2")
-                && cell.column == 0
-            {
+            let found = memchr::memmem::find_iter(text, b"hunter2");
+            for at in found.filter(|_| cell.column == 0) {
                 spans.push(SpanEdit {
                     cell: number as u32,
                     start: at as u32,

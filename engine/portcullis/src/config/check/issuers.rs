@@ -26,6 +26,13 @@ pub(super) fn issuers(issuers: &[Issuer], place: &Place, notes: &mut Notes<'_>) 
     unique(each, "issuer", place, notes);
     for (index, issuer) in issuers.iter().enumerate() {
         let place = place.index(index);
+        if issuer.name.contains(':') {
+            notes.error(
+                &place.key("name"),
+                "has a colon, which ends the name of the provider where a cluster is told who acts",
+                "use letters, digits and dashes",
+            );
+        }
         address(issuer, &place, notes);
         tokens(issuer, &place, notes);
         kinds(issuer, &place, notes);
