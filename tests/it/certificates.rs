@@ -255,14 +255,9 @@ fn linger(place: &Place, files: &Path) -> Result<Child> {
     Ok(child)
 }
 
-#[test]
-fn psql_ssh_and_kubectl_come_with_certificates_until_the_login_is_over() -> Result<()> {
-    let place = Place::new()?;
-    let (company, home) = (&place.company, &place.company.home);
-    let (said, _) = company.log_in(&["login", "--no-open"])?;
-    ensure!(said.contains("certified"), "{said}");
-    place.set_up()?;
-
+/// What `setup` has written, and nothing else.
+fn served_by_files(place: &Place) -> Result<()> {
+    let home = &place.company.home;
     let mut psql = Command::new("psql");
     psql.args(["-X", "-w", "service=orders", "-c", "SELECT 1 AS one"])
         .env("PGSERVICEFILE", home.join("pg_service.conf"))
@@ -312,6 +307,18 @@ fn psql_ssh_and_kubectl_come_with_certificates_until_the_login_is_over() -> Resu
     let seen = place.api.requests()?;
     let seen = serde_json::to_string(&seen)?;
     ensure!(seen.contains("portcullis:corp:ana"), "{seen}");
+    Ok(())
+}
+
+#[test]
+fn psql_ssh_and_kubectl_come_with_certificates_until_the_login_is_over() -> Result<()> {
+    let place = Place::new()?;
+    let (company, home) = (&place.company, &place.company.home);
+    let (said, _) = company.log_in(&["login", "--no-open"])?;
+    ensure!(said.contains("certified"), "{said}");
+    place.set_up()?;
+
+    served_by_files(&place)?;
 
     // The login is over, and so is everything that was certified for it, wherever it is.
     let thief = place.folder.path().join("thief");
@@ -345,7 +352,7 @@ fn psql_ssh_and_kubectl_come_with_certificates_until_the_login_is_over() -> Resu
 #[test]
 fn what_looks_like_a_certificate_of_the_gateways_is_none() -> Result<()> {
     let place = Place::new()?;
-    let (company, home) = (&place.company, &place.company.home);
+    let company = &place.company;
     company.log_in(&["login", "--no-open"])?;
     let token = company.token()?;
     let at = place.folder.path();
@@ -382,6 +389,12 @@ fn what_looks_like_a_certificate_of_the_gateways_is_none() -> Result<()> {
         );
     }
 
+    no_other_key_or_certificate(&place)
+}
+
+/// Of SSH.
+fn no_other_key_or_certificate(place: &Place) -> Result<()> {
+    let (home, at) = (&place.company.home, place.folder.path());
     // The right key with a certificate of another authority, and with one for a host; a key without any.
     let key = home.join("id_portcullis");
     let good = place.ssh(&key, &home.join("id_portcullis-cert.pub"))?;

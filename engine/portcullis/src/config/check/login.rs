@@ -1,5 +1,6 @@
 //! What is wrong with `login:` beyond its shape.
 
+use crate::config::login::Login;
 use crate::config::problem::Notes;
 use crate::config::schema::{Config, Wire};
 use crate::config::spans::Place;
@@ -52,16 +53,7 @@ pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             "leave the key out for 12h",
         );
     }
-    if let Some(certificates) = &login.certificates
-        && (certificates.ttl.0 < CERTIFICATE_MIN
-            || certificates.ttl.0 > limits::CERTIFICATE_TTL_MAX)
-    {
-        notes.error(
-            &place.key("certificates").key("ttl"),
-            "is no time for a certificate to be good",
-            "leave the key out for 1h; it is a minute at least and 12h at most",
-        );
-    }
+    certificates(login, place, notes);
     let mut names: BTreeSet<&str> = config.issuers.iter().map(|i| i.name.as_str()).collect();
     for (index, saml) in login.saml.iter().enumerate() {
         let place = place.key("saml").index(index);
@@ -90,6 +82,19 @@ pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
                 "name the issuer whose tokens verify the login",
             );
         }
+    }
+}
+
+fn certificates(login: &Login, place: &Place, notes: &mut Notes<'_>) {
+    if let Some(certificates) = &login.certificates
+        && (certificates.ttl.0 < CERTIFICATE_MIN
+            || certificates.ttl.0 > limits::CERTIFICATE_TTL_MAX)
+    {
+        notes.error(
+            &place.key("certificates").key("ttl"),
+            "is no time for a certificate to be good",
+            "leave the key out for 1h; it is a minute at least and 12h at most",
+        );
     }
 }
 
