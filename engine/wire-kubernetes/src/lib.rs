@@ -6,6 +6,8 @@
 
 mod body;
 mod call;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json;
 mod mask;
 mod proxy;

@@ -19,7 +19,10 @@ fuzz_target!(|data: &[u8]| {
     let choices = input.byte();
     let mut pieces = Vec::new();
     if choices & 1 == 1 {
-        pieces.push((Side::Client, Bytes::from_static(&[0, 0, 0, 5, 1, 0, 0, 0, 3])));
+        pieces.push((
+            Side::Client,
+            Bytes::from_static(&[0, 0, 0, 5, 1, 0, 0, 0, 3]),
+        ));
         pieces.push((Side::Upstream, hello()));
     }
     while !input.is_empty() && pieces.len() < PIECES_MAX {
@@ -29,8 +32,13 @@ fuzz_target!(|data: &[u8]| {
         };
         pieces.push((side, Bytes::copy_from_slice(input.piece())));
     }
-    let whole = run(choices, pieces.iter().map(|(side, piece)| (*side, piece.as_ref())));
-    let bytes = pieces.iter().flat_map(|(side, piece)| piece.chunks(1).map(|byte| (*side, byte)));
+    let whole = run(
+        choices,
+        pieces.iter().map(|(side, piece)| (*side, piece.as_ref())),
+    );
+    let bytes = pieces
+        .iter()
+        .flat_map(|(side, piece)| piece.chunks(1).map(|byte| (*side, byte)));
     assert_eq!(run(choices, bytes), whole);
     let sent: Vec<u8> = pieces
         .iter()
@@ -51,7 +59,9 @@ fn hello() -> Bytes {
         body.extend((text.len() as u32).to_be_bytes());
         body.extend(text.bytes());
     }
-    [&(body.len() as u32).to_be_bytes()[..], &body].concat().into()
+    [&(body.len() as u32).to_be_bytes()[..], &body]
+        .concat()
+        .into()
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -88,8 +98,14 @@ fn run<'a>(choices: u8, pieces: impl Iterator<Item = (Side, &'a [u8])>) -> Outco
 fn step(inspector: &mut Inspector, event: Event, choices: u8, outcome: &mut Outcome) {
     match event {
         // Hello is the gateway's own: one version only.
-        Event::Forward { to: Side::Upstream, wire, .. } if wire[4] != 1 => outcome.server.push(wire),
-        Event::Forward { to: Side::Upstream, .. } => {}
+        Event::Forward {
+            to: Side::Upstream,
+            wire,
+            ..
+        } if wire[4] != 1 => outcome.server.push(wire),
+        Event::Forward {
+            to: Side::Upstream, ..
+        } => {}
         Event::Forward { wire, .. } | Event::Refuse { wire, .. } => outcome.client.push(wire),
         Event::Ask(wire) => {
             let answer = leads(&wire, choices);
@@ -98,7 +114,9 @@ fn step(inspector: &mut Inspector, event: Event, choices: u8, outcome: &mut Outc
         Event::Judge(judged) => {
             let wire = judged.wire().clone();
             match wire.len() % 3 == 0 {
-                true => outcome.client.push(inspector.refuse(judged, "no").expect("it was asked")),
+                true => outcome
+                    .client
+                    .push(inspector.refuse(judged, "no").expect("it was asked")),
                 false => {
                     assert_eq!(inspector.allow(judged).expect("it was asked"), wire);
                     outcome.server.push(wire);
@@ -113,7 +131,14 @@ fn step(inspector: &mut Inspector, event: Event, choices: u8, outcome: &mut Outc
 fn leads(ask: &[u8], choices: u8) -> Vec<u8> {
     let id = &ask[5..9];
     let body = match choices & 4 {
-        0 => [&[104][..], id, &[0, 0, 0, 1, 0, 0, 0, 2], b"/x", &[0, 0, 0, 0, 0, 0, 0, 0]].concat(),
+        0 => [
+            &[104][..],
+            id,
+            &[0, 0, 0, 1, 0, 0, 0, 2],
+            b"/x",
+            &[0, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat(),
         _ => [&[101][..], id, &[0, 0, 0, 2]].concat(),
     };
     [&(body.len() as u32).to_be_bytes()[..], &body].concat()

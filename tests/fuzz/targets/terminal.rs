@@ -35,7 +35,12 @@ fuzz_target!(|data: &[u8]| {
                 tracker.shown(piece);
                 kept.extend(typing.shown(piece));
                 output.extend_from_slice(piece);
-                shown.extend(at_once(curtain.push(piece, now, &mut Nothing, &Obligations::none())));
+                shown.extend(at_once(curtain.push(
+                    piece,
+                    now,
+                    &mut Nothing,
+                    &Obligations::none(),
+                )));
             }
             1 => {
                 keys += piece.len();
@@ -45,7 +50,11 @@ fuzz_target!(|data: &[u8]| {
             _ => {
                 tracker.resize(piece.len() as u32, what.into());
                 kept.extend(typing.tick(now));
-                shown.extend(at_once(curtain.tick(now, &mut Nothing, &Obligations::none())));
+                shown.extend(at_once(curtain.tick(
+                    now,
+                    &mut Nothing,
+                    &Obligations::none(),
+                )));
             }
         }
         let _ = tracker.line();
@@ -79,11 +88,12 @@ fn count(kept: &Kept) -> usize {
     }
 }
 
-fn at_once(
-    future: impl Future<Output = Result<portcullis_stream::Shown, Fault>>,
-) -> Vec<u8> {
+fn at_once(future: impl Future<Output = Result<portcullis_stream::Shown, Fault>>) -> Vec<u8> {
     let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(shown) => shown.expect("nothing is held").bytes,
         Poll::Pending => panic!("nothing here waits"),
     }

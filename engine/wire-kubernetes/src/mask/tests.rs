@@ -413,13 +413,21 @@ fn any_json() -> impl ProptestStrategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         "\\PC{0,12}".prop_map(Value::from),
         Just(Value::from("hunter2")),
+        prop_oneof![
+            Just("Secret"),
+            Just("SecretList"),
+            Just("ConfigMap"),
+            Just("TokenRequest"),
+            Just("DB_PASSWORD"),
+        ]
+        .prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 40, 6, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             proptest::collection::vec(
                 (
-                    "items|rows|data|kind|env|name|value|stringData|\\PC{0,6}",
+                    "items|rows|data|kind|env|name|value|stringData|binaryData|status|token|\\PC{0,6}",
                     inner
                 ),
                 0..5
@@ -447,6 +455,13 @@ proptest! {
         let out = masked_by(text.as_bytes(), SECRETS, size, Strategy::Redact);
         prop_assert!(!out.contains("hunter2"), "{}", out);
         prop_assert!(serde_json::from_str::<Value>(&out).is_ok());
+    }
+
+    #[test]
+    fn what_is_released_is_the_same_however_it_comes(value in any_json(), size in 1..60_usize) {
+        let text = value.to_string();
+        let whole = masked_by(text.as_bytes(), ANYTHING, text.len(), Strategy::Redact);
+        prop_assert_eq!(masked_by(text.as_bytes(), ANYTHING, size, Strategy::Redact), whole);
     }
 
     #[test]
