@@ -6,9 +6,9 @@ use portcullis_tests::issuer::ANA;
 use portcullis_tests::oidc::{CLIENT_SECRET, Provider, browse};
 use portcullis_tests::process::free_port;
 use portcullis_tests::{Scratch, Shown, World, WorldOptions, install, world};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Company {
@@ -28,7 +28,10 @@ impl Company {
     /// The same with more under `login:`, in a world of its own.
     pub(crate) fn with(session: &str, login: &str, options: WorldOptions) -> Result<Self> {
         let folder = Scratch::new("login")?;
-        let portal = free_port()?;
+        let portal = match options.portal {
+            0 => free_port()?,
+            port => port,
+        };
         let gateway = format!("https://localhost:{portal}");
         let provider = Provider::start(folder.path(), &gateway)?;
         let secret = folder.path().join("client-secret");
@@ -85,6 +88,21 @@ impl Company {
 
     /// Logs in: what the command line said, and what the browser saw.
     pub(crate) fn log_in(&self, arguments: &[&str]) -> Result<(String, Shown)> {
+        let begun = self.begin_login(arguments)?;
+        let page = browse(&begun.url, &self.world.certificate())?;
+        let (good, said) = begun.end()?;
+        ensure!(
+            good,
+            "{said}\n{}\n{}\n{}",
+            page.all(),
+            self.world.gateway.log(),
+            self.provider.log()
+        );
+        Ok((said, page))
+    }
+
+    /// Begins a login, up to the address that a browser is to open.
+    pub(crate) fn begin_login(&self, arguments: &[&str]) -> Result<Begun> {
         let mut child = self
             .command(arguments)?
             .stdout(Stdio::piped())
@@ -92,7 +110,7 @@ impl Company {
             .spawn()?;
         let stderr = child.stderr.take().context("it has an error stream")?;
         let mut lines = BufReader::new(stderr).lines();
-        let url = loop {
+        loop {
             let Some(line) = lines.next() else {
                 let _ = child.wait();
                 bail!(
@@ -102,28 +120,10 @@ impl Company {
             };
             let line = line?;
             if let Some(at) = line.find("http").filter(|_| !line.contains(" and type ")) {
-                break line[at..].to_owned();
+                let url = line[at..].to_owned();
+                return Ok(Begun { child, lines, url });
             }
-        };
-        let page = browse(&url, &self.world.certificate())?;
-        let rest =
-            std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
-        let status = child.wait()?;
-        let mut said = String::new();
-        child
-            .stdout
-            .take()
-            .context("an output")?
-            .read_to_string(&mut said)?;
-        said.push_str(&rest.join().unwrap_or_default());
-        ensure!(
-            status.success(),
-            "{said}\n{}\n{}\n{}",
-            page.all(),
-            self.world.gateway.log(),
-            self.provider.log()
-        );
-        Ok((said, page))
+        }
     }
 
     pub(crate) fn token(&self) -> Result<String> {
@@ -137,7 +137,7 @@ impl Company {
         Ok(shown.out.trim().to_owned())
     }
 
-    fn ask(&self, token: &str, sql: &str) -> Result<Shown> {
+    pub(crate) fn ask(&self, token: &str, sql: &str) -> Result<Shown> {
         let mut command = self.world.psql("anybody", token, "orders");
         Shown::by(command.args(["-c", sql])).context("run psql")
     }
@@ -165,6 +165,41 @@ impl Company {
             std::thread::sleep(Duration::from_millis(100));
         }
         Ok(child)
+    }
+}
+
+/// A login that is under way.
+pub(crate) struct Begun {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    /// What the browser is to open.
+    pub(crate) url: String,
+}
+
+impl Begun {
+    /// Waits for its end: whether it was one, and all that was said.
+    pub(crate) fn end(self) -> Result<(bool, String)> {
+        let Self {
+            mut child, lines, ..
+        } = self;
+        let rest =
+            std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        let status = child.wait()?;
+        let mut said = String::new();
+        child
+            .stdout
+            .take()
+            .context("an output")?
+            .read_to_string(&mut said)?;
+        said.push_str(&rest.join().unwrap_or_default());
+        Ok((status.success(), said))
+    }
+
+    /// Nobody waits for it any longer.
+    pub(crate) fn give_up(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod opa;
 mod policy;
 mod replication;
 mod resets;
+mod saml;
 mod scenarios;
 mod secrets;
 mod ssh;

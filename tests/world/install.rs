@@ -28,6 +28,8 @@ pub enum Need {
     Rsync,
     /// git.
     Git,
+    /// SimpleSAMLphp, and PHP to run it.
+    SimpleSaml,
     /// `setsid`, `setpriv`, `openssl`.
     Linux,
 }
@@ -53,6 +55,9 @@ impl Need {
             Self::Npm => which("npm").is_some(),
             Self::Rsync => which("rsync").is_some(),
             Self::Git => which("git").is_some(),
+            Self::SimpleSaml => {
+                which("php").is_some() && Path::new("/usr/share/simplesamlphp/www").is_dir()
+            }
             Self::Linux => ["setsid", "setpriv", "openssl"]
                 .iter()
                 .all(|p| which(p).is_some()),
@@ -70,6 +75,7 @@ impl Need {
             Self::Npm => &["npm"],
             Self::Rsync => &["rsync"],
             Self::Git => &["git"],
+            Self::SimpleSaml => &["simplesamlphp", "php-cli", "php-xml", "php-mbstring"],
             Self::Linux => &["util-linux", "openssl"],
         }
     }
@@ -85,6 +91,7 @@ impl Need {
             Self::Rsync => "it goes through the SSH gate both ways",
             Self::Git => "it clones and pushes through the SSH gate",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
+            Self::SimpleSaml => "people log in at a real SAML provider",
             Self::Linux => "servers run in sessions and with certificates of their own",
         }
     }

@@ -17,6 +17,7 @@ pub mod oidc;
 pub mod openbao;
 pub mod process;
 pub mod psql;
+pub mod saml;
 pub mod sample;
 pub mod scratch;
 pub mod ssh;

@@ -24,13 +24,14 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         Need::Python,
         Need::Rsync,
         Need::Git,
+        Need::SimpleSaml,
         Need::Linux,
     ])?;
     let python = install::python(workspace)?;
     let node = install::node_modules(workspace)?;
     install::openbao(workspace)?;
     screen::seen(
-        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit",
+        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit",
     );
 
     screen::heading("The house");

@@ -1,0 +1,112 @@
+//! People who log in at a real SAML provider, SimpleSAMLphp: what it says counts, once, for the login that has asked,
+//! as it was signed.
+
+use crate::login::Company;
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_tests::WorldOptions;
+use portcullis_tests::process::free_port;
+use portcullis_tests::saml::{Answer, SamlProvider};
+
+const LOGIN: [&str; 4] = ["login", "--no-open", "--provider", "campus"];
+
+fn campus() -> Result<(Company, SamlProvider)> {
+    let portal = free_port()?;
+    let provider = SamlProvider::start(&format!("https://localhost:{portal}"))?;
+    let login = format!(
+        "  saml:
+    - name: campus
+      entity: {}
+      metadata: {}
+      groups_attribute: groups
+",
+        provider.entity(),
+        provider.metadata()?.display()
+    );
+    let options = WorldOptions {
+        portal,
+        ..WorldOptions::default()
+    };
+    let company = Company::with("1h", &login, options)?;
+    Ok((company, provider))
+}
+
+#[test]
+fn a_person_logs_in_at_a_saml_provider_and_works() -> Result<()> {
+    let (company, provider) = campus()?;
+    let begun = company.begin_login(&LOGIN)?;
+    let answer = provider.visit(&begun.url)?;
+    let page = answer.deliver(&company.world.certificate())?;
+    ensure!(
+        page.contains("You are logged in"),
+        "{page}\n{}",
+        company.world.gateway.log()
+    );
+    let (good, said) = begun.end()?;
+    ensure!(good && said.contains("engineers"), "{said}");
+    let who = company.run(&["whoami", "--json"])?;
+    let who: serde_json::Value = serde_json::from_str(&who.out)?;
+    ensure!(
+        who["subject"] == "ana" && who["issuer"] == provider.entity(),
+        "{who}"
+    );
+    let rows = company.ask(&company.token()?, "SELECT name FROM customers WHERE id = 1")?;
+    ensure!(
+        rows.code == 0 && rows.shows("Ada Lovelace"),
+        "{}",
+        rows.all()
+    );
+    // The same answer again, and for another login.
+    let page = answer.deliver(&company.world.certificate())?;
+    ensure!(page.contains("not begun here"), "{page}");
+    let other = company.begin_login(&LOGIN)?;
+    let theirs = provider.visit(&other.url)?;
+    let stolen = Answer {
+        response: answer.response,
+        ..theirs
+    };
+    let page = stolen.deliver(&company.world.certificate())?;
+    ensure!(!page.contains("You are logged in"), "{page}");
+    other.give_up()
+}
+
+#[test]
+fn what_a_saml_provider_has_not_signed_is_nothing() -> Result<()> {
+    let (company, provider) = campus()?;
+    let ca = company.world.certificate();
+    let changed = |answer: &Answer, from: &str, to: &str| -> Result<Answer> {
+        let text = String::from_utf8(STANDARD.decode(&answer.response)?)?;
+        ensure!(text.contains(from), "`{from}` is not in {text}");
+        Ok(Answer {
+            response: STANDARD.encode(text.replace(from, to)),
+            ..answer.clone()
+        })
+    };
+    for (from, to) in [
+        (">engineers<", ">dba<"),
+        (">ana<", ">bea<"),
+        (">ana<", ">a<!-- -->na<"),
+        ("https://localhost", "https://elsewhere"),
+        ("<samlp:Response", "<!DOCTYPE x><samlp:Response"),
+    ] {
+        let begun = company.begin_login(&LOGIN)?;
+        let answer = provider.visit(&begun.url)?;
+        let page = changed(&answer, from, to)?.deliver(&ca)?;
+        ensure!(!page.contains("You are logged in"), "{from} {to}: {page}");
+        begun.give_up()?;
+    }
+    // The response is signed, and the assertion in it is not.
+    provider.leaves_assertions_unsigned()?;
+    let begun = company.begin_login(&LOGIN)?;
+    let answer = provider.visit(&begun.url)?;
+    let text = String::from_utf8(STANDARD.decode(&answer.response)?)?;
+    let assertion = text
+        .split_once("<saml:Assertion")
+        .context("an assertion")?
+        .1;
+    ensure!(!assertion.contains("<ds:Signature"), "{text}");
+    let page = answer.deliver(&ca)?;
+    ensure!(!page.contains("You are logged in"), "{page}");
+    begun.give_up()
+}
