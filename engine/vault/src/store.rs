@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The form of the file.
@@ -242,11 +242,13 @@ impl Store {
                 .truncate(true)
                 .mode(0o600)
                 .open(&fresh)?;
+            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new("."));
+            give_to_owner(&file, &self.path, folder)?;
             file.write_all(&text)?;
             file.sync_all()?;
             std::fs::rename(&fresh, &self.path)?;
-            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-            File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+            File::open(folder)?.sync_all()
         };
         write().map_err(StoreError::File)
     }
@@ -303,6 +305,16 @@ impl Opened {
             None => Ok(()),
         }
     }
+}
+
+/// An administrator writes a store that the gateway's user reads: it stays its owner's, and a new one is that of whom the
+/// folder belongs to.
+fn give_to_owner(file: &File, path: &Path, folder: &Path) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(folder))?;
+    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -80,6 +80,25 @@ fn the_file_is_its_owners_alone_and_shows_no_value() {
 }
 
 #[test]
+fn the_file_belongs_to_whom_the_folder_does_whoever_writes_it() {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = place();
+    let folder = place.path.parent().unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(folder, Some(65_534), Some(65_534)).unwrap();
+    }
+    for value in ["first", "second"] {
+        set(&place, "pg", value);
+        let owner = std::fs::metadata(folder).unwrap().uid();
+        assert_eq!(
+            std::fs::metadata(&place.path).unwrap().uid(),
+            owner,
+            "{value}"
+        );
+    }
+}
+
+#[test]
 fn another_key_opens_nothing_until_the_key_is_changed() {
     let place = place();
     set(&place, "a", "1");
