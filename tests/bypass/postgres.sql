@@ -79,13 +79,13 @@ SELECT public.customers.ssn FROM public.customers;
 -- never-leaks: unique violation shows the key
 INSERT INTO customers (id, ssn) SELECT id, ssn FROM customers;
 
--- never-leaks: cast error shows the value
+-- oracle: cast error shows the value
 SELECT ssn::int FROM customers;
 
--- never-leaks: date cast error shows the value
+-- oracle: date cast error shows the value
 SELECT to_date(ssn, 'YYYY') FROM customers;
 
--- never-leaks: bytea of the value
+-- oracle: bytea of the value
 SELECT ssn::bytea FROM customers;
 
 -- masked-whole: view that renames
@@ -187,10 +187,10 @@ SELECT regexp_split_to_table(ssn, '') FROM customers;
 -- masked-whole: reversed
 SELECT reverse(ssn) FROM customers;
 
--- masked-whole: hex
+-- oracle: hex
 SELECT encode(ssn::bytea, 'hex') FROM customers;
 
--- masked-whole: base64
+-- oracle: base64
 SELECT encode(convert_to(ssn, 'UTF8'), 'base64') FROM customers;
 
 -- masked-whole: translated digits
@@ -205,13 +205,13 @@ SELECT md5(ssn) FROM customers;
 -- masked-whole: full-text vector
 SELECT to_tsvector('simple', ssn) FROM customers;
 
--- masked-whole: number
+-- oracle: number
 SELECT replace(ssn, '-', '')::bigint FROM customers;
 
--- masked-whole: arithmetic on the number
+-- oracle: arithmetic on the number
 SELECT replace(ssn, '-', '')::bigint + 1 FROM customers;
 
--- masked-whole: format
+-- oracle: format
 SELECT format('%s', ssn) FROM customers;
 
 -- masked-whole: returning an expression
@@ -259,7 +259,7 @@ SELECT nullif(ssn, 'x') FROM customers;
 -- masked-whole: greatest
 SELECT greatest(ssn, '') FROM customers;
 
--- masked-whole: user's own operator
+-- oracle: user's own operator
 SELECT ssn OPERATOR(public.||) 'x' FROM customers;
 
 -- oracle: XMLTABLE
@@ -358,7 +358,7 @@ SELECT json_agg(c) FROM customers c;
 -- masked-whole: object of an aggregate
 SELECT jsonb_object_agg(id, ssn) FROM customers;
 
--- masked-whole: first match of a path
+-- oracle: first match of a path
 SELECT jsonb_path_query_first(to_jsonb(c), '$.ssn') FROM customers c;
 
 -- masked-whole: recursive query that builds it up
@@ -537,11 +537,107 @@ SELECT substring(ssn from '^1') FROM customers;
 -- uniform: NULL unless a comparison holds
 SELECT (ssn LIKE '123%') OR NULL FROM customers;
 
--- uniform: NULL as an array
+-- oracle: NULL as an array
 SELECT regexp_match(ssn, '^123') FROM customers;
 
 -- uniform: NULL in a copy
 COPY (SELECT substring(ssn from '^1') FROM customers) TO STDOUT;
+
+-- oracle: division that one value makes fail
+SELECT 1 / (ssn LIKE '9%')::int FROM customers WHERE id = 1;
+
+-- oracle: cast that one digit makes fail
+SELECT replace(left(ssn, 1), '1', 'x')::int FROM customers WHERE id = 1;
+
+-- oracle: pattern that one digit breaks
+SELECT 'x' ~ replace(ssn, '1', '(') FROM customers WHERE id = 1;
+
+-- oracle: what is only looked at where a comparison leaves it open
+SELECT (ssn LIKE '1%') OR (SELECT 1 / (count(*) - count(*)) FROM orders) > 0 FROM customers WHERE id = 1;
+
+-- oracle: default that only NULL asks for
+SELECT coalesce(substring(ssn from '^9'), (1 / (id - id))::text) FROM customers WHERE id = 1;
+
+-- oracle: time that a value takes
+SELECT pg_sleep(length(substring(ssn from '^9'))) FROM customers WHERE id = 1;
+
+-- oracle: size that a value takes
+EXPLAIN (ANALYZE, BUFFERS) SELECT id, repeat(substring(ssn from '^9'), 10000000) AS x FROM customers ORDER BY id;
+
+-- oracle: failure in what is returned
+UPDATE customers SET name = name WHERE id = 1 RETURNING 1 / (ssn LIKE '9%')::int;
+
+-- oracle: SQL/JSON that fails
+SELECT json_build_object(substring(ssn from '^9'), 1) FROM customers WHERE id = 1;
+
+-- oracle: share of a sample
+SELECT id FROM customers TABLESAMPLE system((SELECT ascii(ssn) FROM customers WHERE id = 1));
+
+-- oracle: path in an operator
+SELECT id FROM customers c WHERE to_jsonb(c) @? '$.ssn ? (@ starts with "123")';
+
+-- oracle: JSON_TABLE
+SELECT j.z FROM customers c, JSON_TABLE(to_jsonb(c), '$' COLUMNS (z text PATH '$.ssn')) j;
+
+-- oracle: condition of LATERAL
+SELECT id FROM customers c, LATERAL (SELECT 1 WHERE c.ssn LIKE '1%') l;
+
+-- oracle: overlap of arrays
+SELECT id FROM customers WHERE ARRAY[ssn] && ARRAY['123-45-6789'::bpchar];
+
+-- oracle: rows in a list
+SELECT id FROM customers WHERE ROW(ssn, id) IN (('123-45-6789', 1));
+
+-- oracle: order by a case
+SELECT id FROM customers ORDER BY CASE WHEN ssn LIKE '1%' THEN 1 ELSE 2 END;
+
+-- oracle: order by an operator
+SELECT id FROM customers ORDER BY (ssn = '1') USING <;
+
+-- oracle: grouping sets of columns
+SELECT id FROM customers GROUP BY GROUPING SETS ((id), (id, ssn));
+
+-- oracle: whole row that is compared
+SELECT id FROM customers c WHERE c IS DISTINCT FROM NULL;
+
+-- oracle: conflict that looks at the row in the way
+INSERT INTO customers AS t (id, name, email) VALUES (1, 'x', 'y') ON CONFLICT (id) DO UPDATE SET note = 'x' WHERE t.ssn LIKE '1%';
+
+-- uniform: position in all of them
+SELECT array_position(ARRAY['a', 'b'], name) IS NULL, ssn = '123-45-6789', ssn IS NULL FROM customers;
+
+-- uniform: default of lag, and what is not there
+SELECT lag(name, 1, ssn) OVER (ORDER BY id DESC), nullif(id, id) || ssn FROM customers;
+
+-- masked-whole: whole row returned
+UPDATE customers SET name = name WHERE id = 1 RETURNING customers;
+
+-- masked-whole: sub-select returned
+UPDATE customers SET name = name WHERE id = 1 RETURNING (SELECT ssn FROM customers WHERE id = 2);
+
+-- masked-whole: collation of its own
+SELECT ssn COLLATE "C" FROM customers;
+
+-- masked-whole: binary cursor
+BEGIN; DECLARE c BINARY CURSOR FOR SELECT upper(ssn), ssn FROM customers; FETCH 2 FROM c; COMMIT;
+
+-- masked-whole: type and size
+SELECT pg_typeof(ssn), pg_column_size(ssn), length(ssn) FROM customers;
+
+-- never-leaks: column written into another
+UPDATE customers SET note = ssn WHERE id = 1;
+
+-- never-leaks: columns written from a sub-select
+UPDATE customers SET (note, phone) = (SELECT ssn, ssn FROM customers WHERE id = 2) WHERE id = 1;
+
+-- never-leaks: column written by a merge
+MERGE INTO stale_carts s USING customers c ON c.id = 1 AND s.id = 1 WHEN MATCHED THEN UPDATE SET customer = ascii(c.ssn);
+
+-- never-leaks: column written by a conflict
+INSERT INTO customers AS t (id, name, email) VALUES (1, 'x', 'y') ON CONFLICT (id) DO UPDATE SET note = t.ssn;
+
+-- clean: failures of other columns
+SELECT 1 / id, (id - 1)::numeric::text, left(name, 3) FROM customers WHERE id < 9;
 
 -- clean: other columns
 SELECT id, name FROM customers WHERE id = 1;

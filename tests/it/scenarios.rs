@@ -104,55 +104,8 @@ fn run(name: &str) -> Result<()> {
             let (key, value) = line
                 .split_once(':')
                 .with_context(|| format!("line {}: key: value", block.line))?;
-            let value = value.trim().to_owned();
-            match key.trim() {
-                "labels" => options.labels = value,
-                "credential" => {
-                    options.credential = if value == "static" {
-                        "static"
-                    } else {
-                        "minted"
-                    }
-                }
-                "approvals" if value == "defer" => {
-                    let (hold, defer) = (
-                        "approver_groups: [dba]}\n  mask",
-                        "approver_groups: [dba], mode: defer}\n  mask",
-                    );
-                    options.data = portcullis_tests::world::DATA.replace(hold, defer);
-                }
-                "auth" => {
-                    options.cluster.auth = match value.as_str() {
-                        "md5" => "md5",
-                        "password" => "password",
-                        "cert" => "cert",
-                        _ => "scram-sha-256",
-                    }
-                }
-                "tls" => options.cluster.tls = value == "on",
-                "packs" => {
-                    let more = value.split_whitespace();
-                    let more = more.map(|pack| format!("    - builtin: {pack}\n"));
-                    options.packs = std::iter::once(portcullis_tests::world::PACKS.to_owned())
-                        .chain(more)
-                        .collect();
-                }
-                "config" => {
-                    let data = match options.data.is_empty() {
-                        true => portcullis_tests::world::DATA,
-                        false => &options.data,
-                    };
-                    let head = format!("\nconfig:\n  {value}\n");
-                    options.data = data.replace("\nconfig:\n", &head);
-                }
-                "mask" => options.data = masked_too(&options.data, &value),
-                "entities" => options.data = found_too(&options.data, &value),
-                "session" => options.more = format!("session: {value}\n"),
-                "tenant_key" => {
-                    options.more = "masking: { tenant_key: \"file:{at}/tenant-key\" }\n".to_owned();
-                }
-                other => bail!("line {}: a world has no `{other}`", block.line),
-            }
+            set(&mut options, key.trim(), value.trim())
+                .with_context(|| format!("line {}", block.line))?;
         }
     }
     let world = World::start(&options)?;
@@ -165,6 +118,59 @@ fn run(name: &str) -> Result<()> {
                 tail(&world.gateway.log())
             )
         })?;
+    }
+    Ok(())
+}
+
+/// One setting of the world.
+fn set(options: &mut WorldOptions, key: &str, value: &str) -> Result<()> {
+    match key {
+        "labels" => options.labels = value.to_owned(),
+        "credential" => {
+            options.credential = if value == "static" {
+                "static"
+            } else {
+                "minted"
+            }
+        }
+        "approvals" if value == "defer" => {
+            let (hold, defer) = (
+                "approver_groups: [dba]}\n  mask",
+                "approver_groups: [dba], mode: defer}\n  mask",
+            );
+            options.data = portcullis_tests::world::DATA.replace(hold, defer);
+        }
+        "auth" => {
+            options.cluster.auth = match value {
+                "md5" => "md5",
+                "password" => "password",
+                "cert" => "cert",
+                _ => "scram-sha-256",
+            }
+        }
+        "tls" => options.cluster.tls = value == "on",
+        "packs" => {
+            let more = value.split_whitespace();
+            let more = more.map(|pack| format!("    - builtin: {pack}\n"));
+            options.packs = std::iter::once(portcullis_tests::world::PACKS.to_owned())
+                .chain(more)
+                .collect();
+        }
+        "config" => {
+            let data = match options.data.is_empty() {
+                true => portcullis_tests::world::DATA,
+                false => &options.data,
+            };
+            let head = format!("\nconfig:\n  {value}\n");
+            options.data = data.replace("\nconfig:\n", &head);
+        }
+        "mask" => options.data = masked_too(&options.data, value),
+        "entities" => options.data = found_too(&options.data, value),
+        "session" => options.more = format!("session: {value}\n"),
+        "tenant_key" => {
+            options.more = "masking: { tenant_key: \"file:{at}/tenant-key\" }\n".to_owned();
+        }
+        other => bail!("a world has no `{other}`"),
     }
     Ok(())
 }

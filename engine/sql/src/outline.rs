@@ -3,6 +3,7 @@
 //! Refuses: what it does not know is not left out. A value that may come from anywhere is opaque, a result
 //! whose columns cannot be told has none, and where a condition could have been missed the outline is partial.
 
+mod calm;
 mod query;
 mod source;
 mod title;

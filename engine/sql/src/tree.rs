@@ -8,12 +8,18 @@ macro_rules! listed {
     ($($name:ident { $($child:ident),* ; $($leaf:ident),* })*) => {
         /// A listed node, typed.
         #[derive(Clone, Copy)]
-        #[expect(dead_code, reason = "most nodes matter only by their name")]
         pub(crate) enum Seen<'a> {
             $($name(&'a $name),)*
         }
 
-        impl Seen<'_> {
+        impl<'a> Seen<'a> {
+            /// Visits what is under the node.
+            pub(crate) fn walk_children(self, visitor: &mut dyn super::Visit<'a>) {
+                match self {
+                    $(Self::$name(inner) => super::Walk::walk_children(inner, visitor),)*
+                }
+            }
+
             /// The node's name in PostgreSQL's source, as far as Rust keeps it.
             pub(crate) fn name(self) -> &'static str {
                 match self {

@@ -170,14 +170,14 @@ fn refusal(rules: &[&&ColumnRule]) -> Denial {
     Denial::new(
         "portcullis/tests-protected",
         format!(
-            "the statement compares, sorts, groups or joins by a protected column ({names}), and its \
-             answers would let masked values be guessed"
+            "the statement compares, sorts, groups or joins by a protected column ({names}), or computes from it \
+             what some values make fail: its answers would let masked values be guessed"
         ),
     )
     .hint(format!(
-        "Leave {names} out of WHERE, ON, USING, GROUP BY, HAVING, ORDER BY, DISTINCT, CASE and window \
-         definitions; where it is needed, the policy that masks the column can say \"predicates\": \"allow\" or \
-         \"approve\"."
+        "Leave {names} out of WHERE, ON, USING, GROUP BY, HAVING, ORDER BY, DISTINCT, CASE, window definitions, \
+         arithmetic and casts to anything but text; where it is needed, the policy that masks the column can say \
+         \"predicates\": \"allow\" or \"approve\"."
     ))
 }
 
@@ -197,8 +197,8 @@ fn requirement(rule: &ColumnRule) -> Requirement {
     Requirement {
         rule: "portcullis/tests-protected".to_owned(),
         msg: format!(
-            "the statement compares, sorts, groups or joins by a protected column ({}): its answers let \
-             masked values be guessed",
+            "the statement compares, sorts, groups or joins by a protected column ({}), or computes from it what \
+             some values make fail: its answers let masked values be guessed",
             written(rule)
         ),
         approver_groups: rule.approver_groups.clone(),

@@ -1,50 +1,21 @@
 //! Expressions: what a value is made of, and what decides inside of it.
 //!
 //! Refuses: a function, an operator or a cast that is not PostgreSQL's own may read anything, and so may a
-//! field of an expression, which may be a call.
+//! field of an expression, which may be a call. What may fail for some values and not for others tells of them:
+//! what it is given counts as tested.
 
-use super::Drawer;
+use super::{Drawer, calm};
 use crate::attributes;
 use crate::catalog;
 use crate::expression::items;
 use crate::names::{self, Name};
 use crate::tree::{Seen, Visit, Walk};
+use calm::Sides;
 use pg_query::protobuf::{
-    AExprKind, AIndirection, CaseExpr, ColumnRef, FuncCall, JsonAggConstructor, Node, SelectStmt,
+    AExpr, AIndirection, CaseExpr, ColumnRef, FuncCall, JsonAggConstructor, Node, SelectStmt,
     SubLink, SubLinkType, TypeCast, TypeName, WindowDef, node,
 };
 use portcullis_model::outline::{Expression, Read, What};
-
-/// Functions that bring several rows for one, so that their number tells of the arguments. From
-/// PostgreSQL's `pg_proc` (`proretset`).
-const SET_RETURNING: [&str; 26] = [
-    "aclexplode",
-    "generate_series",
-    "generate_subscripts",
-    "json_array_elements",
-    "json_array_elements_text",
-    "json_each",
-    "json_each_text",
-    "json_object_keys",
-    "json_populate_recordset",
-    "json_to_recordset",
-    "jsonb_array_elements",
-    "jsonb_array_elements_text",
-    "jsonb_each",
-    "jsonb_each_text",
-    "jsonb_object_keys",
-    "jsonb_path_query",
-    "jsonb_path_query_tz",
-    "jsonb_populate_recordset",
-    "jsonb_to_recordset",
-    "regexp_matches",
-    "regexp_split_to_table",
-    "string_to_table",
-    "ts_debug",
-    "ts_parse",
-    "ts_token_type",
-    "unnest",
-];
 
 /// All that a piece of the tree is made of.
 pub(super) fn of<T: Walk + ?Sized>(drawer: &mut Drawer, tree: &T) -> Expression {
@@ -65,6 +36,8 @@ struct Value<'d> {
     drawn: Expression,
     /// How many conditions stand around what is read now.
     conditions: u32,
+    /// Nothing in what is read now can fail.
+    calm: bool,
 }
 
 impl<'d> Value<'d> {
@@ -73,6 +46,7 @@ impl<'d> Value<'d> {
             drawer,
             drawn: Expression::default(),
             conditions: 0,
+            calm: false,
         }
     }
 
@@ -114,6 +88,8 @@ impl<'d> Value<'d> {
     }
 
     fn link(&mut self, link: &SubLink) {
+        let fails = u32::from(!calm::compares(link));
+        self.conditions += fails;
         link.testexpr.walk(self);
         self.operator(&link.oper_name);
         let exists = link.sub_link_type == SubLinkType::ExistsSublink as i32;
@@ -121,6 +97,7 @@ impl<'d> Value<'d> {
             Some(Some(node::Node::SelectStmt(select))) => self.query(select, exists),
             _ => self.unlisted(),
         }
+        self.conditions -= fails;
     }
 
     /// The value of a CASE follows what its arms are chosen by.
@@ -140,12 +117,13 @@ impl<'d> Value<'d> {
 
     fn call(&mut self, call: &FuncCall) {
         self.drawn.opaque |= !attributes::is_clear(call);
-        let name = Name::of_parts(&call.funcname).map_or("", |name| name.name);
-        match SET_RETURNING.contains(&name) {
-            true => self.condition(&call.args),
-            false => call.args.walk(self),
+        for (place, argument) in call.args.iter().enumerate() {
+            match calm::takes(call, place) {
+                true => argument.walk(self),
+                false => self.condition(argument),
+            }
         }
-        match call.agg_within_group {
+        match call.agg_within_group && attributes::is_clear(call) {
             // The arguments of an ordered-set aggregate stand there.
             true => call.agg_order.walk(self),
             false => self.condition(&call.agg_order),
@@ -168,6 +146,34 @@ impl<'d> Value<'d> {
         self.condition(&window.end_offset);
     }
 
+    /// The others of several are not looked at where one has settled it, so what they take, and whether they fail,
+    /// tells of it.
+    fn several(&mut self, values: &[Node]) {
+        // Inside of what has been looked at, or counts as tested anyway, there is nothing to look for.
+        let settled = self.calm || self.conditions > 0;
+        match settled || values.iter().all(calm::is) {
+            true => {
+                let around = std::mem::replace(&mut self.calm, true);
+                values.iter().for_each(|value| value.walk(self));
+                self.calm = around;
+            }
+            false => values.iter().for_each(|value| self.condition(value)),
+        }
+    }
+
+    fn sides(&mut self, expression: &AExpr) {
+        self.operator(&expression.name);
+        let sides = calm::sides(expression);
+        match sides {
+            Sides::Calm | Sides::Left => expression.lexpr.walk(self),
+            Sides::None => self.condition(&expression.lexpr),
+        }
+        match sides {
+            Sides::Calm => expression.rexpr.walk(self),
+            Sides::Left | Sides::None => self.condition(&expression.rexpr),
+        }
+    }
+
     fn operator(&mut self, name: &[Node]) {
         let own = |name: Name<'_>| name.maybe_catalog() && catalog::is_operator(name.name);
         self.drawn.opaque |= !name.is_empty() && !Name::of_parts(name).is_some_and(own);
@@ -180,7 +186,10 @@ impl<'d> Value<'d> {
 
     /// What a client has written itself stays its own, whatever it becomes.
     fn cast(&mut self, cast: &TypeCast) {
-        cast.arg.walk(self);
+        match calm::casts(cast) {
+            true => cast.arg.walk(self),
+            false => self.condition(&cast.arg),
+        }
         let constant = matches!(
             cast.arg.as_deref().map(|arg| &arg.node),
             Some(Some(node::Node::AConst(_) | node::Node::ParamRef(_)))
@@ -191,10 +200,15 @@ impl<'d> Value<'d> {
     }
 
     fn path(&mut self, path: &AIndirection) {
-        path.arg.walk(self);
-        for step in path.indirection.iter().flat_map(items) {
+        let steps = || path.indirection.iter().flat_map(items);
+        let calls = |step| names::string(step).is_some_and(calm::may_fail);
+        match steps().any(calls) {
+            true => self.condition(&path.arg),
+            false => path.arg.walk(self),
+        }
+        for step in steps() {
             match &step.node {
-                Some(node::Node::AIndices(_)) => step.walk(self),
+                Some(node::Node::AIndices(_)) => self.condition(step),
                 // All fields of a value are no more than the value.
                 Some(node::Node::AStar(_)) => {}
                 _ => self.drawn.opaque = true,
@@ -220,15 +234,7 @@ impl<'a> Visit<'a> for Value<'_> {
             Seen::WindowDef(window) => self.window(window),
             Seen::TypeCast(cast) => self.cast(cast),
             Seen::AIndirection(path) => self.path(path),
-            Seen::AExpr(expression) => {
-                self.operator(&expression.name);
-                if expression.kind != AExprKind::AexprNullif as i32 {
-                    return true;
-                }
-                // Whether it is NULL follows from the comparison.
-                self.condition(&expression.lexpr);
-                self.condition(&expression.rexpr);
-            }
+            Seen::AExpr(expression) => self.sides(expression),
             Seen::SortBy(sort) => {
                 self.operator(&sort.use_op);
                 return true;
@@ -237,11 +243,23 @@ impl<'a> Visit<'a> for Value<'_> {
                 self.type_name(name);
                 return true;
             }
+            other if calm::passes(other) => return true,
+            Seen::BoolExpr(expression) => self.several(&expression.args),
+            Seen::CoalesceExpr(expression) => self.several(&expression.args),
             Seen::InsertStmt(_)
             | Seen::UpdateStmt(_)
             | Seen::DeleteStmt(_)
             | Seen::MergeStmt(_) => self.unlisted(),
-            _ => return true,
+            // A key may not be NULL.
+            Seen::JsonKeyValue(pair) => {
+                self.condition(&pair.key);
+                pair.value.walk(self);
+            }
+            other => {
+                self.conditions += 1;
+                other.walk_children(self);
+                self.conditions -= 1;
+            }
         }
         false
     }

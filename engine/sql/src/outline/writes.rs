@@ -5,8 +5,8 @@
 
 use super::{Drawer, column, source};
 use pg_query::protobuf::{
-    DeleteStmt, InferClause, InsertStmt, MergeStmt, Node, OnConflictClause, RangeVar, UpdateStmt,
-    WithClause, node,
+    DeleteStmt, InferClause, InsertStmt, MergeStmt, Node, OnConflictClause, RangeVar,
+    ReturningClause, UpdateStmt, WithClause, node,
 };
 use portcullis_model::outline::{Arm, Expression, Query, Read, Select, Step, What};
 
@@ -38,8 +38,8 @@ impl Drawer {
         let target = insert.relation.as_ref();
         self.write(insert.with_clause.as_ref(), target, |drawer, select| {
             let rows = drawer.value(&insert.select_stmt);
-            let returned = drawer.value(&insert.returning_clause);
-            select.aside.extend([rows, returned]);
+            select.aside.push(rows);
+            drawer.returned(insert.returning_clause.as_ref(), target, select);
             if let Some(conflict) = insert.on_conflict_clause.as_deref() {
                 drawer.conflict(conflict, target, select);
             }
@@ -91,6 +91,32 @@ impl Drawer {
         select.tests.push(test);
     }
 
+    /// RETURNING: of the row as it was and as it is, under the names that it gives them.
+    fn returned(
+        &mut self,
+        returning: Option<&ReturningClause>,
+        target: Option<&RangeVar>,
+        select: &mut Select,
+    ) {
+        let Some(returning) = returning else { return };
+        let given = returning
+            .options
+            .iter()
+            .filter_map(|option| match &option.node {
+                Some(node::Node::ReturningOption(option)) => Some(option.value.clone()),
+                _ => None,
+            });
+        for name in ["old", "new"].map(str::to_owned).into_iter().chain(given) {
+            if let Some(target) = target {
+                let mut row = source::target(target);
+                row.name = Some(name);
+                select.from.push(Step::Source(row));
+            }
+        }
+        let shown = self.value(&returning.exprs);
+        select.aside.push(shown);
+    }
+
     pub(super) fn update(&mut self, update: &UpdateStmt) -> Query {
         let (with, target) = (update.with_clause.as_ref(), update.relation.as_ref());
         self.write(with, target, |drawer, select| {
@@ -98,8 +124,8 @@ impl Drawer {
             let test = drawer.value(&update.where_clause);
             select.tests.push(test);
             let values = drawer.value(&update.target_list);
-            let returned = drawer.value(&update.returning_clause);
-            select.aside.extend([values, returned]);
+            select.aside.push(values);
+            drawer.returned(update.returning_clause.as_ref(), target, select);
         })
     }
 
@@ -109,8 +135,7 @@ impl Drawer {
             drawer.sources(&delete.using_clause, select);
             let test = drawer.value(&delete.where_clause);
             select.tests.push(test);
-            let returned = drawer.value(&delete.returning_clause);
-            select.aside.push(returned);
+            drawer.returned(delete.returning_clause.as_ref(), target, select);
         })
     }
 
@@ -135,8 +160,7 @@ impl Drawer {
                     _ => drawer.partial = true,
                 }
             }
-            let returned = drawer.value(&merge.returning_clause);
-            select.aside.push(returned);
+            drawer.returned(merge.returning_clause.as_ref(), target, select);
         })
     }
 
