@@ -197,6 +197,9 @@ pub const SECRET_CACHED_FOR_MAX: Duration = Duration::from_secs(3600);
 pub const SECRETS_CACHED_MAX: usize = 4096;
 /// One request to a secret store, from connect to the last byte.
 pub const SECRET_FETCH_MAX: Duration = Duration::from_secs(10);
+/// A secret store that makes a login has so long: it may make one although nobody waits any longer, and that one has to
+/// be given back.
+pub const SECRET_DRAW_MAX: Duration = Duration::from_secs(120);
 /// The answer of a secret store: room for a secret of the longest kind in base64, and what stands around it.
 pub const SECRET_ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// What a command may print that prints a secret.

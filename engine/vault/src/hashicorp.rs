@@ -18,6 +18,7 @@ use portcullis_stream::Tripwires;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use token::Tokens;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,6 +83,7 @@ pub(super) struct Ask<'a> {
     method: Method,
     path: String,
     body: Option<&'a Value>,
+    time: Duration,
 }
 
 impl<'a> Ask<'a> {
@@ -90,6 +92,7 @@ impl<'a> Ask<'a> {
             method: Method::GET,
             path,
             body: None,
+            time: limits::SECRET_FETCH_MAX,
         }
     }
 
@@ -98,7 +101,13 @@ impl<'a> Ask<'a> {
             method: Method::PUT,
             path,
             body: Some(body),
+            time: limits::SECRET_FETCH_MAX,
         }
+    }
+
+    /// The same with another bound in time.
+    pub(super) fn within(self, time: Duration) -> Self {
+        Self { time, ..self }
     }
 }
 
@@ -137,17 +146,27 @@ impl Hashicorp {
         })
     }
 
-    /// Asks as the one the gateway is there. A token that is no good any more is replaced once.
+    /// Asks as the one the gateway is there. A token that is no good any more is replaced once: a server answers 403 to
+    /// what the token's policy does not allow, too, and everything that was lent under a token ends with it.
     pub(super) async fn ask(self: &Arc<Self>, ask: Ask<'_>) -> Result<Wiped, Unavailable> {
         let token = self.tokens.current(self).await?;
         match self.send(&ask, Some(token.expose())).await {
-            Err(Unavailable::Status(403)) if token.may_be_over() => {
+            Err(Unavailable::Status(403))
+                if token.may_be_over() && self.is_over(token.expose()).await =>
+            {
                 self.tokens.forget(&token).await;
                 let token = self.tokens.current(self).await?;
                 self.send(&ask, Some(token.expose())).await
             }
             other => other,
         }
+    }
+
+    /// True when the server says that a token is none. Every token may ask that about itself.
+    async fn is_over(&self, token: &[u8]) -> bool {
+        let itself = Ask::get("auth/token/lookup-self".to_owned());
+        let answer = self.send(&itself, Some(token)).await;
+        matches!(answer, Err(Unavailable::Status(403)))
     }
 
     /// One request with this token.
@@ -175,7 +194,7 @@ impl Hashicorp {
             .body(body.unwrap_or_default())
             .map_err(|_| Unavailable::Credential)?;
         let bounds = Bounds {
-            time: limits::SECRET_FETCH_MAX,
+            time: ask.time,
             bytes: limits::SECRET_ANSWER_BYTES_MAX,
         };
         let answer = self.fetcher.send_within(request, bounds).await;

@@ -270,10 +270,10 @@ impl Gate {
             (None, None) => Class::unknown("unclassified"),
         };
         let journal_text = self.text_form(&command.text, &facts).await?;
-        let subject = match journal_text == *command.text {
+        let subject = self.call_without_own(match journal_text == *command.text {
             true => command.subject.clone(),
-            false => self.call_without_own(without_words(&command.subject)),
-        };
+            false => without_words(&command.subject),
+        });
         Ok(Case {
             facts: Arc::new(facts),
             class: Arc::new(class),

@@ -89,6 +89,9 @@ impl Gate {
             let parts = [
                 &mut call.path,
                 &mut call.name,
+                &mut call.namespace,
+                &mut call.container,
+                &mut call.content_type,
                 &mut call.label_selector,
                 &mut call.field_selector,
             ];

@@ -5,14 +5,15 @@
 use super::{Ask, Hashicorp};
 use crate::error::{Unavailable, VaultError};
 use crate::login::{Accepts, Channel, Login};
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 use crate::secrets::Secrets;
 use portcullis_gate::{Challenge, Credential, Reply};
-use portcullis_model::Fault;
+use portcullis_model::{Fault, limits};
 use portcullis_stream::{Armed, Tripwires};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -100,21 +101,19 @@ impl DatabaseLogins {
         let named =
             |why| VaultError::Unavailable(format!("vault:{server}/{mount}/creds/{role}"), why);
         let server = self.secrets.vault(server)?;
-        let answer = server.ask(Ask::get(format!("{mount}/creds/{role}"))).await;
-        let answer = answer.map_err(named)?;
         let absent = || named(Unavailable::Answer);
-        let lease_id = answer.text("/lease_id").ok_or_else(absent)?.to_owned();
-        let lasts = answer.seconds("/lease_duration").unwrap_or(0);
-        let renewable = answer
-            .0
-            .pointer("/renewable")
-            .and_then(serde_json::Value::as_bool);
-        // From here on it is given back, whatever is wrong with it.
-        let lease = server.hold(
-            lease_id,
-            Duration::from_secs(lasts),
-            renewable == Some(true),
-        );
+        let (tell, told) = oneshot::channel();
+        let path = format!("{mount}/creds/{role}");
+        // Whoever waits may go, and the server may make the login all the same: then it is given back.
+        server.tasks.spawn({
+            let server = Arc::clone(&server);
+            async move { drop(tell.send(server.draw(path).await)) }
+        });
+        let told = tokio::time::timeout(limits::SECRET_FETCH_MAX, told).await;
+        let drawn = told.map_err(|_| named(Unavailable::Late))?;
+        let (answer, lease) = drawn
+            .map_err(|_| named(Unavailable::Late))?
+            .map_err(named)?;
         let user = answer.text("/data/username").ok_or_else(absent)?.to_owned();
         if user.is_empty() || user.contains(char::is_control) {
             return Err(absent());
@@ -151,6 +150,24 @@ impl Credential for Leased {
 
 impl Hashicorp {
     /// Keeps a lease up until the guard is dropped, and gives it back then.
+    /// Has a login made. From then on it is given back, whatever is wrong with it.
+    async fn draw(self: &Arc<Self>, path: String) -> Result<(Wiped, Lease), Unavailable> {
+        let ask = Ask::get(path).within(limits::SECRET_DRAW_MAX);
+        let answer = self.ask(ask).await?;
+        let lease_id = answer.text("/lease_id").ok_or(Unavailable::Answer)?;
+        let lasts = answer.seconds("/lease_duration").unwrap_or(0);
+        let renewable = answer
+            .0
+            .pointer("/renewable")
+            .and_then(serde_json::Value::as_bool);
+        let lease = self.hold(
+            lease_id.to_owned(),
+            Duration::from_secs(lasts),
+            renewable == Some(true),
+        );
+        Ok((answer, lease))
+    }
+
     fn hold(self: &Arc<Self>, id: String, lasts: Duration, renewable: bool) -> Lease {
         let over = CancellationToken::new();
         let guard = over.clone().drop_guard();

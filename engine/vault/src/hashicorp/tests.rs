@@ -162,6 +162,67 @@ async fn a_token_is_renewed_before_it_ends_and_given_back() {
     assert_eq!(world.canned.count(REVOKE), 1);
 }
 
+/// The logins of open sessions end with the token that they were made under.
+#[tokio::test]
+async fn a_path_that_is_not_allowed_costs_no_token() {
+    const ITSELF: &str = "GET /v1/auth/token/lookup-self";
+    let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ended = Arc::clone(&over);
+    let world = world(move |asked| match asked.line.as_str() {
+        "GET /v1/secret/data/apps/others" => (403, String::new()),
+        ITSELF if ended.load(Ordering::SeqCst) => (403, String::new()),
+        ITSELF => (200, json!({"data": {}}).to_string()),
+        _ => kv(asked),
+    })
+    .await;
+    let wanted = "vault:main/apps/orders#password";
+    read(&world, wanted).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5100)).await;
+    for _ in 0..2 {
+        assert!(read(&world, "vault:main/apps/others#x").await.is_err());
+    }
+    assert_eq!(world.canned.count(LOGIN), 1, "{:?}", world.canned.lines());
+    over.store(true, Ordering::SeqCst);
+    assert!(read(&world, "vault:main/apps/others#x").await.is_err());
+    assert_eq!(world.canned.count(LOGIN), 2, "{:?}", world.canned.lines());
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_waits_for_any_longer_is_given_back() {
+    const CREDS: &str = "GET /v1/database/creds/app-ro";
+    const REVOKE: &str = "PUT /v1/sys/leases/revoke";
+    let world = world(|asked| match asked.line.as_str() {
+        CREDS => {
+            let body = json!({
+                "lease_id": "database/creds/app-ro/abc", "lease_duration": 60, "renewable": true,
+                "data": {"username": "v-gateway-app-ro-1", "password": VALUE},
+            });
+            (200, body.to_string())
+        }
+        REVOKE => (204, String::new()),
+        _ => kv(asked),
+    })
+    .await;
+    let role = DatabaseRole {
+        server: "main".to_owned(),
+        mount: "database".to_owned(),
+        role: "app-ro".to_owned(),
+    };
+    let tripwires = world.tripwires.clone();
+    let logins = DatabaseLogins::new(role, Channel::Protected, world.secrets.clone(), tripwires);
+    let waiting = tokio::spawn(async move { logins.credential(None).await.map(drop) });
+    while world.canned.count(CREDS) == 0 {
+        tokio::task::yield_now().await;
+    }
+    waiting.abort();
+    assert!(
+        waiting.await.is_err_and(|e| e.is_cancelled()),
+        "it was too quick"
+    );
+    world.secrets.settle(Duration::from_secs(5)).await;
+    assert_eq!(world.canned.count(REVOKE), 1, "{:?}", world.canned.lines());
+}
+
 #[tokio::test]
 async fn a_login_is_lent_kept_up_and_given_back() {
     const CREDS: &str = "GET /v1/database/creds/app-ro";
