@@ -690,6 +690,63 @@ COPY customers (id, name) TO STDOUT;
 -- clean: copy of a query over other columns
 COPY (SELECT id, upper(name) FROM customers WHERE id = 1) TO STDOUT;
 
+-- oracle: filled into another row
+SELECT jsonb_populate_record(null::orders, to_jsonb(c)) FROM customers c WHERE id = 1;
+
+-- oracle: correlated comparison
+SELECT id, (SELECT count(*) FROM orders o WHERE o.status > c.ssn) FROM customers c;
+
+-- oracle: above all of them
+SELECT id FROM orders WHERE status || '' > ALL (SELECT ssn FROM customers);
+
+-- oracle: distribution over a window
+SELECT id, cume_dist() OVER (ORDER BY ssn) FROM customers;
+
+-- oracle: range of a window
+SELECT id, count(*) OVER (ORDER BY id RANGE BETWEEN ascii(ssn) PRECEDING AND CURRENT ROW) FROM customers;
+
+-- oracle: window that nobody uses
+SELECT 1 FROM customers WINDOW w AS (PARTITION BY ssn);
+
+-- oracle: distinct rows with a sub-select
+SELECT DISTINCT id, (SELECT d.ssn FROM customers d WHERE d.id = c.id) FROM customers c;
+
+-- oracle: having an aggregate of comparisons
+SELECT 1 FROM customers HAVING bool_or(ssn LIKE '1%');
+
+-- oracle: group by whether it is there
+SELECT count(*) FROM customers GROUP BY ssn IS NULL;
+
+-- oracle: order of the TABLE command
+TABLE customers ORDER BY ssn;
+
+-- oracle: functions in FROM, side by side
+SELECT * FROM ROWS FROM (generate_series(1, 2), unnest(ARRAY(SELECT ssn FROM customers LIMIT 2))) z;
+
+-- oracle: whether it can be read as a number
+SELECT pg_input_is_valid(ssn, 'int') FROM customers;
+
+-- oracle: headline of a text
+SELECT ts_headline(ssn, to_tsquery('123')) FROM customers WHERE id = 1;
+
+-- oracle: statistics as JSON in a condition
+SELECT count(*) FROM pg_stats s, customers c WHERE to_jsonb(s) ->> 'most_common_vals' LIKE '%123-45-6789%';
+
+-- masked-whole: values beside a row
+SELECT x FROM customers, LATERAL (VALUES (ssn), (name)) v(x) WHERE id = 1;
+
+-- masked-whole: percentile
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn) FROM customers;
+
+-- masked-whole: rank of a guess
+SELECT rank('123') WITHIN GROUP (ORDER BY ssn) FROM customers;
+
+-- masked-whole: statistics as a row
+SELECT s FROM pg_stats s WHERE tablename = 'customers';
+
+-- uniform: comparisons of every kind
+SELECT ssn < ANY (ARRAY['2']), ssn IN ('1'), (ssn, id) = ('1', 2), ssn IS DISTINCT FROM '1', ssn BETWEEN '1' AND '2' FROM customers;
+
 -- denied: second statement
 SELECT 1; DROP TABLE customers;
 
