@@ -62,15 +62,7 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         watch: &mut watch,
     };
     tour.walk()?;
-    screen::heading("Starting a throw-away OpenSSH server, with a gateway in front of it");
-    let hosts = ssh::world()?;
-    screen::seen(&format!(
-        "sshd on 127.0.0.1:{}, by {} with a home in {}",
-        hosts.host.port,
-        hosts.host.login,
-        hosts.host.home().display()
-    ));
-    screen::seen(&format!("gateway on 127.0.0.1:{}", hosts.port));
+    let hosts = start_hosts()?;
     ssh::Tour::new(&hosts, &mut watch).walk()?;
 
     let missed = std::mem::take(&mut watch.missed);
@@ -94,6 +86,20 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     } else {
         by_hand(&world, &hosts, &stop)
     }
+}
+
+/// A host to reach over SSH.
+fn start_hosts() -> Result<SshWorld> {
+    screen::heading("Starting a throw-away OpenSSH server, with a gateway in front of it");
+    let hosts = ssh::world()?;
+    screen::seen(&format!(
+        "sshd on 127.0.0.1:{}, by {} with a home in {}",
+        hosts.host.port,
+        hosts.host.login,
+        hosts.host.home().display()
+    ));
+    screen::seen(&format!("gateway on 127.0.0.1:{}", hosts.port));
+    Ok(hosts)
 }
 
 /// Lines to copy, and then it stays until it is interrupted.
