@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Further attempts to start it.
+const ATTEMPTS: usize = 3;
+
 /// A running server.
 #[derive(Debug)]
 pub struct OpenBao {
@@ -28,9 +31,23 @@ impl OpenBao {
     /// When it cannot be had, or does not start.
     pub fn start(folder: &Path) -> Result<Self> {
         let program = install::openbao(&workspace())?;
+        let mut tried = Self::attempt(&program, folder);
+        for _ in 0..ATTEMPTS {
+            // It takes the port behind its own for itself, which somebody else may have been given.
+            match tried {
+                Ok(bao) => return Ok(bao),
+                Err(_) => tried = Self::attempt(&program, folder),
+            }
+        }
+        tried
+    }
+
+    fn attempt(program: &Path, folder: &Path) -> Result<Self> {
         let port = free_port()?;
+        // The one behind it, which the server takes too, is handed out to nobody else.
+        free_port()?;
         let root = random_word();
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command
             .args(["server", "-dev", "-dev-tls", "-dev-no-store-token"])
             .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
@@ -39,9 +56,9 @@ impl OpenBao {
             .env("HOME", folder);
         let mut server = Server::start("OpenBao", command, &folder.join("openbao.log"), "TERM")?;
         server.wait_for_port(port, Duration::from_secs(60))?;
-        let bao = Self {
+        let mut bao = Self {
             server,
-            program,
+            program: program.to_owned(),
             folder: folder.to_owned(),
             port,
             root,
@@ -49,7 +66,7 @@ impl OpenBao {
         let until = Instant::now() + Duration::from_secs(30);
         while bao.try_run(&["token", "lookup"])?.code != 0 {
             ensure!(
-                Instant::now() < until,
+                bao.server.runs() && Instant::now() < until,
                 "OpenBao is not ready:\n{}",
                 bao.server.log()
             );

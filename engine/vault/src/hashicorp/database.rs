@@ -149,7 +149,6 @@ impl Credential for Leased {
 }
 
 impl Hashicorp {
-    /// Keeps a lease up until the guard is dropped, and gives it back then.
     /// Has a login made. From then on it is given back, whatever is wrong with it.
     async fn draw(self: &Arc<Self>, path: String) -> Result<(Wiped, Lease), Unavailable> {
         let ask = Ask::get(path).within(limits::SECRET_DRAW_MAX);
@@ -168,6 +167,7 @@ impl Hashicorp {
         Ok((answer, lease))
     }
 
+    /// Keeps a lease up until the guard is dropped, and gives it back then.
     fn hold(self: &Arc<Self>, id: String, lasts: Duration, renewable: bool) -> Lease {
         let over = CancellationToken::new();
         let guard = over.clone().drop_guard();
