@@ -248,6 +248,7 @@ impl Handler for Arrival {
     ) -> Result<Auth, Error> {
         let signs_in = self.desk.signs_in();
         let Some(mut response) = response else {
+            self.conversation.uninvite();
             let prompt = match signs_in {
                 true => PROMPT_OR_SIGN_IN,
                 false => PROMPT,

@@ -125,6 +125,13 @@ impl Conversation {
         matches!(*self.standing.borrow(), Standing::Invited(_))
     }
 
+    /// The login begins anew: whoever was invited is no longer.
+    pub(crate) fn uninvite(&self) {
+        if self.is_invited() {
+            self.next_attempt();
+        }
+    }
+
     /// Resolves when the answer to this attempt counts no more.
     async fn given_up(&self, attempt: u64) {
         let mut seen = self.standing.subscribe();
@@ -388,5 +395,83 @@ impl Waiting for Bench<'_> {
             false => Err(Fault::bare(Blame::Client, "wait for a sign-in")),
         };
         Box::pin(async move { told })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_gate::{Knocking, Proof};
+    use portcullis_model::{Client, Protocol, Timestamp};
+    use std::collections::BTreeMap;
+    use tokio::sync::Notify;
+
+    /// Invites everybody, and waits until they have gone.
+    #[derive(Default)]
+    struct Inviting {
+        left: Notify,
+    }
+
+    impl FrontDesk for Inviting {
+        fn admit<'a>(
+            &'a self,
+            _: Knock,
+            waiting: Knocking<'a>,
+        ) -> BoxFuture<'a, Result<Admission, Denial>> {
+            Box::pin(async move {
+                let to = Invitation {
+                    address: "https://id.example/device".to_owned(),
+                    code: "BCDF-GHJK".to_owned(),
+                    complete: None,
+                    within: Duration::from_secs(300),
+                };
+                waiting.invite(&to).await.expect("somebody is there");
+                waiting.gone().await;
+                self.left.notify_one();
+                Err(Denial::new("login/left", "the client has gone"))
+            })
+        }
+    }
+
+    fn knock() -> Knock {
+        Knock {
+            protocol: Protocol::Ssh,
+            proof: Proof::Elsewhere,
+            client: Client {
+                address: "192.0.2.7:9".parse().unwrap(),
+                program: None,
+                tls: None,
+            },
+            target: "web-1".to_owned(),
+            login: "ana".to_owned(),
+            settings: BTreeMap::new(),
+            replication: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_begins_anew_is_invited_no_longer() {
+        let conversation = Conversation::new(Arc::new(|| Timestamp(1)));
+        let inviting = Arc::new(Inviting::default());
+        let desk: Arc<dyn FrontDesk> = Arc::clone(&inviting) as _;
+        let second = Duration::from_secs(1);
+        let standing = conversation.ask(&desk, knock(), second).await;
+        let Standing::Invited(words) = standing else {
+            panic!("nobody was invited");
+        };
+        assert!(words.contains("https://id.example/device") && words.contains("BCDF-GHJK"));
+        assert!(conversation.is_invited() && !conversation.is_known());
+        conversation.uninvite();
+        assert!(!conversation.is_invited());
+        let left = timeout(second, inviting.left.notified()).await;
+        assert!(
+            left.is_ok(),
+            "nobody waits for a sign-in that counts no more"
+        );
+        assert!(matches!(conversation.standing(), Standing::Stranger));
+        // Nor is it waited for longer than was said.
+        let _again = conversation.ask(&desk, knock(), second).await;
+        let waited = conversation.signed_in(Duration::from_millis(20)).await;
+        assert!(matches!(waited, Standing::Stranger) && !conversation.is_invited());
     }
 }
