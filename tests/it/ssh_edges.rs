@@ -7,6 +7,7 @@ use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
 use portcullis_tests::{Shown, SshOptions, SshWorld, install, world};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn with_level(level: &str) -> Result<SshWorld> {
     SshWorld::start(&SshOptions {
@@ -83,6 +84,37 @@ fn only_what_changes_how_text_looks_is_set_on_the_host() -> Result<()> {
         let shows = through.out.contains(&format!("{name}=probe\n"));
         ensure!(shows == taken, "{name}: {through:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_exit_code_outlives_the_output() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let command = "exec >&- 2>&-; sleep 1; exit 4";
+    let direct = Shown::by(world.host.direct()?.arg(command))?;
+    let through = Shown::by(&mut world.ssh(&DORA, &[], &[command])?)?;
+    ensure!(
+        direct.code == 4 && through.code == 4,
+        "{direct:?} {through:?}"
+    );
+    // A connection that is shared closes a channel as soon as both sides have ended their output.
+    let socket = world.folder().join("mux");
+    let mux = format!("ControlPath={}", socket.display());
+    let mut first = world
+        .ssh(&DORA, &["-M", "-o", &mux], &["sleep 60"])?
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let until = Instant::now() + Duration::from_secs(20);
+    while !socket.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let shared = Shown::by(&mut world.ssh(&DORA, &["-o", &mux], &[command])?);
+    first.kill()?;
+    first.wait()?;
+    let shared = shared?;
+    ensure!(shared.code == 4, "{shared:?}");
     Ok(())
 }
 

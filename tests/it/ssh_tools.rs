@@ -290,10 +290,10 @@ fn ansible(world: &SshWorld, python: &Path, arguments: &[&str], pipelining: bool
         .env("ANSIBLE_LOCAL_TEMP", folder.join("tmp"))
         .env("ANSIBLE_CONFIG", folder.join("ansible.cfg"))
         .env("ANSIBLE_SSH_COMMON_ARGS", common)
-        // Many commands on one connection, and nothing that outlives the test for long.
+        // Many commands on one connection. It ends with the gateway; one that ends by itself may do so just as it is asked.
         .env(
             "ANSIBLE_SSH_ARGS",
-            "-o ControlMaster=auto -o ControlPersist=3s",
+            "-o ControlMaster=auto -o ControlPersist=120s",
         )
         .env("ANSIBLE_SSH_CONTROL_PATH_DIR", folder.join("cp"))
         .env("ANSIBLE_PIPELINING", if pipelining { "1" } else { "0" })

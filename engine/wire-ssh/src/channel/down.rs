@@ -1,6 +1,6 @@
 //! From the host to the client: masked, recorded, shown, in this order. What comes at once is taken together.
 
-use super::{Ended, Stream};
+use super::{Ended, Stream, forward};
 use crate::sides::{Exit, STDERR};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -45,7 +45,11 @@ impl Stream {
                 Some(ChannelMsg::Failure) => return Err(Ended::HostRefused),
                 Some(ChannelMsg::Eof) if !ended => {
                     self.last(&mut ended).await?;
-                    self.client.eof().await;
+                    // A client that has sent all closes its channel at this, and takes no exit status any more: a command's
+                    // goes first, and the end of its output with it.
+                    if self.unread == Some(forward::NAME) {
+                        self.client.eof().await;
+                    }
                 }
                 Some(ChannelMsg::Close) | None => {
                     self.last(&mut ended).await?;

@@ -16,7 +16,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The name by which policy lets it pass.
-const NAME: &str = "forward";
+pub(super) const NAME: &str = "forward";
 
 impl Talk {
     /// The whole life of a forward. It is opened only once the other end is.
