@@ -65,17 +65,7 @@ fn pack(folder: &Path, name: &str, body: &str) -> Result<String> {
 fn todays_policies_change_nothing_of_todays_record() -> Result<()> {
     let world = World::start(&WorldOptions::default())?;
     work(&world)?;
-    let shown = world
-        .gateway
-        .admin(&["policy", "replay", "--strict", "--json"])?;
-    let answer = json(&shown)?;
-    ensure!(shown.code == 0, "nothing changes: {answer:#}");
-    ensure!(
-        answer["changes"] == 0 && answer["other_obligations"] == 0 && answer["unreadable"] == 0,
-        "{answer:#}"
-    );
-    let decisions = answer["decisions"].as_u64().unwrap_or_default();
-    ensure!(decisions >= 20, "connects and commands: {answer:#}");
+    world.gateway.replays_unchanged(20)?;
     let (session, sequence) = from_the_record_alone(&world)?;
     explained(&world, &session, &sequence)
 }

@@ -7,7 +7,6 @@ use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
 use portcullis_tests::{Shown, SshOptions, SshWorld, install, world};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 fn with_level(level: &str) -> Result<SshWorld> {
     SshWorld::start(&SshOptions {
@@ -98,18 +97,7 @@ fn an_exit_code_outlives_the_output() -> Result<()> {
         "{direct:?} {through:?}"
     );
     // A connection that is shared closes a channel as soon as both sides have ended their output.
-    let socket = world.folder().join("mux");
-    let mux = format!("ControlPath={}", socket.display());
-    let mut first = world
-        .ssh(&DORA, &["-M", "-o", &mux], &["sleep 60"])?
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let until = Instant::now() + Duration::from_secs(20);
-    while !socket.exists() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let (mut first, mux) = world.shared(&DORA)?;
     let shared = Shown::by(&mut world.ssh(&DORA, &["-o", &mux], &[command])?);
     first.kill()?;
     first.wait()?;

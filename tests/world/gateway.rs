@@ -2,7 +2,7 @@
 
 use crate::process::{Server, which};
 use crate::psql::Shown;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -74,6 +74,24 @@ impl Gateway {
             command.env("PORTCULLIS_TOKEN", token);
         }
         Shown::by(&mut command).context("run an administration command")
+    }
+
+    /// Makes sure that today's policies decide what is on record as they did, and that there are so many decisions.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn replays_unchanged(&self, least: u64) -> Result<()> {
+        let shown = self.admin(&["policy", "replay", "--strict", "--json"])?;
+        let answer: serde_json::Value = serde_json::from_str(&shown.out)
+            .with_context(|| format!("what replay says: {}", shown.all()))?;
+        let none = ["changes", "other_obligations", "unreadable"];
+        ensure!(
+            shown.code == 0 && none.iter().all(|what| answer[what] == 0),
+            "nothing changes: {answer:#}"
+        );
+        let decisions = answer["decisions"].as_u64().unwrap_or_default();
+        ensure!(decisions >= least, "connects and commands: {answer:#}");
+        Ok(())
     }
 
     /// An administration command, to be run by the caller.

@@ -7,11 +7,12 @@ use crate::process::free_port;
 use crate::psql::Shown;
 use crate::scratch::Scratch;
 use crate::world::workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// How it is set up.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +144,29 @@ impl SshWorld {
             .arg(format!("{login}@web-1@127.0.0.1"))
             .args(command);
         Ok(ssh)
+    }
+
+    /// A connection that is kept open for others to share, and the option by which they do.
+    ///
+    /// # Errors
+    /// When `ssh` cannot be started, or does not log in.
+    pub fn shared(&self, person: &Person) -> Result<(Child, String)> {
+        let socket = self.folder().join("mux");
+        let mux = format!("ControlPath={}", socket.display());
+        let mut ssh = self.ssh(person, &["-M", "-o", &mux], &["sleep 60"])?;
+        ssh.stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut first = ssh.spawn().context("start ssh")?;
+        let until = Instant::now() + Duration::from_secs(20);
+        while !socket.exists() {
+            if Instant::now() > until {
+                first.kill()?;
+                bail!("no connection to share");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok((first, mux))
     }
 
     /// One command, as somebody, and what was shown.
