@@ -59,6 +59,16 @@ async fn world(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static)
     }
 }
 
+fn logins(world: &World, role: &str) -> DatabaseLogins {
+    let role = DatabaseRole {
+        server: "main".to_owned(),
+        mount: "database".to_owned(),
+        role: role.to_owned(),
+    };
+    let tripwires = world.tripwires.clone();
+    DatabaseLogins::new(role, Channel::Protected, world.secrets.clone(), tripwires)
+}
+
 const LOGIN: &str = "PUT /v1/auth/approle/login";
 const KV: &str = "GET /v1/secret/data/apps/orders";
 
@@ -203,13 +213,7 @@ async fn a_login_that_nobody_waits_for_any_longer_is_given_back() {
         _ => kv(asked),
     })
     .await;
-    let role = DatabaseRole {
-        server: "main".to_owned(),
-        mount: "database".to_owned(),
-        role: "app-ro".to_owned(),
-    };
-    let tripwires = world.tripwires.clone();
-    let logins = DatabaseLogins::new(role, Channel::Protected, world.secrets.clone(), tripwires);
+    let logins = logins(&world, "app-ro");
     let waiting = tokio::spawn(async move { logins.credential(None).await.map(drop) });
     while world.canned.count(CREDS) == 0 {
         tokio::task::yield_now().await;
@@ -247,13 +251,7 @@ async fn a_login_is_lent_kept_up_and_given_back() {
         _ => kv(asked),
     })
     .await;
-    let role = DatabaseRole {
-        server: "main".to_owned(),
-        mount: "database".to_owned(),
-        role: "app-ro".to_owned(),
-    };
-    let tripwires = world.tripwires.clone();
-    let logins = DatabaseLogins::new(role, Channel::Protected, world.secrets.clone(), tripwires);
+    let logins = logins(&world, "app-ro");
     // What somebody still holds at the gateway's end is given back as well.
     let kept = logins.credential(None).await.unwrap();
     let credential = logins.credential(None).await.unwrap();
@@ -283,13 +281,7 @@ async fn a_login_that_cannot_be_used_is_given_back_all_the_same() {
         _ => kv(asked),
     })
     .await;
-    let role = DatabaseRole {
-        server: "main".to_owned(),
-        mount: "database".to_owned(),
-        role: "broken".to_owned(),
-    };
-    let tripwires = world.tripwires.clone();
-    let logins = DatabaseLogins::new(role, Channel::Protected, world.secrets.clone(), tripwires);
+    let logins = logins(&world, "broken");
     assert!(logins.credential(None).await.is_err());
     // A name that policy gives leads to no other path.
     assert!(logins.credential(Some("../../sys/seal")).await.is_err());
