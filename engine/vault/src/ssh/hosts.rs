@@ -114,10 +114,17 @@ impl KnownHosts {
         now: Timestamp,
     ) -> Result<(), KnownHostsError> {
         let name = lines::name(host, port);
-        if let Ok(certificate) = Certificate::from_openssh(shown) {
-            return certified(&self.entries()?, &name, host, &certificate, now);
-        }
-        let shown = PublicKey::from_openssh(shown).map_err(|_| KnownHostsError::Key)?;
+        let shown = match Certificate::from_openssh(shown) {
+            Ok(certificate) => {
+                let entries = self.entries()?;
+                if signer_is_named(&entries, &name, &certificate) {
+                    return certified(&entries, &name, host, &certificate, now);
+                }
+                // As ssh(1) does it: a certificate of somebody whom nobody has named is worth as much as the key in it.
+                PublicKey::new(certificate.public_key().clone(), "")
+            }
+            Err(_) => PublicKey::from_openssh(shown).map_err(|_| KnownHostsError::Key)?,
+        };
         if let Trust::Pinned(keys) = &self.trust {
             let same = |k: &String| {
                 PublicKey::from_openssh(k).is_ok_and(|k| k.key_data() == shown.key_data())
@@ -169,6 +176,15 @@ fn known(entries: &[Entry], name: &str, shown: &PublicKey) -> Result<(), KnownHo
         false if plain.is_empty() => Err(KnownHostsError::Unknown),
         false => Err(KnownHostsError::Changed),
     }
+}
+
+/// Whether something is said of a certificate's signer: that it vouches for this host, or that it is revoked.
+fn signer_is_named(entries: &[Entry], name: &str, certificate: &Certificate) -> bool {
+    entries.iter().any(|e| {
+        e.marker().is_some()
+            && lines::about(e, name)
+            && e.public_key().key_data() == certificate.signature_key()
+    })
 }
 
 /// A host certificate (PROTOCOL.certkeys): by a named authority, of the right type, for this host, now, and with
@@ -317,6 +333,28 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_whose_signer_nobody_has_named_is_worth_its_key() {
+        let shown = certificate(CertType::Host, "web-1", 2_000_000_000, false);
+        let line = |seed| File::with(&format!("web-1 {}\n", public(seed)));
+        assert_eq!(line(1).judge("web-1", &shown), Ok(()));
+        let changed = Err(KnownHostsError::Changed);
+        assert_eq!(line(2).judge("web-1", &shown), changed);
+        let key_revoked = File::with(&format!("web-1 {0}\n@revoked * {0}\n", public(1)));
+        let signer_revoked =
+            File::with(&format!("web-1 {}\n@revoked * {}\n", public(1), public(9)));
+        for revoked in [key_revoked, signer_revoked] {
+            let answer = revoked.judge("web-1", &shown);
+            assert_eq!(answer, Err(KnownHostsError::Revoked));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = KnownHosts::new(Trust::AcceptNew(folder.path().join("known")));
+        assert_eq!(hosts.judge("web-1", 22, &shown, NOW), Ok(()));
+        assert_eq!(hosts.judge("web-1", 22, &public(1), NOW), Ok(()));
+        let pinned = KnownHosts::new(Trust::Pinned(vec![public(1)]));
+        assert_eq!(pinned.judge("web-1", 22, &shown, NOW), Ok(()));
+    }
+
+    #[test]
     fn pinned_keys_are_all_there_is() {
         let hosts = KnownHosts::new(Trust::Pinned(vec![public(1)]));
         assert_eq!(hosts.judge("any", 22, &public(1), NOW), Ok(()));
@@ -342,7 +380,8 @@ mod tests {
         let good = certificate(CertType::Host, "web-1", 2_000_000_000, false);
         assert_eq!(file.judge("web-1", &good), Ok(()));
         let bad = Err(KnownHostsError::Certificate);
-        assert_eq!(file.judge("db-1", &good), bad, "another authority's hosts");
+        let unknown = Err(KnownHostsError::Unknown);
+        assert_eq!(file.judge("db-1", &good), unknown, "nobody vouches for it");
         assert_eq!(file.judge("web-2", &good), bad, "another host");
         for wrong in [
             certificate(CertType::User, "web-1", 2_000_000_000, false),
