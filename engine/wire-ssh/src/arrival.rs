@@ -18,7 +18,7 @@ use portcullis_model::limits::{
     HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_SIGN_IN_MAX,
     SSH_TRIES_MAX,
 };
-use portcullis_model::{Client, Control, Protocol};
+use portcullis_model::{Client, Protocol};
 use russh::keys::{Algorithm, Certificate};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty, Sig};
@@ -122,19 +122,11 @@ impl Arrival {
         self.listener.startups().failed(self.peer.ip(), now);
         let methods = match self.tries < SSH_TRIES_MAX {
             true => methods(self.listener.certifies()),
-            false => MethodSet::empty(),
+            false => spent(),
         };
         Auth::Reject {
             proceed_with_methods: Some(methods),
             partial_success: false,
-        }
-    }
-
-    /// The level of control, as far as it is known: a channel asks again before it starts.
-    fn control(&self) -> Option<Control> {
-        match self.conversation.standing() {
-            Standing::In(entered) => Some(entered.control),
-            _ => None,
         }
     }
 
@@ -182,6 +174,13 @@ impl Arrival {
 /// A token in the place of a password.
 fn token(text: &str) -> Proof {
     Proof::Password(Box::new(Zeroizing::new(text.to_owned())))
+}
+
+/// After the last try. ssh(1) takes an empty list for any way it likes, and asks on; a way that nobody has ends it at once.
+fn spent() -> MethodSet {
+    let mut methods = MethodSet::empty();
+    methods.push(MethodKind::HostBased);
+    methods
 }
 
 /// The ways to prove oneself. Keys are asked for where people have certificates for theirs.
@@ -384,7 +383,6 @@ impl Handler for Arrival {
             && term
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-+._".contains(&b));
-        let open = self.control().is_none_or(Control::allows_terminals);
         let size = Size {
             columns,
             rows,
@@ -392,7 +390,8 @@ impl Handler for Arrival {
             height,
         };
         match self.channels.get_mut(&id) {
-            Some(line) if named && open && !line.draft.started() => {
+            // Where the level has no terminals that is said once the channel begins: ssh(1) shows no reason for a failure here.
+            Some(line) if named && !line.draft.started() => {
                 line.draft.terminal = Some(Terminal::new(term, size, modes));
                 session.channel_success(id)
             }
