@@ -7,8 +7,10 @@ use portcullis_tests::issuer::{ANA, DORA, Person};
 use portcullis_tests::{SshOptions, SshWorld, install, world};
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How much is moved, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +23,13 @@ pub struct Amount {
     pub count: u32,
 }
 
+/// Idle sessions that are opened, after as many as warm the gateway up.
+const IDLE: (u32, u32) = (20, 100);
+
 /// What is measured on each road, in the order of the table.
-const ROWS: [(&str, &str); 8] = [
+const ROWS: [(&str, &str); 9] = [
     ("connect", "ms per connection, `ssh host true`"),
+    ("rate", "connections a second, eight at a time"),
     ("cpu", "ms of the gateway's processor per connection"),
     ("exec", "ms, a command on an open connection, p50"),
     ("echo", "ms, one byte through a terminal, p50"),
@@ -43,13 +49,15 @@ struct Road<'a> {
 enum Kind {
     Direct,
     Jump,
-    Gateway(&'static Person),
+    /// With a token: asking for one is no part of a connection.
+    Gateway(String),
 }
 
 /// One figure.
 struct Figure {
     row: &'static str,
     road: &'static str,
+    round: u32,
     value: f64,
 }
 
@@ -58,8 +66,11 @@ pub fn measure(amount: Amount) -> Result<()> {
     let profile = std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "release".to_owned());
     let world = SshWorld::start(&SshOptions {
         profile,
+        // More is moved here within an hour than one identity may usually have on record.
+        more: "recording: { per_identity_mib_per_hour: 1048576 }\n".to_owned(),
         ..SshOptions::default()
     })?;
+    let token = |person: &Person| world.issuer.token(person);
     let road = |name, kind| Road {
         name,
         world: &world,
@@ -68,8 +79,11 @@ pub fn measure(amount: Amount) -> Result<()> {
     let roads = [
         road("direct", Kind::Direct),
         road("ssh -J", Kind::Jump),
-        road("Portcullis, recorded", Kind::Gateway(&DORA)),
-        road("Portcullis, recorded and masked", Kind::Gateway(&ANA)),
+        road("Portcullis, recorded", Kind::Gateway(token(&DORA)?)),
+        road(
+            "Portcullis, recorded and masked",
+            Kind::Gateway(token(&ANA)?),
+        ),
     ];
     let file = world.folder().join("bulk");
     File::create(&file)?.set_len(u64::from(amount.mib) << 20)?;
@@ -78,24 +92,26 @@ pub fn measure(amount: Amount) -> Result<()> {
         for road in &roads {
             eprintln!("round {round}/{}: {}", amount.rounds, road.name);
             figures.extend(
-                road.measured(amount)
+                road.measured(amount, round)
                     .with_context(|| format!("{}\n{}", road.name, world.gateway.log()))?,
             );
         }
     }
-    let text = table(&roads, &figures, amount);
+    let mut text = table(&roads, &figures, amount);
+    text.push_str(&idle(&world)?);
     println!("{text}");
     let file = world::workspace().join("tests/bench/ssh.md");
     fs::write(&file, text).with_context(|| format!("write {}", file.display()))
 }
 
 impl Road<'_> {
-    fn measured(&self, amount: Amount) -> Result<Vec<Figure>> {
+    fn measured(&self, amount: Amount, round: u32) -> Result<Vec<Figure>> {
         let mut figures = Vec::new();
         let mut add = |row, value| {
             figures.push(Figure {
                 row,
                 road: self.name,
+                round,
                 value,
             });
         };
@@ -107,6 +123,9 @@ impl Road<'_> {
             let spent = cpu_seconds(self.world.gateway.pid())? - before;
             add("cpu", spent * 1000.0 / connections);
         }
+        let each = amount.count.div_ceil(8);
+        let crowd = timed(|| self.crowd(each))?;
+        add("rate", f64::from(each * 8) / crowd);
         let trips = self.trips(amount.count)?;
         for row in ["exec", "echo"] {
             add(row, trips[row].as_f64().context("a median")?);
@@ -137,10 +156,29 @@ impl Road<'_> {
         Ok(figures)
     }
 
+    /// Eight clients, each with so many connections, one after the other.
+    fn crowd(&self, each: u32) -> Result<()> {
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            let commands = (0..each).map(|_| self.ssh("true"));
+            let commands = commands.collect::<Result<Vec<_>>>()?;
+            clients.push(std::thread::spawn(move || {
+                commands.into_iter().try_for_each(done)
+            }));
+        }
+        clients
+            .into_iter()
+            .try_for_each(|client| client.join().ok().context("a client was lost")?)
+    }
+
     /// `ssh` on this road, with a command.
     fn ssh(&self, command: &str) -> Result<Command> {
-        let mut ssh = match self.kind {
-            Kind::Gateway(person) => self.world.ssh(person, &[], &[])?,
+        let mut ssh = match &self.kind {
+            Kind::Gateway(token) => {
+                let mut ssh = self.world.client(token);
+                ssh.arg(format!("{}@web-1@127.0.0.1", self.world.host.login));
+                ssh
+            }
             Kind::Direct => self.world.host.direct()?,
             Kind::Jump => {
                 let mut ssh = Command::new("ssh");
@@ -206,10 +244,7 @@ impl Road<'_> {
 
     /// Medians of round trips over one connection.
     fn trips(&self, count: u32) -> Result<serde_json::Value> {
-        let python = match std::env::var_os("PORTCULLIS_PYTHON") {
-            Some(python) => python.into(),
-            None => install::python(&world::workspace())?,
-        };
+        let python = python()?;
         let host = &self.world.host;
         let known = self.world.folder().join("known_all");
         let gateway = fs::read_to_string(self.world.known_hosts())?;
@@ -218,13 +253,13 @@ impl Road<'_> {
         command.arg(world::workspace().join("tests/bench/ssh.py"));
         let login = host.login.as_str();
         let key = host.folder().join("direct");
-        match self.kind {
-            Kind::Gateway(person) => {
+        match &self.kind {
+            Kind::Gateway(token) => {
                 command
                     .args([&self.world.port.to_string(), &format!("{login}@web-1")])
                     .arg(&known)
                     .arg(count.to_string())
-                    .env("TEST_TOKEN", self.world.issuer.token(person)?);
+                    .env("TEST_TOKEN", token);
             }
             Kind::Direct | Kind::Jump => {
                 let port = host.port.to_string();
@@ -270,9 +305,69 @@ fn done(mut command: Command) -> Result<()> {
     Ok(())
 }
 
+fn python() -> Result<PathBuf> {
+    match std::env::var_os("PORTCULLIS_PYTHON") {
+        Some(python) => Ok(python.into()),
+        None => install::python(&world::workspace()),
+    }
+}
+
+/// Resident memory of a process, in KiB.
+fn resident(pid: u32) -> Result<f64> {
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("look at the gateway")?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS:"));
+    let number = line.and_then(|l| l.split_whitespace().nth(1));
+    number.context("VmRSS")?.parse().context("a number")
+}
+
+/// What a session costs that does nothing: each has run a command, and its connection to the host is kept.
+fn idle(world: &SshWorld) -> Result<String> {
+    let pid = world.gateway.pid();
+    let open = |count: u32, terminal: bool| -> Result<f64> {
+        let mut command = Command::new(python()?);
+        let login = format!("{}@web-1", world.host.login);
+        command
+            .arg(world::workspace().join("tests/bench/ssh_idle.py"))
+            .args([&world.port.to_string(), &login])
+            .arg(world.known_hosts())
+            .arg(count.to_string())
+            .args(terminal.then_some("terminal"))
+            .env("TEST_TOKEN", world.issuer.token(&ANA)?);
+        let before = resident(pid)?;
+        let mut clients = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start Python")?;
+        let mut said = BufReader::new(clients.stdout.take().context("a pipe")?);
+        let mut line = String::new();
+        said.read_line(&mut line)?;
+        ensure!(line == "open\n", "they are not open: {line}");
+        std::thread::sleep(Duration::from_secs(10));
+        let after = resident(pid)?;
+        drop(clients.stdin.take());
+        ensure!(clients.wait()?.success(), "they did not end well");
+        Ok(after - before)
+    };
+    let (warm, count) = IDLE;
+    let mut text = String::new();
+    for (what, terminal) in [("", false), (" with a terminal open", true)] {
+        open(warm, terminal)?;
+        // What these have let go is used again by as many of the next ones.
+        let each = open(count + warm, terminal)? / f64::from(count);
+        let _ = writeln!(
+            text,
+            "\nAn idle session{what}: {each:.0} KiB (masked and recorded, {} of them, after {warm} before).",
+            count + warm
+        );
+    }
+    Ok(text)
+}
+
 fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     let mut text = format!(
-        "# SSH\n\n{} rounds, interleaved; medians, and in brackets the ratio to direct. {} MiB for each bulk row, {} connections and commands.\n\n| |",
+        "# SSH\n\n{} rounds, interleaved; medians, and in brackets the ratio to direct in the same round: the median, and the best. {} MiB for each bulk row, {} connections and commands.\n\n| |",
         amount.rounds, amount.mib, amount.count
     );
     for road in roads {
@@ -283,14 +378,33 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     text.push('\n');
     for (row, unit) in ROWS {
         let _ = write!(text, "| {row}: {unit} |");
-        let direct = middle(figures, row, roads.first().map_or("", |r| r.name));
         for road in roads {
-            let _ = match (middle(figures, row, road.name), direct) {
-                (Some(value), Some(direct)) => {
-                    write!(text, " {value:.2} [{:.2}] |", value / direct)
+            let of: Vec<&Figure> = figures
+                .iter()
+                .filter(|f| f.row == row && f.road == road.name)
+                .collect();
+            let ratios = sorted(of.iter().filter_map(|f| {
+                let direct = figures
+                    .iter()
+                    .find(|d| d.row == row && d.round == f.round && d.road == "direct")?;
+                Some(f.value / direct.value)
+            }));
+            // More is better where something is counted by the second.
+            let best = match unit.contains("/s") || unit.contains("a second") {
+                true => ratios.last(),
+                false => ratios.first(),
+            };
+            let values = sorted(of.iter().map(|f| f.value));
+            let _ = match (
+                values.get(values.len() / 2),
+                ratios.get(ratios.len() / 2),
+                best,
+            ) {
+                (Some(value), Some(ratio), Some(best)) => {
+                    write!(text, " {value:.2} [{ratio:.2}, {best:.2}] |")
                 }
-                (Some(value), None) => write!(text, " {value:.2} |"),
-                (None, _) => write!(text, " - |"),
+                (Some(value), ..) => write!(text, " {value:.2} |"),
+                (None, ..) => write!(text, " - |"),
             };
         }
         text.push('\n');
@@ -298,9 +412,8 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     text
 }
 
-fn middle(figures: &[Figure], row: &str, road: &str) -> Option<f64> {
-    let of = |f: &&Figure| f.row == row && f.road == road;
-    let mut values: Vec<f64> = figures.iter().filter(of).map(|f| f.value).collect();
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    values
 }
