@@ -1,11 +1,14 @@
 //! Runs `tests/scenarios/*.md`: prose with fenced blocks that are run against a real gateway, a real
-//! PostgreSQL and real psql. See `tests/scenarios/README.md` for the blocks.
+//! PostgreSQL and real psql, or a real sshd and real ssh. See `tests/scenarios/README.md` for the blocks.
+
+mod ssh;
 
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA, DORA, EVE};
-use portcullis_tests::{Person, Shown, World, WorldOptions};
+use portcullis_tests::{Gateway, Person, Shown, World, WorldOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 macro_rules! scenarios {
@@ -44,6 +47,7 @@ scenarios!(
     predicates,
     recording,
     session,
+    ssh,
     static_certificate,
     static_cleartext,
     static_login,
@@ -98,6 +102,9 @@ impl Block {
 fn run(name: &str) -> Result<()> {
     let file = folder().join(format!("{name}.md"));
     let blocks = parse(&file)?;
+    if blocks.iter().any(|b| b.kind == "ssh") {
+        return ssh::run(name, &blocks);
+    }
     let mut options = WorldOptions::default();
     for block in blocks.iter().filter(|b| b.kind == "world") {
         for line in &block.rest {
@@ -212,12 +219,7 @@ fn play(world: &World, block: &Block, said: &mut BTreeMap<String, String>) -> Re
         "psql" => psql(world, block, said)?,
         "portcullis" => {
             let token = block.person("as")?.map(|p| world.token(p)).transpose()?;
-            let mut line = block.input.join(" ");
-            if line.contains("PENDING") {
-                line = line.replace("PENDING", &world.gateway.pending(Duration::from_secs(5))?);
-            }
-            let arguments: Vec<&str> = line.split_whitespace().collect();
-            world.gateway.admin_as(token.as_deref(), &arguments)?
+            administered(&world.gateway, token.as_deref(), block)?
         }
         "server" => {
             let database = block.option("database").unwrap_or("orders");
@@ -229,6 +231,21 @@ fn play(world: &World, block: &Block, said: &mut BTreeMap<String, String>) -> Re
         }
         _ => return Ok(()),
     };
+    check(block, &shown, said)
+}
+
+/// An administration command.
+fn administered(gateway: &Gateway, token: Option<&str>, block: &Block) -> Result<Shown> {
+    let mut line = block.input.join(" ");
+    if line.contains("PENDING") {
+        line = line.replace("PENDING", &gateway.pending(Duration::from_secs(5))?);
+    }
+    let arguments: Vec<&str> = line.split_whitespace().collect();
+    gateway.admin_as(token, &arguments)
+}
+
+/// What has to show, and what must not.
+fn check(block: &Block, shown: &Shown, said: &mut BTreeMap<String, String>) -> Result<()> {
     let all = shown.all();
     for text in &block.shows {
         let text = filled(text, said);
@@ -281,25 +298,33 @@ fn psql(world: &World, block: &Block, said: &BTreeMap<String, String>) -> Result
     for statement in filled(&block.input.join("\n"), said).split("\n;;\n") {
         command.args(["-c", statement]);
     }
-    let vote = [("approve", "approve"), ("deny", "deny")]
+    voted(&world.gateway, block, command, |p| world.token(p))
+}
+
+/// Runs a client; where the block says so, somebody votes on what it has to wait for.
+fn voted(
+    gateway: &Gateway,
+    block: &Block,
+    mut command: Command,
+    token: impl Fn(&Person) -> Result<String>,
+) -> Result<Shown> {
+    let vote = ["approve", "deny"]
         .into_iter()
-        .find(|(key, _)| block.option(key).is_some());
-    let Some((key, verb)) = vote else {
-        return Shown::by(&mut command).context("run psql");
+        .find(|key| block.option(key).is_some());
+    let Some(verb) = vote else {
+        return Shown::by(&mut command).context("run a client");
     };
-    let voter = block.person(key)?.context("somebody votes")?;
-    let vote_token = world.token(voter)?;
+    let voter = block.person(verb)?.context("somebody votes")?;
+    let vote_token = token(voter)?;
     let waiting = std::thread::spawn(move || Shown::by(&mut command));
-    let id = world.gateway.pending(Duration::from_secs(15))?;
+    let id = gateway.pending(Duration::from_secs(15))?;
     let reason = block.option("reason").unwrap_or("looked at it");
-    let voted = world.gateway.admin_as(
-        Some(&vote_token),
-        &["approvals", verb, &id, "--reason", reason],
-    )?;
+    let vote = ["approvals", verb, &id, "--reason", reason];
+    let voted = gateway.admin_as(Some(&vote_token), &vote)?;
     ensure!(voted.code == 0, "the vote was refused: {}", voted.all());
     let shown = waiting
         .join()
-        .map_err(|_| anyhow::anyhow!("the waiting psql was lost"))??;
+        .map_err(|_| anyhow::anyhow!("the waiting client was lost"))??;
     Ok(shown)
 }
 

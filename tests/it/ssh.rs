@@ -16,7 +16,7 @@ fn world() -> Result<SshWorld> {
 }
 
 /// Runs a client with this on its standard input, and gives up on one that hangs.
-fn fed(command: &mut Command, input: &[u8], within: Duration) -> Result<Shown> {
+pub(crate) fn fed(command: &mut Command, input: &[u8], within: Duration) -> Result<Shown> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -281,7 +281,7 @@ fn a_shell_in_a_terminal_is_recorded_and_what_is_typed_blindly_is_not() -> Resul
 }
 
 /// Types lines as a person does: one after the other.
-fn typed(command: &mut Command, lines: &[&[u8]]) -> Result<Shown> {
+pub(crate) fn typed(command: &mut Command, lines: &[&[u8]]) -> Result<Shown> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -299,7 +299,7 @@ fn typed(command: &mut Command, lines: &[&[u8]]) -> Result<Shown> {
     Ok(Shown::from_output(&child.wait_with_output()?))
 }
 
-fn session(world: &SshWorld) -> Result<String> {
+pub(crate) fn session(world: &SshWorld) -> Result<String> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         let list = world.gateway.json(&["sessions", "list", "--recorded"])?;

@@ -106,7 +106,7 @@ fn an_exit_code_outlives_the_output() -> Result<()> {
     Ok(())
 }
 
-fn edge(world: &SshWorld, case: &str, person: &Person, user: &str) -> Result<Shown> {
+pub(crate) fn edge(world: &SshWorld, case: &str, person: &Person, user: &str) -> Result<Shown> {
     let python = match std::env::var_os("PORTCULLIS_PYTHON") {
         Some(python) => python.into(),
         None => install::python(&world::workspace())?,

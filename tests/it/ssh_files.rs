@@ -40,7 +40,7 @@ fn sftp(world: &SshWorld, batch: &str) -> Result<Shown> {
 }
 
 /// The one session that was recorded, once its end is.
-fn recorded(world: &SshWorld) -> Result<String> {
+pub(crate) fn recorded(world: &SshWorld) -> Result<String> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         let list = world.gateway.json(&["sessions", "list", "--recorded"])?;

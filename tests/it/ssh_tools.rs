@@ -20,7 +20,7 @@ access:
 config: {mask: {readers: [dpo]}}
 ";
 
-fn tools_world() -> Result<SshWorld> {
+pub(crate) fn tools_world() -> Result<SshWorld> {
     install::ensure(&[Need::OpenSsh, Need::Rsync, Need::Git])?;
     SshWorld::start(&SshOptions {
         data: DATA.to_owned(),
@@ -28,7 +28,7 @@ fn tools_world() -> Result<SshWorld> {
     })
 }
 
-fn python() -> Result<PathBuf> {
+pub(crate) fn python() -> Result<PathBuf> {
     match std::env::var_os("PORTCULLIS_PYTHON") {
         Some(python) => Ok(python.into()),
         None => install::python(&world::workspace()),
@@ -41,18 +41,19 @@ fn beside(python: &Path, name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-fn suite(file: &str) -> PathBuf {
+pub(crate) fn suite(file: &str) -> PathBuf {
     world::workspace().join("tests/it/ssh_tools").join(file)
 }
 
 /// How a tool reaches the host: a command line that does the same as `ssh`, and its environment.
-struct Road {
-    ssh: String,
+pub(crate) struct Road {
+    /// As other tools take it.
+    pub(crate) ssh: String,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Road {
-    fn through(world: &SshWorld, person: &Person) -> Result<Self> {
+    pub(crate) fn through(world: &SshWorld, person: &Person) -> Result<Self> {
         let ssh = format!(
             "ssh -F none -p {} -l {}@web-1 -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null \
              -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1",
@@ -70,7 +71,7 @@ impl Road {
         Ok(Self { ssh, environment })
     }
 
-    fn direct(world: &SshWorld) -> Result<Self> {
+    pub(crate) fn direct(world: &SshWorld) -> Result<Self> {
         let direct = world.host.direct()?;
         let words = direct.get_args().map(|a| a.to_string_lossy().into_owned());
         let mut words: Vec<String> = words.collect();
@@ -82,11 +83,16 @@ impl Road {
         })
     }
 
-    fn by(&self, command: &mut Command) -> Result<Shown> {
-        let program = command.get_program().to_owned();
+    /// What a command needs in its environment to go this way.
+    pub(crate) fn environ(&self, command: &mut Command) {
         for (name, value) in &self.environment {
             command.env(name, value);
         }
+    }
+
+    pub(crate) fn by(&self, command: &mut Command) -> Result<Shown> {
+        let program = command.get_program().to_owned();
+        self.environ(command);
         Shown::by(command).with_context(|| format!("run {}", program.display()))
     }
 
@@ -109,7 +115,7 @@ impl Road {
 }
 
 /// Files of many sizes, in folders, with names and modes.
-fn plant(folder: &Path) -> Result<()> {
+pub(crate) fn plant(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder.join("inner/deep"))?;
     for size in [0_usize, 1, 4095, 70_000, 1_500_000] {
         let bytes: Vec<u8> = (0..size).map(|n| (n * 31 >> 3) as u8).collect();
@@ -120,7 +126,7 @@ fn plant(folder: &Path) -> Result<()> {
 }
 
 /// Names, kinds and content below a folder.
-fn tree(folder: &Path) -> Result<String> {
+pub(crate) fn tree(folder: &Path) -> Result<String> {
     let script = "cd \"$1\" && find . -type l -printf '%P -> %l\\n' -o -type f -printf '%P ' -exec sha256sum {} \\; | sort";
     let output = run(Command::new("sh").args(["-c", script, "sh"]).arg(folder))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -256,6 +262,11 @@ fn paramiko_sees_the_same() -> Result<()> {
 #[test]
 fn asyncssh_sees_the_same() -> Result<()> {
     same("asyncssh_suite.py")
+}
+
+#[test]
+fn terminals_signals_and_half_closed_streams_are_the_same() -> Result<()> {
+    same("terminal_suite.py")
 }
 
 /// One module of Ansible, over the gate.

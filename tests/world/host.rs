@@ -38,9 +38,10 @@ impl Host {
             true => NOBODY.to_owned(),
             false => me()?,
         };
-        for key in ["authority", "host", "direct"] {
+        for key in ["authority", "host_authority", "host", "direct"] {
             keygen(&at.join(key))?;
         }
+        certify(at)?;
         let home = at.join("home");
         fs::create_dir_all(home.join(".ssh"))?;
         fs::copy(at.join("direct.pub"), home.join(".ssh/authorized_keys"))?;
@@ -55,7 +56,7 @@ impl Host {
         plant(&home)?;
         if root() {
             // The authority's key is the gateway's alone.
-            for own in ["home", "host", "host.pub", "sshd_config"] {
+            for own in ["home", "host", "host.pub", "host-cert.pub", "sshd_config"] {
                 let path = at.join(own);
                 run(Command::new("chown")
                     .args(["-R", "nobody:nogroup"])
@@ -97,6 +98,15 @@ impl Host {
     /// When the key cannot be read.
     pub fn known(&self) -> Result<String> {
         known(self.port, &self.folder().join("host.pub"))
+    }
+
+    /// The line of a `known_hosts` file for the authority of hosts: the server has a certificate of it.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn known_authority(&self) -> Result<String> {
+        let line = known(self.port, &self.folder().join("host_authority.pub"))?;
+        Ok(format!("@cert-authority {line}"))
     }
 
     /// `ssh` straight to the server, past any gateway.
@@ -174,6 +184,15 @@ pub fn keygen(path: &Path) -> Result<()> {
     .map(drop)
 }
 
+/// A certificate for the server's key.
+fn certify(at: &Path) -> Result<()> {
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-h", "-I", "host", "-n", "127.0.0.1", "-s"])
+        .arg(at.join("host_authority"))
+        .arg(at.join("host.pub")))
+    .map(drop)
+}
+
 /// The machine's accounts, with a shell and a scratch home for ours.
 fn passwd(login: &str, home: &Path) -> Result<String> {
     let mut found = false;
@@ -203,6 +222,7 @@ fn configuration(at: &Path, port: u16) -> String {
         "Port {port}
 ListenAddress 127.0.0.1
 HostKey {at}/host
+HostCertificate {at}/host-cert.pub
 PidFile {at}/home/sshd.pid
 AuthorizedKeysFile {at}/home/.ssh/authorized_keys
 TrustedUserCAKeys {at}/authority.pub
@@ -215,6 +235,7 @@ MaxStartups 200
 MaxSessions 100
 PrintMotd no
 LogLevel VERBOSE
+ExposeAuthInfo yes
 Subsystem sftp internal-sftp
 "
     )

@@ -28,6 +28,8 @@ pub enum Need {
     Rsync,
     /// git.
     Git,
+    /// sshfs, and FUSE to mount with.
+    Sshfs,
     /// SimpleSAMLphp, and PHP to run it.
     SimpleSaml,
     /// `setsid`, `setpriv`, `openssl`.
@@ -55,6 +57,7 @@ impl Need {
             Self::Npm => which("npm").is_some(),
             Self::Rsync => which("rsync").is_some(),
             Self::Git => which("git").is_some(),
+            Self::Sshfs => which("sshfs").is_some() && which("fusermount3").is_some(),
             Self::SimpleSaml => {
                 which("php").is_some() && Path::new("/usr/share/simplesamlphp/www").is_dir()
             }
@@ -75,6 +78,7 @@ impl Need {
             Self::Npm => &["npm"],
             Self::Rsync => &["rsync"],
             Self::Git => &["git"],
+            Self::Sshfs => &["sshfs", "fuse3"],
             Self::SimpleSaml => &["simplesamlphp", "php-cli", "php-xml", "php-mbstring"],
             Self::Linux => &["util-linux", "openssl"],
         }
@@ -90,6 +94,7 @@ impl Need {
             Self::Python => "drivers, SSH tools, moto, OpenBao and OPA's engine come from PyPI",
             Self::Rsync => "it goes through the SSH gate both ways",
             Self::Git => "it clones and pushes through the SSH gate",
+            Self::Sshfs => "a folder of a host is mounted through the SSH gate",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
             Self::SimpleSaml => "people log in at a real SAML provider",
             Self::Linux => "servers run in sessions and with certificates of their own",
@@ -367,6 +372,34 @@ pub fn oidc_provider(workspace: &Path) -> Result<PathBuf> {
         run(Command::new("npm")
             .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
             .arg("oidc-provider@9.13.3")
+            .current_dir(&folder))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(folder)
+}
+
+/// A folder whose `node_modules` has asciinema's own player.
+///
+/// # Errors
+/// When npm cannot install it.
+pub fn asciinema_player(workspace: &Path) -> Result<PathBuf> {
+    let _alone = one_at_a_time();
+    ensure(&[Need::Npm])?;
+    let folder = cache(workspace).join("asciinema");
+    let mark = folder.join("installed-3.18.0");
+    if !mark.is_file() {
+        eprintln!(
+            "  installing asciinema-player from npm into {}",
+            folder.display()
+        );
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(
+            folder.join("package.json"),
+            "{\"private\":true,\"type\":\"module\"}\n",
+        )?;
+        run(Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .arg("asciinema-player@3.18.0")
             .current_dir(&folder))?;
         std::fs::write(&mark, "")?;
     }

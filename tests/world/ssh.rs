@@ -25,6 +25,8 @@ pub struct SshOptions {
     pub data: String,
     /// Another line of known hosts for the gateway; empty for the server's own.
     pub known: String,
+    /// How the gateway knows the host, as YAML; `{at}` is the world's folder. Empty for the file with `known`.
+    pub host_keys: String,
     /// Packs of the usual ones that are left out.
     pub without: &'static [&'static str],
     /// `release` or `debug`; empty for what the environment says.
@@ -243,6 +245,10 @@ fn configuration(
         .collect::<String>();
     let authority = host.authority();
     let authority = authority.display();
+    let host_keys = match options.host_keys.as_str() {
+        "" => format!("{{ known_hosts: {at}/known_hosts }}"),
+        host_keys => host_keys.replace("{at}", &at.to_string()),
+    };
     let credential = match options.credential.as_str() {
         "" => format!(
             "certificate: {{ user: {login}, authority: \"file:{authority}\", source_addresses: [127.0.0.1] }}"
@@ -269,7 +275,7 @@ listeners:
     labels: {{ app: web, env: staging }}
     host: 127.0.0.1
     port: {server}
-    host_keys: {{ known_hosts: {at}/known_hosts }}
+    host_keys: {host_keys}
     credential:
       {credential}
 {connection}policies:

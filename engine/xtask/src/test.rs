@@ -24,14 +24,16 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         Need::Python,
         Need::Rsync,
         Need::Git,
+        Need::Sshfs,
         Need::SimpleSaml,
         Need::Linux,
     ])?;
     let python = install::python(workspace)?;
     let node = install::node_modules(workspace)?;
     install::openbao(workspace)?;
+    let asciinema = install::asciinema_player(workspace)?;
     screen::seen(
-        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit",
+        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player",
     );
 
     screen::heading("The house");
@@ -57,6 +59,7 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     command
         .env("PORTCULLIS_PYTHON", &python)
         .env("PORTCULLIS_NODE", &node)
+        .env("PORTCULLIS_ASCIINEMA", &asciinema)
         .env("PORTCULLIS_PROFILE", "debug");
     let (good, sums) = counted(command)?;
 

@@ -3,6 +3,7 @@ TEST_TOKEN. Prints what came of it."""
 
 import os
 import sys
+import threading
 import time
 
 import paramiko
@@ -55,6 +56,54 @@ elif case == "jumps":
     nested.start_client(timeout=20)
     nested.auth_password("nobody", os.environ["TEST_TOKEN"])
     print("nested", forward(nested, "web-1"))
+elif case == "kinds":
+    # Every other kind of channel, and every global request: refused, and the connection goes on.
+    for kind in (
+        "x11",
+        "auth-agent@openssh.com",
+        "forwarded-tcpip",
+        "direct-streamlocal@openssh.com",
+        "forwarded-streamlocal@openssh.com",
+        "tun@openssh.com",
+        "nothing@example.com",
+    ):
+        message = paramiko.Message()
+        message.add_byte(b"\x5a")
+        message.add_string(kind)
+        with transport.lock:
+            number = transport._next_channel()
+            channel = paramiko.Channel(number)
+            transport._channels.put(number, channel)
+            transport.channel_events[number] = event = threading.Event()
+            transport.channels_seen[number] = True
+        channel._set_transport(transport)
+        channel._set_window(1 << 20, 1 << 15)
+        for word in (number, 1 << 20, 1 << 15):
+            message.add_int(word)
+        if "streamlocal" in kind:
+            message.add_string(f"/tmp/none-{os.getpid()}")
+            message.add_string("")
+            if kind.startswith("direct-"):
+                message.add_int(0)
+        elif kind == "tun@openssh.com":
+            message.add_int(1)
+            message.add_int(0)
+        elif kind in ("x11", "forwarded-tcpip"):
+            message.add_string("127.0.0.1")
+            message.add_int(1)
+            if kind == "forwarded-tcpip":
+                message.add_string("127.0.0.1")
+                message.add_int(1)
+        transport._send_user_message(message)
+        event.wait(20)
+        print(kind, "refused" if transport._channels.get(number) is None else "opened")
+    for name, what in (
+        ("tcpip-forward", ("127.0.0.1", 0)),
+        ("streamlocal-forward@openssh.com", (f"/tmp/none-{os.getpid()}",)),
+        ("nothing@example.com", ()),
+    ):
+        print(name, "refused" if transport.global_request(name, what, wait=True) is None else "granted")
+    print(says(client, "still"))
 elif case == "flood":
     # Many channels that are held, with what they bring, until the connection's share is used up by one whose client reads nothing.
     idle = []
