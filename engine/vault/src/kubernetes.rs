@@ -32,7 +32,7 @@ pub struct ClusterLogin {
 pub struct Impersonation {
     /// In front of the provider's name and the subject.
     pub user_prefix: String,
-    /// In front of each group.
+    /// In front of each group; `{provider}` in it is the name of the provider that says so.
     pub group_prefix: String,
 }
 
@@ -54,12 +54,16 @@ impl ClusterLogin {
     }
 }
 
+/// What stands for the provider's name in the prefix of groups.
+const PROVIDER: &str = "{provider}";
+
 impl Impersonation {
     /// Provider, subject and groups of the identity; in the place of its groups the role that policy names. Subjects are
     /// the provider's to give: without its name in front, one could give another one's.
     fn of(&self, session: &Session) -> Impersonated {
         let identity = &session.identity;
-        let prefixed = |group: &String| format!("{}{group}", self.group_prefix);
+        let prefix = self.group_prefix.replace(PROVIDER, &identity.provider);
+        let prefixed = |group: &String| format!("{prefix}{group}");
         let groups = match &session.target.role {
             Some(role) => vec![role.clone()],
             None => identity.groups.iter().map(prefixed).collect(),
@@ -268,6 +272,13 @@ mod tests {
             actors.map(|(_, who)| who.as_str()).collect::<Vec<_>>(),
             ["https://agents bot", "https://agents planner"]
         );
+        // The same group of another provider is another one.
+        let apart = Impersonation {
+            user_prefix: "pc:".to_owned(),
+            group_prefix: "pc:{provider}:".to_owned(),
+        };
+        let groups = apart.of(&session(None)).groups;
+        assert_eq!(groups, ["pc:corp:engineers", "pc:corp:sre"]);
         // Policy names a role: it stands in the place of the groups.
         assert_eq!(names.of(&session(Some("viewers"))).groups, ["viewers"]);
     }

@@ -231,8 +231,9 @@ fn kubernetes_connection(connection: &Connection, place: &Place, notes: &mut Not
             ("user_prefix", &names.user_prefix),
             ("group_prefix", &names.group_prefix),
         ] {
-            // A part of `system:` would be completed by a name that an identity provider gives.
-            if prefix.starts_with("system:") || "system:".starts_with(prefix.as_str()) {
+            // A part of `system:` would be completed by a name that an identity provider gives, or has.
+            let prefix = prefix.split("{provider}").next().unwrap_or_default();
+            if prefix.starts_with("system:") || "system:".starts_with(prefix) {
                 notes.error(
                     &place.key(name),
                     "lets an identity provider name the cluster's own users and groups, such as `system:masters`",

@@ -291,14 +291,19 @@ pub struct Impersonate {
     /// not `system:`.
     #[serde(default = "name_prefix")]
     pub user_prefix: String,
-    /// In front of each of its groups. Where policy names a role (`{"type": "credential", "role": …}`) that is the one
+    /// In front of each of its groups; `{provider}` stands for the provider's name, so that no provider gives away the
+    /// groups of another: `portcullis:corp:sre`. Where policy names a role (`{"type": "credential", "role": …}`) that is the one
     /// group, as it is written.
-    #[serde(default = "name_prefix")]
+    #[serde(default = "groups_prefix")]
     pub group_prefix: String,
 }
 
 fn name_prefix() -> String {
     "portcullis:".to_owned()
+}
+
+fn groups_prefix() -> String {
+    "portcullis:{provider}:".to_owned()
 }
 
 /// A certificate for each session.

@@ -335,6 +335,7 @@ fn cluster(more: &str, credential: &str) -> String {
 fn nobody_becomes_one_of_the_clusters_own() {
     for prefix in [
         "group_prefix: \"\"",
+        "group_prefix: \"{provider}:\"",
         "user_prefix: \"system:\"",
         "user_prefix: \"sys\"",
     ] {
@@ -357,7 +358,7 @@ fn a_cluster_has_one_way_in_and_no_other() {
     let names = login.impersonate.as_ref().expect("impersonate");
     assert_eq!(
         (&*names.user_prefix, &*names.group_prefix),
-        ("pc:", "portcullis:")
+        ("pc:", "portcullis:{provider}:")
     );
 
     let certificate = "    client_certificate: a.pem\n    client_key: b.pem\n";
