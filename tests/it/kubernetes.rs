@@ -193,7 +193,29 @@ fn echoes(world: &ClusterWorld) -> Result<()> {
         ],
     )?;
     ensure!(echo.code == 0, "{}", echo.all());
-    clean(&echo.all())
+    clean(&echo.all())?;
+    // Whether it conflicts would tell whether a guess is right.
+    let guess = world.folder().join("guess.yaml");
+    let object = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "db", "namespace": "shop"},
+        "data": {"password": "Z3Vlc3M="},
+    });
+    std::fs::write(&guess, object.to_string())?;
+    let guess = guess.display().to_string();
+    for arguments in [
+        &["apply", "--server-side", "--field-manager=x", "-f", &guess][..],
+        &["replace", "--dry-run=server", "-f", &guess],
+    ] {
+        let compared = world.ask(&ANA, arguments)?;
+        ensure!(
+            compared.code != 0 && compared.shows("kubernetes/compares-masked"),
+            "{arguments:?}: {}",
+            compared.all()
+        );
+    }
+    Ok(())
 }
 
 fn denials(world: &ClusterWorld) -> Result<()> {

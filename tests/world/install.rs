@@ -231,8 +231,8 @@ fn one_at_a_time() -> MutexGuard<'static, ()> {
     INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is installed from PyPI: drivers of PostgreSQL, and tools that speak SSH.
-const PYTHON_PACKAGES: [&str; 7] = [
+/// What is installed from PyPI: drivers of PostgreSQL, tools that speak SSH, a client of clusters.
+const PYTHON_PACKAGES: [&str; 8] = [
     "psycopg[binary]>=3.3",
     "asyncpg",
     "paramiko>=5.1,<6",
@@ -240,6 +240,7 @@ const PYTHON_PACKAGES: [&str; 7] = [
     "ansible-core>=2.19,<2.21",
     "ssh-audit>=3.9,<4",
     "moto[server]>=5.2,<6",
+    "kubernetes>=37,<38",
 ];
 
 /// A Python with the drivers and tools that are tested, in a virtual environment of ours.
@@ -251,7 +252,7 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
     ensure(&[Need::Python])?;
     let venv = cache(workspace).join("venv");
     let python = venv.join("bin/python");
-    let mark = venv.join("drivers-3");
+    let mark = venv.join("drivers-4");
     if !mark.is_file() {
         eprintln!(
             "  installing {} from PyPI into {}",

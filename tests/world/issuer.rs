@@ -41,6 +41,12 @@ pub const DORA: Person = Person {
     kind: "human",
     groups: &["engineers", "dpo"],
 };
+/// Of a team that sees its own part of a cluster.
+pub const CLEO: Person = Person {
+    subject: "cleo@example.com",
+    kind: "human",
+    groups: &["shop-team"],
+};
 /// In no group at all.
 pub const EVE: Person = Person {
     subject: "eve@example.com",

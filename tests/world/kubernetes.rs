@@ -37,6 +37,31 @@ approval contains {
 	"cluster-delete" in input.command.labels
 	some statement in input.command.statements
 	statement.call.resource == "pods"
+	not "shop-team" in input.identity.groups
+}
+
+# METADATA
+# title: A command that waits for its answer, and one that comes back for it
+approval contains {
+	"rule": sprintf("clusters/%s", [word]),
+	"msg": "a command in a container",
+	"approver_groups": ["dba"],
+	"ttl_seconds": 60,
+	"mode": mode,
+} if {
+	input.action == "command"
+	some statement in input.command.statements
+	statement.call.subresource == "exec"
+	word := statement.call.command[0]
+	mode := {"uptime": "hold", "date": "defer"}[word]
+}
+
+# METADATA
+# title: Of events the record keeps that they were read
+obligation contains {"type": "record", "level": "metadata"} if {
+	input.action == "command"
+	some statement in input.command.statements
+	statement.call.resource == "events"
 }
 
 # METADATA
@@ -72,6 +97,14 @@ impl ApiServer {
     /// When it does not start.
     pub fn start(folder: &Path, certificate: &Path, key: &Path) -> Result<Self> {
         let script = workspace().join("tests/world/kubernetes/api_server.py");
+        Self::by(&script, folder, certificate, key)
+    }
+
+    /// Starts another one, which takes the same arguments.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn by(script: &Path, folder: &Path, certificate: &Path, key: &Path) -> Result<Self> {
         let (log, port_file) = (folder.join("requests.jsonl"), folder.join("api.port"));
         let token = random_word();
         let mut command = Command::new("python3");
@@ -127,6 +160,30 @@ impl ApiServer {
     }
 }
 
+/// How a world with a cluster differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The server.
+    pub script: PathBuf,
+    /// The policies' data.
+    pub data: String,
+    /// Packs beside those that every world has, as lines of the configuration.
+    pub packs: &'static str,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            script: workspace().join("tests/world/kubernetes/api_server.py"),
+            data: DATA.to_owned(),
+            packs: VIEW,
+        }
+    }
+}
+
+/// The pack that filters.
+pub const VIEW: &str = "    - builtin: cluster_view\n";
+
 /// A running world with a cluster.
 #[derive(Debug)]
 pub struct ClusterWorld {
@@ -145,6 +202,14 @@ impl ClusterWorld {
     /// # Errors
     /// When a part does not start, or `kubectl` is missing.
     pub fn start() -> Result<Self> {
+        Self::with(&ClusterOptions::default())
+    }
+
+    /// Starts everything, otherwise than usual.
+    ///
+    /// # Errors
+    /// When a part does not start, or `kubectl` is missing.
+    pub fn with(options: &ClusterOptions) -> Result<Self> {
         ensure!(
             which("kubectl").is_some(),
             "kubectl is missing: install it, 1.31 or newer"
@@ -155,14 +220,20 @@ impl ClusterWorld {
         let at = folder.path();
         certificate(at, "tls")?;
         certificate(at, "api")?;
-        let api = ApiServer::start(at, &at.join("api.crt"), &at.join("api.key"))?;
+        let (certificate, key) = (at.join("api.crt"), at.join("api.key"));
+        let api = ApiServer::by(&options.script, at, &certificate, &key)?;
         let issuer = Issuer::start(&binary, at)?;
         let (port, metrics) = (free_port()?, free_port()?);
         fs::create_dir_all(at.join("clusters"))?;
         fs::write(at.join("clusters/clusters.rego"), PACK)?;
-        fs::write(at.join("data.yaml"), DATA)?;
+        fs::write(at.join("data.yaml"), &options.data)?;
         let config = at.join("portcullis.yaml");
-        fs::write(&config, configuration(at, &api, &issuer, port, metrics))?;
+        let text = configuration(at, &api, &issuer, port, metrics);
+        let text = text.replace(
+            "    - builtin: approve\n",
+            &format!("    - builtin: approve\n{}", options.packs),
+        );
+        fs::write(&config, text)?;
         let environment = [("PROD_TOKEN", api.token.as_str())];
         let gateway = Gateway::start(&binary, &config, port, metrics, &environment)?;
         Ok(Self {
@@ -202,6 +273,12 @@ impl ClusterWorld {
     /// When it cannot be started.
     pub fn ask(&self, person: &Person, arguments: &[&str]) -> Result<Shown> {
         Shown::by(&mut self.kubectl(person, arguments)?).context("run kubectl")
+    }
+
+    /// Where the world keeps its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The gateway's certificate.

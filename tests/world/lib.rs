@@ -9,6 +9,7 @@ pub mod cluster;
 #[path = "../corpus/mod.rs"]
 pub mod corpus;
 pub mod gateway;
+pub mod helm;
 pub mod host;
 pub mod install;
 pub mod issuer;

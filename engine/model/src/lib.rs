@@ -9,6 +9,7 @@ pub mod class;
 pub mod control;
 pub mod facts;
 pub mod fault;
+pub mod filter;
 pub mod identity;
 pub mod limits;
 pub mod message;
@@ -26,6 +27,7 @@ pub use class::{Class, Effect, Finding, Risk, Verbs};
 pub use control::Control;
 pub use facts::{Category, Facts, Object, Parse, Predicate, StatementFacts};
 pub use fault::{Blame, Fault};
+pub use filter::Filter;
 pub use identity::{Identity, Kind, Principal, bearer};
 pub use message::{
     Command, Context, Parameter, Protocol, ShellCommand, Side, Stage, Statement, Subject,

@@ -289,6 +289,9 @@ pub const CALL_BODY_DEPTH_MAX: usize = 100;
 pub const ANSWER_DEPTH_MAX: usize = 256;
 /// One object of an answer. etcd takes 1.5 MiB by default (`--max-request-bytes`), a managed cluster up to 8.
 pub const ANSWER_OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Objects that one watch remembers to be inside or outside of a filter: the largest clusters that are supported have
+/// 150,000 pods (kubernetes.io, "Considerations for large clusters").
+pub const WATCH_KNOWN_MAX: usize = 200_000;
 /// One message of a WebSocket; clients of exec write 32 KiB at a time (k8s.io/client-go `websocket.go`).
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// One SFTP packet behind its length field: OpenSSH's own bound (`SFTP_MAX_MSG_LENGTH`).

@@ -1,6 +1,7 @@
 //! What a policy answers. No `bool`, no `Default` for an answer: silence is never consent.
 
 use crate::control::Control;
+use crate::filter::Filter;
 use crate::tally::Budget;
 use crate::{JsonPath, Strategy};
 use bytes::Bytes;
@@ -250,6 +251,9 @@ pub struct Obligations {
     /// `sftp`, `forward`.
     #[serde(default)]
     pub opaque: BTreeSet<String>,
+    /// Kubernetes: what is kept of a cluster. Each of them has to keep an object.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub filters: BTreeSet<Filter>,
     /// Extra labels in the record.
     pub labels: BTreeSet<String>,
 }
@@ -273,6 +277,7 @@ impl Obligations {
             replication: Replication::Refused,
             control: None,
             opaque: BTreeSet::new(),
+            filters: BTreeSet::new(),
             labels: BTreeSet::new(),
         }
     }

@@ -51,6 +51,7 @@ const PACKS: &[(&str, &[File])] = packs![
     "agents_read_only",
     "approve",
     "break_glass",
+    "cluster_view",
     "contractor_hours",
     "destructive_commands",
     "destructive_sql",

@@ -297,6 +297,9 @@ impl Obliged {
                     *known = *allow && *known;
                 }
             }
+            Obligation::Filter(filter) => {
+                rest.filters.insert(filter.clone());
+            }
             Obligation::Label(label) => {
                 rest.labels.insert(bounded(label));
             }

@@ -2,7 +2,9 @@
 //! `approver_groupz` must not become an approval by anybody.
 
 use crate::failure::Failure;
-use portcullis_model::{Budget, Control, JsonPath, Predicates, RecordLevel, Strategy, limits};
+use portcullis_model::{
+    Budget, Control, Filter, JsonPath, Predicates, RecordLevel, Strategy, limits,
+};
 use regorus::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -111,6 +113,7 @@ pub(crate) enum Obligation {
     Replication(bool, Option<bool>),
     Control(Control),
     Opaque(Vec<String>, bool),
+    Filter(Filter),
     Label(String),
 }
 
@@ -368,6 +371,10 @@ fn read_obligation(kind: &str, json: Json) -> Result<Option<Obligation>, Failure
             }
             Obligation::Opaque(form.streams, form.allow)
         }
+        "filter" => match fields::<Filter>(json)? {
+            filter if filter.is_sound() => Obligation::Filter(filter),
+            _ => return Err(Failure::shape("obligation")),
+        },
         "label" => Obligation::Label(fields::<Label>(json)?.label),
         _ => return Ok(None),
     }))

@@ -6,6 +6,7 @@
 //! holds a mask of ours is refused: writing it would destroy the value behind the mask. So is a JSON patch that
 //! carries values from one place of an object to another.
 
+mod compares;
 mod json;
 mod marker;
 mod patch;
@@ -13,6 +14,8 @@ mod protobuf;
 mod schema;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use compares::refuse as refuse_comparison;
 
 use crate::turned::Turned;
 use portcullis_model::{Call, CallBody, limits};

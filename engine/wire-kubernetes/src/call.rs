@@ -16,6 +16,8 @@ mod tests;
 mod verb;
 
 pub use headers::{Kept, Upgrade};
+pub(crate) use path::is_built_in;
+pub(crate) use query::{encoded, parameter, rewritten};
 
 use crate::turned::Turned;
 use hyper::{HeaderMap, Method};

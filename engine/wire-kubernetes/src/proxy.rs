@@ -16,6 +16,7 @@ mod pump;
 mod refuse;
 mod repeats;
 mod visit;
+mod within;
 
 use bytes::Bytes;
 use hyper_util::rt::{TokioIo, TokioTimer};

@@ -94,6 +94,8 @@ fn reason(code: u16) -> &'static str {
         406 => "NotAcceptable",
         408 | 504 => "Timeout",
         409 => "Conflict",
+        // Clients read a list from its beginning again.
+        410 => "Expired",
         413 => "RequestEntityTooLarge",
         415 => "UnsupportedMediaType",
         429 => "TooManyRequests",

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import ssl
 import struct
 import subprocess
@@ -25,7 +26,7 @@ MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 CHANGED = threading.Condition()
 VERSION = 1
-EVENTS = []  # (version, type, resource, namespace, object)
+EVENTS = []  # (version, type, resource, namespace, object, what it was before)
 OBJECTS = {}  # (resource, namespace, name) -> object
 
 RESOURCES = {
@@ -50,11 +51,13 @@ def store(resource, obj, kind="ADDED"):
         meta.setdefault("uid", f"uid-{VERSION}")
         meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         key = (resource, meta.get("namespace", ""), meta["name"])
+        before = OBJECTS.get(key)
         if kind == "DELETED":
             OBJECTS.pop(key, None)
         else:
             OBJECTS[key] = obj
-        EVENTS.append((VERSION, kind, resource, meta.get("namespace", ""), json.loads(json.dumps(obj))))
+        EVENTS.append((VERSION, kind, resource, meta.get("namespace", ""), json.loads(json.dumps(obj)),
+                       json.loads(json.dumps(before))))
         CHANGED.notify_all()
     return obj
 
@@ -107,6 +110,85 @@ COLUMNS = {
 PLAIN = [("Name", lambda o: o["metadata"]["name"]), ("Age", lambda o: "1d")]
 
 
+def operations(kind):
+    """What kubectl looks for: whether the server validates what is written."""
+    named = {"group": "", "kind": kind, "version": "v1"}
+    validates = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
+    return {action: {"x-kubernetes-action": action, "x-kubernetes-group-version-kind": named, "parameters": [validates], "responses": {}}
+            for action in ("get", "patch", "put")}
+
+
+# Of the schema what `kubectl explain pods` and `kubectl apply` read.
+SCHEMA = {
+    "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.32.0"},
+    "paths": {f"/api/v1/namespaces/{{namespace}}/{plural}/{{name}}": operations(kind)
+              for plural, kind in (("pods", "Pod"), ("configmaps", "ConfigMap"), ("secrets", "Secret"))},
+    "components": {"schemas": {"io.k8s.api.core.v1.Pod": {
+        "description": "Pod is a collection of containers that can run on a host.", "type": "object",
+        "properties": {"kind": {"type": "string", "description": "Kind is a string value."}},
+        "x-kubernetes-group-version-kind": [{"group": "", "kind": "Pod", "version": "v1"}]}}},
+}
+
+
+def fields(data):
+    """The fields of a protobuf message: number and value, numbers as they are, everything else as bytes."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(data):
+        key = varint()
+        if key & 7 == 0:
+            yield key >> 3, varint()
+        elif key & 7 == 2:
+            size = varint()
+            yield key >> 3, data[at:at + size]
+            at += size
+        else:
+            raise ValueError("a wire type that these objects do not use")
+
+
+def decoded(resource, data):
+    """An object out of protobuf, as far as clients write such ones here: metadata, and the data of ConfigMaps and Secrets."""
+    raw = dict(fields(data[4:]))[2]
+    obj = {"kind": RESOURCES[resource][0], "apiVersion": RESOURCES[resource][1], "metadata": {}}
+
+    def pair(entry, text):
+        entry = dict(fields(entry))
+        return entry.get(1, b"").decode(), text(entry.get(2, b""))
+
+    for number, value in fields(raw):
+        if number == 1:
+            for what, inner in fields(value):
+                if what in (1, 3):
+                    obj["metadata"]["name" if what == 1 else "namespace"] = inner.decode()
+                elif what in (11, 12):
+                    key, text = pair(inner, bytes.decode)
+                    obj["metadata"].setdefault("labels" if what == 11 else "annotations", {})[key] = text
+        elif number == 2 and resource in ("configmaps", "secrets"):
+            key, text = pair(value, bytes.decode if resource == "configmaps" else lambda v: base64.b64encode(v).decode())
+            obj.setdefault("data", {})[key] = text
+        elif number == 3 and resource == "secrets":
+            obj["type"] = value.decode()
+    return obj
+
+
+def usage(obj):
+    meta = obj["metadata"]
+    return {"metadata": {"name": meta["name"], "namespace": meta["namespace"], "labels": meta.get("labels")},
+            "timestamp": "2026-01-01T00:00:00Z", "window": "15s",
+            "containers": [{"name": "main", "usage": {"cpu": "7m", "memory": "12Mi"}}]}
+
+
 def table(resource, objects, include, version):
     columns = COLUMNS.get(resource, PLAIN)
     kinds = {str: "string", int: "integer"}
@@ -123,6 +205,34 @@ def table(resource, objects, include, version):
             "columnDefinitions": [{"name": n, "type": kinds.get(type(c), "string"), "format": "name" if n == "Name" else "",
                                    "description": n, "priority": 0} for (n, _), c in zip(columns, sample)],
             "rows": rows}
+
+
+def requirement(text, labels):
+    """One requirement of a label selector."""
+    if found := re.fullmatch(r"(\S+) (in|notin) \(([^)]*)\)", text):
+        key, how, values = found.groups()
+        return (labels.get(key) in [v.strip() for v in values.split(",")]) == (how == "in")
+    if text.startswith("!"):
+        return text[1:] not in labels
+    if "!=" in text:
+        key, value = text.split("!=")
+        return labels.get(key) != value
+    if "=" in text:
+        key, value = re.split("==?", text)
+        return labels.get(key) == value
+    return text in labels
+
+
+def selects(label_selector, field_selector):
+    labels = [p for p in re.split(r",(?![^(]*\))", label_selector) if p]
+    fields = [p.split("=", 1) for p in field_selector.split(",") if p]
+
+    def selected(obj):
+        meta = obj["metadata"]
+        own = {"metadata.name": meta["name"], "metadata.namespace": meta.get("namespace", "")}
+        return all(requirement(p, meta.get("labels") or {}) for p in labels) and all(
+            own.get(k.rstrip("=")) == v.lstrip("=") for k, v in fields)
+    return selected
 
 
 def status(code, reason, message):
@@ -208,7 +318,7 @@ class Server(BaseHTTPRequestHandler):
 
     def discover(self, parts):
         accept = self.headers.get("Accept", "")
-        groups = {"": ["v1"], "apps": ["v1"], "authorization.k8s.io": ["v1"]}
+        groups = {"": "v1", "apps": "v1", "authorization.k8s.io": "v1", "metrics.k8s.io": "v1beta1"}
 
         def listed(group_version):
             found = []
@@ -223,15 +333,15 @@ class Server(BaseHTTPRequestHandler):
             self.answer(200, b"ok", "text/plain")
         elif parts in (["api"], ["apis"]) and "APIGroupDiscoveryList" in accept:
             items = []
-            for group, versions in groups.items():
+            for group, version in groups.items():
                 if (group == "") != (parts == ["api"]):
                     continue
-                gv = f"{group}/v1" if group else "v1"
-                resources = [{"resource": p, "responseKind": {"group": group, "version": "v1", "kind": k},
+                gv = f"{group}/{version}" if group else version
+                resources = [{"resource": p, "responseKind": {"group": group, "version": version, "kind": k},
                               "scope": "Namespaced" if n else "Cluster", "singularResource": k.lower(),
                               "shortNames": s, "verbs": VERBS} for p, k, n, s in listed(gv)]
                 items.append({"metadata": {"name": group} if group else {},
-                              "versions": [{"version": "v1", "freshness": "Current", "resources": resources}]})
+                              "versions": [{"version": version, "freshness": "Current", "resources": resources}]})
             self.answer(200, {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2",
                               "metadata": {}, "items": items},
                         "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
@@ -239,15 +349,17 @@ class Server(BaseHTTPRequestHandler):
             self.answer(200, {"kind": "APIVersions", "versions": ["v1"]})
         elif parts == ["apis"]:
             self.answer(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
-                {"name": g, "versions": [{"groupVersion": f"{g}/v1", "version": "v1"}],
-                 "preferredVersion": {"groupVersion": f"{g}/v1", "version": "v1"}} for g in groups if g]})
+                {"name": g, "versions": [{"groupVersion": f"{g}/{v}", "version": v}],
+                 "preferredVersion": {"groupVersion": f"{g}/{v}", "version": v}} for g, v in groups.items() if g]})
         elif parts == ["api", "v1"] or (len(parts) == 3 and parts[0] == "apis"):
             gv = "v1" if parts[0] == "api" else "/".join(parts[1:])
             self.answer(200, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": gv, "resources": [
                 {"name": p, "singularName": k.lower(), "namespaced": n, "kind": k, "shortNames": s, "verbs": VERBS}
                 for p, k, n, s in listed(gv)]})
-        elif parts[:1] == ["openapi"]:
-            self.answer(200, {"paths": {}} if parts[1:] == ["v3"] else {"openapi": "3.0.0", "info": {}, "paths": {}})
+        elif parts == ["openapi", "v3"]:
+            self.answer(200, {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=0A1B"}}})
+        elif parts == ["openapi", "v3", "api", "v1"]:
+            self.answer(200, SCHEMA)
         else:
             return False
         return True
@@ -263,12 +375,21 @@ class Server(BaseHTTPRequestHandler):
         if resource == "selfsubjectaccessreviews":
             return self.answer(201, {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
                                      "metadata": {}, "spec": {}, "status": {"allowed": True}})
+        if parts[1] == "metrics.k8s.io" and resource == "pods":
+            selected = selects(self.get("labelSelector"), self.get("fieldSelector"))
+            pods = [o for (r, n, _), o in OBJECTS.items() if r == "pods" and namespace in ("", n) and selected(o)]
+            return self.answer(200, {"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {},
+                                     "items": [usage(pod) for pod in pods]})
         if resource not in RESOURCES:
             return self.refuse(404, "NotFound", f"the server could not find the requested resource {resource}")
         if sub == "log":
             return self.logs()
         if sub == "exec":
             return self.execute(namespace, name)
+        if sub == "attach":
+            return self.execute(namespace, name, ["cat"])
+        if sub == "portforward":
+            return self.forward(namespace, name)
         if sub == "token":
             return self.answer(201, {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
                                      "metadata": {"name": name, "namespace": namespace}, "spec": {},
@@ -295,15 +416,26 @@ class Server(BaseHTTPRequestHandler):
         with CHANGED:
             found = [o for (r, n, _), o in OBJECTS.items() if r == resource and namespace in ("", n)]
             version = VERSION
-        wanted = self.get("fieldSelector")
-        if wanted.startswith("metadata.name="):
-            found = [o for o in found if o["metadata"]["name"] == wanted.split("=", 1)[1]]
+        selected = selects(self.get("labelSelector"), self.get("fieldSelector"))
+        found, page = self.page([o for o in found if selected(o)])
         if wants_table:
-            return self.answer(200, table(resource, found, include, version))
+            shown = table(resource, found, include, version)
+            shown["metadata"].update(page)
+            return self.answer(200, shown)
         kind, gv, _, _ = RESOURCES[resource]
         items = [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for o in found]
         return self.answer(200, {"kind": kind + "List", "apiVersion": gv,
-                                 "metadata": {"resourceVersion": str(version)}, "items": items})
+                                 "metadata": {"resourceVersion": str(version), **page}, "items": items})
+
+    def page(self, found):
+        """A page of a list, and what its metadata say about the rest."""
+        start = json.loads(base64.b64decode(self.get("continue")))["start"] if self.get("continue") else 0
+        limit = int(self.get("limit", "0") or 0)
+        if not limit or start + limit >= len(found):
+            return found[start:], {}
+        last = found[start + limit - 1]["metadata"]["name"]
+        token = base64.b64encode(json.dumps({"start": start + limit, "last": last}).encode()).decode()
+        return found[start:start + limit], {"continue": token, "remainingItemCount": len(found) - start - limit}
 
     def big(self, wants_table):
         """Ten thousand pods, streamed as a server streams large lists."""
@@ -331,6 +463,7 @@ class Server(BaseHTTPRequestHandler):
         since = int(self.get("resourceVersion", "0") or 0)
         until = time.time() + float(self.get("timeoutSeconds", "300"))
         wants_table = "as=Table" in self.headers.get("Accept", "")
+        selected = selects(self.get("labelSelector"), self.get("fieldSelector"))
         self.begin("application/json")
         sent, first = 0, True
         while time.time() < until:
@@ -340,8 +473,14 @@ class Server(BaseHTTPRequestHandler):
                 if not fresh:
                     CHANGED.wait(1)
                     continue
-            for version, kind, changed, where, obj in fresh:
+            for version, kind, changed, where, obj, before in fresh:
                 if changed != resource or namespace not in ("", where):
+                    continue
+                inside, was = selected(obj), before is not None and selected(before)
+                if kind == "MODIFIED" and inside != was:
+                    # Who selects sees what enters as new, and what leaves as it was last.
+                    kind, obj = ("ADDED", obj) if inside else ("DELETED", before)
+                elif not inside:
                     continue
                 if wants_table:
                     shown = table(resource, [obj], self.get("includeObject", "Metadata"), version)
@@ -359,9 +498,7 @@ class Server(BaseHTTPRequestHandler):
         if kind == "application/vnd.kubernetes.protobuf" and self.command != "DELETE":
             if not data.startswith(b"k8s\0"):
                 return self.refuse(400, "BadRequest", "no protobuf")
-            obj = {"kind": RESOURCES[resource][0], "apiVersion": RESOURCES[resource][1],
-                   "metadata": {"name": "from-protobuf", "namespace": namespace}}
-            return self.answer(201, store(resource, obj))
+            data = json.dumps(decoded(resource, data)).encode()
         old = OBJECTS.get((resource, namespace, name)) if name else None
         if self.command == "POST":
             obj = json.loads(data)
@@ -371,7 +508,8 @@ class Server(BaseHTTPRequestHandler):
                 return self.refuse(409, "AlreadyExists", f'{resource} "{obj["metadata"]["name"]}" already exists')
             return self.answer(201, obj if self.get("dryRun") else store(resource, obj))
         if self.command == "DELETE" and name is None:
-            gone = [o for (r, n, _), o in list(OBJECTS.items()) if r == resource and namespace == n]
+            selected = selects(self.get("labelSelector"), self.get("fieldSelector"))
+            gone = [o for (r, n, _), o in list(OBJECTS.items()) if r == resource and namespace == n and selected(o)]
             for obj in gone:
                 store(resource, obj, "DELETED")
             return self.answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
@@ -404,13 +542,20 @@ class Server(BaseHTTPRequestHandler):
                     return
         self.chunk(b"")
 
-    def execute(self, namespace, name):
+    def execute(self, namespace, name, argv=None):
+        if self.upgraded(namespace, name, ("v5.channel.k8s.io", "v4.channel.k8s.io")):
+            self.run(argv or self.query.get("command", []), self.get("stdin") == "true")
+
+    def upgraded(self, namespace, name, spoken):
+        """Opens a WebSocket in the best of these protocols; false when it was refused."""
         if self.headers.get("Upgrade", "").lower() != "websocket":
-            return self.refuse(400, "BadRequest", "Upgrade request required")
+            self.refuse(400, "BadRequest", "Upgrade request required")
+            return False
         offered = [p.strip() for p in self.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-        chosen = next((p for p in ("v5.channel.k8s.io", "v4.channel.k8s.io") if p in offered), None)
+        chosen = next((p for p in spoken if p in offered), None)
         if chosen is None or (("pods", namespace, name) not in OBJECTS):
-            return self.refuse(404 if chosen else 400, "NotFound", f'pods "{name}" not found')
+            self.refuse(404 if chosen else 400, "NotFound", f'pods "{name}" not found')
+            return False
         accept = base64.b64encode(hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + MAGIC).digest()).decode()
         self.send_response(101)
         for line in (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept),
@@ -419,51 +564,69 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
         self.close_connection = True
-        self.run(self.query.get("command", []), self.get("stdin") == "true")
+        self.writing = threading.Lock()
+        return True
+
+    def frame(self, opcode, payload):
+        size = len(payload)
+        head = bytes([0x80 | opcode])
+        head += bytes([size]) if size < 126 else b"\x7e" + struct.pack(">H", size) if size < 65536 else b"\x7f" + struct.pack(">Q", size)
+        with self.writing:
+            try:
+                self.wfile.write(head + payload)
+                self.wfile.flush()
+            except OSError:
+                pass
+
+    def messages(self):
+        """What the client says, until it closes."""
+        while len(head := self.rfile.read(2)) == 2:
+            size = head[1] & 127
+            if size == 126:
+                size = struct.unpack(">H", self.rfile.read(2))[0]
+            elif size == 127:
+                size = struct.unpack(">Q", self.rfile.read(8))[0]
+            key = self.rfile.read(4)
+            data = bytes(b ^ key[i % 4] for i, b in enumerate(self.rfile.read(size)))
+            opcode = head[0] & 15
+            if opcode == 8:
+                return
+            if opcode == 9:
+                self.frame(10, data)
+            elif opcode in (1, 2):
+                yield data
+
+    def forward(self, namespace, name):
+        """Port-forward as client libraries speak it: two channels for each port, which begin with its number. Behind each
+        port somebody says in capitals what was said."""
+        if not self.upgraded(namespace, name, ("v4.channel.k8s.io",)):
+            return
+        ports = [int(p) for ps in self.query.get("ports", []) for p in ps.split(",")]
+        for number, port in enumerate(ports):
+            for channel in (2 * number, 2 * number + 1):
+                self.frame(2, bytes([channel]) + struct.pack("<H", port))
+        for data in self.messages():
+            if len(data) > 1:
+                self.frame(2, data[:1] + data[1:].upper())
 
     def run(self, argv, stdin):
         child = subprocess.Popen(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                  env={"PATH": os.environ["PATH"], "POD": "cart-0"})
-        lock = threading.Lock()
-
-        def frame(opcode, payload):
-            size = len(payload)
-            head = bytes([0x80 | opcode])
-            head += bytes([size]) if size < 126 else b"\x7e" + struct.pack(">H", size) if size < 65536 else b"\x7f" + struct.pack(">Q", size)
-            with lock:
-                try:
-                    self.wfile.write(head + payload)
-                    self.wfile.flush()
-                except OSError:
-                    pass
 
         def pump(pipe, channel):
             while piece := pipe.read1(4096):
-                frame(2, bytes([channel]) + piece)
+                self.frame(2, bytes([channel]) + piece)
 
         def listen():
-            while True:
-                head = self.rfile.read(2)
-                if len(head) < 2:
-                    return
-                size = head[1] & 127
-                if size == 126:
-                    size = struct.unpack(">H", self.rfile.read(2))[0]
-                elif size == 127:
-                    size = struct.unpack(">Q", self.rfile.read(8))[0]
-                key = self.rfile.read(4)
-                data = bytes(b ^ key[i % 4] for i, b in enumerate(self.rfile.read(size)))
-                opcode = head[0] & 15
-                if opcode == 8:
-                    return
-                if opcode == 9:
-                    frame(10, data)
-                if opcode in (1, 2) and data[:1] == b"\x00" and stdin:
+            for data in self.messages():
+                if data[:1] == b"\x00" and stdin:
                     child.stdin.write(data[1:])
                     child.stdin.flush()
                 if data == b"\xff\x00" and stdin:
                     child.stdin.close()
+            if child.poll() is None:
+                child.terminate()
 
         readers = [threading.Thread(target=pump, args=(p, c)) for p, c in ((child.stdout, 1), (child.stderr, 2))]
         threading.Thread(target=listen, daemon=True).start()
@@ -476,8 +639,8 @@ class Server(BaseHTTPRequestHandler):
             "metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
             "message": f"command terminated with non-zero exit code: exit status {code}",
             "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]}}
-        frame(2, b"\x03" + json.dumps(end).encode())
-        frame(8, b"\x03\xe8")
+        self.frame(2, b"\x03" + json.dumps(end).encode())
+        self.frame(8, b"\x03\xe8")
 
 
 def main():

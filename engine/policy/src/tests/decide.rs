@@ -168,7 +168,7 @@ fn a_recorded_input_decides_as_it_did() {
         let asked = explained.packs.iter().filter(|p| p.asked).count();
         assert_eq!(
             asked,
-            set.packs().count() - 3,
+            set.packs().count() - 4,
             "all but those about votes, shells and clusters"
         );
         assert!(explained.packs.iter().any(|p| !p.grants.is_empty()));

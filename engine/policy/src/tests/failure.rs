@@ -132,6 +132,18 @@ const ROWS: &[(&str, &str)] = &[
         r#"obligation contains {"type": "mask", "selector": {"entity": "email"}, "method": "redact"}"#,
     ),
     (
+        "policy/shape",
+        r#"obligation contains {"type": "filter", "resources": ["pods"]}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains said if said := {"type": "filter", "namespaces": ["a"], "label": {}}"#,
+    ),
+    (
+        "policy/shape",
+        r#"obligation contains {"type": "filter", "labels": {"team": ["a,b"]}}"#,
+    ),
+    (
         "policy/unknown-obligation",
         r#"obligation contains said if said := {"type": "watermark"}"#,
     ),

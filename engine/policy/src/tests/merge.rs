@@ -179,6 +179,31 @@ fn replication_is_opaque_only_where_it_is_named_so_and_nobody_refuses() {
 }
 
 #[test]
+fn each_filter_has_to_keep_an_object() {
+    let pack = |filter: &str| {
+        format!(
+            "grant contains {{\"rule\": \"a/yes\"}}\nobligation contains {{\"type\": \"filter\", \"rule\": \"a/f\", {filter}}}"
+        )
+    };
+    let (spaces, labels) = (
+        pack(r#""namespaces": ["shop", "shop-*"]"#),
+        pack(r#""labels": {"team": ["a"]}, "resources": ["pods"]"#),
+    );
+    let filters = read(&load(&[&spaces, &labels, &spaces]))
+        .obligations
+        .filters
+        .clone();
+    assert_eq!(filters.len(), 2);
+    assert!(!filters.iter().all(|f| f.keeps_namespace(Some("web"))));
+    assert!(
+        filters
+            .iter()
+            .any(|f| f.is_about("", "pods") && !f.labels.is_empty())
+    );
+    assert!(read(&load(&[GRANT])).obligations.filters.is_empty());
+}
+
+#[test]
 fn the_strictest_word_about_tests_of_a_column_wins() {
     let pack = |more: &str| {
         format!(

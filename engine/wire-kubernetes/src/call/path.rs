@@ -31,7 +31,7 @@ pub struct Place {
 }
 
 /// Groups whose resources the API server itself serves. Of others nobody knows whether a dry run is one.
-pub(super) fn is_built_in(group: &str) -> bool {
+pub(crate) fn is_built_in(group: &str) -> bool {
     matches!(
         group,
         "" | "apps" | "autoscaling" | "batch" | "extensions" | "policy"

@@ -193,3 +193,42 @@ fn decoded(raw: &str) -> Result<String, Turned> {
     }
     String::from_utf8(bytes).map_err(|_| Turned::malformed(RULE, "a parameter is no UTF-8"))
 }
+
+/// The parameters of `target` with some taken out and some put in; the others stay as they came. Of a name that is
+/// put in, what was there goes.
+pub(crate) fn rewritten(target: &str, out: &[&str], put: &[(&str, String)]) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let stays = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = decoded(name).unwrap_or_default();
+        !out.contains(&name.as_str()) && !put.iter().any(|(n, _)| *n == name)
+    };
+    let kept = query.split('&').filter(|pair| !pair.is_empty());
+    let kept = kept.filter(stays).map(str::to_owned);
+    let put = put
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encoded(value)));
+    let pairs: Vec<String> = kept.chain(put).collect();
+    match pairs.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", pairs.join("&")),
+    }
+}
+
+/// Everything encoded that is not unreserved (RFC 3986 section 2.3): one reading for all.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The value of a parameter of `target`, when it says anything.
+pub(crate) fn parameter(target: &str, name: &str) -> Option<String> {
+    let (_, query) = target.split_once('?')?;
+    read(query).ok()?.text(name)
+}

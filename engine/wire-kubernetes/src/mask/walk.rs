@@ -195,8 +195,11 @@ impl Walk {
         let scanned = name.len() > 64 || name.iter().any(unusual);
         if let Some(frame) = self.frames.last_mut() {
             frame.name = Name::of(&name);
-            frame.called.clear();
-            frame.called.push_str(&String::from_utf8_lossy(&name));
+            // Only what stands there is shown to maskers with its name.
+            if matches!(frame.under, Name::Data | Name::StringData) {
+                frame.called.clear();
+                frame.called.push_str(&String::from_utf8_lossy(&name));
+            }
         }
         if scanned {
             self.leaves.push(Leaf::text(span, Role::Plain));

@@ -9,22 +9,24 @@ use super::live::Live;
 use super::outlet::{Outlet, Pipe, pipe};
 use super::refuse::{Answer, Refused, turned};
 use super::visit::Visit;
+use crate::filter::{Sifting, hidden, left};
 use crate::mask::{Expected, Walk};
 use crate::status;
 use crate::turned::Turned;
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED,
     RETRY_AFTER, WARNING,
 };
-use hyper::{HeaderMap, Response};
+use hyper::{HeaderMap, Response, StatusCode};
 use portcullis_gate::{Gate, Lane, Next, Outgoing, Reader, Unreleased};
 use portcullis_link::ClientOutlet;
 use portcullis_model::{Blame, Decision, Denial, Fault, limits};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// Headers of an answer that go on.
 const GO_ON: [HeaderName; 6] = [
@@ -47,6 +49,29 @@ pub(super) struct Pour {
     /// A resource was asked for, not discovery or health.
     pub api: bool,
     pub warning: Option<String>,
+    /// How it is sifted.
+    pub sifting: Option<Sifting>,
+    /// An object was named, and its labels decide whether it is granted.
+    pub labelled: bool,
+    /// Nothing was written.
+    pub reads: bool,
+}
+
+/// Where a body comes from.
+enum Source {
+    /// From the cluster, piece by piece.
+    Cluster(Incoming),
+    /// It was read already.
+    Read(Option<Bytes>),
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Result<Frame<Bytes>, hyper::Error>> {
+        match self {
+            Self::Cluster(body) => body.frame().await,
+            Self::Read(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        }
+    }
 }
 
 /// How a body is read.
@@ -84,19 +109,29 @@ impl Pour {
     /// Answers with the head at once; the body follows in a task of its own.
     pub(super) async fn answer(mut self, answer: Response<Incoming>) -> Result<Answer, Refused> {
         let (parts, body) = answer.into_parts();
+        let status = parts.status;
+        if self.labelled && (status == StatusCode::NOT_FOUND || status.is_redirection()) {
+            // It may be hidden, and it may not be there or not have changed: nobody learns which.
+            return Err(self.away(&hidden()));
+        }
+        if !parts.status.is_success() {
+            self.sifting = None;
+        }
         let form = match self.form(&parts.headers) {
             Ok(form) => form,
-            Err(away) => {
-                let now = self.visit.now();
-                return Err(turned(&mut self.gate, &away, now));
-            }
+            Err(away) => return Err(self.away(&away)),
+        };
+        let ends = body.is_end_stream();
+        let body = match &self.sifting {
+            Some(Sifting::Whole(_)) if !ends => self.seen(body).await?,
+            _ => Source::Cluster(body),
         };
         let (writer, outlet) = pipe();
         let mut answer = Response::new(outlet);
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = kept(&parts.headers);
         self.warn(answer.headers_mut());
-        if body.is_end_stream() {
+        if ends {
             *answer.body_mut() = Outlet::Whole(None);
         }
         let visit = Arc::clone(&self.visit);
@@ -104,8 +139,32 @@ impl Pour {
         Ok(answer)
     }
 
+    fn away(&mut self, away: &Turned) -> Refused {
+        let now = self.visit.now();
+        turned(&mut self.gate, away, now)
+    }
+
+    /// Reads an answer that is one object, and shows it only where it is granted.
+    async fn seen(&mut self, body: Incoming) -> Result<Source, Refused> {
+        let body = Limited::new(body, limits::ANSWER_OBJECT_BYTES_MAX).collect();
+        let read = timeout(limits::ANSWER_HEAD_MAX, body)
+            .await
+            .map_err(|_| Fault::bare(Blame::Upstream, "answer in time"))?
+            .map_err(|_| Fault::bare(Blame::Upstream, "send an object to its end"))?;
+        let bytes = read.to_bytes();
+        match &self.sifting {
+            Some(Sifting::Whole(sieve)) if !sieve.shows(&bytes) => {
+                Err(self.away(&match self.reads {
+                    true => hidden(),
+                    false => left(),
+                }))
+            }
+            _ => Ok(Source::Read(Some(bytes))),
+        }
+    }
+
     fn form(&self, headers: &HeaderMap) -> Result<Form, Turned> {
-        let masks = self.decision.obligations.masks();
+        let masks = self.decision.obligations.masks() || self.sifting.is_some();
         let unreadable = |reason| {
             Turned::malformed("kubernetes/unreadable-answer", reason)
                 .code(502)
@@ -126,6 +185,9 @@ impl Pour {
         match kind.as_str() {
             "application/json" => Ok(Form::Objects(Box::new(Walk::new(self.expected)))),
             _ if !self.api && kind.contains("openapi") => Ok(Form::Published),
+            _ if self.sifting.is_some() => Err(unreadable(
+                "the cluster answers in a form that the gateway cannot filter",
+            )),
             "" | "application/openmetrics-text" | "application/yaml" => Ok(Form::Pieces),
             _ if kind.starts_with("text/") || !masks => Ok(Form::Pieces),
             _ => Err(unreadable(
@@ -153,7 +215,7 @@ impl Pour {
         }
     }
 
-    async fn run(mut self, form: Form, mut body: Incoming, writer: Pipe, code: u16) {
+    async fn run(mut self, form: Form, mut body: Source, writer: Pipe, code: u16) {
         let mut to_client = ClientOutlet::new(writer.clone());
         let end = match self.pump(form, &mut body, &writer, &mut to_client).await {
             Ok(()) => End::Whole,
@@ -196,7 +258,7 @@ impl Pour {
     async fn pump(
         &mut self,
         mut form: Form,
-        body: &mut Incoming,
+        body: &mut Source,
         writer: &Pipe,
         to_client: &mut ClientOutlet<Pipe>,
     ) -> Result<(), End> {
@@ -205,7 +267,7 @@ impl Pour {
                 biased;
                 denial = self.live.tether.severed() => return Err(End::Denied(denial)),
                 () = writer.closed() => return Err(End::Unread),
-                frame = body.frame() => frame,
+                frame = body.next() => frame,
             };
             match frame {
                 Some(Ok(frame)) => {
@@ -231,7 +293,14 @@ impl Pour {
         match form {
             Form::Objects(walk) => {
                 for part in bytes.chunks(limits::BATCH_BYTES_MAX) {
-                    walk.push(part).map_err(End::Broken)?;
+                    match &mut self.sifting {
+                        Some(Sifting::Stream(sift)) => {
+                            sift.push(part).map_err(End::Broken)?;
+                            walk.push(&sift.take())
+                        }
+                        _ => walk.push(part),
+                    }
+                    .map_err(End::Broken)?;
                     // An event goes at once; objects of a list go together.
                     if self.expected.events || walk.ready() >= limits::BATCH_BYTES_MAX {
                         self.objects(walk, to_client).await?;
@@ -252,6 +321,10 @@ impl Pour {
     async fn end(&mut self, form: Form, to_client: &mut ClientOutlet<Pipe>) -> Result<(), End> {
         match form {
             Form::Objects(mut walk) => {
+                if let Some(Sifting::Stream(sift)) = &mut self.sifting {
+                    sift.end().map_err(End::Broken)?;
+                    walk.push(&sift.take()).map_err(End::Broken)?;
+                }
                 walk.end().map_err(End::Broken)?;
                 self.objects(&mut walk, to_client).await
             }

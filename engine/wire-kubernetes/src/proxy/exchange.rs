@@ -8,6 +8,7 @@ use super::live::Live;
 use super::refuse::{Answer, Refused, again, denied, turned};
 use super::visit::{Errand, Visit};
 use crate::call::{self, Asked, Opens, Upgrade};
+use crate::filter::Sifting;
 use crate::mask::Expected;
 use crate::turned::Turned;
 use crate::{body, secrets};
@@ -38,6 +39,10 @@ pub(super) struct Going {
     pub decision: Arc<Decision>,
     /// What the client is told about the approval.
     pub warning: Option<String>,
+    /// How its answer is sifted.
+    pub sifting: Option<Sifting>,
+    /// An object is named, and its labels decide whether it is granted.
+    pub labelled: bool,
 }
 
 impl Visit {
@@ -62,7 +67,8 @@ impl Visit {
             return Ok(again(&status));
         }
         let reading = self.read(&mut gate, asked, method, &mut request).await?;
-        let going = self.judged(&live, &mut gate, &errand, reading).await?;
+        let mut going = self.judged(&live, &mut gate, &errand, reading).await?;
+        self.within(&live, &mut gate, &errand, &mut going).await?;
         match going.asked.opens {
             Opens::Streams => {
                 self.open_streams(live, gate, going, (&errand, request))
@@ -127,6 +133,8 @@ impl Visit {
                     allowed,
                     decision,
                     warning,
+                    sifting: None,
+                    labelled: false,
                 })
             }
             Ruling::Deny(refusal) => {
@@ -154,8 +162,10 @@ impl Visit {
             allowed,
             decision,
             warning,
+            sifting,
+            labelled,
         } = going;
-        let masks = decision.obligations.masks();
+        let masks = decision.obligations.masks() || sifting.is_some();
         let accept = narrow(&asked, masks).map_err(|t| turned(&mut gate, &t, self.now()))?;
         let permit = gate
             .commit(vec![allowed], &Context::new(), self.now())
@@ -175,6 +185,9 @@ impl Visit {
             expected: Expected::of(&asked.call),
             api: asked.call.resource.is_some(),
             warning,
+            sifting,
+            labelled,
+            reads: asked.call.verb == "get",
         };
         pour.answer(answer).await
     }
@@ -220,6 +233,7 @@ fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
     Ok(Head {
         method,
         target: asked.target.clone(),
+        narrowed: None,
         headers,
     })
 }

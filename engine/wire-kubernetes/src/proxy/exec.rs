@@ -80,6 +80,9 @@ impl Visit {
                 expected: Expected::default(),
                 api: true,
                 warning: going.warning,
+                sifting: None,
+                labelled: going.labelled,
+                reads: true,
             };
             return pour.answer(answer).await;
         }

@@ -23,6 +23,8 @@ pub(super) struct Line {
 pub(super) struct Head {
     pub method: Method,
     pub target: String,
+    /// The target as it is sent, where a filter selects more narrowly than the client.
+    pub narrowed: Option<String>,
     pub headers: HeaderMap,
 }
 
@@ -46,16 +48,32 @@ impl Head {
         permit: Permit,
         way: &KubernetesWay,
     ) -> Result<Request<Full<Bytes>>, Fault> {
+        self.of(super::joined(permit.into_frames()), way).await
+    }
+
+    /// The request that the gateway makes on its own.
+    pub(super) async fn housed(
+        self,
+        housed: Housed,
+        way: &KubernetesWay,
+    ) -> Result<Request<Full<Bytes>>, Fault> {
+        self.of(housed.into_wire(), way).await
+    }
+
+    async fn of(self, wire: Bytes, way: &KubernetesWay) -> Result<Request<Full<Bytes>>, Fault> {
         let head = self.wire();
-        let wire = super::joined(permit.into_frames());
         if !wire.starts_with(&head) {
             return Err(Fault::bare(Blame::Gateway, "send what was permitted"));
         }
         let mut request = Request::new(Full::new(wire.slice(head.len()..)));
         *request.method_mut() = self.method;
-        *request.uri_mut() = format!("{}{}", way.prefix, self.target)
-            .parse()
-            .map_err(|e| Fault::new(Blame::Gateway, "write a request's target", e))?;
+        *request.uri_mut() = format!(
+            "{}{}",
+            way.prefix,
+            self.narrowed.as_ref().unwrap_or(&self.target)
+        )
+        .parse()
+        .map_err(|e| Fault::new(Blame::Gateway, "write a request's target", e))?;
         *request.headers_mut() = self.headers;
         authorize(request.headers_mut(), way).await?;
         Ok(request)

@@ -1,0 +1,169 @@
+//! Client libraries of Kubernetes through the gate, as programs use them: Helm, the one for Python, the newest kubectl, and
+//! kubectl where it carries files.
+
+use anyhow::{Context, Result, ensure};
+use portcullis_tests::helm::helm;
+use portcullis_tests::issuer::{ANA, BEA};
+use portcullis_tests::kubernetes::ClusterWorld;
+use portcullis_tests::psql::Shown;
+use portcullis_tests::{install, world};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_python_client_works_through_the_gate() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let python = match std::env::var_os("PORTCULLIS_PYTHON") {
+        Some(python) => python.into(),
+        None => install::python(&world::workspace())?,
+    };
+    let suite = world::workspace().join("tests/it/kubernetes_clients/python_suite.py");
+    let output = Command::new(python)
+        .arg(suite)
+        .arg(format!("https://localhost:{}/prod", world.gateway.port))
+        .arg(world.certificate())
+        .env("TEST_TOKEN", world.issuer.token(&ANA)?)
+        .env("PORT_TOKEN", world.issuer.token(&BEA)?)
+        .output()
+        .context("run Python")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{said}\n{told}\n{}",
+        world.gateway.log()
+    );
+    ensure!(said.lines().count() == 7, "{said}");
+    Ok(())
+}
+
+#[test]
+fn kubectl_copies_files_and_attaches() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let at = world.folder();
+    let (there, back) = (at.join("there"), at.join("back"));
+    let text: String = (0..5000).map(|n| format!("line {n}\n")).collect();
+    fs::write(at.join("file"), &text)?;
+    fs::create_dir_all(&there)?;
+    let copy = |from: String, to: String| -> Result<()> {
+        let copied = world.ask(&ANA, &["cp", "-n", "shop", &from, &to])?;
+        ensure!(copied.code == 0, "{from} {to}: {}", copied.all());
+        Ok(())
+    };
+    let pod = format!("cart-0:{}", there.join("file").display());
+    copy(at.join("file").display().to_string(), pod.clone())?;
+    ensure!(
+        fs::read_to_string(there.join("file"))? == text,
+        "it came there"
+    );
+    copy(pod, back.display().to_string())?;
+    ensure!(fs::read_to_string(back)? == text, "it came back");
+    let attached = world.ask(&ANA, &["attach", "-n", "shop", "cart-0"])?;
+    ensure!(attached.code == 0, "{}", attached.all());
+    Ok(())
+}
+
+/// Releases are kept in ConfigMaps: what Helm keeps in Secrets is masked like every Secret.
+#[test]
+fn helm_works_through_the_gate_and_so_does_a_newer_kubectl() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let programs = helm(&world::workspace())?;
+    let chart = world.folder().join("chart");
+    fs::create_dir_all(chart.join("templates"))?;
+    fs::write(
+        chart.join("Chart.yaml"),
+        "{apiVersion: v2, name: cart, version: 0.1.0}\n",
+    )?;
+    fs::write(chart.join("values.yaml"), "mode: fast\n")?;
+    fs::write(
+        chart.join("templates/map.yaml"),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: till}\ndata: {mode: '{{ .Values.mode }}'}\n",
+    )?;
+    let chart = chart.display().to_string();
+    let token = world.issuer.token(&ANA)?;
+    let does = |arguments: &[&str], shows: &str| -> Result<()> {
+        let mut helm = Command::new(programs.join("helm"));
+        helm.arg(format!(
+            "--kube-apiserver=https://localhost:{}/prod",
+            world.gateway.port
+        ))
+        .arg(format!("--kube-ca-file={}", world.certificate().display()))
+        .arg(format!("--kube-token={token}"))
+        .args(["-n", "shop"])
+        .args(arguments)
+        .env("HOME", world.folder())
+        .env("KUBECONFIG", "/dev/null")
+        .env("HELM_DRIVER", "configmap");
+        let shown = Shown::by(&mut helm)?;
+        ensure!(
+            shown.code == 0 && shown.shows(shows),
+            "{arguments:?}: {}",
+            shown.all()
+        );
+        Ok(())
+    };
+    does(&["install", "till", &chart], "STATUS: deployed")?;
+    does(&["list"], "cart-0.1.0")?;
+    does(
+        &["upgrade", "till", &chart, "--set", "mode=slow"],
+        "REVISION: 2",
+    )?;
+    does(&["get", "values", "till"], "mode: slow")?;
+    let map = world.ask(
+        &ANA,
+        &[
+            "get",
+            "configmap",
+            "till",
+            "-n",
+            "shop",
+            "-o",
+            "jsonpath={.data.mode}",
+        ],
+    )?;
+    ensure!(map.out == "slow", "{}", map.all());
+    does(&["uninstall", "till"], "uninstalled")?;
+    newer(&world, &programs)
+}
+
+/// The newest kubectl does what the usual one does.
+fn newer(world: &ClusterWorld, programs: &Path) -> Result<()> {
+    for (arguments, shows) in [
+        (&["get", "pods", "-A"][..], "cart-1"),
+        (
+            &["get", "secret", "db", "-n", "shop", "-o", "yaml"],
+            "W3BjLW1hc2tlZDpzZWNyZXRd",
+        ),
+        (
+            &["exec", "-n", "shop", "cart-0", "--", "echo", "done"],
+            "done",
+        ),
+        (&["logs", "-n", "shop", "cart-0"], "ready"),
+        (
+            &[
+                "create",
+                "configmap",
+                "new",
+                "-n",
+                "shop",
+                "--from-literal=a=b",
+            ],
+            "created",
+        ),
+    ] {
+        let usual = world.kubectl(&ANA, arguments)?;
+        let mut newer = Command::new(programs.join("kubectl"));
+        newer.args(usual.get_args());
+        newer
+            .env("HOME", world.folder())
+            .env("KUBECONFIG", "/dev/null");
+        let shown = Shown::by(&mut newer)?;
+        ensure!(
+            shown.code == 0 && shown.shows(shows),
+            "{arguments:?}: {}",
+            shown.all()
+        );
+    }
+    Ok(())
+}
