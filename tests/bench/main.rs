@@ -3,6 +3,7 @@
 //! figures that come from different runs.
 
 mod idle;
+mod kubernetes;
 mod measure;
 mod peers;
 mod policy;
@@ -28,6 +29,10 @@ portcullis-bench ssh [--rounds N] [--mib N] [--count N]
 
 SSH beside direct and ssh -J: connections, commands, echo, bulk (256 MiB), scp.
 
+portcullis-bench kubernetes [--rounds N] [--count N] [--filter]
+
+A cluster beside direct and kubectl proxy: lists of 10,000 pods, a watch, exec, memory. --filter: under a filter as well.
+
 --hold starts everybody, says where they are, and waits for a line: for a profiler.
 ";
 
@@ -38,6 +43,7 @@ fn main() -> Result<()> {
     let mut loads = Vec::new();
     let (mut idle, mut sessions, mut wait) = (false, 5000, 60);
     let (mut over_ssh, mut mib, mut count) = (false, 256, 40);
+    let (mut cluster, mut filter) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -54,6 +60,8 @@ fn main() -> Result<()> {
             "--quick" => (rounds, seconds) = (1, 2),
             "policy" => return policy::run("release"),
             "ssh" => over_ssh = true,
+            "kubernetes" => cluster = true,
+            "--filter" => filter = true,
             "--mib" => mib = number()?,
             "--count" => count = number()?,
             "--sessions" => sessions = number()?,
@@ -71,6 +79,13 @@ fn main() -> Result<()> {
     if idle {
         return idle::measure(sessions, Duration::from_secs(u64::from(wait)));
     }
+    if cluster {
+        return kubernetes::measure(kubernetes::Amount {
+            rounds,
+            count,
+            filter,
+        });
+    }
     if over_ssh {
         return ssh::measure(ssh::Amount { rounds, mib, count });
     }
@@ -78,12 +93,17 @@ fn main() -> Result<()> {
         loads = Load::ALL.to_vec();
     }
     let peers = Peers::start(&loads)?;
-    if hold {
-        return stand_still(&peers);
+    match hold {
+        true => stand_still(&peers),
+        false => through(&peers, &loads, (rounds, seconds)),
     }
+}
+
+/// Every load through everybody, round by round.
+fn through(peers: &Peers, loads: &[Load], (rounds, seconds): (u32, u32)) -> Result<()> {
     let mut samples: Vec<Sample> = Vec::new();
     for round in 1..=rounds {
-        for load in &loads {
+        for load in loads {
             for peer in peers.all() {
                 eprintln!(
                     "round {round}/{rounds}: {} through {}",

@@ -281,7 +281,7 @@ impl Road<'_> {
 }
 
 /// Processor time of a process, threads that have ended included (proc(5), `utime` and `stime` in ticks of 10 ms).
-fn cpu_seconds(pid: u32) -> Result<f64> {
+pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("look at the gateway")?;
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks = fields.split_whitespace().skip(11).take(2);

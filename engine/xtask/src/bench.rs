@@ -15,6 +15,9 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|name| name == "ssh") {
         install::ensure(&[Need::Libclang, Need::OpenSsh, Need::Python, Need::Linux])?;
         screen::seen("OpenSSH, Python, libclang");
+    } else if arguments.first().is_some_and(|name| name == "kubernetes") {
+        install::ensure(&[Need::Libclang, Need::Kubectl, Need::Python, Need::Linux])?;
+        screen::seen("kubectl, Python, libclang");
     } else {
         install::ensure(&[Need::Libclang, Need::Postgres, Need::PgBouncer, Need::Linux])?;
         screen::seen("PostgreSQL, PgBouncer, libclang");
