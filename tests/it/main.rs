@@ -9,6 +9,7 @@ mod canary;
 mod certificates;
 mod drivers;
 mod eighteen;
+mod evidence;
 mod faults;
 mod kubernetes;
 mod kubernetes_clients;

@@ -69,6 +69,37 @@ impl Aws {
         self.setup(&["secret", name, value]).map(drop)
     }
 
+    /// Its port, for whoever stands in between.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes a bucket that offers Object Lock, which `gateway` may write to and not read.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn bucket(&self, name: &str) -> Result<()> {
+        self.setup(&["bucket", name]).map(drop)
+    }
+
+    /// What is in a bucket: name, lock and size, one a line.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn objects(&self, name: &str) -> Result<String> {
+        self.setup(&["objects", name])
+    }
+
+    /// Fetches what is in a bucket under a prefix.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn download(&self, name: &str, prefix: &str, folder: &Path) -> Result<()> {
+        let folder = folder.display().to_string();
+        self.setup(&["download", name, prefix, &folder]).map(drop)
+    }
+
     fn setup(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.python);
         command

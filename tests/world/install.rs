@@ -30,6 +30,8 @@ pub enum Need {
     Git,
     /// sshfs, and FUSE to mount with.
     Sshfs,
+    /// age, the tool.
+    Age,
     /// SimpleSAMLphp, and PHP to run it.
     SimpleSaml,
     /// `setsid`, `setpriv`, `openssl`.
@@ -58,6 +60,7 @@ impl Need {
             Self::Rsync => which("rsync").is_some(),
             Self::Git => which("git").is_some(),
             Self::Sshfs => which("sshfs").is_some() && which("fusermount3").is_some(),
+            Self::Age => which("age").is_some() && which("age-keygen").is_some(),
             Self::SimpleSaml => {
                 which("php").is_some() && Path::new("/usr/share/simplesamlphp/www").is_dir()
             }
@@ -79,6 +82,7 @@ impl Need {
             Self::Rsync => &["rsync"],
             Self::Git => &["git"],
             Self::Sshfs => &["sshfs", "fuse3"],
+            Self::Age => &["age"],
             Self::SimpleSaml => &["simplesamlphp", "php-cli", "php-xml", "php-mbstring"],
             Self::Linux => &["util-linux", "openssl"],
         }
@@ -93,6 +97,7 @@ impl Need {
             Self::PgBouncer => "the benches compare with it in the same run",
             Self::Python => "drivers, SSH tools, moto, OpenBao and OPA's engine come from PyPI",
             Self::Rsync => "it goes through the SSH gate both ways",
+            Self::Age => "records for recipients are opened with it",
             Self::Git => "it clones and pushes through the SSH gate",
             Self::Sshfs => "a folder of a host is mounted through the SSH gate",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",

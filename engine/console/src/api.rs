@@ -2,7 +2,9 @@
 //! refused. It decides nothing: each route is one call of [`Operations`].
 
 use crate::door::Caller;
-use crate::operations::{Approval, Ballot, Kill, Operations, Refused, Reloaded, Revocation};
+use crate::operations::{
+    Approval, Ballot, HoldWish, Kill, Operations, Refused, Reloaded, Revocation,
+};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
@@ -29,6 +31,8 @@ pub fn router(operations: Arc<dyn Operations>) -> Router {
         .route("/v1/approvals", get(approvals))
         .route("/v1/approvals/{id}", get(approval))
         .route("/v1/approvals/{id}/votes", post(vote))
+        .route("/v1/holds", get(holds).post(hold))
+        .route("/v1/holds/{id}", axum::routing::delete(release))
         .route("/v1/connections", get(connections))
         .route("/v1/reload", post(reload))
         .route("/v1/journal/public-key", get(public_key))
@@ -101,6 +105,28 @@ async fn vote(
 ) -> Answer<Approval> {
     let ballot = read(body)?;
     gateway.vote(&id, &ballot, caller).await.map(Json)
+}
+
+async fn holds(State(gateway): Gateway) -> Answer<Vec<Value>> {
+    gateway.holds().map(Json)
+}
+
+async fn hold(
+    State(gateway): Gateway,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    body: Result<Json<HoldWish>, JsonRejection>,
+) -> Answer<Value> {
+    gateway.hold(&read(body)?, caller).map(Json)
+}
+
+async fn release(
+    State(gateway): Gateway,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(id): Path<String>,
+    body: Result<Json<Kill>, JsonRejection>,
+) -> Answer<Value> {
+    gateway.release(&id, &read(body)?, caller)?;
+    Ok(Json(json!({ "released": id })))
 }
 
 async fn connections(State(gateway): Gateway) -> Response {

@@ -17,8 +17,8 @@ pub use door::{Caller, Door, OpenDoor};
 pub use health::router as health_router;
 pub use metrics::{Metrics, Outcome};
 pub use operations::{
-    Approval, Ballot, Check, Choice, ConnectionRow, Kill, Operations, PluginRow, Refused, Reloaded,
-    Revocation, SessionRow, Status, Vote,
+    Approval, Ballot, Check, Choice, ConnectionRow, HoldWish, Kill, Operations, PluginRow, Refused,
+    Reloaded, Revocation, SessionRow, Status, Vote,
 };
 
 pub use portal::{

@@ -65,6 +65,9 @@ pub struct Metrics {
     plugins: Family<ByPlugin, Gauge<f64, AtomicU64>>,
     approvals: Family<ByState, Gauge>,
     journal_well: Gauge,
+    journal_behind: Family<ByState, Gauge>,
+    copies_waiting: Gauge,
+    copies_failing: Gauge,
     reloads: Family<ByState, Counter>,
 }
 
@@ -88,6 +91,9 @@ impl Metrics {
             plugins: Family::default(),
             approvals: Family::default(),
             journal_well: Gauge::default(),
+            journal_behind: Family::default(),
+            copies_waiting: Gauge::default(),
+            copies_failing: Gauge::default(),
             reloads: Family::default(),
         };
         metrics.register();
@@ -129,6 +135,21 @@ impl Metrics {
             "journal_well",
             "1 while the record can be written, 0 when nothing may move",
             self.journal_well.clone(),
+        );
+        registry.register(
+            "journal_behind",
+            "Entries of the record that something behind it has not seen yet, by what that is",
+            self.journal_behind.clone(),
+        );
+        registry.register(
+            "journal_copies_waiting",
+            "Closed segments of the record that are not copied yet",
+            self.copies_waiting.clone(),
+        );
+        registry.register(
+            "journal_copies_failing_seconds",
+            "For how long the record could not be copied; 0 while it can",
+            self.copies_failing.clone(),
         );
         registry.register("reloads", "Reloads, by result", self.reloads.clone());
     }
@@ -206,6 +227,21 @@ impl Metrics {
     /// Whether the record can be written.
     pub fn journal_well(&self, well: bool) {
         self.journal_well.set(i64::from(well));
+    }
+
+    /// How many entries of the record the index, a sink or the copies have still to see.
+    pub fn journal_behind(&self, what: &str, entries: u64) {
+        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        self.journal_behind
+            .get_or_create(&by_state(what))
+            .set(entries);
+    }
+
+    /// How many segments wait to be copied, and for how many seconds that has been failing.
+    pub fn journal_copies(&self, waiting: u64, failing_for: u64) {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.copies_waiting.set(number(waiting));
+        self.copies_failing.set(number(failing_for));
     }
 
     /// A reload was tried.

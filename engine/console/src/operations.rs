@@ -35,6 +35,21 @@ pub trait Operations: Send + Sync {
         ballot: &'a Ballot,
         by: Caller,
     ) -> BoxFuture<'a, Result<Approval, Refused>>;
+    /// The legal holds that are in force.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    fn holds(&self) -> Result<Vec<serde_json::Value>, Refused>;
+    /// Sets a legal hold: what it covers is kept, whatever its age.
+    ///
+    /// # Errors
+    /// When it covers nothing that can be named, or cannot be recorded.
+    fn hold(&self, wish: &HoldWish, by: Caller) -> Result<serde_json::Value, Refused>;
+    /// Releases one.
+    ///
+    /// # Errors
+    /// When there is none of that id, or it cannot be recorded.
+    fn release(&self, id: &str, reason: &Kill, by: Caller) -> Result<(), Refused>;
     /// What clients may ask for.
     fn connections(&self) -> Vec<ConnectionRow>;
     /// Reads configuration, policies and plugins again, all or nothing.
@@ -152,6 +167,29 @@ pub struct Revocation {
     /// Recorded.
     #[serde(default)]
     pub reason: String,
+}
+
+/// What is to be held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldWish {
+    /// Why: recorded.
+    pub reason: String,
+    /// This session.
+    #[serde(default)]
+    pub session: Option<SessionId>,
+    /// Sessions of this name or subject.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// Sessions on this target.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Sessions that went on then or began later.
+    #[serde(default)]
+    pub since: Option<portcullis_model::Timestamp>,
+    /// Sessions that began before.
+    #[serde(default)]
+    pub until: Option<portcullis_model::Timestamp>,
 }
 
 /// One request at the approval desk.

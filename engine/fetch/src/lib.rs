@@ -171,6 +171,29 @@ impl Fetcher {
             .map_err(|_| FetchError::Late)?
     }
 
+    /// A connection over TLS, for what speaks no HTTP.
+    ///
+    /// # Errors
+    /// When it cannot be reached in time, or is somebody else.
+    pub async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, FetchError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
+        let connect = async {
+            let socket = TcpStream::connect((host, port)).await;
+            let socket = socket.map_err(FetchError::Connect)?;
+            self.tls
+                .connect(name, socket)
+                .await
+                .map_err(FetchError::Tls)
+        };
+        tokio::time::timeout(DOCUMENTS.time, connect)
+            .await
+            .map_err(|_| FetchError::Late)?
+    }
+
     async fn get_at(&self, address: &Address) -> Result<Document, FetchError> {
         let request = Request::get(&address.path)
             .header(header::ACCEPT, "application/json")

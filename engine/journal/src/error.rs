@@ -61,6 +61,24 @@ pub enum Error {
     /// The thread that syncs could not be started.
     #[error("cannot start the thread that syncs the record")]
     StartSync(#[source] io::Error),
+    /// The file of the payload keys.
+    #[error("cannot read or write the keys of the payloads")]
+    PayloadKeys(#[source] io::Error),
+    /// The key that wraps them.
+    #[error("the key that wraps the keys of the payloads is not one of 32 bytes")]
+    BadWrappingKey,
+    /// What had to be recorded first could not be: it was not done.
+    #[error("cannot write into the record what was to be done")]
+    Unrecorded,
+    /// A sink's cursor.
+    #[error("write the cursor of a sink")]
+    Cursor(#[source] io::Error),
+    /// What was read before does not stand there any more.
+    #[error("the record is not the one that was read up to here")]
+    Another,
+    /// The index could not take an entry.
+    #[error("cannot write the index")]
+    Index,
     /// There is no such session in the record.
     #[error("no session {0} in the record")]
     NoSession(portcullis_model::SessionId),

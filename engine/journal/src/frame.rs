@@ -2,6 +2,7 @@
 //! all big-endian; `len` counts the payload, the crc covers everything before it. The crc finds accidents;
 //! it proves nothing: that is what chain, tree and signature are for. Refuses lengths out of bounds.
 
+use crate::payloads::PayloadKey;
 use crate::tree::Hash;
 use aws_lc_rs::digest;
 use portcullis_gate::StreamId;
@@ -12,6 +13,14 @@ pub(crate) const HEAD: usize = 4 + 16 + 8 + 8 + 4 + 1;
 /// Bytes after it.
 pub(crate) const TAIL: usize = 4;
 
+/// Marks, beside the number of its kind, a frame whose payload is encrypted.
+pub(crate) const SEALED: u8 = 0x80;
+/// Marks a frame whose payload was dropped.
+pub(crate) const HUSK: u8 = 0x40;
+
+/// What encryption adds to a payload.
+const SEAL: usize = 16;
+
 /// One entry, read back. Borrows from its segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
@@ -20,9 +29,29 @@ pub(crate) struct Frame<'a> {
     pub at: Timestamp,
     pub stream: StreamId,
     pub kind: u8,
+    /// The payload is encrypted.
+    pub sealed: bool,
+    /// The payload is gone, and in its place stands the head of the chain after the whole frame.
+    pub husk: bool,
     pub payload: &'a [u8],
     /// The whole frame, as it is hashed.
     pub bytes: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The head of the session's chain after this frame. Of a husk it stands in it: that it is the one that was signed
+    /// shows in the root of the tree.
+    pub(crate) fn link(&self, previous: &Hash) -> Hash {
+        match (self.husk, self.payload.try_into()) {
+            (true, Ok(link)) => link,
+            _ => link(previous, self.bytes),
+        }
+    }
+
+    /// By this a reader knows the frame again at which it stopped, also where its payload was dropped meanwhile.
+    pub(crate) fn mark(&self) -> u32 {
+        crc32c::crc32c(self.bytes.get(4..HEAD - 1).unwrap_or_default())
+    }
 }
 
 /// Why no frame could be read at a place.
@@ -58,6 +87,45 @@ pub(crate) fn encode(
     out.extend_from_slice(&crc.to_be_bytes());
 }
 
+/// Appends one frame whose payload is encrypted. False when that failed.
+#[must_use]
+pub(crate) fn encode_sealed(
+    out: &mut Vec<u8>,
+    session: SessionId,
+    sequence: u64,
+    at: Timestamp,
+    (stream, kind): (StreamId, u8),
+    (payload, key): (&[u8], &PayloadKey),
+) -> bool {
+    let start = out.len();
+    encode(out, session, sequence, at, (stream, kind | SEALED), &[]);
+    out.truncate(out.len() - TAIL);
+    let mut sealed = payload.to_vec();
+    if !key.seal(sequence, &out[start + 4..], &mut sealed) {
+        return false;
+    }
+    let len = u32::try_from(sealed.len()).expect("invariant: checked against the bound");
+    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(&sealed);
+    let crc = crc32c::crc32c(&out[start..]);
+    out.extend_from_slice(&crc.to_be_bytes());
+    true
+}
+
+/// Appends a frame without its payload: in its place stands the chain's head after the whole one.
+pub(crate) fn encode_husk(out: &mut Vec<u8>, frame: &Frame<'_>, link: &Hash) {
+    let sealed = if frame.sealed { SEALED } else { 0 };
+    let kind = frame.kind | sealed | HUSK;
+    encode(
+        out,
+        frame.session,
+        frame.sequence,
+        frame.at,
+        (frame.stream, kind),
+        link,
+    );
+}
+
 /// The frame at the start of `bytes`, with its crc checked.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
     let frame = decode_unchecked(bytes)?;
@@ -74,7 +142,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
 pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
     let head = bytes.first_chunk::<HEAD>().ok_or(Broken::Torn)?;
     let len = u32::from_be_bytes(field(head, 0)) as usize;
-    if len > limits::RECORD_ENTRY_BYTES_MAX {
+    if len > limits::RECORD_ENTRY_BYTES_MAX + SEAL {
         return Err(Broken::Length);
     }
     let whole = bytes.get(..HEAD + len + TAIL).ok_or(Broken::Torn)?;
@@ -83,7 +151,9 @@ pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
         sequence: u64::from_be_bytes(field(head, 20)),
         at: Timestamp(i64::from_be_bytes(field(head, 28))),
         stream: StreamId(u32::from_be_bytes(field(head, 36))),
-        kind: head[40],
+        kind: head[40] & !(SEALED | HUSK),
+        sealed: head[40] & SEALED != 0,
+        husk: head[40] & HUSK != 0,
         payload: &whole[HEAD..HEAD + len],
         bytes: whole,
     })

@@ -5,6 +5,7 @@
 use crate::disk::{Disk, LogFile, OsDisk};
 use crate::error::Error;
 use crate::key::{NodeKey, VerifyKey, check_name};
+use crate::payloads::{Locksmith, Sealing};
 use crate::session::SessionRecord;
 use crate::volume::Volumes;
 use crate::wal::{Run, Unwritten, Wal};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub per_identity_bytes_per_hour: u64,
     /// When an fdatasync takes longer than this, nothing more is accepted until it is through.
     pub lag_max: Duration,
+    /// What payloads are recorded as.
+    pub sealing: Sealing,
 }
 
 impl Settings {
@@ -55,6 +58,7 @@ impl Settings {
             reserve_bytes: 16 << 20,
             per_identity_bytes_per_hour: 8 << 30,
             lag_max: Duration::from_secs(10),
+            sealing: Sealing::Clear,
         }
     }
 }
@@ -115,6 +119,10 @@ pub(crate) struct Shared {
     pub progress: watch::Sender<Progress>,
     pub poisoned: OnceLock<String>,
     pub volumes: Volumes,
+    /// Nobody is admitted while copies cannot be made.
+    pub held_up: std::sync::atomic::AtomicBool,
+    /// Makes the keys of payloads, where they are sealed.
+    pub locksmith: Option<Locksmith>,
 }
 
 /// The record of one node.
@@ -152,6 +160,7 @@ impl Journal {
             .create(&settings.dir)
             .map_err(Error::OpenDirectory)?;
         let lock = take_lock(&settings.dir)?;
+        let locksmith = Locksmith::open(&settings.dir, &settings.sealing)?;
         let recovered = recover::recover(disk.clone(), &settings, key.public(), &clock)?;
         let notes = disk
             .append_to(&note::path_of(&settings.dir))
@@ -178,6 +187,8 @@ impl Journal {
             progress: watch::Sender::new(progress),
             poisoned: OnceLock::new(),
             volumes: Volumes::default(),
+            held_up: std::sync::atomic::AtomicBool::new(false),
+            locksmith,
         });
         let thread = start(&shared, notes, recovered.notes_len, recovered.checkpoints)?;
         Ok(Arc::new(Self {
@@ -200,11 +211,28 @@ impl Journal {
             Health::Full => return Err(fault("open a session: the disk is full")),
             Health::Poisoned(_) | Health::Closed => return Err(self.shared.dead()),
         }
+        if self
+            .shared
+            .held_up
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return Err(fault("open a session: the record cannot be copied"));
+        }
         if id == NODE || self.shared.inner.lock().wal.head(id).is_some() {
             return Err(fault("open a session: its id is in use"));
         }
         let volume = self.shared.volumes.of(identity, (self.shared.clock)());
-        Ok(Box::new(SessionRecord::new(self.clone(), id, volume)))
+        let key = match &self.shared.locksmith {
+            None => None,
+            Some(locksmith) => Some(locksmith.key(id).map_err(|error| {
+                Fault::new(
+                    Blame::Journal,
+                    "make a key for the session's payloads",
+                    error,
+                )
+            })?),
+        };
+        Ok(Box::new(SessionRecord::new(self.clone(), id, volume, key)))
     }
 
     /// Records something that belongs to the node: a vote, a reload, an admin action. The payload is
@@ -333,6 +361,31 @@ impl Shared {
         self.reached(move |p| p.durable >= position)
     }
 
+    /// Whether admissions wait for copies.
+    pub(crate) fn hold_up(&self, blocked: bool) {
+        self.held_up
+            .store(blocked, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Waits, on this thread, until a signed checkpoint covers everything written so far.
+    pub(crate) fn wait_signed(&self) -> Result<(), Error> {
+        let position = {
+            let mut inner = self.inner.lock();
+            inner.agenda.checkpoint = true;
+            inner.agenda.wanted = true;
+            inner.wal.tree.size()
+        };
+        self.wake.notify_one();
+        loop {
+            let progress = *self.progress.borrow();
+            match (progress.signed >= position, progress.over) {
+                (true, _) => return Ok(()),
+                (false, true) => return Err(Error::Unrecorded),
+                (false, false) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
     /// Nothing is accepted from now on.
     pub(crate) fn poison(&self, doing: &str, error: &dyn std::error::Error) {
         tracing::error!(doing, %error, "the record can no longer be trusted: everything is refused");
@@ -440,7 +493,8 @@ pub(crate) fn fault(doing: &'static str) -> Fault {
 }
 
 /// True when some process, this one included, has the record open for writing.
-pub(crate) fn is_live(dir: &Path) -> bool {
+#[must_use]
+pub fn is_live(dir: &Path) -> bool {
     let file = File::open(dir.join("lock"));
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }

@@ -56,6 +56,18 @@ impl NodeKey {
         Ok(key)
     }
 
+    /// The key in `path`, which has to be there: for whoever signs what a gateway has recorded. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::OpenKey`], [`Error::KeyMode`], [`Error::BadKey`], [`Error::BadOrigin`].
+    pub fn existing(path: &Path, name: &str) -> Result<Self, Error> {
+        let mode = fs::metadata(path).map_err(Error::OpenKey)?.permissions();
+        if mode.mode() & 0o077 != 0 {
+            return Err(Error::KeyMode);
+        }
+        Self::from_pkcs8(&fs::read(path).map_err(Error::OpenKey)?, name)
+    }
+
     /// A key from its PKCS#8 form.
     ///
     /// # Errors

@@ -24,20 +24,31 @@
 //! [`verify_against`]: that is what an anchor is for.
 
 mod admit;
+pub mod age;
+pub mod copies;
 mod decisions;
 mod disk;
 mod error;
+pub mod evidence;
+mod export;
 mod frame;
+mod holds;
+pub mod index;
 mod journal;
 mod key;
 mod note;
+mod payloads;
+mod proof;
 mod read;
 mod recover;
 mod replay;
+mod retention;
 mod segment;
 mod session;
+pub mod sinks;
 mod summary;
 mod sync;
+mod tail;
 mod tree;
 mod verify;
 mod volume;
@@ -48,15 +59,19 @@ pub use admit::admit_payload;
 pub use decisions::{Decisions, RecordedDecision, Stage as DecisionStage};
 pub use disk::{Disk, LogFile, OsDisk};
 pub use error::Error;
+pub use export::{OCSF_VERSION, OcsfActors, export_har, export_ocsf, export_sql, ocsf_event};
 pub use frame::kind_name;
-pub use journal::{Health, Journal, Settings};
+pub use holds::{HOLD_ADDED, HOLD_RELEASED, Hold, in_force as holds_in_force};
+pub use journal::{Health, Journal, Settings, is_live};
 pub use key::{NodeKey, VerifyKey};
 pub use note::{Checkpoint, latest_checkpoint};
+pub use payloads::{PayloadKeys, Sealing, Withheld};
 pub use read::{Entries, ReadEntry, Reader, entries};
 pub use replay::{Film, ReplayOptions, replay_jsonl, replay_text};
+pub use retention::{Retained, Retention};
 pub use summary::{SessionState, SessionSummary, sessions};
 pub use tree::{Hash, Tree, leaf_hash};
-pub use verify::{Problem, Report, Tail, verify, verify_against};
+pub use verify::{Problem, Report, Shredding, Tail, verify, verify_against};
 
 /// The session id under which entries of the node itself stand.
 pub const NODE: portcullis_model::SessionId = portcullis_model::SessionId(0);

@@ -1,14 +1,17 @@
 //! Reading the record back: entries in the order of the log. Refuses to guess: it stops at the first
 //! frame that is not whole, which in a log being written is its end, and says so otherwise.
 
+use crate::age::Identity;
 use crate::error::Error;
 use crate::frame::{Broken, Frame};
+use crate::payloads::{PayloadKeys, Withheld};
 use crate::segment::{self, Segment};
 use crate::whole::{Unfounded, Wholes};
 use bytes::Bytes;
 use portcullis_gate::StreamId;
 use portcullis_model::{SessionId, Timestamp};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One entry, read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +30,15 @@ pub struct ReadEntry {
     pub payload: Bytes,
     /// The number of its leaf in the tree, from 0.
     pub leaf: u64,
+    /// Why there is no payload here, where there is none to be had.
+    pub withheld: Option<Withheld>,
 }
 
 /// Reads a record, live or not.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader {
     segments: Vec<(u64, PathBuf)>,
+    keys: Arc<PayloadKeys>,
 }
 
 impl Reader {
@@ -41,20 +47,43 @@ impl Reader {
     /// # Errors
     /// [`Error::OpenDirectory`].
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let segments = segment::list(dir)?;
-        Ok(Self { segments })
+        Self::unlocked(dir, Vec::new())
+    }
+
+    /// As [`Reader::open`], for whoever holds identities that payloads were encrypted to.
+    ///
+    /// # Errors
+    /// [`Error::OpenDirectory`], and what the wrapping key beside the record says.
+    pub fn unlocked(dir: &Path, identities: Vec<Identity>) -> Result<Self, Error> {
+        Ok(Self {
+            segments: segment::list(dir)?,
+            keys: Arc::new(PayloadKeys::of(dir, identities)?),
+        })
     }
 
     /// The entries of one session, in order.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Entries {
-        Entries::new(self.segments.clone(), Some(id))
+        Entries::new(self, Some(id))
+    }
+
+    /// The same, where it is known (from the index) that the first of them is that leaf: segments before it are not
+    /// read, so that a replay begins at once however long the record is.
+    #[must_use]
+    pub fn session_from(&self, id: SessionId, leaf: u64) -> Entries {
+        let mut later = self.clone();
+        let begins = |(_, path): &(u64, PathBuf)| {
+            segment::header_of(path).is_ok_and(|header| header.tree.size() <= leaf)
+        };
+        let first = later.segments.partition_point(begins);
+        later.segments.drain(..first.saturating_sub(1));
+        Entries::new(&later, Some(id))
     }
 
     /// All entries, in the order of the log.
     #[must_use]
     pub fn all(&self) -> Entries {
-        Entries::new(self.segments.clone(), None)
+        Entries::new(self, None)
     }
 }
 
@@ -69,15 +98,17 @@ pub fn entries(dir: &Path, session: SessionId) -> Result<Entries, Error> {
 /// Entries in the order of the log.
 pub struct Entries {
     segments: std::vec::IntoIter<(u64, PathBuf)>,
+    keys: Arc<PayloadKeys>,
     only: Option<SessionId>,
     current: Option<(Segment, usize, u64)>,
     wholes: Wholes,
 }
 
 impl Entries {
-    fn new(segments: Vec<(u64, PathBuf)>, only: Option<SessionId>) -> Self {
+    fn new(reader: &Reader, only: Option<SessionId>) -> Self {
         Self {
-            segments: segments.into_iter(),
+            segments: reader.segments.clone().into_iter(),
+            keys: reader.keys.clone(),
             only,
             current: None,
             wholes: Wholes::default(),
@@ -142,11 +173,20 @@ impl Entries {
                         kind: frame.kind,
                         payload: Bytes::new(),
                         leaf: *leaf,
+                        withheld: None,
                     };
                     *offset += frame.bytes.len();
                     *leaf += 1;
                     if self.only.is_none_or(|id| id == frame.session) {
-                        let written = Bytes::copy_from_slice(frame.payload);
+                        let written = match self.keys.read(&frame) {
+                            Ok(written) => written,
+                            Err(why) => {
+                                return Ok(Some(ReadEntry {
+                                    withheld: Some(why),
+                                    ..entry
+                                }));
+                            }
+                        };
                         let payload = self
                             .wholes
                             .see(entry.session, entry.sequence, entry.kind, written)

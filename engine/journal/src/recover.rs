@@ -176,7 +176,7 @@ fn scan(segment: &Segment, number: u64, notes: &Checkpoints) -> Result<End, Erro
     while let Some(Ok(frame)) = segment.frame_at(offset) {
         let before = heads.get(&frame.session);
         let previous = before.map_or_else(|| frame::genesis(frame.session), |head| head.hash);
-        let hash = frame::link(&previous, frame.bytes);
+        let hash = frame.link(&previous);
         tree.push(leaf_hash(&hash));
         let head = Head {
             sequence: frame.sequence,

@@ -9,6 +9,7 @@ pub use film::Film;
 
 use crate::error::Error;
 use crate::frame::kind_name;
+use crate::payloads::Withheld;
 use crate::read::ReadEntry;
 use portcullis_gate::EntryKind;
 use portcullis_model::{Timestamp, escape_for_people, escape_line};
@@ -71,9 +72,13 @@ pub fn replay_jsonl(
             EntryKind::Diagnostic as u8,
         ]
         .contains(&entry.kind);
-        let payload = match serde_json::from_slice::<Value>(&entry.payload) {
-            Ok(value) if !frames => value,
-            _ => json!({"base64": BASE64_STANDARD.encode(&entry.payload)}),
+        let payload = match entry.withheld {
+            Some(Withheld::Sealed) => json!({"withheld": "sealed"}),
+            Some(Withheld::Shredded) => json!({"withheld": "shredded"}),
+            None => match serde_json::from_slice::<Value>(&entry.payload) {
+                Ok(value) if !frames => value,
+                _ => json!({"base64": BASE64_STANDARD.encode(&entry.payload)}),
+            },
         };
         let line = json!({
             "session": entry.session, "seq": entry.sequence, "at": entry.at.rfc3339(),
@@ -118,6 +123,9 @@ impl<'a> Replay<'a> {
     }
 
     fn entry(&mut self, entry: &ReadEntry) -> io::Result<()> {
+        if let Some(why) = entry.withheld {
+            return self.withheld(entry, why);
+        }
         if entry.kind == EntryKind::Release as u8 {
             return self.release(entry);
         }
@@ -156,6 +164,16 @@ impl<'a> Replay<'a> {
                 self.line(entry.at, &label, &escape_line(&json.to_string()))
             }
         }
+    }
+
+    fn withheld(&mut self, entry: &ReadEntry, why: Withheld) -> io::Result<()> {
+        self.results.flush(self.out)?;
+        let label = kind_name(entry.kind).to_uppercase();
+        let why = match why {
+            Withheld::Sealed => "encrypted, and no key for it here",
+            Withheld::Shredded => "shredded",
+        };
+        self.line(entry.at, &label, why)
     }
 
     fn admit(&mut self, at: Timestamp, json: &Value) -> io::Result<()> {

@@ -140,6 +140,24 @@ impl Segment {
     }
 }
 
+/// The header of a segment, without reading the rest.
+pub(crate) fn header_of(path: &Path) -> Result<Header, Error> {
+    use std::io::Read as _;
+    let mut file = fs::File::open(path).map_err(Error::ReadSegment)?;
+    let mut bytes = Vec::new();
+    loop {
+        let had = bytes.len();
+        bytes.resize(had + 64 * 1024, 0);
+        let got = file.read(&mut bytes[had..]).map_err(Error::ReadSegment)?;
+        bytes.truncate(had + got);
+        match Header::decode(&bytes) {
+            Some((header, _)) => return Ok(header),
+            None if got == 0 => return Err(Error::SegmentHeader(number_of(path).unwrap_or(0))),
+            None => {}
+        }
+    }
+}
+
 /// The segments of a record, in order.
 pub(crate) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let mut found = Vec::new();

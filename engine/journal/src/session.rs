@@ -4,6 +4,7 @@
 
 use crate::frame;
 use crate::journal::{Journal, fault, interrupted};
+use crate::payloads::{PayloadKey, is_speech};
 use crate::segment::Head;
 use crate::tree::Hash;
 use crate::volume::Volume;
@@ -31,13 +32,20 @@ pub(crate) struct SessionRecord {
     journal: Arc<Journal>,
     id: SessionId,
     volume: Arc<Volume>,
+    /// What its payloads are encrypted with.
+    key: Option<PayloadKey>,
     head: Head,
     /// The size of the log after the last run of this session.
     position: u64,
 }
 
 impl SessionRecord {
-    pub(crate) fn new(journal: Arc<Journal>, id: SessionId, volume: Arc<Volume>) -> Self {
+    pub(crate) fn new(
+        journal: Arc<Journal>,
+        id: SessionId,
+        volume: Arc<Volume>,
+        key: Option<PayloadKey>,
+    ) -> Self {
         let head = Head {
             sequence: 0,
             hash: frame::genesis(id),
@@ -47,6 +55,7 @@ impl SessionRecord {
             journal,
             id,
             volume,
+            key,
             head,
             position: 0,
         }
@@ -70,14 +79,7 @@ impl SessionRecord {
             }
             let start = scratch.bytes.len();
             head.sequence += 1;
-            frame::encode(
-                &mut scratch.bytes,
-                self.id,
-                head.sequence,
-                entry.at,
-                (stream, entry.kind as u8),
-                &entry.payload,
-            );
+            self.encode(&mut scratch.bytes, head.sequence, stream, entry)?;
             head.hash = frame::link(&head.hash, &scratch.bytes[start..]);
             head.ended = entry.kind == EntryKind::End;
             scratch.links.push(head.hash);
@@ -106,6 +108,28 @@ impl SessionRecord {
         })?;
         self.head = head;
         Ok(())
+    }
+}
+
+impl SessionRecord {
+    /// One frame, encrypted where payloads of its kind are.
+    fn encode(
+        &self,
+        out: &mut Vec<u8>,
+        sequence: u64,
+        stream: StreamId,
+        entry: &Entry,
+    ) -> Result<(), Fault> {
+        let kind = (stream, entry.kind as u8);
+        let Some(key) = self.key.as_ref().filter(|_| is_speech(kind.1)) else {
+            frame::encode(out, self.id, sequence, entry.at, kind, &entry.payload);
+            return Ok(());
+        };
+        let sealed = (entry.payload.as_ref(), key);
+        match frame::encode_sealed(out, self.id, sequence, entry.at, kind, sealed) {
+            true => Ok(()),
+            false => Err(fault("encrypt an entry")),
+        }
     }
 }
 

@@ -143,6 +143,10 @@ impl SyncThread {
     }
 
     fn finish(&mut self, round: Round) -> io::Result<()> {
+        // No entry is durable before the key that opens it.
+        if let Some(locksmith) = &self.shared.locksmith {
+            locksmith.sync()?;
+        }
         for file in &round.unsynced.files {
             file.sync()?;
         }

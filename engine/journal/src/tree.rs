@@ -66,7 +66,7 @@ impl Tree {
     }
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut input = [0; 65];
     input[0] = 1;
     input[1..33].copy_from_slice(left);

@@ -9,9 +9,9 @@ use crate::key::VerifyKey;
 use crate::note::{self, Checkpoint};
 use crate::segment::{self, Head, Segment};
 use crate::tree::{Hash, Tree, leaf_hash};
-use crate::{NODE, journal};
+use crate::{NODE, journal, retention};
 use portcullis_gate::EntryKind;
-use portcullis_model::SessionId;
+use portcullis_model::{SessionId, Timestamp};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,17 @@ pub struct Problem {
     pub file: Option<PathBuf>,
     /// The byte offset in the file.
     pub offset: Option<u64>,
+}
+
+/// Payloads of some sessions were shredded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shredding {
+    /// By which rule.
+    pub rule: String,
+    /// When that was recorded.
+    pub at: Timestamp,
+    /// How many sessions.
+    pub sessions: u64,
 }
 
 /// How the log ends.
@@ -67,6 +78,8 @@ pub struct Report {
     /// Everything that is not as it was signed. Empty means that the record is proved up to the last
     /// checkpoint.
     pub problems: Vec<Problem>,
+    /// Payloads that were shredded, as the record itself says; their hashes are proved like all others.
+    pub shredded: Vec<Shredding>,
     /// How the log ends.
     pub tail: Tail,
     /// The last checkpoint: number, size and root in hex.
@@ -151,6 +164,11 @@ struct Walk<'n> {
     chains: HashMap<SessionId, (u64, Hash)>,
     ended: HashSet<SessionId>,
     seen: HashSet<SessionId>,
+    /// The first entry of each session whose payload is gone.
+    husks: HashMap<SessionId, Place>,
+    /// Sessions whose shredding is on record.
+    named: HashSet<SessionId>,
+    shredded: Vec<Shredding>,
     /// The first frame of each session since its chain was last found right.
     since: HashMap<SessionId, Place>,
     window: Option<(SessionId, Place)>,
@@ -184,6 +202,9 @@ impl<'n> Walk<'n> {
             chains: HashMap::new(),
             ended: HashSet::new(),
             seen: HashSet::new(),
+            husks: HashMap::new(),
+            named: HashSet::new(),
+            shredded: Vec::new(),
             since: HashMap::new(),
             window: None,
             window_has_problem: false,
@@ -292,7 +313,7 @@ impl<'n> Walk<'n> {
                 Some(&place()),
             );
         }
-        let hash = frame::link(&previous, frame.bytes);
+        let hash = frame.link(&previous);
         self.chains.insert(id, (frame.sequence, hash));
         self.tree.push(leaf_hash(&hash));
         self.since.entry(id).or_insert_with(&place);
@@ -303,9 +324,28 @@ impl<'n> Walk<'n> {
         if frame.kind == EntryKind::End as u8 {
             self.ended.insert(id);
         }
+        if frame.husk {
+            self.husks.entry(id).or_insert_with(&place);
+        }
+        if id == NODE && !frame.husk {
+            self.shredding(frame);
+        }
         self.closed = id == NODE && frame.payload.starts_with(b"{\"event\":\"closed\"");
         self.check_head(id, frame.sequence, hash);
         self.check_roots();
+    }
+
+    /// An entry that says whose payloads were shredded.
+    fn shredding(&mut self, frame: &Frame<'_>) {
+        let Some((rule, sessions)) = retention::shredding(frame.payload) else {
+            return;
+        };
+        self.shredded.push(Shredding {
+            rule,
+            at: frame.at,
+            sessions: sessions.len() as u64,
+        });
+        self.named.extend(sessions);
     }
 
     /// Compares with the head that was signed at this very entry, if there is one.
@@ -402,6 +442,7 @@ impl<'n> Walk<'n> {
 
     fn finish(mut self, own: u64, live: bool) -> Report {
         self.check_missing();
+        self.check_husks();
         let last = self.notes.last();
         let size = self.tree.size();
         if let Some(note) = last
@@ -434,8 +475,24 @@ impl<'n> Walk<'n> {
             bytes: self.bytes,
             checkpoints: own,
             problems: self.problems,
+            shredded: self.shredded,
             tail,
             last_checkpoint: last.map(|n| (n.number, n.size, hex::encode(n.root))),
+        }
+    }
+
+    /// A payload may be gone, but only where the record says that it was to go.
+    fn check_husks(&mut self) {
+        let husks = std::mem::take(&mut self.husks);
+        let mut unnamed: Vec<_> = husks
+            .into_iter()
+            .filter(|(id, _)| !self.named.contains(id))
+            .collect();
+        unnamed.sort_by_key(|(id, _)| *id);
+        for (id, place) in unnamed {
+            let what =
+                "payloads of the session were dropped, and no shredding of them is on record";
+            self.report(what.into(), Some(id), Some(&place));
         }
     }
 

@@ -64,6 +64,9 @@ pub(crate) struct Wal {
     /// Closed segments that wait for their last fdatasync.
     unsynced: Vec<Arc<dyn LogFile>>,
     names_changed: bool,
+    /// When the segment was begun, and whether there is more than its header in it.
+    pub begun: Option<Instant>,
+    header_bytes: u64,
     chains: HashMap<SessionId, Chain>,
     touched: Vec<SessionId>,
 }
@@ -113,6 +116,8 @@ impl Wal {
             dirty_since: Some(Instant::now()),
             unsynced: Vec::new(),
             names_changed: true,
+            begun: None,
+            header_bytes: 0,
             chains: header
                 .heads
                 .into_iter()
@@ -260,6 +265,17 @@ impl Wal {
         self.begin(file)
     }
 
+    /// Begins the next segment, unless there is nothing in this one.
+    pub(crate) fn rotate_if_used(&mut self) -> Result<(), Unwritten> {
+        match self.offset > self.header_bytes {
+            true => self.rotate(),
+            false => {
+                self.begun = Some(Instant::now());
+                Ok(())
+            }
+        }
+    }
+
     /// Makes the reserve: a file without length whose blocks are allocated. False when the file system
     /// cannot do that.
     pub(crate) fn make_reserve(&self) -> io::Result<bool> {
@@ -342,6 +358,8 @@ impl Wal {
         self.dirty_since.get_or_insert_with(Instant::now);
         self.segment += 1;
         self.offset = bytes.len() as u64;
+        self.header_bytes = self.offset;
+        self.begun = Some(Instant::now());
         Ok(())
     }
 

@@ -216,6 +216,32 @@ pub const SIDE_STATEMENT_MAX: Duration = Duration::from_secs(10);
 pub const RECORD_ENTRY_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 /// What one session may still write into the journal's reserve once the disk is full.
 pub const RESERVE_PER_SESSION_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of one command that the index keeps; more than a screen shows, and the record has all of it.
+pub const INDEX_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Rows of one page of the index.
+pub const INDEX_PAGE_MAX: usize = 1000;
+/// Words of one search.
+pub const INDEX_WORDS_MAX: usize = 32;
+/// A question to the index; ten times what the worst of a million commands takes.
+pub const INDEX_QUERY_MAX: Duration = Duration::from_secs(5);
+/// Sessions that one entry says are shredded; an entry stays readable.
+pub const SHREDDED_PER_ENTRY_MAX: usize = 500;
+/// Bytes of one answer in an export; the record has all of it.
+pub const EXPORTED_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// One segment on its way to where copies are kept: 64 MiB at half a megabyte a second.
+pub const COPY_PUT_MAX: Duration = Duration::from_secs(128);
+/// Bytes of the log that a sink takes in one batch.
+pub const SINK_BATCH_BYTES: usize = 1024 * 1024;
+/// From the first byte of a batch to the collector's answer.
+pub const SINK_DELIVERY_MAX: Duration = Duration::from_secs(30);
+/// What a collector answers with; more is refused.
+pub const SINK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Modules and data of a policy in one entry of the record; beyond it the data is left out, the revision covers it.
+pub const POLICY_SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Rows of a table in a report for people; its files have all of them.
+pub const EVIDENCE_ROWS_SHOWN_MAX: usize = 2000;
+/// Bytes of the log that the index takes in one transaction.
+pub const INDEX_BATCH_BYTES: usize = 16 << 20;
 /// Sessions that one checkpoint names with the head of their chain; the root covers all of them.
 pub const CHECKPOINT_HEADS_MAX: usize = 64;
 /// Requests the approval desk remembers, finished ones included; the oldest finished go first.

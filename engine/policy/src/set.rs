@@ -120,6 +120,28 @@ impl PolicySet {
         self.packs.iter().map(|pack| (&*pack.name, pack.dry_run))
     }
 
+    /// All modules and data that decide, for the record: what a revision stands for.
+    #[must_use]
+    pub fn snapshot(&self) -> serde_json::Value {
+        let sources = self.prototype.get_policies().unwrap_or_default();
+        let modules: Vec<_> = sources
+            .iter()
+            .map(|source| serde_json::json!({"path": source.get_path(), "text": source.get_contents()}))
+            .collect();
+        let packs: Vec<_> = self
+            .packs()
+            .map(|(name, trial)| serde_json::json!({"name": name, "dry_run": trial}))
+            .collect();
+        let mut snapshot = serde_json::json!({
+            "revision": &*self.revision, "packs": packs, "modules": modules,
+            "data": serde_json::to_value(self.prototype.get_data()).unwrap_or_default(),
+        });
+        if snapshot.to_string().len() > limits::POLICY_SNAPSHOT_BYTES_MAX {
+            snapshot["data"] = serde_json::json!("too long for the record");
+        }
+        snapshot
+    }
+
     /// The packs that are about this stage and protocol, whoever asks and whatever is configured.
     pub(crate) fn concerned(&self, occasion: Occasion) -> impl Iterator<Item = &str> {
         let packs = self.packs.iter();

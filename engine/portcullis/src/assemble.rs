@@ -7,6 +7,7 @@ mod connections;
 mod counter;
 mod entrance;
 mod issuers;
+mod keeping;
 pub mod kubernetes;
 mod login;
 pub mod people;
@@ -68,6 +69,15 @@ pub enum Broken {
     /// The record cannot be written.
     #[error("write the record")]
     Record(#[source] portcullis_model::Fault),
+    /// Whom the record is encrypted to.
+    #[error("encrypt the record: {0}")]
+    Recipients(portcullis_journal::age::AgeError),
+    /// A collector.
+    #[error("tell {0} what happens: {1}")]
+    Sink(String, String),
+    /// A thread behind the record.
+    #[error("follow the record")]
+    Keeping(#[source] std::io::Error),
     /// The parser.
     #[error("start the SQL parser")]
     Examiner(#[source] portcullis_sql::Error),
@@ -128,6 +138,8 @@ pub struct Gateway {
     pub doormen: Arc<Doormen>,
     /// What is recorded.
     pub journal: Arc<Journal>,
+    /// What becomes of the record behind the data path.
+    pub keeping: keeping::Keeping,
     /// Where people are asked.
     pub people: Arc<People>,
     /// Who is refused for good.
@@ -157,6 +169,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let journal = journal(&loaded, &clock)?;
     let tripwires = Tripwires::new();
     let secrets = secrets::secrets(&loaded, &tripwires)?;
+    let keeping = keeping::Keeping::start(&loaded, &journal, &secrets, &clock)?;
     let sandbox = Sandbox::new(&portcullis_sandbox::Settings {
         cache_dir: Some(paths::plugin_cache(&state)),
         ..portcullis_sandbox::Settings::new()
@@ -206,6 +219,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         sandbox,
         doormen,
         journal,
+        keeping,
         people,
         ledger: Arc::new(ledger),
         tripwires,
@@ -309,6 +323,7 @@ fn journal(loaded: &Loaded, clock: &Clock) -> Result<Arc<Journal>, Broken> {
     let mut settings = portcullis_journal::Settings::new(paths::journal(&state), origin);
     let mib = loaded.config.recording.per_identity_mib_per_hour;
     settings.per_identity_bytes_per_hour = mib.saturating_mul(1 << 20);
+    settings.sealing = keeping::sealing(&loaded.config.journal, &state)?;
     Journal::open(settings, key, Arc::clone(clock)).map_err(Broken::Journal)
 }
 

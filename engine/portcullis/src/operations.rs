@@ -1,14 +1,16 @@
 //! What operators may see and do, over the admin socket. Everything done is in the record, with the uid
 //! that did it.
 
+mod holds;
+
 use crate::assemble::Gateway;
 use crate::front_desk::revoked;
 use crate::registry::Registry;
 use crate::reload::Reloader;
 use parking_lot::Mutex;
 use portcullis_console::{
-    Approval, Ballot, Caller, Check, ConnectionRow, Kill, Operations, PluginRow, Refused, Reloaded,
-    Revocation, SessionRow, Status,
+    Approval, Ballot, Caller, Check, ConnectionRow, HoldWish, Kill, Operations, PluginRow, Refused,
+    Reloaded, Revocation, SessionRow, Status,
 };
 use portcullis_gate::BoxFuture;
 use portcullis_journal::Health;
@@ -105,6 +107,7 @@ impl Operations for Front {
             check("accepting".to_owned(), state == "serving", state.to_owned()),
             check("journal".to_owned(), journal, detail),
         ];
+        checks.extend(self.gateway.keeping.checks());
         checks.extend(self.gateway.doormen.state().into_iter().map(|issuer| {
             let ok = issuer.keys > 0;
             let detail = match (ok, issuer.failing) {
@@ -218,6 +221,23 @@ impl Operations for Front {
         })
     }
 
+    fn holds(&self) -> Result<Vec<Value>, Refused> {
+        holds::in_force(&self.gateway)
+    }
+
+    fn hold(&self, wish: &HoldWish, by: Caller) -> Result<Value, Refused> {
+        let hold = holds::named(wish, by)?;
+        let detail = json!(hold);
+        self.on_record(portcullis_journal::HOLD_ADDED, &detail)?;
+        Ok(detail)
+    }
+
+    fn release(&self, id: &str, reason: &Kill, by: Caller) -> Result<(), Refused> {
+        holds::known(&self.gateway, id)?;
+        let detail = json!({"id": id, "reason": reason.reason, "uid": by.uid});
+        self.on_record(portcullis_journal::HOLD_RELEASED, &detail)
+    }
+
     fn connections(&self) -> Vec<ConnectionRow> {
         let loaded = self.gateway.loaded.load();
         loaded
@@ -271,6 +291,7 @@ impl Operations for Front {
         ] {
             metrics.approvals(state, approvals.iter().filter(|a| a.state == state).count());
         }
+        self.gateway.keeping.measure(metrics);
         metrics.journal_well(self.gateway.journal.health() == Health::Well);
     }
 }

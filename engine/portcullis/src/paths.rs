@@ -23,6 +23,12 @@ pub fn journal_public_key(state: &Path) -> PathBuf {
     state.join("keys").join("journal.pub")
 }
 
+/// The key that wraps the keys of recorded payloads. The journal looks for it there, seen from the record's folder.
+#[must_use]
+pub fn payload_key(state: &Path) -> PathBuf {
+    state.join("keys").join("payloads")
+}
+
 /// The host key that is shown to SSH clients where none is configured. Its public half stands beside it.
 #[must_use]
 pub fn ssh_host_key(state: &Path) -> PathBuf {

@@ -48,6 +48,7 @@ impl Reloader {
     pub async fn reload(&self, why: &str) -> Reloaded {
         let _turn = self.turn.lock().await;
         let gateway = &self.gateway;
+        let before = gateway.policy.revision();
         let outcome = self.attempt().await;
         let (ok, detail, severed) = match outcome {
             Ok((detail, severed)) => (true, detail, severed),
@@ -61,6 +62,12 @@ impl Reloader {
             severed,
         };
         self.say(why, &reloaded);
+        if gateway.policy.revision() != before {
+            let snapshot = gateway.policy.set().snapshot();
+            if let Err(fault) = gateway.journal.node("policy-snapshot", &snapshot) {
+                tracing::error!(fault = fault.chain(), "a policy is not on record");
+            }
+        }
         *self.last.lock() = Some(reloaded.clone());
         reloaded
     }
@@ -202,11 +209,12 @@ fn gone(reason: &str) -> Denial {
 /// Which changed keys a running node cannot follow.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = |pick: fn(&Config) -> serde_json::Value| pick(old) != pick(new);
-    let keys: [(&str, fn(&Config) -> serde_json::Value); 8] = [
+    let keys: [(&str, fn(&Config) -> serde_json::Value); 9] = [
         ("node", |c| json!(c.node)),
         ("state_dir", |c| json!(c.state_dir)),
         ("listeners", |c| json!(c.listeners)),
         ("recording", |c| json!(c.recording)),
+        ("journal", |c| json!(c.journal)),
         ("session", |c| json!(c.session)),
         ("admin", |c| json!(c.admin)),
         ("log", |c| json!(c.log)),

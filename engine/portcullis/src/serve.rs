@@ -101,11 +101,7 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failed> {
             office.clone().cancelled_owned(),
         ));
     }
-    note(
-        &gateway,
-        "started",
-        &json!({"version": env!("CARGO_PKG_VERSION"), "listeners": addresses}),
-    )?;
+    begin(&gateway, &addresses)?;
     for door in doors {
         tokio::spawn(door.serve(house.clone()));
     }
@@ -117,6 +113,16 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failed> {
     office.cancel();
     while tasks.join_next().await.is_some() {}
     Ok(())
+}
+
+/// What serves from here on, for the record.
+fn begin(gateway: &Gateway, addresses: &[String]) -> Result<(), Broken> {
+    let revision = gateway.policy.revision();
+    let started = json!({
+        "version": env!("CARGO_PKG_VERSION"), "listeners": addresses, "policy_revision": &*revision,
+    });
+    note(gateway, "started", &started)?;
+    note(gateway, "policy-snapshot", &gateway.policy.set().snapshot())
 }
 
 fn note(gateway: &Gateway, event: &str, detail: &serde_json::Value) -> Result<(), Broken> {

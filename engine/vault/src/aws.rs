@@ -4,6 +4,7 @@
 //! It refuses to speak to anything but the endpoint of the region, and to tell what that says: an error can quote what
 //! was sent.
 
+mod ask;
 mod credentials;
 mod query;
 mod rds;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+pub use ask::AwsRequest;
 pub use rds::{RdsLogins, RdsRole};
 
 /// An account in a region, and who the gateway is there.

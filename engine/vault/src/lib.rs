@@ -26,7 +26,7 @@ mod static_login;
 mod store;
 mod tenant_key;
 
-pub use aws::{Account, AwsAccount, AwsCredentials, RdsLogins, RdsRole};
+pub use aws::{Account, AwsAccount, AwsCredentials, AwsRequest, RdsLogins, RdsRole};
 pub use binding::tls_server_end_point;
 pub use cluster_secret::ClusterSecrets;
 pub use command::SecretCommand;

@@ -11,6 +11,9 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|name| name == "detectors") {
         return detectors(workspace, arguments.get(1..).unwrap_or_default());
     }
+    if arguments.first().is_some_and(|name| name == "evidence") {
+        return evidence(workspace);
+    }
     screen::heading("What the benches need");
     if arguments.first().is_some_and(|name| name == "ssh") {
         install::ensure(&[Need::Libclang, Need::OpenSsh, Need::Python, Need::Linux])?;
@@ -60,6 +63,21 @@ fn plugins(workspace: &Path) -> Result<()> {
     ];
     let shown = ["--", "--nocapture", "--test-threads=1"];
     build::cargo(workspace, &[speed.as_slice(), &shown].concat())
+}
+
+/// The index, `verify` and replay over a million commands; needs no server, and two GiB of room.
+fn evidence(workspace: &Path) -> Result<()> {
+    screen::heading("What is made of the record");
+    let figures = [
+        "test",
+        "--release",
+        "--package",
+        "portcullis-journal",
+        "--test",
+        "figures",
+    ];
+    let shown = ["--", "--nocapture"];
+    build::cargo(workspace, &[figures.as_slice(), &shown].concat())
 }
 
 /// The detectors, in the sandbox and natively, beside Presidio and detect-secrets.

@@ -25,6 +25,7 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         Need::Rsync,
         Need::Git,
         Need::Sshfs,
+        Need::Age,
         Need::SimpleSaml,
         Need::Linux,
     ])?;

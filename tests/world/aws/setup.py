@@ -1,9 +1,10 @@
 """What an administrator does at AWS before a gateway can: a user who may read secrets, and secrets.
 
-Usage: setup.py ENDPOINT user | enforce | secret NAME VALUE
+Usage: setup.py ENDPOINT user | enforce | secret NAME VALUE | bucket NAME | objects NAME | download NAME PREFIX FOLDER
 """
 
 import json
+import pathlib
 import sys
 import urllib.request
 
@@ -46,4 +47,36 @@ elif WHAT == "secret":
         manager.put_secret_value(SecretId=name, SecretString=value)
     enforce_after("0")
 elif WHAT == "enforce":
+    enforce_after("0")
+elif WHAT == "bucket":
+    (name,) = sys.argv[3:4]
+    enforce_after(NEVER)
+    client("s3").create_bucket(
+        Bucket=name,
+        ObjectLockEnabledForBucket=True,
+        CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
+    )
+    writes = ["s3:PutObject", "s3:PutObjectRetention"]
+    allow = {"Effect": "Allow", "Action": writes, "Resource": f"arn:aws:s3:::{name}/*"}
+    policy = {"Version": "2012-10-17", "Statement": [allow]}
+    client("iam").put_user_policy(
+        UserName="gateway", PolicyName="copy", PolicyDocument=json.dumps(policy)
+    )
+    enforce_after("0")
+elif WHAT == "objects":
+    (name,) = sys.argv[3:4]
+    enforce_after(NEVER)
+    s3 = client("s3")
+    for found in s3.list_objects_v2(Bucket=name).get("Contents", []):
+        head = s3.head_object(Bucket=name, Key=found["Key"])
+        print(found["Key"], head.get("ObjectLockMode"), found["Size"])
+    enforce_after("0")
+elif WHAT == "download":
+    name, prefix, folder = sys.argv[3:6]
+    enforce_after(NEVER)
+    s3 = client("s3")
+    for found in s3.list_objects_v2(Bucket=name, Prefix=prefix).get("Contents", []):
+        file = pathlib.Path(folder) / found["Key"].removeprefix(prefix)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(s3.get_object(Bucket=name, Key=found["Key"])["Body"].read())
     enforce_after("0")

@@ -165,6 +165,7 @@ mod tests {
             kind: kind as u8,
             payload: payload.into(),
             leaf: 0,
+            withheld: None,
         }
     }
 

@@ -53,6 +53,7 @@ fn entry(kind: EntryKind, payload: impl Into<Bytes>) -> Result<ReadEntry, Error>
         kind: kind as u8,
         payload: payload.into(),
         leaf: 0,
+        withheld: None,
     })
 }
 

@@ -43,6 +43,14 @@ pub struct Export {
 pub enum Format {
     /// asciicast v3, for asciinema and its players
     Asciicast,
+    /// Every entry as a line of JSON
+    Jsonl,
+    /// PostgreSQL: a script of what ran, with everything else in comments
+    Sql,
+    /// Kubernetes: requests and answers as an HTTP Archive
+    Har,
+    /// Events of the Open Cybersecurity Schema Framework, one a line
+    Ocsf,
 }
 
 /// How a film is shown.
@@ -115,7 +123,9 @@ fn moment(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn export(export: &Export) -> Result<(), Exit> {
-    let Format::Asciicast = export.format;
+    if export.format != Format::Asciicast {
+        return other(export);
+    }
     let (header, mut events) = film(&export.record, &export.at, export.id, export.stream)?;
     if !export.raw {
         let mut quiet = Quiet::new();
@@ -125,14 +135,7 @@ pub(super) fn export(export: &Export) -> Result<(), Exit> {
             }
         }
     }
-    let out: Box<dyn Write> = match &export.output {
-        None => Box::new(io::stdout().lock()),
-        Some(path) => {
-            let file = OpenOptions::new().write(true).create_new(true).open(path);
-            let file = file.map_err(|e| Exit::refused(format!("write {}: {e}", path.display())))?;
-            Box::new(file)
-        }
-    };
+    let out = output(export)?;
     let mut writer = Writer::new(io::BufWriter::new(out), &header)?;
     for event in &events {
         writer.event(event)?;
@@ -142,18 +145,50 @@ pub(super) fn export(export: &Export) -> Result<(), Exit> {
 }
 
 /// A terminal of a session, whole.
+fn output(export: &Export) -> Result<Box<dyn Write>, Exit> {
+    let Some(path) = &export.output else {
+        return Ok(Box::new(io::stdout().lock()));
+    };
+    // What is in it is for whoever asked.
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = OpenOptions::new();
+    let file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Exit::refused(format!("write {}: {e}", path.display())))?;
+    Ok(Box::new(file))
+}
+
+/// Everything but a terminal.
+fn other(export: &Export) -> Result<(), Exit> {
+    let mut entries = export.record.session(&export.at, export.id)?.peekable();
+    if entries.peek().is_none() {
+        return Err(unknown(export.id));
+    }
+    let mut out = io::BufWriter::new(output(export)?);
+    let written = match export.format {
+        Format::Sql => portcullis_journal::export_sql(entries, &mut out),
+        Format::Har => portcullis_journal::export_har(entries, &mut out),
+        Format::Ocsf => portcullis_journal::export_ocsf(entries, &mut out),
+        Format::Jsonl | Format::Asciicast => portcullis_journal::replay_jsonl(entries, &mut out),
+    };
+    written.map_err(|error| Exit::refused(explain(&error)))?;
+    Ok(out.flush()?)
+}
+
 fn film(
     record: &Record,
     at: &Whereabouts,
     id: SessionId,
     stream: Option<u32>,
 ) -> Result<(Header, Vec<Event>), Exit> {
-    let dir = record.dir(at)?;
     let broken = |error: portcullis_journal::Error| Exit::refused(explain(&error));
     let mut film = Film::new(stream);
     let mut events = Vec::new();
     let mut any = false;
-    for entry in portcullis_journal::entries(&dir, id).map_err(broken)? {
+    for entry in record.session(at, id)? {
         any = true;
         events.extend(film.take(&entry.map_err(broken)?));
     }

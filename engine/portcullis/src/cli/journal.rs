@@ -1,10 +1,19 @@
 //! `journal`: the record without the gateway. `verify` needs nothing but the folder and the public key,
 //! so that an auditor can run it elsewhere.
 
+mod hold;
+mod index;
+
 use crate::cli::{Exit, Shape, Whereabouts, explain, paint};
 use crate::{config, paths};
 use clap::{Args, Subcommand};
-use portcullis_journal::{Report, SessionSummary, Tail, VerifyKey, replay_jsonl, verify_against};
+use portcullis_journal::age::Identity;
+use portcullis_journal::index::Index;
+use portcullis_journal::{
+    Entries, Reader, Report, SessionSummary, Tail, VerifyKey, Withheld, replay_jsonl,
+    verify_against,
+};
+use portcullis_model::{SessionId, escape_line};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +25,14 @@ pub enum Journal {
     Verify(Verify),
     /// The key that verifies this node's record
     PublicKey(PublicKey),
+    /// Bring the index up to date that searches and lists read, or build it anew
+    Index(index::BuildIndex),
+    /// Write entries in clear whose payloads were encrypted to recipients, as JSON lines
+    #[command(after_help = DECRYPT_EXAMPLES)]
+    Decrypt(Decrypt),
+    /// Legal holds: what is kept, whatever its age
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
     /// The node's own entries as JSON lines: reloads, refused logins, votes, kills
     Node(Node),
 }
@@ -26,6 +43,28 @@ Examples:
   portcullis journal verify --dir ./copy --public-key node.pub  an auditor's copy
   portcullis journal verify --anchor checkpoint.txt             also against a checkpoint kept elsewhere";
 
+const DECRYPT_EXAMPLES: &str = "\
+Examples:
+  portcullis journal decrypt --identity auditor.key                       everything
+  portcullis journal decrypt --identity auditor.key --session s-…         one session
+  portcullis sessions replay s-… --identity-file auditor.key              the same, to read";
+
+/// A decryption.
+#[derive(Debug, Args)]
+pub struct Decrypt {
+    /// File with age identities, as `age-keygen` makes them. It never leaves this machine
+    #[arg(long)]
+    identity: PathBuf,
+    /// Only this session
+    #[arg(long)]
+    session: Option<SessionId>,
+    /// The record's folder; the configuration's when not given
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    at: Whereabouts,
+}
+
 /// Where the record is.
 #[derive(Clone, Debug, Args)]
 pub struct Record {
@@ -35,6 +74,9 @@ pub struct Record {
     /// File with the record's public key, or the key itself; the node's own when not given
     #[arg(long)]
     public_key: Option<String>,
+    /// File with age identities, for a record whose payloads were encrypted to recipients
+    #[arg(long, env = "PORTCULLIS_IDENTITY", hide_env_values = true)]
+    identity_file: Option<PathBuf>,
 }
 
 /// A verification.
@@ -79,7 +121,7 @@ impl Record {
         }
     }
 
-    fn key(&self, at: &Whereabouts) -> Result<VerifyKey, Exit> {
+    pub(super) fn key(&self, at: &Whereabouts) -> Result<VerifyKey, Exit> {
         let broken = |error: portcullis_journal::Error| Exit::refused(explain(&error));
         match &self.public_key {
             Some(text) if text.contains('+') && !Path::new(text).exists() => {
@@ -88,6 +130,33 @@ impl Record {
             Some(path) => VerifyKey::open(Path::new(path)).map_err(broken),
             None => own_key(at),
         }
+    }
+
+    /// A reader of the record, with what opens its payloads.
+    pub(super) fn reader(&self, at: &Whereabouts) -> Result<Reader, Exit> {
+        Reader::unlocked(&self.dir(at)?, self.identities()?)
+            .map_err(|error| Exit::refused(explain(&error)))
+    }
+
+    /// The entries of one session. Where there is an index it says where they begin.
+    pub(super) fn session(&self, at: &Whereabouts, id: SessionId) -> Result<Entries, Exit> {
+        let reader = self.reader(at)?;
+        let known = Index::of(&self.dir(at)?).first_leaf(id);
+        Ok(match known {
+            Ok(Some(leaf)) => reader.session_from(id, leaf),
+            _ => reader.session(id),
+        })
+    }
+
+    /// What opens payloads that were encrypted to recipients.
+    pub(super) fn identities(&self) -> Result<Vec<Identity>, Exit> {
+        let Some(path) = &self.identity_file else {
+            return Ok(Vec::new());
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?;
+        Identity::read_all(&text)
+            .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))
     }
 
     /// All sessions of the record.
@@ -113,6 +182,9 @@ pub(super) fn journal(journal: &Journal) -> Result<(), Exit> {
     match journal {
         Journal::Verify(check) => verify(check),
         Journal::PublicKey(key) => Ok(paint::say(&own_key(&key.at)?.to_string())?),
+        Journal::Decrypt(decrypt) => self::decrypt(decrypt),
+        Journal::Hold(command) => hold::hold(command),
+        Journal::Index(wanted) => index::build_index(wanted),
         Journal::Node(node) => {
             let dir = node.record.dir(&node.at)?;
             let broken = |error: portcullis_journal::Error| Exit::refused(explain(&error));
@@ -122,6 +194,34 @@ pub(super) fn journal(journal: &Journal) -> Result<(), Exit> {
             replay_jsonl(entries, &mut out).map_err(broken)?;
             Ok(out.flush()?)
         }
+    }
+}
+
+fn decrypt(decrypt: &Decrypt) -> Result<(), Exit> {
+    let record = Record {
+        dir: decrypt.dir.clone(),
+        public_key: None,
+        identity_file: Some(decrypt.identity.clone()),
+    };
+    let reader = record.reader(&decrypt.at)?;
+    let entries = match decrypt.session {
+        Some(id) => reader.session(id),
+        None => reader.all(),
+    };
+    let mut sealed = 0_u64;
+    let counted = entries.inspect(|entry| {
+        let kept = matches!(entry, Ok(entry) if entry.withheld == Some(Withheld::Sealed));
+        sealed += u64::from(kept);
+    });
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    replay_jsonl(counted, &mut out).map_err(|error| Exit::refused(explain(&error)))?;
+    out.flush()?;
+    match sealed {
+        0 => Ok(()),
+        _ => Err(Exit::refused_with(
+            format!("{sealed} entries are encrypted to others"),
+            "recipients may have been rotated: put all identities into one file",
+        )),
     }
 }
 
@@ -173,6 +273,14 @@ fn show(report: &Report) -> io::Result<()> {
         ),
     };
     paint::say(&format!("  end        {tail}"))?;
+    for shredding in &report.shredded {
+        paint::say(&format!(
+            "  shredded   {} sessions by {} at {}",
+            shredding.sessions,
+            escape_line(&shredding.rule),
+            shredding.at.rfc3339()
+        ))?;
+    }
     for problem in &report.problems {
         let session = problem.session.map(|id| format!(" session {id}"));
         let sequence = problem.sequence.map(|n| format!(" entry {n}"));

@@ -9,18 +9,21 @@ mod certificates;
 mod check;
 mod configuration;
 mod dev_issuer;
+mod evidence;
 mod exit;
 mod film;
 mod journal;
 mod kube_credential;
 mod login;
 mod manual;
+mod moments;
 mod node;
 mod paint;
 mod plugin;
 mod policy;
 mod portal;
 mod run;
+mod search;
 mod secret;
 mod sessions;
 mod setup;
@@ -74,6 +77,8 @@ enum Command {
     /// Live and recorded sessions
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// Find commands in the record, by their words and by who sent what where
+    Search(search::Search),
     /// Refuse an identity or a token from now on, and end what it has open
     Revoke(sessions::Revoke),
     /// Requests that wait for people, and votes
@@ -96,6 +101,9 @@ enum Command {
     /// The record: verify it, read the node's own entries
     #[command(subcommand)]
     Journal(journal::Journal),
+    /// What an auditor asks for, as a folder that proves itself
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
     /// The configuration file: its schema, and how it was understood
     #[command(subcommand)]
     Config(configuration::Configuration),
@@ -151,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Connections(look) => node::connections(&look),
         Command::Reload(look) => node::reload(&look),
         Command::Sessions(sessions) => sessions::sessions(&sessions),
+        Command::Search(search) => search::search(&search),
         Command::Revoke(revoke) => sessions::revoke(&revoke),
         Command::Approvals(approvals) => approvals::approvals(&approvals),
         Command::Login(login) => login::log_in(&login),
@@ -160,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Setup(setup) => setup::setup(&setup),
         Command::Token(token) => token::token(&token),
         Command::Journal(journal) => journal::journal(&journal),
+        Command::Evidence(wanted) => evidence::evidence(&wanted),
         Command::Config(configuration) => configuration::configuration(&configuration),
         Command::Secret(command) => secret::secret(&command),
         Command::Policy(policy) => policy::policy(&policy),

@@ -1,11 +1,13 @@
 //! `sessions` and `revoke`: who is connected, what they did, and how to end it. Live sessions come from
 //! the gateway; recorded ones are read from the record itself, with or without a gateway.
 
+mod list;
+
 use crate::cli::journal::Record;
 use crate::cli::{Exit, Shape, Whereabouts, explain, film, paint};
 use clap::{Args, Subcommand};
 use hyper::Method;
-use portcullis_console::{Kill, Revocation, SessionRow};
+use portcullis_console::{Kill, Revocation};
 use portcullis_journal::{ReplayOptions, SessionState, replay_jsonl, replay_text};
 use portcullis_model::{SessionId, escape_line};
 use serde_json::Value;
@@ -14,8 +16,8 @@ use std::io::{self, Write};
 /// Live and recorded sessions.
 #[derive(Debug, Subcommand)]
 pub enum Sessions {
-    /// Who is connected; with --recorded, who was
-    List(List),
+    /// Who is connected; with --recorded, who was; with a filter, whoever it fits
+    List(list::List),
     /// One session: who, on what, how it stands
     Show(One),
     /// What was asked and what was answered, as released
@@ -24,20 +26,6 @@ pub enum Sessions {
     Export(film::Export),
     /// End a live session
     Kill(KillOne),
-}
-
-/// Which sessions.
-#[derive(Debug, Args)]
-pub struct List {
-    /// Read the record instead of asking the gateway
-    #[arg(long)]
-    recorded: bool,
-    #[command(flatten)]
-    at: Whereabouts,
-    #[command(flatten)]
-    record: Record,
-    #[command(flatten)]
-    shape: Shape,
 }
 
 /// One session.
@@ -101,62 +89,12 @@ pub struct Revoke {
 
 pub(super) fn sessions(sessions: &Sessions) -> Result<(), Exit> {
     match sessions {
-        Sessions::List(list) if list.recorded => recorded(list),
-        Sessions::List(list) => live(list),
+        Sessions::List(list) => list::list(list),
         Sessions::Show(one) => show(one),
         Sessions::Replay(replay) => play(replay),
         Sessions::Export(export) => film::export(export),
         Sessions::Kill(kill) => end(kill),
     }
-}
-
-fn live(list: &List) -> Result<(), Exit> {
-    let rows: Vec<SessionRow> = list.at.get("/v1/sessions")?;
-    if list.shape.json {
-        return Ok(paint::json(&rows)?);
-    }
-    let head = [
-        "SESSION", "WHO", "KIND", "TARGET", "SINCE", "COMMANDS", "DENIED", "ROWS", "DOING",
-    ];
-    let mut table = paint::Table::new(&head);
-    for row in &rows {
-        table.row([
-            &row.id.to_string(),
-            &row.name,
-            &row.kind,
-            &row.target,
-            &row.started,
-            &row.commands.to_string(),
-            &row.denied.to_string(),
-            &row.rows.to_string(),
-            &row.doing,
-        ]);
-    }
-    Ok(table.print("nobody is connected")?)
-}
-
-fn recorded(list: &List) -> Result<(), Exit> {
-    let sessions = list.record.sessions(&list.at)?;
-    if list.shape.json {
-        return Ok(paint::json(&sessions)?);
-    }
-    let head = [
-        "SESSION", "WHO", "TARGET", "STARTED", "STATE", "COMMANDS", "DENIED", "REASON",
-    ];
-    let mut table = paint::Table::new(&head);
-    for session in &sessions {
-        table.row([
-            &session.id.to_string(),
-            &session.identity,
-            &session.target,
-            &session.started.rfc3339(),
-            state(session.state),
-            &session.commands.to_string(),
-            &session.denied.to_string(),
-            &session.reason,
-        ]);
-    }
-    Ok(table.print("no session was recorded")?)
 }
 
 fn state(state: SessionState) -> &'static str {
@@ -204,11 +142,8 @@ fn play(replay: &Replay) -> Result<(), Exit> {
     if replay.play.wanted() {
         return film::play(&replay.play, &one.record, &one.at, one.id);
     }
-    let dir = one.record.dir(&one.at)?;
     let broken = |error: portcullis_journal::Error| Exit::refused(explain(&error));
-    let mut entries = portcullis_journal::entries(&dir, one.id)
-        .map_err(broken)?
-        .peekable();
+    let mut entries = one.record.session(&one.at, one.id)?.peekable();
     if entries.peek().is_none() {
         return Err(unknown(one.id));
     }

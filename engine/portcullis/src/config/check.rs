@@ -3,6 +3,7 @@
 //! is `portcullis check`, which also loads policies, plugins and secrets.
 
 mod issuers;
+mod journal;
 mod login;
 mod secrets;
 
@@ -33,6 +34,7 @@ pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
     connections(&config.connections, &root.key("connections"), notes);
     packs(&config.policies, &root.key("policies"), notes);
     plugins(&config.plugins, &root.key("plugins"), notes);
+    journal::journal(config, &root.key("journal"), notes);
     lives(&config.session, &root.key("session"), notes);
     let metrics = root.key("admin").key("metrics");
     if config.admin.metrics.is_some_and(|a| !a.ip().is_loopback()) {

@@ -5,6 +5,7 @@
 mod check;
 mod duration;
 mod issuer;
+mod journal;
 mod login;
 mod presets;
 mod problem;
@@ -18,6 +19,7 @@ mod tests;
 pub use check::references;
 pub use duration::{NotAPeriod, Period};
 pub use issuer::*;
+pub use journal::*;
 pub use login::{Login, LoginProvider, PeopleCertificates, SamlProvider};
 pub use presets::Preset;
 pub use problem::{Notes, Problem, Problems};

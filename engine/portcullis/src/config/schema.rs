@@ -4,6 +4,7 @@
 
 use super::duration::Period;
 use super::issuer::Issuer;
+use super::journal::Keeping;
 use super::login::Login;
 use super::secret::SecretRef;
 use super::secrets::SecretBackends;
@@ -47,6 +48,9 @@ pub struct Config {
     /// How sessions are recorded.
     #[serde(default)]
     pub recording: Recording,
+    /// What becomes of the record once it is written.
+    #[serde(default)]
+    pub journal: Keeping,
     /// How long sessions live.
     #[serde(default)]
     pub session: SessionLife,

@@ -145,7 +145,7 @@ impl Signable<'_> {
         names.join(";")
     }
 
-    fn canonical_query(&self) -> String {
+    pub(super) fn canonical_query(&self) -> String {
         let mut pairs: Vec<(String, String)> = self
             .query
             .iter()

@@ -22,7 +22,7 @@ const MIDDLE: [&str; 9] = [
 ];
 
 /// One heavy dependency, the crates that may have it.
-const HEAVY: [(&str, &[&str]); 10] = [
+const HEAVY: [(&str, &[&str]); 11] = [
     ("wasmtime", &["sandbox"]),
     ("wasmtime-wizer", &["sandbox"]),
     ("regorus", &["policy"]),
@@ -33,6 +33,7 @@ const HEAVY: [(&str, &[&str]); 10] = [
     ("jsonwebtoken", &["identity"]),
     ("tokio-postgres", &["vault", "journal", "approval"]),
     ("yaml_serde", &["portcullis", "policy"]),
+    ("rusqlite", &["journal"]),
 ];
 
 /// The manifest of a plugin is one type, which the author's build writes and the host reads. The SDK knows

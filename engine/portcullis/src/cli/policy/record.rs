@@ -4,7 +4,7 @@ use crate::cli::journal::Record;
 use crate::cli::{Exit, Whereabouts, explain};
 use crate::config::Period;
 use clap::Args;
-use portcullis_journal::{Decisions, Reader, RecordedDecision};
+use portcullis_journal::{Decisions, RecordedDecision};
 use portcullis_model::{SessionId, Timestamp};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -49,8 +49,7 @@ impl Recorded {
 
     /// The decisions, in the order of the record.
     pub(super) fn decisions(&self, at: &Whereabouts) -> Result<Decisions, Exit> {
-        let reader =
-            Reader::open(&self.dir(at)?).map_err(|error| Exit::refused(explain(&error)))?;
+        let reader = self.record.reader(at)?;
         Ok(Decisions::new(match self.session {
             Some(id) => reader.session(id),
             None => reader.all(),

@@ -1,0 +1,372 @@
+//! Building the index and keeping it up: a thread that reads what was written, as far as it is whole, and commits rows
+//! together with the place it came to. A killed process goes on from there.
+//!
+//! Refuses to keep an index that is of no use: what is missing, of another version, of another record or damaged is
+//! built anew from the log.
+
+use super::feed::Feed;
+use super::{IndexError, Position, inode, path_of};
+use crate::error::Error;
+use crate::frame::Frame;
+use crate::journal::{Journal, Shared};
+use crate::key::VerifyKey;
+use crate::note;
+use crate::payloads::PayloadKeys;
+use crate::segment::{self, Segment};
+use crate::tail::Tail;
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use portcullis_gate::EntryKind;
+use portcullis_model::limits;
+use rusqlite::Connection;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Looks at the log so often.
+const EVERY: Duration = Duration::from_millis(100);
+/// After a failure it waits so long.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// Writes the index of one record.
+struct Builder {
+    dir: PathBuf,
+    feed: Feed,
+    tail: Tail,
+    keys: PayloadKeys,
+    inode: Option<u64>,
+}
+
+impl Builder {
+    /// Goes on with the index that is there, or begins a new one.
+    fn open(dir: &Path) -> Result<Self, IndexError> {
+        match Self::open_file(dir) {
+            Err(error) if error.is_ruin() => {
+                tracing::warn!(%error, "the index is built anew from the record");
+                discard(dir)?;
+                Self::open_file(dir)
+            }
+            other => other,
+        }
+    }
+
+    fn open_file(dir: &Path) -> Result<Self, IndexError> {
+        let path = path_of(dir);
+        if !path.exists() {
+            // What a deleted index left beside it must not be taken for a part of the new one.
+            discard(dir)?;
+            use std::os::unix::fs::OpenOptionsExt as _;
+            fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(IndexError::File)?;
+        }
+        let db = Connection::open(&path)?;
+        db.busy_timeout(limits::INDEX_QUERY_MAX)?;
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; \
+             PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+        )?;
+        db.set_prepared_statement_cache_capacity(64);
+        let feed = Feed::new(db)?;
+        let born = born(dir)?;
+        match (feed.meta("born")?, born) {
+            (Some(was), Some(is)) if was != is => return Err(IndexError::Foreign),
+            (Some(_), None) => return Err(IndexError::Foreign),
+            (None, Some(is)) => feed.set("born", is)?,
+            _ => {}
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            tail: Tail::new(dir, feed.place()),
+            keys: PayloadKeys::of(dir, Vec::new())?,
+            feed,
+            inode: inode(&path),
+        })
+    }
+
+    /// Reads on; returns how many entries that were.
+    fn round(&mut self, signed: u64) -> Result<usize, IndexError> {
+        if inode(&path_of(&self.dir)) != self.inode {
+            return Err(IndexError::Missing);
+        }
+        if self.feed.meta("born")?.is_none()
+            && let Some(born) = born(&self.dir)?
+        {
+            self.feed.set("born", born)?;
+        }
+        let before = self.feed.meta("signed")?.unwrap_or(0);
+        self.feed.begin()?;
+        let (feed, keys) = (&mut self.feed, &self.keys);
+        let mut failed = None;
+        let read = self.tail.read(limits::INDEX_BATCH_BYTES, |frame, leaf| {
+            let opened = sealed(keys, frame);
+            let payload = match (frame.husk || frame.sealed, &opened) {
+                (false, _) => Some(frame.payload),
+                (true, opened) => opened.as_deref(),
+            };
+            feed.entry(frame, leaf, payload).map_err(|error| {
+                failed = Some(error);
+                Error::Index
+            })
+        });
+        let result = match (read, failed) {
+            (_, Some(error)) => Err(error),
+            (Err(error), None) => Err(error.into()),
+            (Ok(read), None) => Ok(read),
+        };
+        let unchanged = matches!(result, Ok(0)) && u64::try_from(before).ok() == Some(signed);
+        match (&result, unchanged) {
+            (Ok(_), false) => self.feed.commit(self.tail.place(), signed)?,
+            _ => self.feed.abandon(),
+        }
+        if result.is_err() {
+            // What was seen of this batch is seen again.
+            self.tail = Tail::new(&self.dir, self.feed.place());
+        }
+        result
+    }
+}
+
+/// An encrypted payload, where the node can read what it wrote, and words can be found in it.
+fn sealed(keys: &PayloadKeys, frame: &Frame<'_>) -> Option<Bytes> {
+    let wordless = [
+        EntryKind::Release as u8,
+        EntryKind::Diagnostic as u8,
+        EntryKind::Upload as u8,
+    ];
+    match frame.sealed && !wordless.contains(&frame.kind) {
+        true => keys.read(frame).ok(),
+        false => None,
+    }
+}
+
+/// When the first entry of the record was written: by this the index knows its record.
+fn born(dir: &Path) -> Result<Option<i64>, IndexError> {
+    let Some((_, path)) = segment::list(dir)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let segment = match Segment::read(&path) {
+        Ok(segment) => segment,
+        Err(Error::SegmentHeader(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let first = segment.frame_at(segment.body);
+    Ok(first.and_then(Result::ok).map(|frame| frame.at.0))
+}
+
+/// Removes an index with everything that belongs to it.
+fn discard(dir: &Path) -> Result<(), IndexError> {
+    let path = path_of(dir);
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        match fs::remove_file(Path::new(&file)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(IndexError::File(e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn wish(dir: &Path) -> PathBuf {
+    dir.join("index.rebuild")
+}
+
+/// Asks the gateway that writes the record in `dir` to build its index anew.
+///
+/// # Errors
+/// When the wish cannot be left there.
+pub fn ask_rebuild(dir: &Path) -> io::Result<()> {
+    fs::write(wish(dir), b"")
+}
+
+/// What building an index took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Built {
+    /// Entries read.
+    pub entries: u64,
+    /// How far it has come.
+    pub position: Position,
+    /// How long that took.
+    pub took: Duration,
+}
+
+/// Brings the index of a record up to date that no gateway is writing; with `anew`, from nothing.
+///
+/// # Errors
+/// [`IndexError`]; a record that is being written has its gateway for that.
+pub fn build(dir: &Path, key: &VerifyKey, anew: bool) -> Result<Built, IndexError> {
+    let began = Instant::now();
+    if crate::journal::is_live(dir) {
+        return Err(IndexError::Record(Error::Locked));
+    }
+    if anew {
+        discard(dir)?;
+    }
+    let signed = note::latest_checkpoint(dir, key)?.map_or(0, |(note, _)| note.size);
+    let mut builder = Builder::open(dir)?;
+    let mut entries = 0;
+    loop {
+        match builder.round(signed) {
+            Ok(0) => break,
+            Ok(read) => entries += read as u64,
+            Err(error) if error.is_ruin() => {
+                tracing::warn!(%error, "the index is built anew from the record");
+                drop(builder);
+                discard(dir)?;
+                builder = Builder::open(dir)?;
+                entries = 0;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Built {
+        entries,
+        position: Position {
+            indexed: builder.feed.place().leaf,
+            signed,
+        },
+        took: began.elapsed(),
+    })
+}
+
+/// How the thread is doing.
+#[derive(Default)]
+struct Doing {
+    indexed: u64,
+    failing: Option<String>,
+    stop: bool,
+}
+
+/// Keeps the index of a journal up, until it is dropped.
+pub struct Follower {
+    state: Arc<(Mutex<Doing>, Condvar)>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Follower {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(journal: &Journal) -> io::Result<Self> {
+        let state = Arc::new((Mutex::new(Doing::default()), Condvar::new()));
+        let shared = journal.shared.clone();
+        let (theirs, journal) = (state.clone(), shared.clone());
+        let thread = std::thread::Builder::new()
+            .name("journal-index".to_owned())
+            .spawn(move || follow(&journal, &theirs))?;
+        Ok(Self {
+            state,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Entries that are written and not indexed yet.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        let written = self.shared.inner.lock().wal.tree.size();
+        written.saturating_sub(self.state.0.lock().indexed)
+    }
+
+    /// What keeps it from going on, if anything does.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        self.state.0.lock().failing.clone()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.state.0.lock().stop = true;
+        self.state.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
+    // Building it anew must not take the processor from sessions.
+    let _ = rustix::process::nice(10);
+    let dir = &journal.settings.dir;
+    let mut builder: Option<Builder> = None;
+    loop {
+        let worked = step(dir, &mut builder, journal.progress.borrow().signed);
+        let mut doing = state.0.lock();
+        let pause = match worked {
+            Ok((read, indexed)) => {
+                doing.indexed = indexed;
+                doing.failing = None;
+                if read > 0 { Duration::ZERO } else { EVERY }
+            }
+            Err(error) => {
+                let text = said(&error);
+                if doing.failing.as_ref() != Some(&text) {
+                    tracing::error!(error = text, "the index cannot be kept up");
+                }
+                doing.failing = Some(text);
+                if error.is_ruin() {
+                    Duration::ZERO
+                } else {
+                    AFTER_FAILURE
+                }
+            }
+        };
+        if doing.stop {
+            return;
+        }
+        if !pause.is_zero() {
+            state.1.wait_for(&mut doing, pause);
+        }
+        if doing.stop {
+            return;
+        }
+    }
+}
+
+fn step(
+    dir: &Path,
+    builder: &mut Option<Builder>,
+    signed: u64,
+) -> Result<(usize, u64), IndexError> {
+    if wish(dir).exists() {
+        *builder = None;
+        discard(dir)?;
+        fs::remove_file(wish(dir)).map_err(IndexError::File)?;
+    }
+    let open = match builder {
+        Some(open) => open,
+        None => builder.insert(Builder::open(dir)?),
+    };
+    match open.round(signed) {
+        Ok(read) => Ok((read, open.feed.place().leaf)),
+        Err(error) => {
+            // Opened anew; what is of no use is thrown away then.
+            let ruin = error.is_ruin();
+            *builder = None;
+            if ruin {
+                discard(dir)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn said(error: &IndexError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,309 @@
+//! How long what was said is kept: by age and by size, but for what is under a legal hold. What goes are payloads; who
+//! came when, to what, how it ended and who approved stays, and so does every hash: `verify` proves the record as before,
+//! and names the rule and the time of each shredding.
+//!
+//! Shredding is written down and signed first, then the sessions' keys are destroyed, then their payloads are dropped
+//! from segments that are closed: in the place of each stands the head of the chain after the entry it was. A crash in
+//! between is made good by the next run. Refuses sessions that have not ended under a checkpoint, and held ones.
+
+use crate::error::Error;
+use crate::frame::{self, Frame};
+use crate::holds::{Hold, Holds};
+use crate::journal::{Journal, Shared};
+use crate::payloads;
+use crate::segment::{self, Segment};
+use crate::tree::Hash;
+use crate::{NODE, Reader};
+use portcullis_gate::EntryKind;
+use portcullis_model::{SessionId, Timestamp, limits};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long payloads are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// So long after a session has ended.
+    pub age: Option<Duration>,
+    /// So many bytes of log; then the oldest sessions go first.
+    pub bytes: Option<u64>,
+}
+
+/// What a run has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Retained {
+    /// Sessions whose payloads went.
+    pub shredded: u64,
+    /// Sessions that a hold kept.
+    pub held: u64,
+    /// Bytes that the log became shorter by.
+    pub freed: u64,
+}
+
+/// A session as retention sees it.
+struct Aged {
+    id: SessionId,
+    identity: String,
+    subject: String,
+    target: String,
+    started: Timestamp,
+    ended: Option<Timestamp>,
+    signed: bool,
+    /// Bytes of payloads that are still there.
+    bytes: u64,
+}
+
+/// What a walk over the log finds.
+struct Seen {
+    sessions: Vec<Aged>,
+    holds: Holds,
+    /// Sessions whose shredding is on record.
+    named: HashSet<SessionId>,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Shreds what is older, or more, than `rules` keep.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written, or what is to be done cannot be recorded first.
+    pub fn retain(&self, rules: &Retention, now: Timestamp) -> Result<Retained, Error> {
+        let dir = self.dir().to_owned();
+        let signed = self.shared.progress.borrow().signed;
+        let seen = look(&dir, signed)?;
+        let mut retained = Retained::default();
+        let mut chosen: Vec<(SessionId, &'static str)> = Vec::new();
+        let mut left = seen.bytes;
+        for session in &seen.sessions {
+            let Some(ended) = session.ended.filter(|_| session.signed) else {
+                continue;
+            };
+            let old = rules.age.is_some_and(|age| now.since(ended) > age);
+            let much = rules.bytes.is_some_and(|most| left > most);
+            if session.bytes == 0 || seen.named.contains(&session.id) || !(old || much) {
+                continue;
+            }
+            if seen.holds.keeps(&session.view()) {
+                retained.held += 1;
+                continue;
+            }
+            left = left.saturating_sub(session.bytes);
+            chosen.push((session.id, if old { "age" } else { "size" }));
+        }
+        for rule in ["age", "size"] {
+            let of: Vec<SessionId> = chosen
+                .iter()
+                .filter(|(_, why)| *why == rule)
+                .map(|(id, _)| *id)
+                .collect();
+            for part in of.chunks(limits::SHREDDED_PER_ENTRY_MAX) {
+                let detail = json!({"rule": said(rule, rules), "sessions": part});
+                self.node("payloads-shredded", &detail)
+                    .map_err(|_| Error::Unrecorded)?;
+            }
+        }
+        retained.shredded = chosen.len() as u64;
+        let mut gone = seen.named;
+        gone.extend(chosen.iter().map(|(id, _)| *id));
+        if gone.is_empty() {
+            return Ok(retained);
+        }
+        self.shared.wait_signed()?;
+        payloads::destroy(&dir, &gone)?;
+        retained.freed = compact(&self.shared, &gone)?;
+        Ok(retained)
+    }
+
+    /// The holds that are in force.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn holds(&self) -> Result<Vec<Hold>, Error> {
+        crate::holds::in_force(self.dir())
+    }
+}
+
+impl Aged {
+    fn view(&self) -> crate::holds::Held<'_> {
+        crate::holds::Held {
+            session: self.id,
+            identity: &self.identity,
+            subject: &self.subject,
+            target: &self.target,
+            started: self.started,
+            ended: self.ended,
+        }
+    }
+}
+
+fn said(rule: &str, rules: &Retention) -> String {
+    match (rule, rules.age, rules.bytes) {
+        ("age", Some(age), _) => format!("age over {} s", age.as_secs()),
+        (_, _, Some(bytes)) => format!("size over {bytes} bytes"),
+        _ => rule.to_owned(),
+    }
+}
+
+fn look(dir: &Path, signed: u64) -> Result<Seen, Error> {
+    let mut seen = Seen {
+        sessions: Vec::new(),
+        holds: Holds::default(),
+        named: HashSet::new(),
+        bytes: 0,
+    };
+    let mut at: HashMap<SessionId, usize> = HashMap::new();
+    Reader::open(dir)?.all().visit(|frame, leaf| {
+        seen.bytes += frame.bytes.len() as u64;
+        if frame.session == NODE {
+            seen.holds.see(frame.payload);
+            seen.named.extend(named(frame.payload));
+            return;
+        }
+        let place = *at.entry(frame.session).or_insert_with(|| {
+            seen.sessions.push(Aged::new(frame));
+            seen.sessions.len() - 1
+        });
+        let session = &mut seen.sessions[place];
+        if frame.kind == EntryKind::Admit as u8 {
+            session.admit(frame.payload);
+        } else if frame.kind == EntryKind::End as u8 {
+            session.ended = Some(frame.at);
+            session.signed = leaf < signed;
+        }
+        if is_payload(frame) {
+            session.bytes += frame.payload.len() as u64;
+        }
+    })?;
+    Ok(seen)
+}
+
+impl Aged {
+    fn new(frame: &Frame<'_>) -> Self {
+        Self {
+            id: frame.session,
+            identity: String::new(),
+            subject: String::new(),
+            target: String::new(),
+            started: frame.at,
+            ended: None,
+            signed: false,
+            bytes: 0,
+        }
+    }
+
+    fn admit(&mut self, payload: &[u8]) {
+        let json: Value = serde_json::from_slice(payload).unwrap_or_default();
+        let text = |at: &str| {
+            let found = json.pointer(at).and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
+        self.identity = text("/session/identity/name");
+        self.subject = text("/session/identity/principal/subject");
+        self.target = text("/session/target/name");
+    }
+}
+
+/// True for what retention drops. A husk is no shorter than its chain's head.
+fn is_payload(frame: &Frame<'_>) -> bool {
+    !frame.husk && frame.session != NODE && payloads::is_speech(frame.kind)
+}
+
+/// The sessions that an entry of the node says are shredded.
+pub(crate) fn named(payload: &[u8]) -> Vec<SessionId> {
+    shredding(payload).map_or_else(Vec::new, |(_, sessions)| sessions)
+}
+
+/// The rule and the sessions of a shredding on record.
+pub(crate) fn shredding(payload: &[u8]) -> Option<(String, Vec<SessionId>)> {
+    if !payload.starts_with(b"{\"event\":\"payloads-shredded\"") {
+        return None;
+    }
+    let json: Value = serde_json::from_slice(payload).ok()?;
+    let detail = json.get("detail")?;
+    let sessions = detail.get("sessions")?.as_array()?;
+    let ids = sessions.iter().filter_map(Value::as_str);
+    Some((
+        detail.get("rule")?.as_str()?.to_owned(),
+        ids.filter_map(|id| id.parse().ok()).collect(),
+    ))
+}
+
+/// Drops the payloads of these sessions from every segment that is closed and signed.
+fn compact(shared: &Shared, gone: &HashSet<SessionId>) -> Result<u64, Error> {
+    let (dir, current) = {
+        let inner = shared.inner.lock();
+        (inner.wal.dir.clone(), inner.wal.segment)
+    };
+    let signed = shared.progress.borrow().signed;
+    let mut freed = 0;
+    for (number, path) in segment::list(&dir)? {
+        // A start after a crash reads the last segment before the end of what is signed.
+        if number + 1 >= current {
+            break;
+        }
+        let segment = Segment::read(&path)?;
+        if segment.header.tree.size() >= signed {
+            break;
+        }
+        if let Some(shorter) = husked(&segment, gone)? {
+            freed += segment.bytes.len().saturating_sub(shorter.len()) as u64;
+            replace(&path, &shorter)?;
+        }
+    }
+    Ok(freed)
+}
+
+/// The segment without the payloads of these sessions; none when it holds none of them.
+fn husked(segment: &Segment, gone: &HashSet<SessionId>) -> Result<Option<Vec<u8>>, Error> {
+    let mut chains: HashMap<SessionId, Hash> = segment
+        .header
+        .heads
+        .iter()
+        .map(|(id, head)| (*id, head.hash))
+        .collect();
+    let mut out = segment.bytes[..segment.body].to_vec();
+    let mut offset = segment.body;
+    let mut changed = false;
+    while let Some(frame) = segment.frame_at(offset) {
+        let frame = frame.map_err(|_| Error::SegmentHeader(segment.header.segment))?;
+        let before = chains.get(&frame.session).copied();
+        let before = before.unwrap_or_else(|| frame::genesis(frame.session));
+        let link = frame.link(&before);
+        chains.insert(frame.session, link);
+        match gone.contains(&frame.session) && is_payload(&frame) {
+            true => {
+                frame::encode_husk(&mut out, &frame, &link);
+                changed = true;
+            }
+            false => out.extend_from_slice(frame.bytes),
+        }
+        offset += frame.bytes.len();
+    }
+    Ok(changed.then_some(out))
+}
+
+/// Written aside, synced and renamed: there is always a whole segment.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let aside = path.with_extension("husk");
+    let write = || {
+        let _ = fs::remove_file(&aside);
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        match path.parent() {
+            Some(dir) => fs::File::open(dir)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().map_err(Error::WriteSegment)
+}

@@ -1,0 +1,177 @@
+//! Collectors that speak HTTP: JSON lines, and OpenTelemetry logs (OTLP/HTTP with JSON). Refuses plain http but to this
+//! machine, and to follow redirects. Any status of 200 to 299 means taken.
+
+use super::{Deliver, Event};
+use hyper::{Request, Response, StatusCode, header};
+use portcullis_fetch::{Bounds, Fetcher};
+use portcullis_gate::BoxFuture;
+use portcullis_model::limits;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// How the token for a collector is had; read anew for each batch, so that it can be rotated.
+pub type Token =
+    Box<dyn Fn() -> BoxFuture<'static, Result<Zeroizing<String>, String>> + Send + Sync>;
+
+/// One OCSF event a line.
+pub struct Http {
+    /// Where to.
+    pub url: String,
+    /// What goes into `Authorization: Bearer`.
+    pub token: Option<Token>,
+    /// Sends.
+    pub fetcher: Fetcher,
+}
+
+/// OpenTelemetry logs.
+pub struct Otlp {
+    /// The collector: `https://collector:4318`; `/v1/logs` is added.
+    pub endpoint: String,
+    /// What goes into `Authorization: Bearer`.
+    pub token: Option<Token>,
+    /// Sends.
+    pub fetcher: Fetcher,
+    /// The node's name, as `service.instance.id`.
+    pub node: String,
+}
+
+impl Deliver for Http {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let mut body = Vec::new();
+            for event in batch {
+                body.extend(event.ocsf.to_string().into_bytes());
+                body.push(b'\n');
+            }
+            let kind = "application/x-ndjson";
+            let answer = post(&self.fetcher, &self.url, kind, self.token.as_ref(), body).await?;
+            taken(answer.status())
+        })
+    }
+}
+
+impl Deliver for Otlp {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let body = self.logs(batch).to_string().into_bytes();
+            let url = format!("{}/v1/logs", self.endpoint.trim_end_matches('/'));
+            let kind = "application/json";
+            let answer = post(&self.fetcher, &url, kind, self.token.as_ref(), body).await?;
+            taken(answer.status())?;
+            // What it rejects it will reject again (OTLP, "Partial Success"): said, and not sent again.
+            let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+            let rejected = &said["partialSuccess"]["rejectedLogRecords"];
+            if !matches!(rejected, Value::Null) && rejected != &json!(0) && rejected != &json!("0")
+            {
+                tracing::error!(%rejected, "the collector refuses some events for good");
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Otlp {
+    fn logs(&self, batch: &[Event]) -> Value {
+        let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        let records: Vec<Value> = batch
+            .iter()
+            .map(|event| {
+                let ocsf = &event.ocsf;
+                let (number, name) = severity(ocsf["severity_id"].as_u64().unwrap_or(1));
+                let id = ocsf["metadata"]["uid"].as_str().unwrap_or_default();
+                let class = ocsf["class_name"].as_str().unwrap_or_default();
+                json!({
+                    "timeUnixNano": event.at.0.to_string(), "observedTimeUnixNano": event.at.0.to_string(),
+                    "severityNumber": number, "severityText": name,
+                    "eventName": format!("ocsf.{}", class.to_lowercase().replace(' ', "_")),
+                    "body": {"stringValue": ocsf.to_string()},
+                    "attributes": [
+                        text("log.record.uid", id),
+                        text("ocsf.class_uid", &ocsf["class_uid"].to_string()),
+                        text("session.id", ocsf["unmapped"]["session"].as_str().unwrap_or_default()),
+                        text("user.name", ocsf["actor"]["user"]["name"].as_str().unwrap_or_default()),
+                    ],
+                })
+            })
+            .collect();
+        json!({"resourceLogs": [{
+            "resource": {"attributes": [
+                text("service.name", "portcullis"), text("service.version", env!("CARGO_PKG_VERSION")),
+                text("service.instance.id", &self.node),
+            ]},
+            "scopeLogs": [{"scope": {"name": "portcullis.journal"}, "logRecords": records}],
+        }]})
+    }
+}
+
+/// OpenTelemetry's numbers for the severities of OCSF.
+fn severity(id: u64) -> (u64, &'static str) {
+    match id {
+        2 => (11, "INFO3"),
+        3 => (13, "WARN"),
+        4 => (17, "ERROR"),
+        5 => (20, "ERROR4"),
+        6 => (21, "FATAL"),
+        _ => (9, "INFO"),
+    }
+}
+
+async fn post(
+    fetcher: &Fetcher,
+    url: &str,
+    kind: &str,
+    token: Option<&Token>,
+    body: Vec<u8>,
+) -> Result<Response<Vec<u8>>, String> {
+    let mut request = Request::post(url).header(header::CONTENT_TYPE, kind);
+    if let Some(token) = token {
+        let token = token().await?;
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.as_str()));
+    }
+    let request = request
+        .body(body)
+        .map_err(|_| "the address or the token cannot be sent".to_owned())?;
+    let bounds = Bounds {
+        time: limits::SINK_DELIVERY_MAX,
+        bytes: limits::SINK_ANSWER_BYTES_MAX,
+    };
+    fetcher
+        .send_within(request, bounds)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+fn taken(status: StatusCode) -> Result<(), String> {
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(format!("the collector answers {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_model::Timestamp;
+
+    #[test]
+    fn events_become_log_records() {
+        let otlp = Otlp {
+            endpoint: "https://collector:4318/".to_owned(),
+            token: None,
+            fetcher: Fetcher::new(None).unwrap(),
+            node: "gw-1".to_owned(),
+        };
+        let event = Event {
+            at: Timestamp(7),
+            leaf: 1,
+            ocsf: json!({"class_uid": 6003, "class_name": "API Activity", "severity_id": 3,
+                "metadata": {"uid": "s-1-2"}, "unmapped": {"session": "s-1"}}),
+        };
+        let logs = otlp.logs(&[event]);
+        let record = &logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+        assert_eq!(record["timeUnixNano"], "7");
+        assert_eq!(record["severityNumber"], 13);
+        assert_eq!(record["eventName"], "ocsf.api_activity");
+        assert_eq!(record["attributes"][0]["value"]["stringValue"], "s-1-2");
+    }
+}

@@ -1,0 +1,139 @@
+//! Moments on the command line: `2026-11-20`, `2026-11-20T10:00:00Z`, or how long ago: `90m`, `7d`. Refuses what could be
+//! read in two ways: there is no other zone than UTC, and no date without a year.
+
+use crate::clock;
+use clap::Args;
+use portcullis_model::Timestamp;
+use std::time::Duration;
+
+/// From when until when.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Between {
+    /// Not before: 2026-11-20, 2026-11-20T10:00:00Z, or how long ago: 90m, 7d
+    #[arg(long, value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Before; a date means its first moment
+    #[arg(long, value_parser = moment)]
+    pub until: Option<Timestamp>,
+}
+
+/// Reads a moment.
+///
+/// # Errors
+/// With what a moment looks like.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let now = (clock::clock())();
+    read(text, now).ok_or_else(|| {
+        "a date (2026-11-20), a moment in UTC (2026-11-20T10:00:00Z) or how long ago (90m, 12h, 7d)"
+            .to_owned()
+    })
+}
+
+fn read(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Some(ago) = ago(text) {
+        return Some(Timestamp(
+            now.0.checked_sub(i64::try_from(ago.as_nanos()).ok()?)?,
+        ));
+    }
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date, time.strip_suffix('Z')?),
+        None => (text, "00:00:00"),
+    };
+    let mut parts = date.splitn(3, '-');
+    let (year, month, day) = (
+        digits(parts.next()?, 4)?,
+        digits(parts.next()?, 2)?,
+        digits(parts.next()?, 2)?,
+    );
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = time.splitn(3, ':');
+    let (hour, minute, second) = (
+        digits(parts.next()?, 2)?,
+        digits(parts.next()?, 2)?,
+        digits(parts.next()?, 2)?,
+    );
+    if !(1..=9).contains(&fraction.len()) {
+        return None;
+    }
+    let nanos = digits(&format!("{fraction:0<9}"), 9)?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = days(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second;
+    let at = Timestamp(seconds.checked_mul(1_000_000_000)?.checked_add(nanos)?);
+    // A day that the month has not would come out as another one.
+    at.rfc3339().starts_with(date).then_some(at)
+}
+
+fn ago(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(Duration::from_secs(
+        number.parse::<u64>().ok()?.checked_mul(unit)?,
+    ))
+}
+
+fn digits(text: &str, count: usize) -> Option<i64> {
+    let plain = text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// Days since 1970 of a date, proleptic Gregorian (H. Hinnant, `days_from_civil`).
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some(era * 146_097 + of_era - 719_468)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_in_one_way_only() {
+        let now = Timestamp(1_790_000_000_000_000_000);
+        let check = |text: &str, expected: &str| {
+            let at = read(text, now).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(at.rfc3339(), expected, "{text}");
+        };
+        check("2026-11-20", "2026-11-20T00:00:00.000Z");
+        check("2024-02-29T23:59:59Z", "2024-02-29T23:59:59.000Z");
+        check("2026-01-01T00:00:00.25Z", "2026-01-01T00:00:00.250Z");
+        assert_eq!(
+            read("2d", now),
+            Some(Timestamp(now.0 - 172_800_000_000_000))
+        );
+        for text in [
+            "",
+            "d",
+            "-1d",
+            "1.5h",
+            "20-11-2026",
+            "2026-11-31",
+            "2025-02-29",
+            "2026-13-01",
+            "2026-11-20T10:00:00",
+            "2026-11-20T10:00:00+01:00",
+            "2026-11-20T24:00:00Z",
+            "99999999999999999999d",
+            "2026-11-20 10:00",
+        ] {
+            assert_eq!(read(text, now), None, "{text}");
+        }
+    }
+}
