@@ -344,7 +344,8 @@ fn idle(world: &SshWorld) -> Result<String> {
         let mut line = String::new();
         said.read_line(&mut line)?;
         ensure!(line == "open\n", "they are not open: {line}");
-        std::thread::sleep(Duration::from_secs(10));
+        // As the budget of idle sessions has it; what plugins hold is let go by then.
+        std::thread::sleep(Duration::from_secs(60));
         let after = resident(pid)?;
         drop(clients.stdin.take());
         ensure!(clients.wait()?.success(), "they did not end well");

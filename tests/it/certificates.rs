@@ -434,3 +434,48 @@ fn no_other_key_or_certificate(place: &Place) -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn who_signed_last_is_who_comes() -> Result<()> {
+    let place = Place::new()?;
+    let (company, home) = (&place.company, &place.company.home);
+    let at = place.folder.path();
+    company.log_in(&["login", "--no-open"])?;
+    // Somebody else logs in, and has only seen the first one's certificate.
+    let first = at.join("anas-home");
+    fs::rename(home, &first)?;
+    let others = first.join("id_portcullis-cert.pub");
+    company.provider.control("user=bea")?;
+    company.log_in(&["login", "--no-open"])?;
+    let mut python = Command::new(crate::ssh_tools::python()?);
+    python
+        .arg(crate::ssh_tools::suite("signed_last.py"))
+        .arg(place.ssh.to_string())
+        .arg(format!("{}@web-1", place.host.login))
+        .arg(home.join("id_portcullis"))
+        .arg(home.join("id_portcullis-cert.pub"))
+        .arg(&others);
+    let shown = Shown::by(&mut python)?;
+    ensure!(
+        shown.out
+            == "another's certificate with my key False
+another's certificate with a signature for mine False
+mine shown, another's signed False
+another's shown, mine signed True
+in
+",
+        "{}\n{}",
+        shown.all(),
+        place.log()
+    );
+    let list = company
+        .world
+        .gateway
+        .admin(&["sessions", "list", "--recorded"])?;
+    ensure!(
+        list.out.contains("bea") && !list.out.contains("ana"),
+        "{}",
+        list.all()
+    );
+    Ok(())
+}

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
 use portcullis_tests::{Shown, SshOptions, SshWorld, install, world};
+use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -140,6 +141,71 @@ fn a_jump_leads_to_a_target_and_no_further() -> Result<()> {
     let world = SshWorld::start(&SshOptions::default())?;
     let shown = edge(&world, "jumps", &ANA, "ana")?;
     ensure!(shown.out == "4 4\ninner True\nnested 1\n", "{shown:?}");
+    Ok(())
+}
+
+#[test]
+fn a_jump_by_its_own_option_leads_to_the_same_gate() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let config = world.folder().join("ssh_config");
+    // `-J` hands its options on by the file alone.
+    fs::write(
+        &config,
+        format!(
+            "Host gateway web-1
+  UserKnownHostsFile {known}
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+  PubkeyAuthentication no
+  NumberOfPasswordPrompts 1
+Host gateway
+  HostName 127.0.0.1
+  Port {port}
+  User ana
+Host web-1
+  User {login}
+  # It is the gateway that answers.
+  HostKeyAlias [127.0.0.1]:{port}
+",
+            known = world.known_hosts().display(),
+            port = world.port,
+            login = world.host.login,
+        ),
+    )?;
+    let like = world.client(&world.issuer.token(&ANA)?);
+    let jump = |program: &str, words: &[&str]| -> Result<Shown> {
+        let mut command = Command::new(program);
+        command.arg("-F").arg(&config).args(words);
+        for (name, value) in like.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        Ok(Shown::by(&mut command)?)
+    };
+    let echo = jump("ssh", &["-J", "gateway", "web-1", "echo jumped; exit 3"])?;
+    ensure!(
+        echo.code == 3 && echo.out == "jumped\n",
+        "{echo:?}\n{}",
+        world.gateway.log()
+    );
+    let refused = jump("ssh", &["-J", "gateway", "web-1", "chmod 777 app"])?;
+    ensure!(
+        refused.code == 126 && refused.err.contains("commands/permissions"),
+        "{refused:?}"
+    );
+    let file = world.folder().join("file");
+    fs::write(&file, vec![b'j'; 400_000])?;
+    let file = file.display().to_string();
+    let copied = jump("scp", &["-q", "-J", "gateway", &file, "web-1:copied"])?;
+    ensure!(copied.code == 0, "{copied:?}");
+    ensure!(fs::read(world.host.home().join("copied"))?.len() == 400_000);
+    let back = format!("{file}.back");
+    let copied = jump("scp", &["-q", "-J", "gateway", "web-1:copied", &back])?;
+    ensure!(
+        copied.code == 0 && fs::read(&back)? == fs::read(&file)?,
+        "{copied:?}"
+    );
     Ok(())
 }
 

@@ -72,7 +72,13 @@ pub(super) fn connections(look: &Look) -> Result<(), Exit> {
         return Ok(paint::json(&rows)?);
     }
     let head = [
-        "NAME", "PROTOCOL", "ADDRESS", "DATABASE", "LOGIN", "TLS", "LABELS",
+        "NAME",
+        "PROTOCOL",
+        "ADDRESS",
+        "DATABASE",
+        "LOGIN",
+        "TLS OR LEVEL",
+        "LABELS",
     ];
     let mut table = paint::Table::new(&head);
     for row in &rows {
