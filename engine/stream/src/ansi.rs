@@ -117,6 +117,12 @@ impl Lexer {
         &self.sequence
     }
 
+    /// True between `CSI` and the last byte of its sequence.
+    #[must_use]
+    pub fn in_csi(&self) -> bool {
+        matches!(self.state, State::Csi | State::CsiLate)
+    }
+
     /// True outside of sequences and between characters.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {

@@ -4,10 +4,10 @@
 //! Built on the same sieve as [`crate::Curtain`]. Time is an argument: what may be the beginning of a secret is held no
 //! longer than [`limits::PTY_HOLD_MAX`], for a person waits. It refuses to hold what cannot become a secret, and to let a
 //! private key go on being shown because its sender paused. Where anything is to be masked, titles, clipboards and other
-//! strings pass empty, for no masker reads them. It cannot see what a program paints by moving the cursor
+//! strings pass empty, and sequences without numbers that no terminal acts on, for no masker reads them. It cannot see what a program paints by moving the cursor
 //! backwards over what it wrote; that is what recording is for.
 
-use crate::ansi::{Lexer, Step};
+use crate::ansi::{Lexer, PARAMETERS_MAX, Step};
 use crate::armory::Tripwires;
 use crate::curtain::{Cut, Reach, Shown, Sieve, is_own};
 use crate::hold_back::{HoldBack, Passed};
@@ -21,6 +21,10 @@ use unicode_width::UnicodeWidthChar;
 
 /// What stands in place of each column that is masked.
 const STAR: u8 = b'*';
+/// Parameters of a sequence, in bytes; 16 of three digits with what stands between them.
+const PARAMETER_BYTES_MAX: usize = 64;
+/// CAN: a terminal gives a sequence up.
+const CANCEL: u8 = 0x18;
 /// UTF-8: controls of eight bits are this byte and themselves.
 const C1_LEADS: u8 = 0xc2;
 
@@ -34,6 +38,9 @@ pub struct PtyCurtain {
     mute: bool,
     /// The last byte of a string that passed without it may have been the first of what ends the string.
     led: bool,
+    /// The sequence that goes on, from its introducer: where anything is to be masked, it passes only as one that a terminal
+    /// would act on.
+    pending: Vec<u8>,
     /// The bytes as they leave: a sequence may have swallowed the first letter of a secret, and whoever keeps the bytes
     /// has all of it.
     raw: HoldBack,
@@ -66,6 +73,7 @@ impl PtyCurtain {
             raw: HoldBack::new(wires, &mask_text("tripwire", None)),
             mute: false,
             led: false,
+            pending: Vec::new(),
             units: VecDeque::new(),
             unseen: 0,
             due: None,
@@ -187,6 +195,12 @@ impl PtyCurtain {
             Step::Char(_) | Step::Part | Step::Stray => self.text(&[byte]),
             // They end words and lines: for whoever looks, they are text.
             Step::Control(9 | 10 | 13) => self.text(&[byte]),
+            Step::Inside if self.mute && self.lexer.in_csi() && is_parameter(byte) => {
+                // No sequence that means anything is longer: one more says so.
+                if self.pending.len() <= PARAMETER_BYTES_MAX {
+                    self.pending.push(byte);
+                }
+            }
             Step::Control(_) | Step::Inside | Step::Escape(_) => self.unseen(&[byte]),
             Step::Payload => {
                 let passed = self.strings.push(&[byte]);
@@ -197,8 +211,26 @@ impl PtyCurtain {
                 self.end_string();
                 self.unseen(&[byte]);
             }
-            Step::Csi(last) if moves(last) => self.gap(byte),
-            Step::Csi(_) => self.unseen(&[byte]),
+            Step::Csi(last) => {
+                let pending = std::mem::take(&mut self.pending);
+                let sound =
+                    pending.is_empty() || !self.lexer.sequence().odd && plausible(&pending, last);
+                let byte = match sound {
+                    true => byte,
+                    false => CANCEL,
+                };
+                if sound {
+                    self.unseen(&pending);
+                }
+                match moves(last) {
+                    true => self.gap(byte),
+                    false => self.unseen(&[byte]),
+                }
+            }
+        }
+        if !self.lexer.in_csi() {
+            // It was broken off: a terminal has forgotten them too.
+            self.pending.clear();
         }
     }
 
@@ -373,6 +405,54 @@ fn moves(last: u8) -> bool {
         last,
         b'A'..=b'H' | b'I' | b'Z' | b'`' | b'a' | b'd' | b'e' | b'f' | b'u' | b'r'
     )
+}
+
+/// What stands between the introducer of a sequence and its last letter (ECMA-48 section 5.4).
+fn is_parameter(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x3f)
+}
+
+/// Whether these are parameters that some terminal would act on, and no number of somebody's in their guise. No masker reads
+/// them, so what is not is not shown: colours are below 256, and nothing else takes more than three numbers, or large ones
+/// side by side.
+fn plausible(parameters: &[u8], last: u8) -> bool {
+    let private = parameters.first().is_some_and(|b| matches!(b, b'<'..=b'?'));
+    let rest = parameters.get(usize::from(private)..).unwrap_or_default();
+    let end = rest.iter().take_while(|b| matches!(b, b'0'..=b';')).count();
+    let (numbers, intermediate) = rest.split_at(end);
+    if parameters.len() > PARAMETER_BYTES_MAX || intermediate.len() > 1 {
+        return false;
+    }
+    if intermediate.iter().any(|b| !matches!(b, 0x20..=0x2f)) {
+        return false;
+    }
+    let numbers: Vec<Option<u16>> = numbers
+        .split(|b| matches!(b, b';' | b':'))
+        .map(number)
+        .collect();
+    let Some(numbers) = numbers.into_iter().collect::<Option<Vec<u16>>>() else {
+        return false;
+    };
+    let all = |most: u16| numbers.iter().all(|n| *n <= most);
+    match (private, last) {
+        (false, b'm') => numbers.len() <= PARAMETERS_MAX && all(255),
+        (true, b'h' | b'l' | b's' | b'r') => numbers.len() == 1 || numbers.len() <= 8 && all(2999),
+        _ => {
+            let large = numbers.iter().filter(|n| **n > 999).count();
+            numbers.len() <= 3 && large <= 2
+        }
+    }
+}
+
+/// Of four digits at most; left out, it is 0.
+fn number(digits: &[u8]) -> Option<u16> {
+    if digits.len() > 4 {
+        return None;
+    }
+    digits.iter().try_fold(0_u16, |sum, digit| {
+        let digit = digit.checked_sub(b'0').filter(|d| *d <= 9)?;
+        Some(sum * 10 + u16::from(digit))
+    })
 }
 
 const KEY_BEGINS: &[u8] = b"PRIVATE KEY-----";

@@ -60,6 +60,78 @@ fn strings_carry_nothing_where_something_is_to_be_masked() {
     check("a\x1b]2;key-123\u{9b}mb", "a\x1b]\u{9b}mb");
 }
 
+/// `\e`, `\xNN` and `\\` as the bytes that they are.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'\\' {
+            bytes.push(*first);
+            continue;
+        }
+        let (byte, length) = match after {
+            [b'e', ..] => (0x1b, 1),
+            [b'x', a, b, ..] => {
+                let digits = [*a, *b];
+                let digits = std::str::from_utf8(&digits).unwrap();
+                (u8::from_str_radix(digits, 16).unwrap(), 3)
+            }
+            [b'\\', ..] => (b'\\', 1),
+            other => panic!("no escape: {other:?}"),
+        };
+        bytes.push(byte);
+        rest = &after[length..];
+    }
+    bytes
+}
+
+#[test]
+fn no_known_way_past_the_maskers_leads_past_them() {
+    let ways = include_str!("../../../../tests/bypass/terminal.txt");
+    let lines = ways
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let (wires, _guard) = armed();
+    let mut counts = (0, 0);
+    for line in lines {
+        let (label, output) = line.split_once('\t').unwrap();
+        let output = unescaped(output);
+        let bytes: Vec<&[u8]> = output.chunks(1).collect();
+        for pieces in [vec![output.as_slice()], bytes] {
+            let (shown, _) = through(&wires, &pieces);
+            let digits: Vec<u8> = shown.iter().copied().filter(u8::is_ascii_digit).collect();
+            let leaks = digits.windows(16).any(|w| w == b"4539578763621486");
+            match label {
+                "hidden" => assert!(!leaks, "{line}: {shown:?}"),
+                "passes" => assert_eq!(shown, output, "{line}"),
+                other => panic!("{other}"),
+            }
+        }
+        match label {
+            "hidden" => counts.0 += 1,
+            _ => counts.1 += 1,
+        }
+    }
+    assert!(counts.0 >= 20 && counts.1 >= 15, "{counts:?}");
+}
+
+#[test]
+fn numbers_that_no_terminal_acts_on_are_not_shown() {
+    check("a\x1b[4539578763621486mb", "a\x1b[\x18b");
+    check("a\x1b[4539;5787;6362;1486Hb", "a\x1b[\x18b");
+    check("a\x1b[1;2=3?4mb", "a\x1b[\x18b");
+    check(&format!("\x1b[{}m", "1;".repeat(500)), "\x1b[\x18");
+    // Given up by the terminal as well.
+    check("a\x1b[4539578763621486\x18b", "a\x1b[\x18b");
+    check("a\x1b[4539578763621486\x1b[mb", "a\x1b[\x1b[mb");
+    // Where nothing is to be masked, everything passes as it is.
+    let (wires, _guard) = armed();
+    let (mut curtain, none) = (PtyCurtain::new(wires), Obligations::none());
+    let odd = b"\x1b[4539578763621486m";
+    let shown = now(curtain.push(odd, NOON, &mut Keys, &none)).unwrap();
+    assert_eq!(shown.bytes, odd);
+}
+
 #[test]
 fn a_move_of_the_cursor_ends_a_word() {
     check("x\x1b[5Ckey-123\x1b[2;3Hy", "x\x1b[5C*******\x1b[2;3Hy");
