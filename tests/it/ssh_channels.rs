@@ -294,9 +294,9 @@ fn there_are_three_tries_and_then_a_pause_for_whoever_goes_on() -> Result<()> {
 }
 
 #[test]
-fn so_many_strangers_at_a_time_and_no_more() -> Result<()> {
+fn a_silent_address_has_so_many_places_and_keeps_nobody_else_out() -> Result<()> {
     let world = SshWorld::start(&SshOptions::default())?;
-    let most = portcullis_model::limits::SSH_STARTUPS_MAX;
+    let most = portcullis_model::limits::SSH_STARTUPS_PER_SOURCE_MAX;
     let mut strangers = Vec::new();
     for _ in 0..most {
         strangers.push(TcpStream::connect(("127.0.0.1", world.port))?);
@@ -312,6 +312,9 @@ fn so_many_strangers_at_a_time_and_no_more() -> Result<()> {
         "{}",
         String::from_utf8_lossy(&name)
     );
+    let mut elsewhere = world.ssh(&DORA, &["-b", "127.0.0.9"], &["echo in"])?;
+    let elsewhere = Shown::by(&mut elsewhere)?;
+    ensure!(elsewhere.out == "in\n", "{elsewhere:?}");
     drop(strangers);
     std::thread::sleep(Duration::from_secs(1));
     let good = world.run(&DORA, "echo in")?;

@@ -403,6 +403,22 @@ pub enum Proof {
     /// A certificate in its wire form, whose private key the client has proved to hold, by TLS or by SSH. Who has signed
     /// it, and what it says, nobody has looked at.
     Certificate(Vec<u8>),
+    /// A token that is bound to a key (a PK token of OpenPubkey), and the key, in SSH's wire form, that the client has proved to
+    /// hold.
+    Bound {
+        /// The token.
+        token: String,
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// None of its own: the stream runs inside of a connection (a forward over SSH) whose login has proved who it is. Only a
+    /// protocol of ours can say so; no client can.
+    Within {
+        /// Who that is.
+        identity: Arc<Identity>,
+        /// The session around it, where there is one.
+        session: Option<SessionId>,
+    },
     /// None yet: the person signs in at a provider, in a browser on any device, and is told where by [`Waiting::invite`].
     Elsewhere,
 }
@@ -515,6 +531,11 @@ pub trait FrontDesk: Send + Sync {
     ) -> BoxFuture<'a, Result<Admission, Denial>>;
     /// True when people can sign in at a provider: [`Proof::Elsewhere`] is a proof here.
     fn signs_in(&self) -> bool {
+        false
+    }
+    /// True when a login with this key (SSH's wire form) may be proved here: a certificate for it is in force, or tokens are
+    /// accepted that are bound to such keys. Whoever has any other is not asked for a signature.
+    fn may_prove(&self, _key: &[u8]) -> bool {
         false
     }
     /// The targets of the knock's protocol that this identity may open, or ask for: for whoever has named none.
@@ -672,6 +693,17 @@ pub struct SshWay {
     pub hosts: Arc<dyn HostKeys>,
     /// How much of the session is under control.
     pub control: Control,
+    /// Makes a login for each command alone, where that can be; then `key` is good for none.
+    pub errands: Option<Arc<dyn SshErrands>>,
+}
+
+/// Makes logins that run one command, whatever is asked for on the way to the host.
+pub trait SshErrands: Send + Sync {
+    /// A login for this command: for one connection, and for minutes.
+    ///
+    /// # Errors
+    /// When it could not be made.
+    fn key<'a>(&'a self, command: &'a str) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>>;
 }
 
 /// A login to SSH servers. The secret's bytes stay in `vault`.

@@ -84,6 +84,7 @@ struct Entry {
     identity: Arc<Identity>,
     until: Timestamp,
     from: Option<IpAddr>,
+    key: [u8; 32],
 }
 
 impl Certificates {
@@ -140,7 +141,8 @@ impl Certificates {
             expires: until,
             ..wanted.identity.clone()
         });
-        self.keep([der.as_slice(), &blob].map(print), &identity, from, now)?;
+        let prints = [der.as_slice(), &blob].map(print);
+        self.keep(prints, &identity, (from, key), now)?;
         Ok(Certified {
             x509,
             ssh: ssh::line(&blob, &wanted.identity.name),
@@ -153,7 +155,7 @@ impl Certificates {
         &self,
         prints: [[u8; 32]; 2],
         identity: &Arc<Identity>,
-        from: Option<IpAddr>,
+        (from, key): (Option<IpAddr>, [u8; 32]),
         now: Timestamp,
     ) -> Result<(), Denial> {
         let mut issued = self.issued.lock();
@@ -186,6 +188,7 @@ impl Certificates {
                 identity: Arc::clone(identity),
                 until: identity.expires,
                 from,
+                key,
             };
             (print, entry)
         });
@@ -212,6 +215,19 @@ impl Certificates {
             Some(only) if only != from.to_canonical() => Err(elsewhere()),
             _ => Ok(Arc::clone(&entry.identity)),
         }
+    }
+}
+
+impl Certificates {
+    /// True when a certificate for this Ed25519 key is in force.
+    #[must_use]
+    pub fn knows(&self, key: &[u8]) -> bool {
+        let now = (self.clock)();
+        let issued = self.issued.lock();
+        issued
+            .entries
+            .values()
+            .any(|entry| entry.key == key && entry.until > now)
     }
 }
 

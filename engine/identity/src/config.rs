@@ -139,6 +139,8 @@ pub struct IssuerConfig {
     pub naming: Naming,
     /// Our names: `aud` must contain one.
     pub audiences: Vec<String>,
+    /// Names (`aud`) for which its tokens are accepted with a key that they are bound to, and only so (OpenPubkey).
+    pub openpubkey_clients: Vec<String>,
     /// Clients that may have asked for the token (`azp`). When not empty, `azp` must be one of these; when a
     /// token has several audiences, `azp` must be one of these or of `audiences`.
     pub authorized_parties: Vec<String>,
@@ -180,6 +182,7 @@ impl IssuerConfig {
             issuer: issuer.to_owned(),
             naming: Naming::Issuer,
             audiences: vec![audience.to_owned()],
+            openpubkey_clients: Vec::new(),
             authorized_parties: Vec::new(),
             algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
             jwks: Jwks::Discover,

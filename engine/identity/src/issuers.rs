@@ -204,6 +204,22 @@ impl Issuers {
         }
     }
 
+    /// All configurations.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &IssuerConfig> {
+        self.issuers.iter().map(|issuer| &issuer.config)
+    }
+
+    /// Claims that fit another configuration of an issuer, signed by a key of it.
+    pub(crate) async fn prove_as(
+        &self,
+        token: Unverified<'_>,
+        config: &IssuerConfig,
+    ) -> Result<Proven, Refused> {
+        let mut same = self.issuers.iter().filter(|i| i.config.name == config.name);
+        let issuer = same.next().ok_or_else(unknown_issuer)?;
+        issuer.prove(token, config, (self.clock)()).await
+    }
+
     /// Keeps the keys fresh, for ever: run it as a task. The first round fetches them all.
     pub async fn maintain(self: Arc<Self>) {
         loop {

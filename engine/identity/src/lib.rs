@@ -15,6 +15,7 @@ mod issuers;
 mod key_cache;
 mod key_set;
 mod logins;
+mod openpubkey;
 mod refused;
 mod replay;
 mod revocation;
@@ -32,6 +33,7 @@ pub use config::{
 };
 pub use issuers::{IssuerState, Issuers, Misconfigured};
 pub use logins::{Issued, Logins};
+pub use openpubkey::BoundKey;
 pub use refused::{Code, Refused};
 pub use revocation::{Full, Revocation, Revocations};
 pub use saml::SamlSettings;

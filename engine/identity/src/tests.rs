@@ -4,5 +4,6 @@ mod forgery;
 mod keys;
 mod login;
 mod mapping;
+mod openpubkey;
 mod provider;
 mod workloads;

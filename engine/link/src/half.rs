@@ -1,6 +1,7 @@
-//! The two halves of a stream, plain or TLS. Plain TCP needs no lock; a TLS session is shared by both
-//! halves, and since one task drives both, its lock is never contended.
+//! The two halves of a stream: plain, TLS, or inside of another protocol's connection. Plain TCP needs no lock; what is
+//! shared by both halves is driven by one task, so its lock is never contended.
 
+use crate::upstream::Duplex;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,16 +14,19 @@ use tokio_rustls::TlsStream;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Inner(Box<dyn Duplex>),
 }
 
 pub(crate) enum ReadHalf {
     Plain(OwnedReadHalf),
     Tls(tokio::io::ReadHalf<Box<TlsStream<TcpStream>>>),
+    Inner(tokio::io::ReadHalf<Box<dyn Duplex>>),
 }
 
 pub(crate) enum WriteHalf {
     Plain(OwnedWriteHalf),
     Tls(tokio::io::WriteHalf<Box<TlsStream<TcpStream>>>),
+    Inner(tokio::io::WriteHalf<Box<dyn Duplex>>),
 }
 
 impl Stream {
@@ -35,6 +39,10 @@ impl Stream {
             Self::Tls(tls) => {
                 let (read, write) = tokio::io::split(tls);
                 (ReadHalf::Tls(read), WriteHalf::Tls(write))
+            }
+            Self::Inner(inner) => {
+                let (read, write) = tokio::io::split(inner);
+                (ReadHalf::Inner(read), WriteHalf::Inner(write))
             }
         }
     }
@@ -51,6 +59,7 @@ macro_rules! reads {
                 match self.get_mut() {
                     Self::Plain(plain) => Pin::new(plain).poll_read(cx, buf),
                     Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+                    Self::Inner(inner) => Pin::new(inner).poll_read(cx, buf),
                 }
             }
         }
@@ -69,6 +78,7 @@ macro_rules! writes {
                 match self.get_mut() {
                     Self::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
                     Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+                    Self::Inner(inner) => Pin::new(inner).poll_write(cx, buf),
                 }
             }
 
@@ -80,6 +90,7 @@ macro_rules! writes {
                 match self.get_mut() {
                     Self::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, bufs),
                     Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+                    Self::Inner(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),
                 }
             }
 
@@ -91,6 +102,7 @@ macro_rules! writes {
                 match self.get_mut() {
                     Self::Plain(plain) => Pin::new(plain).poll_flush(cx),
                     Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+                    Self::Inner(inner) => Pin::new(inner).poll_flush(cx),
                 }
             }
 
@@ -98,6 +110,7 @@ macro_rules! writes {
                 match self.get_mut() {
                     Self::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
                     Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+                    Self::Inner(inner) => Pin::new(inner).poll_shutdown(cx),
                 }
             }
         }

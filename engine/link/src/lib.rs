@@ -10,6 +10,7 @@ mod client;
 mod end_point;
 mod half;
 mod inbox;
+mod indoors;
 mod lobby;
 mod outbox;
 mod outlet;
@@ -17,6 +18,7 @@ mod upstream;
 
 pub use client::{ClientReader, ClientWriter};
 pub use end_point::tls_server_end_point;
+pub use indoors::{Behind, Indoors, Inner, Place};
 pub use lobby::{Handshaken, Lobby};
 pub use outlet::{ClientOutlet, Sink, UpstreamOutlet};
 pub use upstream::{

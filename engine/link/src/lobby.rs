@@ -5,6 +5,7 @@
 use crate::client::{ClientReader, ClientWriter};
 use crate::half::Stream;
 use crate::inbox::Inbox;
+use crate::upstream::Duplex;
 use crate::{LinkError, Socket};
 use bytes::BytesMut;
 use rustls::ServerConfig;
@@ -51,6 +52,18 @@ impl Lobby {
             peer: socket.peer,
             slot: socket.slot,
         })
+    }
+
+    /// Takes over a stream inside of another protocol's connection, which holds the slot for it. What protects that
+    /// connection protects this one.
+    #[must_use]
+    pub fn within(stream: Box<dyn Duplex>, peer: SocketAddr) -> Self {
+        Self {
+            stream: Stream::Inner(stream),
+            inbox: Inbox::new(),
+            peer,
+            slot: Box::new(()),
+        }
     }
 
     /// The peer's address.

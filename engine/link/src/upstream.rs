@@ -159,6 +159,8 @@ impl UpstreamLobby {
                 .0
                 .peer_addr()
                 .is_ok_and(|peer| peer.ip().is_loopback()),
+            // Upstreams are dialled: none is inside of anything.
+            Stream::Inner(_) => false,
         }
     }
 

@@ -334,6 +334,8 @@ pub const SFTP_PATH_BYTES_MAX: usize = 4096;
 pub const SFTP_REORDER_BYTES_MAX: usize = 1024 * 1024;
 /// The same, in pieces.
 pub const SFTP_REORDER_PIECES_MAX: usize = 64;
+/// Runs of pieces of files whose ends are remembered, so that a secret over two of them is seen: of all files of a stream.
+pub const SFTP_SEAMS_MAX: usize = 1024;
 /// Bytes of one side of an SFTP stream that have not been looked at: more than one packet and one SSH window.
 pub const SFTP_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What a refused SFTP request is told.
@@ -363,6 +365,8 @@ pub const SSH_SIGN_IN_MAX: Duration = Duration::from_secs(300);
 pub const SSH_TRIES_MAX: usize = 3;
 /// SSH connections on which nobody has logged in yet; `MaxStartups` of sshd is 100.
 pub const SSH_STARTUPS_MAX: usize = 100;
+/// The same of one source: several may share an address, and nobody may take all places (`PerSourceMaxStartups` of sshd).
+pub const SSH_STARTUPS_PER_SOURCE_MAX: usize = 32;
 /// So many failed connections of one address make it wait for [`SSH_PENALTY`].
 pub const SSH_PENALTY_FAILURES: u32 = 10;
 /// See [`SSH_PENALTY_FAILURES`].
@@ -373,16 +377,26 @@ pub const SSH_PENALTY_SOURCES_MAX: usize = 16_384;
 pub const SSH_CHANNELS_MAX: usize = 64;
 /// Events of one SSH channel that carry no bytes and wait.
 pub const SSH_EVENTS_MAX: usize = 256;
-/// Uploaded bytes of one channel that wait before its client is slowed down.
+/// Uploaded bytes of one channel that wait in memory for its host; what is more is sealed to disk.
 pub const SSH_UPLOAD_BYTES_SOFT: usize = 1024 * 1024;
-/// Uploaded bytes of all channels of one connection that wait; a channel that would go over it ends.
-pub const SSH_UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// One block of it there.
+pub const SSH_SPILL_BLOCK_BYTES: usize = 256 * 1024;
+/// Uploaded bytes of all channels of one connection that wait on disk; a channel that would go over it ends. From half of it
+/// on packets are taken more slowly.
+pub const SSH_SPILL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// The same of all connections of one listener: the record is kept on the same disk, as a rule.
+pub const SSH_SPILL_ALL_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// The longest that one packet of an upload is delayed, with it everything else of its connection.
 pub const SSH_UPLOAD_BRAKE_MAX: Duration = Duration::from_millis(250);
 /// Environment variables of one channel.
 pub const SSH_ENV_MAX: usize = 32;
 /// Bytes of their names and values.
 pub const SSH_ENV_BYTES_MAX: usize = 8 * 1024;
+/// How long a login for one command is good for: it is used at once, clocks of hosts may be behind.
+pub const SSH_ERRAND_TTL_MAX: Duration = Duration::from_secs(120);
+/// How long it may take to find out whether a forward leads to a known server: glibc's resolver waits 5 s for one name server
+/// (resolv.conf(5), `timeout`), and the client waits for its channel meanwhile.
+pub const INDOORS_LOOKUP_MAX: Duration = Duration::from_secs(4);
 /// Upstream connections of one session that are kept for its next channels.
 pub const SSH_IDLE_UPSTREAMS_MAX: usize = 4;
 /// A terminal shows what a masker holds after this long: people see a prompt at once, programs wait.

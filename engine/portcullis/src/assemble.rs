@@ -6,6 +6,7 @@ mod adapters;
 mod connections;
 mod counter;
 mod entrance;
+mod indoors;
 mod issuers;
 mod keeping;
 pub mod kubernetes;
@@ -284,7 +285,8 @@ fn protocol(
             Ok(("kubernetes", Arc::new(protocol)))
         }
         Wire::Ssh => {
-            let protocol = ssh::protocol(listener, loaded, &gateway.clock)?;
+            let indoors = indoors::indoors(gateway);
+            let protocol = ssh::protocol(listener, loaded, &gateway.clock, Some(indoors))?;
             Ok(("ssh", Arc::new(protocol)))
         }
         Wire::Postgres => {

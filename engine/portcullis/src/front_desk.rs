@@ -118,6 +118,10 @@ impl FrontDesk for Reception {
         self.desk.verify.signs_in()
     }
 
+    fn may_prove(&self, key: &[u8]) -> bool {
+        self.desk.verify.may_prove(key)
+    }
+
     fn reachable<'a>(
         &'a self,
         knock: Knock,
@@ -252,6 +256,14 @@ impl Desk {
             Proof::Certificate(certificate) => {
                 let from = knock.client.address.ip();
                 self.verify.certified(certificate, from)?
+            }
+            Proof::Bound { token, key } => Arc::new(self.verify.bound(token, key).await?),
+            Proof::Within { identity, .. } => {
+                let identity = Arc::clone(identity);
+                if identity.expires <= (self.clock)() {
+                    return Err(outlived());
+                }
+                identity
             }
             Proof::Elsewhere => {
                 let from = knock.client.address.ip();
@@ -419,7 +431,7 @@ impl Desk {
             ledger: self.ledgers.of(who, (self.clock)()).map_err(broken)?,
             granted: granted.decision.obligations.clone(),
         };
-        let entry = admit_entry(session, &granted, serving);
+        let entry = admit_entry(session, &granted, serving, &knock.proof);
         let gate = Gate::open(parts, entry, (self.clock)()).map_err(broken)?;
         let obligations = &granted.decision.obligations;
         // The login can do what this connection asked for, and no more.
@@ -507,6 +519,15 @@ pub fn revoked() -> Denial {
     .hint("Ask whoever runs the gateway.")
 }
 
+/// What somebody is told who asks for another session inside of one that outlives its token.
+fn outlived() -> Denial {
+    Denial::new(
+        "identity/expired",
+        "the token of the connection around this one has expired",
+    )
+    .hint("Get a fresh token and connect again.")
+}
+
 /// What a session is told that policy would no longer open as it is.
 #[must_use]
 pub fn ground_lost() -> Denial {
@@ -517,7 +538,15 @@ pub fn ground_lost() -> Denial {
     .hint("Connect again to ask for it.")
 }
 
-fn admit_entry(session: &Session, granted: &Granted, serving: &Serving) -> Bytes {
+/// The session around this one, where it runs inside of another.
+fn around(proof: &Proof) -> Option<SessionId> {
+    match proof {
+        Proof::Within { session, .. } => *session,
+        _ => None,
+    }
+}
+
+fn admit_entry(session: &Session, granted: &Granted, serving: &Serving, proof: &Proof) -> Bytes {
     let decision = &granted.decision;
     let rule = match &decision.verdict {
         Verdict::Allow { rule } => rule.clone(),
@@ -546,7 +575,10 @@ fn admit_entry(session: &Session, granted: &Granted, serving: &Serving) -> Bytes
         },
         "plugins": serving.streams.plugins(),
     });
-    let more = more.as_object().cloned().unwrap_or_default();
+    let mut more = more.as_object().cloned().unwrap_or_default();
+    if let Some(around) = around(proof) {
+        more.insert("within".to_owned(), json!(around));
+    }
     portcullis_journal::admit_payload(session, more)
 }
 

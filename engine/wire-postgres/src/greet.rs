@@ -28,6 +28,21 @@ pub(crate) struct Terms {
     pub binding: Option<Vec<u8>>,
     /// Tokens come as messages of their own here.
     pub bearer: Option<Bearer>,
+    /// The stream runs inside of a connection that is protected, and whose login has proved who it is.
+    pub within: bool,
+}
+
+impl Terms {
+    /// Of a stream inside of another protocol's connection: no TLS, no password.
+    pub(crate) fn within() -> Self {
+        Self {
+            tls: None,
+            allow_plaintext_on_loopback: false,
+            binding: None,
+            bearer: None,
+            within: true,
+        }
+    }
 }
 
 /// Who came in.
@@ -56,6 +71,8 @@ pub(crate) enum Offered {
     Login,
     /// A certificate that claims to be of this gateway; TLS has seen that the client holds its key.
     Certificate(Vec<u8>),
+    /// Nothing: the connection around this stream has proved it.
+    Nothing,
 }
 
 /// Why the greeting ended; whoever is there has been told.
@@ -177,7 +194,7 @@ async fn arrive(
     let shown = tls.as_mut().and_then(|tls| tls.certificate.take());
     let shown = shown.filter(|certificate| claims_to_be_ours(certificate));
     let loopback = terms.allow_plaintext_on_loopback && lobby.peer().ip().is_loopback();
-    if tls.is_none() && !loopback {
+    if tls.is_none() && !loopback && !terms.within {
         let hint = "Connect with sslmode=verify-full (or require).";
         turn_away(
             &mut lobby,
@@ -190,6 +207,14 @@ async fn arrive(
     }
     if startup.minor > 2 || !startup.unknown_options.is_empty() {
         lobby.write(&negotiate(&startup)).await?;
+    }
+    if terms.within {
+        return Ok(Greeted::Arrival(Box::new(Arrival {
+            lobby,
+            startup,
+            tls,
+            proof: Offered::Nothing,
+        })));
     }
     let issued = startup.user.starts_with(ISSUED_LOGIN);
     let proof = match (issued, shown, &terms.bearer) {

@@ -6,7 +6,7 @@ use crate::greet::{ALPN, Arrival, Greeted, Offered, Terms, greet};
 use crate::keys::{Key, Keys};
 use crate::pump::{Lines, Pump, Surroundings};
 use crate::refuse::{self, Severity};
-use crate::startup::Walsender;
+use crate::startup::{Startup, Walsender};
 use crate::values;
 use crate::wait_room::{AUTHENTICATION_OK, admit};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use portcullis_gate::{
     Unreleased, Upstream, Way,
 };
 use portcullis_link::{
-    ClientWriter, Lobby, Opening, Protocol as WireProtocol, Socket, UpstreamLobby, dial,
+    ClientWriter, Inner, Lobby, Opening, Protocol as WireProtocol, Socket, UpstreamLobby, dial,
     tls_server_end_point,
 };
 use portcullis_model::{BatchKind, Blame, Client, Denial, Fault, Protocol};
@@ -66,6 +66,7 @@ impl Postgres {
                     .certificate
                     .as_deref()
                     .and_then(tls_server_end_point),
+                within: false,
             },
             clock: listener.clock,
             handshake: listener.handshake,
@@ -74,14 +75,46 @@ impl Postgres {
     }
 
     async fn converse(&self, socket: Socket, desk: &dyn FrontDesk) -> Result<(), Fault> {
-        let from = socket.peer.ip();
         let lobby = Lobby::new(socket).map_err(|e| e.blame(Blame::Client))?;
-        let greeted = timeout(self.handshake, greet(lobby, &self.terms)).await;
+        self.receive(lobby, &self.terms, None, desk).await
+    }
+
+    /// Serves a stream inside of another protocol's connection: no password is asked for, since that connection's login
+    /// has proved who it is.
+    ///
+    /// # Errors
+    /// What was wrong with the connection, for the log.
+    pub async fn serve_within(&self, inner: Inner, desk: &dyn FrontDesk) -> Result<(), Fault> {
+        let Inner {
+            stream,
+            peer,
+            identity,
+            session,
+            targets,
+        } = inner;
+        let lobby = Lobby::within(stream, peer);
+        let around = Around {
+            proof: Proof::Within { identity, session },
+            targets,
+        };
+        self.receive(lobby, &Terms::within(), Some(around), desk)
+            .await
+    }
+
+    async fn receive(
+        &self,
+        lobby: Lobby,
+        terms: &Terms,
+        around: Option<Around>,
+        desk: &dyn FrontDesk,
+    ) -> Result<(), Fault> {
+        let greeted = timeout(self.handshake, greet(lobby, terms)).await;
         let arrival = match greeted {
             Err(_) => return Err(Fault::bare(Blame::Client, "finish the handshake in time")),
             Ok(Err(turned)) => return Err(Fault::new(Blame::Client, "log in", turned)),
             Ok(Ok(Greeted::Nobody)) => return Ok(()),
             Ok(Ok(Greeted::Cancel(lobby, process, key))) => {
+                let from = lobby.peer().ip();
                 self.keys.cancel(process, &key, from, (self.clock)());
                 // A client that cancels over TLS waits for its proper end.
                 lobby.close().await;
@@ -91,17 +124,16 @@ impl Postgres {
         };
         let Arrival {
             mut lobby,
-            startup,
+            mut startup,
             tls,
             proof,
         } = arrival;
-        let proof = match proof {
-            Offered::Token(token) => Proof::Password(Box::new(token)),
-            Offered::Certificate(certificate) => Proof::Certificate(certificate),
-            Offered::Login => Proof::Login {
-                name: startup.user.clone(),
-                binding: tls.as_ref().and_then(|_| self.terms.binding.clone()),
-            },
+        let proof = match around {
+            Some(around) => {
+                startup.database = around.named(&startup.database);
+                around.proof
+            }
+            None => offered(proof, &startup, tls.as_ref().and(terms.binding.as_ref()))?,
         };
         let knock = Knock {
             protocol: Protocol::Postgres,
@@ -109,7 +141,7 @@ impl Postgres {
             client: Client {
                 address: lobby.peer(),
                 program: startup.settings.get("application_name").cloned(),
-                tls: tls.map(|tls| tls.version),
+                tls: protection(terms, tls.map(|tls| tls.version)),
             },
             target: startup.database,
             login: startup.user,
@@ -134,6 +166,50 @@ impl Postgres {
                 lobby.close().await;
                 Ok(())
             }
+        }
+    }
+}
+
+/// What protects a stream within is the connection around it.
+fn protection(terms: &Terms, tls: Option<String>) -> Option<String> {
+    match terms.within {
+        true => Some("SSH".to_owned()),
+        false => tls,
+    }
+}
+
+/// What a client has offered, as the desk takes it.
+fn offered(offered: Offered, startup: &Startup, binding: Option<&Vec<u8>>) -> Result<Proof, Fault> {
+    Ok(match offered {
+        Offered::Token(token) => Proof::Password(Box::new(token)),
+        Offered::Certificate(certificate) => Proof::Certificate(certificate),
+        Offered::Login => Proof::Login {
+            name: startup.user.clone(),
+            binding: binding.cloned(),
+        },
+        Offered::Nothing => return Err(Fault::bare(Blame::Gateway, "find a proof")),
+    })
+}
+
+/// What is known of a stream by the connection around it.
+struct Around {
+    proof: Proof,
+    targets: Vec<Arc<portcullis_model::Target>>,
+}
+
+impl Around {
+    /// The connection that is meant: by its name, or by its database where only one has that. No other one, however it
+    /// is named, is behind the address that the stream leads to; nobody has a name that is empty.
+    fn named(&self, database: &str) -> String {
+        if self.targets.iter().any(|target| target.name == database) {
+            return database.to_owned();
+        }
+        let same =
+            |target: &&Arc<portcullis_model::Target>| target.database.as_deref() == Some(database);
+        let mut same = self.targets.iter().filter(same);
+        match (same.next(), same.next()) {
+            (Some(only), None) => only.name.clone(),
+            _ => String::new(),
         }
     }
 }
@@ -346,5 +422,43 @@ impl Entering {
             Some(fault) => Err(fault),
             None => sealed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_model::Target;
+
+    #[test]
+    fn a_stream_within_names_only_what_stands_behind_its_address() {
+        let target = |name: &str, database: &str| {
+            Arc::new(Target {
+                name: name.to_owned(),
+                protocol: Protocol::Postgres,
+                labels: std::collections::BTreeMap::new(),
+                database: Some(database.to_owned()),
+                role: None,
+            })
+        };
+        let around = |targets| Around {
+            proof: Proof::Password(Box::new(String::new())),
+            targets,
+        };
+        let both = around(vec![
+            target("orders", "shop"),
+            target("audit", "shop"),
+            target("hr", "people"),
+        ]);
+        assert_eq!(both.named("orders"), "orders");
+        assert_eq!(both.named("people"), "hr");
+        // Two connections lead to this database: one has to be named.
+        assert_eq!(both.named("shop"), "");
+        // It may be a connection, but not one behind this address.
+        assert_eq!(both.named("payroll"), "");
+        assert_eq!(
+            around(vec![target("orders", "shop")]).named("shop"),
+            "orders"
+        );
     }
 }

@@ -6,20 +6,23 @@
 
 use crate::channel::{self, Line};
 use crate::conversation::{Conversation, Standing};
-use crate::inbox::{Event, Full, Inbox, Share};
+use crate::inbox::{Event, Full, Inbox};
 use crate::listener::Ssh;
 use crate::naming::{Wanted, sound};
+use crate::passage::Passage;
 use crate::sides::ClientSide;
+use crate::spill::Share;
 use crate::start::{Draft, Size, Terminal, Wish};
 use crate::tap::Program;
 use bytes::Bytes;
 use portcullis_gate::{FrontDesk, Knock, Proof};
+use portcullis_link::Place;
 use portcullis_model::limits::{
     HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_SIGN_IN_MAX,
     SSH_TRIES_MAX,
 };
 use portcullis_model::{Client, Protocol};
-use russh::keys::{Algorithm, Certificate};
+use russh::keys::{Certificate, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty, Sig};
 use std::borrow::Cow;
@@ -83,7 +86,8 @@ impl Arrival {
             Proof::Password(token) => (**token).as_ref().len(),
             Proof::Certificate(certificate) => certificate.len(),
             Proof::Login { name, .. } => name.len(),
-            Proof::Elsewhere => 0,
+            Proof::Bound { token, key } => token.len() + key.len(),
+            Proof::Elsewhere | Proof::Within { .. } => 0,
         };
         let fits = length <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
         let Some(wanted) = Wanted::read(user).filter(|_| fits) else {
@@ -183,6 +187,26 @@ fn spent() -> MethodSet {
     methods
 }
 
+/// The extension in which `opkssh` carries a PK token.
+const PK_TOKEN: &str = "openpubkey-pkt";
+
+/// What a certificate proves, or may.
+fn certificate_proof(certificate: &Certificate) -> Option<Proof> {
+    let Some(token) = certificate.extensions().get(PK_TOKEN) else {
+        return certificate.to_bytes().ok().map(Proof::Certificate);
+    };
+    // Nobody here knows what such a certificate would be limited to.
+    let limited = !certificate.critical_options().is_empty();
+    let key = PublicKey::from(certificate.public_key().clone()).to_bytes();
+    match key {
+        Ok(key) if !limited => Some(Proof::Bound {
+            token: token.clone(),
+            key,
+        }),
+        _ => None,
+    }
+}
+
 /// The ways to prove oneself. Keys are asked for where people have certificates for theirs.
 pub(crate) fn methods(certificates: bool) -> MethodSet {
     let mut methods = MethodSet::empty();
@@ -204,15 +228,16 @@ impl Handler for Arrival {
         })
     }
 
-    /// russh shows the key of a certificate here, and not the certificate: keys of the kind that is certified are worth
-    /// a signature. A key without one is turned down afterwards, by `auth_publickey`'s default.
+    /// russh shows the key of a certificate here, and not the certificate: a signature is asked for where a login with this
+    /// key may be proved. A key without a certificate is turned down afterwards, by `auth_publickey`'s default.
     async fn auth_publickey_offered(
         &mut self,
         _: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Error> {
         let certifies = self.listener.certifies();
-        match certifies && *offer.algorithm == Algorithm::Ed25519 {
+        let key = offer.public_key.to_bytes();
+        match certifies && key.is_ok_and(|key| self.desk.may_prove(&key)) {
             true => Ok(Auth::Accept),
             false => Ok(Auth::Reject {
                 proceed_with_methods: Some(methods(certifies)),
@@ -222,15 +247,16 @@ impl Handler for Arrival {
     }
 
     /// russh has seen that the client holds the key, and that the certificate's times and signature are good; the desk
-    /// knows which certificates are the gateway's own.
+    /// knows which certificates are the gateway's own. One that carries a token is worth what the token is: whoever has
+    /// signed it is nobody, and what it permits is for another server.
     async fn auth_openssh_certificate(
         &mut self,
         user: &str,
         certificate: &Certificate,
     ) -> Result<Auth, Error> {
-        let ours = self.listener.certifies() && certificate.cert_type().is_user();
-        match certificate.to_bytes() {
-            Ok(bytes) if ours => Ok(self.proof(user, Proof::Certificate(bytes)).await),
+        let usable = self.listener.certifies() && certificate.cert_type().is_user();
+        match certificate_proof(certificate) {
+            Some(proof) if usable => Ok(self.proof(user, proof).await),
             _ => Ok(self.rejected()),
         }
     }
@@ -311,36 +337,36 @@ impl Handler for Arrival {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        let standing = self.conversation.standing();
-        let jumps = matches!(&standing, Standing::Out(parting) if parting.may_jump);
-        if jumps && self.jumped_to.is_some() {
-            // One jump names the target. Each of many within each other would multiply what a connection may open.
-            let prohibited = ChannelOpenFailure::AdministrativelyProhibited;
-            reply.reject(prohibited).await;
-            return Ok(());
-        }
         let id = channel.id();
         let (_, half) = channel.split();
         let line = self.line();
         let inbox = Arc::clone(&line.inbox);
         self.channels.insert(id, line);
-        if jumps {
-            reply.accept().await;
-            let jump = self.listener.clone().jump(
-                channel::pipe(inbox, &half),
-                self.peer,
-                Arc::clone(&self.desk),
-                host.to_owned(),
-            );
-            self.conversation.tasks.spawn(async move {
-                jump.await;
-                let _closed = half.close().await;
-            });
+        if let Standing::Out(parting) = self.conversation.standing()
+            && let Some(who) = &parting.open
+        {
+            let passage = Passage {
+                listener: Arc::clone(&self.listener),
+                conversation: Arc::clone(&self.conversation),
+                desk: Arc::clone(&self.desk),
+                who: Arc::clone(who),
+                peer: self.peer,
+                // One jump names the target. Each of many within each other would multiply what a connection may open.
+                may_jump: self.jumped_to.is_none(),
+                place: Place {
+                    host: host.to_owned(),
+                    port,
+                    through: None,
+                },
+            };
+            self.conversation
+                .tasks
+                .spawn(passage.lead(inbox, half, reply));
             return Ok(());
         }
         let side = ClientSide::new(half, session.handle());
         let talk = channel::Talk::new(&self.conversation, &inbox, side);
-        let forward = talk.forward(host.to_owned(), port, reply);
+        let forward = talk.forward(self.listener.indoors(), host.to_owned(), port, reply);
         self.conversation.tasks.spawn(forward);
         Ok(())
     }

@@ -242,7 +242,8 @@ impl Stream {
 
     async fn serve(&self, start: &Start) -> Result<Exit, Ended> {
         let permit = self.ask(start).await?;
-        let mut read = self.dial(Opening::Session).await?;
+        let command = start.forced(self.entered.control);
+        let mut read = self.dial(Opening::Session, command.as_deref()).await?;
         self.host()?.side.start(permit, start).await?;
         match self.unread {
             Some("sftp") => self.files(&mut read).await,
@@ -267,11 +268,16 @@ impl Stream {
     }
 
     /// An upstream connection for this channel alone, and what is opened on it.
-    async fn dial(&self, opening: Opening<'_>) -> Result<ChannelReadHalf, Ended> {
+    /// Where each command has a login of its own, `command` is what it is for.
+    async fn dial(
+        &self,
+        opening: Opening<'_>,
+        command: Option<&str>,
+    ) -> Result<ChannelReadHalf, Ended> {
         loop {
             let (line, kept) = {
                 let mut gate = self.gate.lock().await;
-                self.entered.uplines.take(&mut gate).await?
+                self.entered.uplines.take(&mut gate, command).await?
             };
             match line.open(opening).await {
                 Ok(channel) => {

@@ -43,8 +43,8 @@ pub(crate) enum Standing {
 pub(crate) struct Parting {
     pub text: Bytes,
     pub status: u32,
-    /// It named no target: a forward may name it (ProxyJump).
-    pub may_jump: bool,
+    /// It named no target, and is this: a forward may name one (ProxyJump), or lead to a server that the gateway knows.
+    pub open: Option<Arc<Identity>>,
 }
 
 /// An admitted session.
@@ -166,7 +166,7 @@ impl Conversation {
         let mut bench = Bench {
             conversation: self,
             attempt,
-            known: false,
+            who: None,
             told: Arc::from("waiting for admission"),
         };
         let listing = knock.target.is_empty();
@@ -178,10 +178,10 @@ impl Conversation {
                 .map_err(|denial| Parting {
                     text: refuse::text(&denial, None, None),
                     status: REFUSED,
-                    may_jump: false,
+                    open: None,
                 }),
         };
-        let known = bench.known;
+        let known = bench.who.is_some();
         let standing = match answer {
             Ok(admission) => return self.enter(admission, attempt).await,
             Err(parting) if known => Standing::Out(Arc::new(parting)),
@@ -328,7 +328,7 @@ fn nobody() -> Parting {
     Parting {
         text: refuse::text(&denial, None, None),
         status: REFUSED,
-        may_jump: false,
+        open: None,
     }
 }
 
@@ -340,7 +340,7 @@ async fn list(desk: &dyn FrontDesk, knock: Knock, bench: &mut Bench<'_>) -> Part
             return Parting {
                 text: refuse::text(&denial, None, None),
                 status: REFUSED,
-                may_jump: false,
+                open: None,
             };
         }
         Ok(targets) if targets.is_empty() => {
@@ -357,7 +357,7 @@ async fn list(desk: &dyn FrontDesk, knock: Knock, bench: &mut Bench<'_>) -> Part
     Parting {
         text: Bytes::from(text),
         status: refuse::NO_TARGET,
-        may_jump: true,
+        open: bench.who.clone(),
     }
 }
 
@@ -365,19 +365,19 @@ async fn list(desk: &dyn FrontDesk, knock: Knock, bench: &mut Bench<'_>) -> Part
 struct Bench<'c> {
     conversation: &'c Conversation,
     attempt: u64,
-    known: bool,
+    who: Option<Arc<Identity>>,
     told: Arc<str>,
 }
 
 impl Waiting for Bench<'_> {
-    fn known(&mut self, _: &Identity) {
-        self.known = true;
+    fn known(&mut self, identity: &Identity) {
+        self.who = Some(Arc::new(identity.clone()));
     }
 
     fn tell<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
         self.told = Arc::from(text);
         let standing = Standing::Known(Arc::clone(&self.told));
-        let told = match self.known && self.conversation.publish(self.attempt, standing) {
+        let told = match self.who.is_some() && self.conversation.publish(self.attempt, standing) {
             true => Ok(()),
             false => Err(Fault::bare(Blame::Client, "wait for admission")),
         };

@@ -21,10 +21,14 @@ mod listener;
 #[cfg(feature = "transport")]
 mod naming;
 #[cfg(feature = "transport")]
+mod passage;
+#[cfg(feature = "transport")]
 mod refuse;
 pub mod sftp;
 #[cfg(feature = "transport")]
 mod sides;
+#[cfg(feature = "transport")]
+mod spill;
 #[cfg(feature = "transport")]
 mod start;
 #[cfg(feature = "transport")]

@@ -3,12 +3,14 @@
 
 use crate::arrival::{Arrival, methods};
 use crate::conversation::Conversation;
-use crate::inbox::Share;
-use crate::startups::Startups;
+use crate::spill::{Share, Spills};
+use crate::startups::{Slot, Startups};
 use crate::tap::Tap;
 use portcullis_gate::{BoxFuture, Clock, FrontDesk};
-use portcullis_link::{Protocol as WireProtocol, Socket};
-use portcullis_model::limits::{SSH_LOGIN_MAX, SSH_SIGN_IN_MAX, SSH_TRIES_MAX};
+use portcullis_link::{Indoors, Protocol as WireProtocol, Socket};
+use portcullis_model::limits::{
+    SSH_LOGIN_MAX, SSH_SIGN_IN_MAX, SSH_SPILL_ALL_BYTES_MAX, SSH_TRIES_MAX,
+};
 use portcullis_model::{Blame, Fault};
 use russh::keys::{Algorithm, Certificate, PrivateKey};
 use russh::server::{Config, Handle, RunningSession, run_stream};
@@ -16,6 +18,7 @@ use russh::{Disconnect, Preferred, SshId, cipher, compression, kex, mac};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,6 +42,12 @@ pub struct Listener {
     pub post_quantum: bool,
     /// People may come with a certificate of the gateway.
     pub people: bool,
+    /// Who serves what leads to servers that the gateway knows; such a forward is opaque where nobody does.
+    pub indoors: Option<Arc<dyn Indoors>>,
+    /// The folder in which uploads wait that hosts are slow to take, sealed and without a name.
+    pub spill: PathBuf,
+    /// How much of one connection may wait there, in bytes.
+    pub spill_max: u64,
     /// The time.
     pub clock: Clock,
 }
@@ -62,6 +71,8 @@ pub struct Ssh {
     config: Arc<Config>,
     startups: Startups,
     people: bool,
+    indoors: Option<Arc<dyn Indoors>>,
+    spills: Arc<Spills>,
     clock: Clock,
     login_max: Duration,
 }
@@ -112,6 +123,8 @@ impl Ssh {
             config: Arc::new(config),
             startups: Startups::new(),
             people: listener.people,
+            indoors: listener.indoors,
+            spills: Spills::new(listener.spill, listener.spill_max, SSH_SPILL_ALL_BYTES_MAX),
             clock: listener.clock,
             login_max: SSH_LOGIN_MAX,
         })
@@ -120,6 +133,11 @@ impl Ssh {
     /// True where people may come with a certificate.
     pub(crate) fn certifies(&self) -> bool {
         self.people
+    }
+
+    /// Who serves streams to servers that the gateway knows.
+    pub(crate) fn indoors(&self) -> Option<Arc<dyn Indoors>> {
+        self.indoors.clone()
     }
 
     pub(crate) fn startups(&self) -> &Startups {
@@ -168,7 +186,7 @@ impl Ssh {
         peer: SocketAddr,
         desk: Arc<dyn FrontDesk>,
         jumped_to: Option<String>,
-        slot: Option<tokio::sync::OwnedSemaphorePermit>,
+        slot: Option<Slot>,
     ) -> Result<(), Fault>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -183,7 +201,7 @@ impl Ssh {
             program,
             jumped_to,
             tries: 0,
-            share: Share::default(),
+            share: Share::new(&self.spills),
             channels: HashMap::new(),
         };
         let login = async {
@@ -215,7 +233,7 @@ async fn attend(
     mut running: RunningSession<Arrival>,
     conversation: &Conversation,
     handle: &Handle,
-    (slot, login_max): (Option<tokio::sync::OwnedSemaphorePermit>, Duration),
+    (slot, login_max): (Option<Slot>, Duration),
 ) -> (&'static str, Result<(), Fault>) {
     let ended = tokio::select! {
         ended = &mut running => Some(ended),
@@ -358,6 +376,9 @@ mod tests {
             certificates: Vec::new(),
             post_quantum: false,
             people: false,
+            indoors: None,
+            spill: std::env::temp_dir(),
+            spill_max: 0,
             clock: Arc::new(|| Timestamp(1)),
         })
         .unwrap();

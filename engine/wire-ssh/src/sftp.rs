@@ -16,6 +16,7 @@ mod path;
 mod reply;
 mod request;
 mod resolve;
+pub(crate) mod seams;
 mod wire;
 
 pub use content::{Content, Order};

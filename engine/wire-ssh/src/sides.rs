@@ -4,10 +4,11 @@
 //! Sending waits for the peer's window and has no end of its own where the peer is gone: whoever calls it watches for
 //! that, and drops the call.
 
+use crate::inbox::Inbox;
 use crate::start::{Size, Start, Wish};
 use bytes::Bytes;
 use portcullis_gate::{BoxFuture, Housed, Lane, Permit, Refusal, Release};
-use portcullis_link::{ClientOutlet, Sink};
+use portcullis_link::{ClientOutlet, Duplex, Sink};
 use portcullis_model::{Blame, Fault};
 use russh::server::{Handle, Msg};
 use russh::{ChannelId, ChannelWriteHalf, Sig, client};
@@ -78,6 +79,11 @@ impl ClientSide {
     /// What closes it, whatever becomes of the rest.
     pub(crate) fn end(&self) -> ClientEnd {
         ClientEnd(Arc::clone(&self.half))
+    }
+
+    /// Both directions as a stream, for a protocol inside of the channel that the gateway serves itself.
+    pub(crate) fn pipe(&self, inbox: Arc<Inbox>) -> Box<dyn Duplex> {
+        Box::new(crate::channel::pipe(inbox, &self.half))
     }
 
     pub(crate) fn id(&self) -> ChannelId {

@@ -3,6 +3,7 @@
 
 use crate::words;
 use bytes::Bytes;
+use portcullis_model::Control;
 use portcullis_model::limits::{SSH_ENV_BYTES_MAX, SSH_ENV_MAX};
 use russh::Pty;
 use serde_json::{Value, json};
@@ -134,6 +135,22 @@ impl Start {
         }
     }
 
+    /// On the level that approves words, exactly what a host may run for this: the words, or its own SFTP server, which sshd
+    /// has under that name (sshd_config(5), `ForceCommand`). Nothing else gets a login there.
+    pub(crate) fn forced(&self, control: Control) -> Option<String> {
+        if control != Control::Argv {
+            return None;
+        }
+        match &self.wish {
+            Wish::Exec(command) => {
+                let text = std::str::from_utf8(command).ok()?;
+                Some(words::rebuilt(&words::words(text)?))
+            }
+            Wish::Subsystem(name) if name == "sftp" => Some("internal-sftp".to_owned()),
+            Wish::Subsystem(_) | Wish::Shell => None,
+        }
+    }
+
     /// For the record.
     pub(crate) fn told(&self) -> Value {
         let terminal = self
@@ -211,6 +228,19 @@ mod tests {
         for mode in odd {
             assert_eq!(modes(&[mode]), [], "{mode:?}");
         }
+    }
+
+    #[test]
+    fn a_host_is_made_to_run_what_was_approved_and_nothing_else() {
+        let start = |wish| Draft::default().start(wish).unwrap();
+        let run = |text: &'static [u8]| start(Wish::Exec(Bytes::from_static(text)));
+        let forced = |start: &Start| start.forced(Control::Argv);
+        assert_eq!(forced(&run(b"ls   -l /srv")).as_deref(), Some("ls -l /srv"));
+        assert_eq!(forced(&run(b"ls; id")), None);
+        assert_eq!(forced(&start(Wish::Shell)), None);
+        let sftp = start(Wish::Subsystem("sftp".to_owned()));
+        assert_eq!(forced(&sftp).as_deref(), Some("internal-sftp"));
+        assert_eq!(run(b"ls").forced(Control::ExecOnly), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use portcullis_model::Timestamp;
 use portcullis_model::limits::{
     SSH_PENALTY, SSH_PENALTY_FAILURES, SSH_PENALTY_SOURCES_MAX, SSH_STARTUPS_MAX,
+    SSH_STARTUPS_PER_SOURCE_MAX,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,6 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Startups {
     slots: Arc<Semaphore>,
     sources: Mutex<BTreeMap<IpAddr, Failures>>,
+    /// Slots that each source has: no more sources than slots.
+    taken: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -24,24 +27,60 @@ struct Failures {
     last: Timestamp,
 }
 
+/// A place among those who have not logged in yet, until it is dropped.
+pub(crate) struct Slot {
+    from: IpAddr,
+    taken: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock();
+        match taken.get_mut(&self.from) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                taken.remove(&self.from);
+            }
+        }
+    }
+}
+
 impl Startups {
     pub(crate) fn new() -> Self {
         Self {
             slots: Arc::new(Semaphore::new(SSH_STARTUPS_MAX)),
             sources: Mutex::new(BTreeMap::new()),
+            taken: Arc::default(),
         }
     }
 
-    /// A slot until login, unless there is none, or the source has to wait.
-    pub(crate) fn enter(&self, from: IpAddr, now: Timestamp) -> Option<OwnedSemaphorePermit> {
+    /// A slot until login, unless there is none, or the source has to wait or has its share of them: whoever says nothing
+    /// keeps nobody else out.
+    pub(crate) fn enter(&self, from: IpAddr, now: Timestamp) -> Option<Slot> {
+        let from = group(from);
         let waits =
-            self.sources.lock().get(&group(from)).is_some_and(|f| {
+            self.sources.lock().get(&from).is_some_and(|f| {
                 f.count >= SSH_PENALTY_FAILURES && now < f.last.after(SSH_PENALTY)
             });
-        match waits {
-            true => None,
-            false => Arc::clone(&self.slots).try_acquire_owned().ok(),
+        if waits {
+            return None;
         }
+        let mut taken = self.taken.lock();
+        if taken
+            .get(&from)
+            .is_some_and(|count| *count >= SSH_STARTUPS_PER_SOURCE_MAX)
+        {
+            return None;
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        *taken.entry(from).or_insert(0) += 1;
+        drop(taken);
+        Some(Slot {
+            from,
+            taken: Arc::clone(&self.taken),
+            _slot: slot,
+        })
     }
 
     /// A login failed.
@@ -122,14 +161,31 @@ mod tests {
     }
 
     #[test]
+    fn one_silent_source_takes_its_share_of_the_slots_and_no_more() {
+        let door = Startups::new();
+        let silent: IpAddr = "192.0.2.7".parse().unwrap();
+        let tries = 0..SSH_STARTUPS_MAX * 2;
+        let held: Vec<_> = tries.filter_map(|_| door.enter(silent, at(0))).collect();
+        assert_eq!(held.len(), SSH_STARTUPS_PER_SOURCE_MAX);
+        assert!(door.enter("192.0.2.8".parse().unwrap(), at(0)).is_some());
+        // The same for a whole network of IPv6.
+        let hosts = (0..SSH_STARTUPS_MAX).map(|n| format!("2001:db8::{n:x}").parse().unwrap());
+        let held6: Vec<_> = hosts.filter_map(|from| door.enter(from, at(0))).collect();
+        assert_eq!(held6.len(), SSH_STARTUPS_PER_SOURCE_MAX);
+        drop(held);
+        assert!(door.enter(silent, at(0)).is_some());
+    }
+
+    #[test]
     fn slots_and_memory_are_bounded() {
         let door = Startups::new();
         let from: IpAddr = "192.0.2.7".parse().unwrap();
-        let slots: Vec<_> = (0..SSH_STARTUPS_MAX + 1)
-            .filter_map(|_| door.enter(from, at(0)))
-            .collect();
+        let sources = (0..255_u8).map(|n| IpAddr::from([192, 0, 2, n]));
+        let slots: Vec<_> = sources.filter_map(|from| door.enter(from, at(0))).collect();
         assert_eq!(slots.len(), SSH_STARTUPS_MAX);
+        assert!(door.enter(from, at(0)).is_none());
         drop(slots);
+        assert!(door.taken.lock().is_empty());
         assert!(door.enter(from, at(0)).is_some());
         for n in 0..u32::try_from(SSH_PENALTY_SOURCES_MAX).unwrap() + 100 {
             door.failed(IpAddr::V4(n.into()), at(0));

@@ -44,6 +44,8 @@ pub(crate) enum Unopened {
 /// One connection, logged in.
 pub(crate) struct Upline {
     handle: Handle<Host>,
+    /// Its login is good for one command: nothing else can run on it.
+    single: bool,
 }
 
 impl Upline {
@@ -86,10 +88,19 @@ impl Uplines {
         }
     }
 
-    /// A connection that nobody uses (then true), or a new one; that is recorded before anything is sent.
-    pub(crate) async fn take(&self, gate: &mut Gate) -> Result<(Upline, bool), Fault> {
+    /// A connection that nobody uses (then true), or a new one; that is recorded before anything is sent. Where each command
+    /// has a login of its own, it is a new one for this command.
+    pub(crate) async fn take(
+        &self,
+        gate: &mut Gate,
+        command: Option<&str>,
+    ) -> Result<(Upline, bool), Fault> {
+        let errand = match (&self.way.errands, command) {
+            (Some(errands), Some(command)) => Some(errands.key(command).await?),
+            _ => None,
+        };
         loop {
-            let kept = self.idle.lock().pop();
+            let kept = self.idle.lock().pop().filter(|_| errand.is_none());
             match kept {
                 Some(upline) if upline.handle.is_closed() => {}
                 Some(upline) => return Ok((upline, true)),
@@ -101,7 +112,7 @@ impl Uplines {
             let stream = connect(&self.way.upstream, housed)
                 .await
                 .map_err(|e| e.blame(Blame::Upstream))?;
-            self.log_in(stream).await
+            self.log_in(stream, errand).await
         });
         Ok((dialled.await.map_err(|_| late())??, false))
     }
@@ -109,12 +120,18 @@ impl Uplines {
     /// One that a channel has done with.
     pub(crate) fn give_back(&self, upline: Upline) {
         let mut idle = self.idle.lock();
-        if idle.len() < SSH_IDLE_UPSTREAMS_MAX && !upline.handle.is_closed() {
+        if !upline.single && idle.len() < SSH_IDLE_UPSTREAMS_MAX && !upline.handle.is_closed() {
             idle.push(upline);
         }
     }
 
-    async fn log_in(&self, stream: tokio::net::TcpStream) -> Result<Upline, Fault> {
+    async fn log_in(
+        &self,
+        stream: tokio::net::TcpStream,
+        errand: Option<Arc<dyn SshKey>>,
+    ) -> Result<Upline, Fault> {
+        let single = errand.is_some();
+        let key = errand.unwrap_or_else(|| Arc::clone(&self.way.key));
         let host = Host {
             hosts: Arc::clone(&self.way.hosts),
             host: self.way.upstream.host.clone(),
@@ -127,8 +144,8 @@ impl Uplines {
             .await
             .map_err(|Met(fault)| fault)?;
         let login = self.way.login.clone();
-        let mut signer = Signing(Arc::clone(&self.way.key));
-        let answer = match self.way.key.offer().await? {
+        let mut signer = Signing(Arc::clone(&key));
+        let answer = match key.offer().await? {
             SshOffer::Certificate(text) => {
                 let certificate = Certificate::from_openssh(&text).map_err(unreadable)?;
                 let hash = hash_for(&certificate.algorithm());
@@ -148,7 +165,7 @@ impl Uplines {
             }
         };
         match answer {
-            AuthResult::Success => Ok(Upline { handle }),
+            AuthResult::Success => Ok(Upline { handle, single }),
             AuthResult::Failure { .. } => {
                 Err(Fault::bare(Blame::Upstream, "accept the gateway's login"))
             }

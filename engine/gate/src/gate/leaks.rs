@@ -54,6 +54,22 @@ impl Gate {
         }
     }
 
+    /// The same in bytes of an upload that lie beside each other where they belong, and did not on the way.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn note_joined(&mut self, joined: &[u8], now: Timestamp) -> Result<(), Fault> {
+        if self.parts.tripwire.hits(joined).is_empty() {
+            return Ok(());
+        }
+        self.leaked = true;
+        self.security(
+            "tripwire-request",
+            "the client sent a secret of the gateway: it has leaked, replace it",
+            now,
+        )
+    }
+
     /// The text with a mask in the place of each secret of the gateway's own: the record's form.
     pub(super) fn without_own<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         let hits = self.parts.tripwire.hits(text);

@@ -76,6 +76,24 @@ impl Gate {
         Ok(())
     }
 
+    /// Looks at bytes of such a stream that lie beside each other where they belong, and did not on the way: at what two
+    /// packets of a file have in common, say.
+    ///
+    /// # Errors
+    /// When a secret of the gateway's own is among them: the stream has to end.
+    pub fn watch_unread(&mut self, joined: &[u8], now: Timestamp) -> Result<(), Fault> {
+        match self.parts.tripwire.hits(joined).is_empty() {
+            true => Ok(()),
+            false => Err(self.opaque_tripped(now)?),
+        }
+    }
+
+    /// How long a secret of the gateway's own can be.
+    #[must_use]
+    pub fn reach(&self) -> usize {
+        self.parts.tripwire.reach()
+    }
+
     /// Records what became of something that passed unread: a file, with its hash.
     ///
     /// # Errors
@@ -149,16 +167,21 @@ impl Gate {
                 self.opaque_tail.extend_from_slice(end);
             }
         }
-        if !hit {
-            return Ok(());
+        match hit {
+            false => Ok(()),
+            true => Err(self.opaque_tripped(now)?),
         }
+    }
+
+    /// It is on record, and this is why the stream ends.
+    fn opaque_tripped(&mut self, now: Timestamp) -> Result<Fault, Fault> {
         self.parts.trip();
         self.security(
             "tripwire",
             "a secret of the gateway stood in an opaque stream",
             now,
         )?;
-        Err(Fault::bare(
+        Ok(Fault::bare(
             Blame::Upstream,
             "keep the gateway's secrets: one stood in a stream that cannot be masked",
         ))

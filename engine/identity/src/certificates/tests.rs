@@ -107,6 +107,8 @@ fn rule(desk: &Desk, certificate: &[u8], from: IpAddr) -> Option<String> {
 fn both_stand_for_the_login_until_they_end() {
     let (desk, pair) = (desk(), Ed25519KeyPair::generate().unwrap());
     let certified = issue(&desk, &pair, SETTINGS);
+    assert!(desk.certificates.knows(pair.public_key().as_ref()));
+    assert!(!desk.certificates.knows(&[7; 32]));
     for certificate in [der(&certified), blob(&certified)] {
         let who = desk.certificates.verify(&certificate, HERE).unwrap();
         assert_eq!(who.principal, ana().principal);
@@ -222,7 +224,7 @@ fn whoever_asks_for_many_loses_the_oldest_of_her_own() {
     let now = Timestamp(0);
     for number in 0..limits::CERTIFICATES_PER_IDENTITY_MAX {
         desk.certificates
-            .keep(draw(number), &eve, None, now)
+            .keep(draw(number), &eve, (None, [7; 32]), now)
             .unwrap();
     }
     let held = desk.certificates.issued.lock().entries.len();
@@ -258,7 +260,9 @@ fn whoever_acts_for_somebody_pushes_none_of_hers_out() {
     });
     for number in 0..limits::CERTIFICATES_PER_IDENTITY_MAX {
         let prints = [0_u8, 1].map(|n| print(&[&number.to_be_bytes()[..], &[n]].concat()));
-        let kept = desk.certificates.keep(prints, &agent, None, Timestamp(0));
+        let kept = desk
+            .certificates
+            .keep(prints, &agent, (None, [7; 32]), Timestamp(0));
         kept.unwrap();
     }
     assert_eq!(rule(&desk, &der(&hers), HERE), None);

@@ -117,7 +117,7 @@ impl DevIssuer {
         }
     }
 
-    /// `subject`, and optionally `aud`, `ttl` (seconds), `act` (a subject or an object); when no
+    /// `subject`, and optionally `aud`, `nonce`, `ttl` (seconds), `act` (a subject or an object); when no
     /// identities are configured also `kind`, `groups`, `email`, `owner`.
     fn grant(&self, asked: &Value) -> Result<(String, i64), &'static str> {
         let text = |name: &str| asked.get(name).and_then(Value::as_str);
@@ -141,6 +141,9 @@ impl DevIssuer {
         }
         if let Some(audience) = asked.get("aud").or_else(|| asked.get("audience")) {
             put("aud", audience.clone());
+        }
+        if let Some(nonce) = text("nonce") {
+            put("nonce", nonce.into());
         }
         match asked.get("act") {
             None => {}

@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_gate::{BoxFuture, Clock, Knocking};
 use portcullis_identity::{
-    Algorithm, Certificates, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins, Naming,
-    Providers, Required, SessionTokens, SignIn,
+    Algorithm, BoundKey, Certificates, IssuerConfig, IssuerState, Issuers, Jwks, KindRule, Logins,
+    Naming, Providers, Required, SessionTokens, SignIn,
 };
 use portcullis_model::{Denial, Identity, Kind};
 use portcullis_vault::Secrets;
@@ -183,6 +183,30 @@ impl Verify for Doormen {
         }
     }
 
+    fn bound<'a>(
+        &'a self,
+        token: &'a str,
+        key: &'a [u8],
+    ) -> BoxFuture<'a, Result<Identity, Denial>> {
+        Box::pin(async move {
+            let key = BoundKey::of_ssh(key).ok_or_else(unbound)?;
+            let issuers = self.issuers.load_full();
+            let verified = issuers.verify_bound(token, &key).await;
+            verified.map_err(|refused| refused.denial())
+        })
+    }
+
+    fn may_prove(&self, key: &[u8]) -> bool {
+        let Some(key) = BoundKey::of_ssh(key) else {
+            return false;
+        };
+        let certified = match (&key, &self.front) {
+            (BoundKey::Ed25519(key), Some(front)) => front.certificates.knows(key),
+            _ => false,
+        };
+        certified || self.issuers.load().binds_keys()
+    }
+
     fn signs_in(&self) -> bool {
         self.front
             .as_ref()
@@ -205,6 +229,14 @@ impl Verify for Doormen {
 fn uncertified() -> Denial {
     Denial::new("identity/certificate", "nobody is certified here")
         .hint("Give your token in the place of the password.")
+}
+
+fn unbound() -> Denial {
+    Denial::new(
+        "identity/key",
+        "tokens are bound to keys of Ed25519 or P-256 here",
+    )
+    .hint("Log in again with one of them: opkssh login")
 }
 
 fn untrusted() -> Denial {
@@ -289,6 +321,7 @@ fn issuer_config(issuer: &Issuer, loaded: &Loaded) -> Result<IssuerConfig, Broke
     let mut config = IssuerConfig::new(&issuer.name, &issuer.issuer, "", kind);
     config.audiences = issuer.audiences.clone();
     config.authorized_parties = issuer.authorized_parties.clone();
+    config.openpubkey_clients = issuer.openpubkey_clients.clone();
     let algorithms = issuer.algorithms.iter().flatten();
     config.algorithms = algorithms.map(|a| algorithm(*a)).collect();
     if issuer.preset == Some(Preset::Spiffe) {

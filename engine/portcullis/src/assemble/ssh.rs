@@ -7,8 +7,12 @@ use crate::config::{Connection as Written, Listener, Loaded, SshCertificate};
 use crate::front_desk::{Login, Opening};
 use crate::paths;
 use portcullis_console::ConnectionRow;
-use portcullis_gate::{BoxFuture, Catalog, Clock, HostKeys, Relation, SshKey, SshWay, Way};
-use portcullis_model::{Control, Fault, Kind, Obligations, Session, SessionId};
+use portcullis_gate::{
+    BoxFuture, Catalog, Clock, HostKeys, Relation, SshErrands, SshKey, SshOffer, SshWay, Way,
+};
+use portcullis_link::Indoors;
+use portcullis_model::limits;
+use portcullis_model::{Blame, Control, Fault, Kind, Obligations, Session, SessionId};
 use portcullis_vault::{
     Agent, Authority, Bearing, CertificateRequest, FixedKey, FixedPassword, KeyFile, KnownHosts,
     Signer, SigningRole, SshSigner, Trust, VaultError, Weak, host_key,
@@ -21,7 +25,12 @@ use std::time::Duration;
 ///
 /// # Errors
 /// When a key or certificate cannot be used.
-pub fn protocol(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<Ssh, Broken> {
+pub fn protocol(
+    listener: &Listener,
+    loaded: &Loaded,
+    clock: &Clock,
+    indoors: Option<Arc<dyn Indoors>>,
+) -> Result<Ssh, Broken> {
     let broken = |reason: String| Broken::Protocol {
         protocol: "ssh",
         reason,
@@ -45,7 +54,15 @@ pub fn protocol(listener: &Listener, loaded: &Loaded, clock: &Clock) -> Result<S
         keys,
         certificates,
         post_quantum: listener.post_quantum,
-        people: super::login::certificates(loaded).is_some(),
+        people: super::login::certificates(loaded).is_some()
+            || loaded
+                .config
+                .issuers
+                .iter()
+                .any(|issuer| !issuer.openpubkey_clients.is_empty()),
+        indoors,
+        spill: state.clone(),
+        spill_max: limits::SSH_SPILL_BYTES_MAX,
         clock: Arc::clone(clock),
     })
     .map_err(|e| broken(e.to_string()))
@@ -57,7 +74,7 @@ pub(super) fn login(written: &Written, loaded: &Loaded, keyring: &Keyring) -> Ar
     let tripwires = keyring.tripwires.clone();
     let key = match (&credential.certificate, &credential.key, &credential.fixed) {
         (Some(certificate), _, _) => Keys::Certificate {
-            authority: authority(certificate, loaded, keyring),
+            authority: Arc::new(authority(certificate, loaded, keyring)),
             ttl: certificate.ttl.0,
             source_addresses: certificate.source_addresses.clone(),
         },
@@ -166,7 +183,7 @@ struct Host {
 
 enum Keys {
     Certificate {
-        authority: Authority,
+        authority: Arc<Authority>,
         ttl: Duration,
         source_addresses: Vec<String>,
     },
@@ -180,29 +197,69 @@ impl Keys {
         session: &Session,
         login: &str,
         control: Control,
-    ) -> Result<Arc<dyn SshKey>, VaultError> {
+    ) -> Result<(Arc<dyn SshKey>, Option<Arc<dyn SshErrands>>), VaultError> {
         match self {
             Self::Certificate {
                 authority,
                 ttl,
                 source_addresses,
             } => {
-                authority
-                    .issue(CertificateRequest {
-                        key_id: format!("{} {}", session.id, session.identity.name),
-                        principals: vec![login.to_owned()],
-                        valid_for: *ttl,
-                        source_addresses: source_addresses.clone(),
-                        bearing: match control.allows_terminals() {
-                            true => Bearing::Interactive,
-                            false => Bearing::Commands,
-                        },
-                    })
-                    .await
+                let request = CertificateRequest {
+                    key_id: format!("{} {}", session.id, session.identity.name),
+                    principals: vec![login.to_owned()],
+                    valid_for: *ttl,
+                    source_addresses: source_addresses.clone(),
+                    bearing: match control.allows_terminals() {
+                        true => Bearing::Interactive,
+                        false => Bearing::Commands,
+                    },
+                    command: None,
+                };
+                match control {
+                    // No certificate of such a session is good for more than one command.
+                    Control::Argv => {
+                        let errands = Errands {
+                            authority: Arc::clone(authority),
+                            request,
+                        };
+                        Ok((Arc::new(NoKey), Some(Arc::new(errands))))
+                    }
+                    _ => Ok((authority.issue(request).await?, None)),
+                }
             }
-            Self::Fixed(key) => key.credential().await,
-            Self::Password(password) => password.credential().await,
+            Self::Fixed(key) => Ok((key.credential().await?, None)),
+            Self::Password(password) => Ok((password.credential().await?, None)),
         }
+    }
+}
+
+/// A certificate for each command.
+struct Errands {
+    authority: Arc<Authority>,
+    request: CertificateRequest,
+}
+
+impl SshErrands for Errands {
+    fn key<'a>(&'a self, command: &'a str) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>> {
+        Box::pin(async move {
+            let mut request = self.request.clone();
+            request.command = Some(command.to_owned());
+            request.valid_for = request.valid_for.min(limits::SSH_ERRAND_TTL_MAX);
+            Ok(self.authority.issue(request).await?)
+        })
+    }
+}
+
+/// The key of a session whose commands have keys of their own.
+struct NoKey;
+
+impl SshKey for NoKey {
+    fn offer<'a>(&'a self) -> BoxFuture<'a, Result<SshOffer, Fault>> {
+        Box::pin(async { Err(Fault::bare(Blame::Gateway, "log in without a command")) })
+    }
+
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, Fault> {
+        Err(Fault::bare(Blame::Gateway, "log in without a command"))
     }
 }
 
@@ -227,8 +284,10 @@ impl Login for Host {
             let session = opening.session;
             let login = session.target.role.as_deref().unwrap_or(&self.user);
             let control = control(self.floor, session.identity.kind, opening.granted);
+            let (key, errands) = self.keys.key(session, login, control).await?;
             Ok(Way::Ssh(SshWay {
-                key: self.keys.key(session, login, control).await?,
+                key,
+                errands,
                 upstream: opening.upstream,
                 port: self.port,
                 login: login.to_owned(),

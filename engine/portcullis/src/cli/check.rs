@@ -137,7 +137,7 @@ fn ssh_listener(
     if listener.host_keys.is_empty() {
         return;
     }
-    if let Err(error) = assemble::ssh::protocol(listener, loaded, &crate::clock::clock()) {
+    if let Err(error) = assemble::ssh::protocol(listener, loaded, &crate::clock::clock(), None) {
         notes.error(
             &place.key("host_keys"),
             error.to_string(),

@@ -25,6 +25,9 @@ pub struct Issuer {
     pub issuer: String,
     /// A token must be meant for one of these (`aud`).
     pub audiences: Vec<String>,
+    /// Clients (`aud`) whose tokens are accepted in a certificate of `opkssh` over SSH, bound to its key, and nowhere else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub openpubkey_clients: Vec<String>,
     /// Clients whose tokens are accepted (`azp`); any when not given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorized_parties: Vec<String>,

@@ -33,6 +33,24 @@ pub trait Verify: Send + Sync {
     /// # Errors
     /// When it is none of ours, or not good here and now.
     fn certified(&self, certificate: &[u8], from: IpAddr) -> Result<Arc<Identity>, Denial>;
+    /// The same for a token that is bound to a key, which the client holds.
+    fn bound<'a>(
+        &'a self,
+        _token: &'a str,
+        _key: &'a [u8],
+    ) -> BoxFuture<'a, Result<Identity, Denial>> {
+        Box::pin(async {
+            Err(Denial::new(
+                "identity/bound-token",
+                "this gateway takes no tokens that are bound to keys",
+            )
+            .hint("Use a token in the place of the password."))
+        })
+    }
+    /// True when whoever holds this key, in SSH's wire form, may prove a login with it.
+    fn may_prove(&self, _key: &[u8]) -> bool {
+        false
+    }
     /// True when there is a provider at which people can sign in on another device.
     fn signs_in(&self) -> bool {
         false

@@ -86,6 +86,9 @@ fn body(public: &str, request: &CertificateRequest) -> Value {
             json!(request.source_addresses.join(",")),
         );
     }
+    if let Some(command) = &request.command {
+        options.insert("force-command".to_owned(), json!(command));
+    }
     json!({
         "public_key": public,
         "cert_type": "user",
@@ -115,4 +118,5 @@ fn is_what_was_asked(
         && certificate.valid_before() > now
         && permits.all(|name| allowed.contains(&name.as_str()))
         && (addresses.is_empty() || from == Some(&addresses))
+        && certificate.critical_options().get("force-command") == request.command.as_ref()
 }

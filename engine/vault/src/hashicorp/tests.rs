@@ -316,6 +316,7 @@ async fn a_certificate_that_permits_more_is_refused() {
         valid_for: Duration::from_secs(300),
         source_addresses: vec!["192.0.2.7/32".to_owned()],
         bearing: Bearing::Commands,
+        command: None,
     };
     for (certificate, good) in [
         (sign("deploy", now + 300, None, CertType::User), true),

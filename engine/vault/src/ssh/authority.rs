@@ -53,6 +53,8 @@ pub struct CertificateRequest {
     pub source_addresses: Vec<String>,
     /// What it permits besides commands.
     pub bearing: Bearing,
+    /// The one command that it runs, whatever the client of the host asks for; any when none (`force-command`).
+    pub command: Option<String>,
 }
 
 /// What a session may do besides running commands.
@@ -247,6 +249,9 @@ fn build<A: SigningKey>(
     if !request.source_addresses.is_empty() {
         builder.critical_option("source-address", request.source_addresses.join(","))?;
     }
+    if let Some(command) = &request.command {
+        builder.critical_option("force-command", command.as_str())?;
+    }
     for permission in request.bearing.extensions() {
         builder.extension(*permission, "")?;
     }
@@ -268,6 +273,7 @@ mod tests {
             valid_for: Duration::from_secs(300),
             source_addresses: vec!["192.0.2.7/32".to_owned()],
             bearing,
+            command: None,
         }
     }
 
@@ -332,6 +338,27 @@ mod tests {
         let wide = offered(&*wide.unwrap()).await;
         let permits: Vec<_> = wide.extensions().keys().map(String::as_str).collect();
         assert_eq!(permits, ["permit-port-forwarding", "permit-pty"]);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_for_a_command_says_which_one_and_permits_nothing_else() {
+        let mut errand = request(Bearing::Commands);
+        errand.command = Some("systemctl restart web".to_owned());
+        let place = place();
+        let one = place.authority.issue(errand.clone()).await.unwrap();
+        let two = place.authority.issue(errand).await.unwrap();
+        let (one, two) = (offered(&*one).await, offered(&*two).await);
+        let forced = one.critical_options().get("force-command");
+        assert_eq!(forced.map(String::as_str), Some("systemctl restart web"));
+        assert!(one.extensions().is_empty());
+        assert_ne!(
+            one.public_key(),
+            two.public_key(),
+            "each has a key of its own"
+        );
+        let plain = place.authority.issue(request(Bearing::Commands)).await;
+        let plain = offered(&*plain.unwrap()).await;
+        assert!(!plain.critical_options().contains_key("force-command"));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use super::{Ended, Stream};
 use crate::inbox::Event as Came;
+use crate::sftp::seams::Seams;
 use crate::sftp::{Event, FileReport, Inspector, Judged, Resolve};
 use crate::sides::{Exit, STDERR};
 use bytes::Bytes;
@@ -66,6 +67,12 @@ impl Queue {
     async fn fewer(&self) {
         self.way.fewer.notified().await;
     }
+}
+
+/// Where pieces of files meet, in each direction.
+struct BothSeams {
+    up: Seams,
+    down: Seams,
 }
 
 /// How far the client is.
@@ -142,10 +149,15 @@ impl Stream {
     ) -> Result<Exit, Ended> {
         let mut exit = Exit::Nothing;
         let (mut uploading, mut notices) = (Uploading::Yes, NOTICES_MAX);
+        let reach = self.gate.lock().await.reach();
+        let mut seams = BothSeams {
+            up: Seams::new(reach),
+            down: Seams::new(reach),
+        };
         loop {
             while let Some(event) = inspector.next_event()? {
-                self.happened(event, inspector, &queue, &mut notices)
-                    .await?;
+                let told = (&mut notices, &mut seams);
+                self.happened(event, inspector, &queue, told).await?;
             }
             if uploading == Uploading::Ended && inspector.rests() {
                 queue.put(Going::Eof(self.eof_permit().await?))?;
@@ -184,14 +196,20 @@ impl Stream {
         event: Event,
         inspector: &mut Inspector,
         queue: &Queue,
-        notices: &mut usize,
+        (notices, seams): (&mut usize, &mut BothSeams),
     ) -> Result<(), Ended> {
         match event {
             Event::Forward {
                 to: Side::Upstream,
                 wire,
-                ..
+                body: piece,
             } => {
+                // Whoever writes it knows it: that it leaked is on record, and the write goes on.
+                let joined = piece.map(|p| seams.up.piece(p.file, p.offset, &p.data));
+                if let Some(joined) = joined.filter(|joined| !joined.is_empty()) {
+                    let mut gate = self.gate.lock().await;
+                    gate.note_joined(&joined, self.now())?;
+                }
                 let body = Body::Opaque {
                     stream: NAME,
                     bytes: wire.clone(),
@@ -202,8 +220,15 @@ impl Stream {
             Event::Forward {
                 to: Side::Client,
                 wire,
-                ..
-            } => self.show_packet(wire).await,
+                body,
+            } => {
+                let joined = body.map(|p| seams.down.piece(p.file, p.offset, &p.data));
+                if let Some(joined) = joined.filter(|joined| !joined.is_empty()) {
+                    let mut gate = self.gate.lock().await;
+                    gate.watch_unread(&joined, self.now())?;
+                }
+                self.show_packet(wire).await
+            }
             Event::Ask(wire) => {
                 let housed = {
                     let mut gate = self.gate.lock().await;
@@ -220,7 +245,11 @@ impl Stream {
                 };
                 Ok(self.client.refuse(Lane::Output, refusal).await?)
             }
-            Event::Closed(report) => Ok(self.note_file(&report).await?),
+            Event::Closed(report) => {
+                seams.up.forget(report.file);
+                seams.down.forget(report.file);
+                Ok(self.note_file(&report).await?)
+            }
         }
     }
 
@@ -232,14 +261,10 @@ impl Stream {
         queue: &Queue,
         notices: &mut usize,
     ) -> Result<(), Ended> {
-        let mut run = Vec::with_capacity(judged.operations().len());
-        for (index, operation) in judged.operations().iter().enumerate() {
-            // The packet goes once, with the first of what it does.
-            let wire = match index {
-                0 => judged.wire().clone(),
-                _ => Bytes::new(),
-            };
-            match self.ruled(asked(operation, wire)?).await? {
+        let mut run = Vec::with_capacity(judged.operations().len() + 1);
+        let bound = judged.bound();
+        for operation in judged.operations() {
+            match self.ruled(asked(operation, bound.clone())?).await? {
                 Ok(allowed) => run.push(allowed),
                 Err(denied) => {
                     let denial = denied.denial();
@@ -259,6 +284,13 @@ impl Stream {
                 }
             }
         }
+        // The packet itself goes behind what was judged of it, in the same run.
+        let wire = judged.wire().clone();
+        let body = Body::Opaque {
+            stream: NAME,
+            bytes: wire.clone(),
+        };
+        run.push(self.allowed(Message { body, wire }).await?);
         let permit = self.commit(run).await?;
         inspector.allow(judged)?;
         queue.put(Going::Permit(permit))
@@ -283,8 +315,9 @@ impl Stream {
     }
 }
 
-/// One operation, as classifiers and policies read it.
-fn asked(operation: &FileOperation, wire: Bytes) -> Result<Message, Fault> {
+/// One operation, as classifiers and policies read it. It has no bytes of its own: an approval holds for what is bound, and
+/// the packet's number is not.
+fn asked(operation: &FileOperation, bound: Bytes) -> Result<Message, Fault> {
     let text = serde_json::to_string(operation)
         .map_err(|e| Fault::new(Blame::Gateway, "write down an operation", e))?;
     let paths: Vec<String> = operation
@@ -309,8 +342,8 @@ fn asked(operation: &FileOperation, wire: Bytes) -> Result<Message, Fault> {
             subject: Subject::Shell(shell),
             known: None,
             secrets: Vec::new(),
-            bound: Bytes::new(),
+            bound,
         }),
-        wire,
+        wire: Bytes::new(),
     })
 }

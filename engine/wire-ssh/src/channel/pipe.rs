@@ -1,4 +1,4 @@
-//! A channel as a stream of bytes, for an SSH connection inside of it (ProxyJump). Reading takes from the inbox, so that
+//! A channel as a stream of bytes, for a protocol inside of it: SSH (ProxyJump), or what the gateway serves besides. Reading takes from the inbox, so that
 //! the outer connection's loop is never parked by the inner one.
 
 use crate::inbox::{Event, Inbox};
@@ -18,6 +18,9 @@ struct Pipe<W> {
     next: Option<BoxFuture<'static, Option<Event>>>,
     ended: bool,
     write: W,
+    /// Resolves when the channel is closed: russh wakes nobody who waits for its window then.
+    closed: BoxFuture<'static, ()>,
+    gone: bool,
 }
 
 /// Both directions of a channel.
@@ -25,12 +28,22 @@ pub(crate) fn pipe(
     inbox: Arc<Inbox>,
     half: &ChannelWriteHalf<Msg>,
 ) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    let closing = Arc::clone(&inbox);
     Pipe {
+        closed: Box::pin(async move { closing.closed().await }),
+        gone: false,
         inbox,
         left: Bytes::new(),
         next: None,
         ended: false,
         write: Box::pin(half.make_writer()),
+    }
+}
+
+impl<W> Pipe<W> {
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        self.gone = self.gone || self.closed.as_mut().poll(cx).is_ready();
+        self.gone
     }
 }
 
@@ -71,7 +84,11 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Pipe<W> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.write).poll_write(cx, buf)
+        let wrote = Pin::new(&mut self.write).poll_write(cx, buf);
+        match wrote.is_pending() && self.is_gone(cx) {
+            true => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            false => wrote,
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -74,6 +74,21 @@ impl Judged {
         &self.wire
     }
 
+    /// What an approval is bound to besides the operations: the packet without its length and its number, and without the
+    /// handle of a file, whose path is among the operations. The same request made again is the same.
+    #[must_use]
+    pub fn bound(&self) -> Bytes {
+        let kind = self.wire.get(4..5).unwrap_or_default();
+        let mut rest = self.wire.get(9..).unwrap_or_default();
+        if kind == [kind::FSETSTAT]
+            && let Some((length, after)) = rest.split_first_chunk::<4>()
+        {
+            let handle = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            rest = after.get(handle..).unwrap_or_default();
+        }
+        [kind, rest].concat().into()
+    }
+
     /// The number of the request.
     #[must_use]
     pub fn id(&self) -> u32 {

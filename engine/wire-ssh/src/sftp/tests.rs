@@ -2,6 +2,7 @@
 //! that both stay in step. `tests/bypass/sftp.txt` is asked in `bypass`, the laws are in `laws`.
 
 mod advisories;
+mod bound;
 mod bypass;
 mod host;
 mod laws;
