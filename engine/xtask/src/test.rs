@@ -4,7 +4,7 @@ use crate::{build, fuzz, screen, tidy};
 use anyhow::{Context, Result, bail};
 use portcullis_tests::install::{self, Need};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Seconds for each fuzz target: enough to go through the seeds and a little further.
@@ -15,27 +15,7 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|filter| filter == "corpus") {
         return corpus(workspace);
     }
-    screen::heading("What the tests need");
-    install::ensure(&[
-        Need::Libclang,
-        Need::Postgres,
-        Need::OpenSsh,
-        Need::Kubectl,
-        Need::Python,
-        Need::Rsync,
-        Need::Git,
-        Need::Sshfs,
-        Need::Age,
-        Need::SimpleSaml,
-        Need::Linux,
-    ])?;
-    let python = install::python(workspace)?;
-    let node = install::node_modules(workspace)?;
-    install::openbao(workspace)?;
-    let asciinema = install::asciinema_player(workspace)?;
-    screen::seen(
-        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player",
-    );
+    let [python, node, asciinema] = needs(workspace)?;
 
     screen::heading("The house");
     tidy::run(workspace)?;
@@ -82,6 +62,32 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         );
     }
     fuzzed
+}
+
+/// Installs what is missing; where Python, Node's modules and asciinema's player are.
+fn needs(workspace: &Path) -> Result<[PathBuf; 3]> {
+    screen::heading("What the tests need");
+    install::ensure(&[
+        Need::Libclang,
+        Need::Postgres,
+        Need::OpenSsh,
+        Need::Kubectl,
+        Need::Python,
+        Need::Rsync,
+        Need::Git,
+        Need::Sshfs,
+        Need::Age,
+        Need::SimpleSaml,
+        Need::Linux,
+    ])?;
+    let python = install::python(workspace)?;
+    let node = install::node_modules(workspace)?;
+    install::openbao(workspace)?;
+    let asciinema = install::asciinema_player(workspace)?;
+    screen::seen(
+        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player",
+    );
+    Ok([python, node, asciinema])
 }
 
 /// `cargo xtask test corpus`: detectors and classifiers against the labelled corpora, with recall and precision; natively,
