@@ -131,10 +131,12 @@ fn nobody_is_let_in_by_what_comes_before_or_instead_of_a_proof() -> Result<()> {
     for case in ["before-login", "fields", "answers"] {
         let said = breaks(&world, case)?;
         ensure!(said.lines().count() >= 3, "{case}: {said}");
-        ensure!(
-            said.lines().all(|l| l.ends_with(" False")),
-            "{case}: {said}"
-        );
+        let let_in = said.lines().filter(|l| !l.ends_with(" False"));
+        let good: &[&str] = match case {
+            "fields" => &["good True"],
+            _ => &[],
+        };
+        ensure!(let_in.eq(good.iter().copied()), "{case}: {said}");
         // A good login forgives what this address has failed at.
         goes_on(&world)?;
     }
