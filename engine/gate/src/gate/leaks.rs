@@ -104,6 +104,8 @@ impl Gate {
         if let Subject::Call(call) = &mut subject {
             let parts = [
                 &mut call.path,
+                &mut call.resource,
+                &mut call.subresource,
                 &mut call.name,
                 &mut call.namespace,
                 &mut call.container,
@@ -111,7 +113,8 @@ impl Gate {
                 &mut call.label_selector,
                 &mut call.field_selector,
             ];
-            for part in parts.into_iter().flatten() {
+            let parts = parts.into_iter().flatten();
+            for part in parts.chain([&mut call.group, &mut call.version]) {
                 let masked =
                     String::from_utf8_lossy(&self.without_own(part.as_bytes())).into_owned();
                 *part = masked;

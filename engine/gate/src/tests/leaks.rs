@@ -4,6 +4,7 @@ use super::fakes::{Fakes, NOW, exec, query, upload};
 use super::*;
 use crate::{EntryKind, Gate};
 use portcullis_model::message::{Body, Parameter};
+use portcullis_model::{Call, CallBody, Subject};
 
 const SECRET: &str = "K7vQ9wZ2xR4tB8nM";
 
@@ -83,6 +84,76 @@ async fn parameters_commands_and_streams_are_looked_through() {
     assert_eq!(told(&fakes), 2);
     send(&mut gate, upload("1\tK7vQ9wZ2xR4tB8nM\n")).await;
     assert_eq!(told(&fakes), 3);
+}
+
+/// A request to an API server; `text` is what of it is judged, and stands in the record beside its parts.
+fn call(text: &'static str, call: Call) -> Message {
+    let mut message = exec(text, None);
+    let Body::Command(command) = &mut message.body else {
+        panic!("a command")
+    };
+    command.subject = Subject::Call(Box::new(call));
+    message
+}
+
+#[tokio::test]
+async fn every_part_of_a_call_that_policies_read_is_masked_in_the_record() {
+    let parts: [fn(&mut Call) -> &mut Option<String>; 9] = [
+        |call| &mut call.path,
+        |call| &mut call.resource,
+        |call| &mut call.subresource,
+        |call| &mut call.namespace,
+        |call| &mut call.name,
+        |call| &mut call.label_selector,
+        |call| &mut call.field_selector,
+        |call| &mut call.content_type,
+        |call| &mut call.container,
+    ];
+    let names: [fn(&mut Call) -> &mut String; 2] =
+        [|call| &mut call.group, |call| &mut call.version];
+    let plain = || Call {
+        verb: "get".to_owned(),
+        path: None,
+        group: String::new(),
+        version: "v1".to_owned(),
+        resource: Some("pods".to_owned()),
+        subresource: None,
+        namespace: None,
+        name: None,
+        label_selector: None,
+        field_selector: None,
+        dry_run: false,
+        content_type: None,
+        command: Vec::new(),
+        container: None,
+        stdin: false,
+        tty: false,
+        body: CallBody::None,
+    };
+    let mut calls = Vec::new();
+    for part in parts {
+        let mut one = plain();
+        *part(&mut one) = Some(format!("a{SECRET}z"));
+        calls.push(one);
+    }
+    for name in names {
+        let mut one = plain();
+        *name(&mut one) = format!("a{SECRET}z");
+        calls.push(one);
+    }
+    for one in calls {
+        let fakes = fakes();
+        let mut gate = fakes.gate();
+        let shown = format!("{one:?}");
+        // The text of the call is another one: what is masked here are the parts beside it.
+        send(&mut gate, call("GET /x", one)).await;
+        told(&fakes);
+        let asked = format!("{:?}", fakes.subject().expect("policy was asked"));
+        assert!(
+            asked.contains("[pc-masked:tripwire]") && !asked.contains(SECRET),
+            "{shown}: {asked}"
+        );
+    }
 }
 
 #[tokio::test]
