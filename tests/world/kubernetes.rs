@@ -96,8 +96,21 @@ impl ApiServer {
     /// # Errors
     /// When it does not start.
     pub fn start(folder: &Path, certificate: &Path, key: &Path) -> Result<Self> {
+        Self::start_with(folder, certificate, key, &[])
+    }
+
+    /// The same with settings of its own, which stand at its beginning: `API_…`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(
+        folder: &Path,
+        certificate: &Path,
+        key: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let script = workspace().join("tests/world/kubernetes/api_server.py");
-        Self::by(&script, folder, certificate, key)
+        Self::from(&script, folder, certificate, key, settings)
     }
 
     /// Starts another one, which takes the same arguments.
@@ -105,6 +118,16 @@ impl ApiServer {
     /// # Errors
     /// When it does not start.
     pub fn by(script: &Path, folder: &Path, certificate: &Path, key: &Path) -> Result<Self> {
+        Self::from(script, folder, certificate, key, &[])
+    }
+
+    fn from(
+        script: &Path,
+        folder: &Path,
+        certificate: &Path,
+        key: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let (log, port_file) = (folder.join("requests.jsonl"), folder.join("api.port"));
         let token = random_word();
         let mut command = Command::new("python3");
@@ -112,7 +135,8 @@ impl ApiServer {
             .arg(script)
             .args([certificate, key, &port_file])
             .env("API_TOKEN", &token)
-            .env("API_LOG", &log);
+            .env("API_LOG", &log)
+            .envs(settings.iter().copied());
         let server = Server::start("the API server", command, &folder.join("api.log"), "TERM")?;
         let until = Instant::now() + Duration::from_secs(15);
         let port = loop {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Why a document could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -119,10 +120,16 @@ impl Fetcher {
             .map_err(|_| FetchError::Authorities)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(config)),
+        Ok(Self::over(Arc::new(config)))
+    }
+
+    /// With TLS as somebody else has settled it: whom to trust, and which certificate to show.
+    #[must_use]
+    pub fn over(config: Arc<ClientConfig>) -> Self {
+        Self {
+            tls: TlsConnector::from(config),
             plain: Plain::Loopback,
-        })
+        }
     }
 
     /// The same, with another word on plain http.
@@ -164,7 +171,7 @@ impl Fetcher {
         let address = Address::parse_for(&request.uri().to_string(), self.plain)?;
         let exchange = async {
             let answer = self.exchange(request, &address, bounds.bytes).await?;
-            Ok(answer.map(|body| body.to_vec()))
+            Ok(answer.map(taken))
         };
         tokio::time::timeout(bounds.time, exchange)
             .await
@@ -321,7 +328,9 @@ where
     head.headers.insert(header::HOST, host);
     head.headers
         .insert(header::USER_AGENT, HeaderValue::from_static("portcullis"));
-    let request = Request::from_parts(head, Full::new(Bytes::from(body)));
+    // It may hold what opens a server.
+    let body = Bytes::from_owner(Zeroizing::new(body));
+    let request = Request::from_parts(head, Full::new(body));
     let answer = sender
         .send_request(request)
         .await
@@ -331,6 +340,15 @@ where
     drop(driver);
     let body = body.map_err(|_| FetchError::Body)?.to_bytes();
     Ok(Response::from_parts(head, body))
+}
+
+/// A body for whoever wipes it; nothing stays where it was, unless the connection's own buffer is in use still.
+fn taken(body: Bytes) -> Vec<u8> {
+    let copy = body.to_vec();
+    if let Ok(mut unique) = body.try_into_mut() {
+        unique.as_mut().zeroize();
+    }
+    copy
 }
 
 /// A connection that nobody reads any more is closed.

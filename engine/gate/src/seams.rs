@@ -753,11 +753,18 @@ pub struct KubernetesWay {
 
 /// A login to an API server. The secret's bytes stay in `vault`.
 pub trait ClusterKey: Send + Sync {
-    /// The token, `None` where the client certificate of the connection says who we are.
+    /// The token, `None` where a client certificate says who we are.
     ///
     /// # Errors
-    /// When it cannot be read (any more).
+    /// When it cannot be read or had (any more).
     fn bearer(&self) -> BoxFuture<'_, Result<Option<Box<dyn AsRef<str> + Send + Sync>>, Fault>>;
+    /// For a connection that is to be made: TLS that shows who we are, `None` where the way's own will do.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read (any more).
+    fn tls(&self) -> BoxFuture<'_, Result<Option<UpstreamTls>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Whom the cluster shall take us for.
     fn impersonates(&self) -> Option<&Impersonated>;
 }

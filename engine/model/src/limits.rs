@@ -115,6 +115,10 @@ pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
 pub const CERTIFICATES_MAX: usize = 65_536;
 /// The same of one identity: two for each machine that asks.
 pub const CERTIFICATES_PER_IDENTITY_MAX: usize = 64;
+/// The least time that a cluster gives a ServiceAccount's token for (k8s.io/kubernetes, validation of TokenRequest).
+pub const CLUSTER_TOKEN_TTL_MIN: Duration = Duration::from_secs(600);
+/// And the most that is asked for: a leaked one cannot be taken back.
+pub const CLUSTER_TOKEN_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long a certificate of a person may be good for.
 pub const CERTIFICATE_TTL_MAX: Duration = Duration::from_secs(12 * 3600);
 /// People who are logged in at a time, each with what refreshes their tokens.

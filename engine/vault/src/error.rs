@@ -42,6 +42,11 @@ pub enum VaultError {
     /// No randomness.
     #[error("draw random bytes")]
     Random,
+    /// A client certificate that cannot be shown.
+    #[error(
+        "use the client certificate {0}: certificates in PEM (X.509 version 3), and the private key of the first one in PEM without a passphrase"
+    )]
+    ClientCertificate(String),
     /// An SSH key could not be read.
     #[error(
         "read the SSH key {0}: it is a private key in OpenSSH's form, with a passphrase where one is named and without one otherwise"
@@ -114,6 +119,11 @@ pub enum Unavailable {
         "the certificate permits something else than was asked for; look at the role's settings"
     )]
     OtherCertificate,
+    /// A credential for another time.
+    #[error(
+        "what it gives has ended already, or lasts longer than was asked for; compare the clocks"
+    )]
+    OtherTime,
     /// A command that does not run.
     #[error("the command cannot be started or read")]
     Start(#[source] std::io::Error),
@@ -173,6 +183,7 @@ impl From<VaultError> for Fault {
             | VaultError::Weak(_)
             | VaultError::Key(_)
             | VaultError::Name
+            | VaultError::ClientCertificate(_)
             | VaultError::SshKey(_)
             | VaultError::Passphrase(_)
             | VaultError::Agent(_)

@@ -1,15 +1,25 @@
-//! Logins to Kubernetes API servers: a bearer token by reference, and whom the cluster shall take the gateway for. The
-//! token is read anew whenever it is needed, so that a projected token that the kubelet renews is always the current
-//! one, and it is armed with the tripwire while it is known.
+//! Logins to Kubernetes API servers: a bearer token or a client certificate by reference, a token of a ServiceAccount
+//! that is made with it for each session, and whom the cluster shall take the gateway for. What stands by reference is
+//! read anew whenever it is needed, so that a projected token that the kubelet renews is always the current one, and it
+//! is armed with the tripwire while it is known.
 //!
 //! It refuses a token that can be guessed, unless the operator says that he knows, and it never lets a client say who
 //! it is: names are those of the verified identity.
 
-use crate::error::VaultError;
+mod account;
+mod certificate;
+
+pub use account::SessionAccount;
+pub use certificate::ClientCertificate;
+
+use crate::error::{Unavailable, VaultError};
+use crate::postgres::SideTls;
 use crate::secrets::{Held, Source};
 use crate::static_login::Weak;
+use account::{Maker, Tokens};
+use certificate::Showing;
 use parking_lot::Mutex;
-use portcullis_gate::{BoxFuture, ClusterKey, Impersonated};
+use portcullis_gate::{BoxFuture, ClusterKey, Impersonated, UpstreamTls};
 use portcullis_model::{Fault, Session};
 use portcullis_stream::{Armed, Tripwires};
 use std::sync::Arc;
@@ -17,8 +27,14 @@ use zeroize::Zeroizing;
 
 /// How sessions log in to one cluster.
 pub struct ClusterLogin {
-    /// The token; without one the client certificate of the connection says who the gateway is.
+    /// The token; without one a client certificate says who the gateway is.
     pub token: Option<Source>,
+    /// That certificate, by reference; without it the connection's own.
+    pub certificate: Option<ClientCertificate>,
+    /// Whose tokens sessions carry in the place of the gateway's own.
+    pub account: Option<SessionAccount>,
+    /// How the way to the cluster is protected, as far as no certificate by reference says otherwise.
+    pub tls: SideTls,
     /// What the operator said about weak tokens.
     pub weak: Weak,
     /// Whom the cluster takes the gateway for; without it for the gateway itself.
@@ -40,16 +56,37 @@ impl ClusterLogin {
     /// A credential for one session.
     ///
     /// # Errors
-    /// When the token cannot be read, or is weak and that is not allowed.
+    /// When token or certificate cannot be read, the token is weak and that is not allowed, or the cluster makes none.
     pub async fn credential(&self, session: &Session) -> Result<Arc<dyn ClusterKey>, VaultError> {
+        // Where names are impersonated the role that policy names is a group.
+        let role = session.target.role.as_deref();
+        let role = role.filter(|_| self.impersonate.is_none());
+        if let (Some(role), None) = (role, &self.account) {
+            // Whoever is named by policy is whom the session is to be, or it is not to be.
+            let why = Unavailable::NotConfigured("credential.cluster.service_account".to_owned());
+            let named = format!("of the role {}", portcullis_model::escape_line(role));
+            return Err(VaultError::Unavailable(named, why));
+        }
+        let account = self.account.as_ref().map(|account| account.named(role));
+        let tripwires = || self.tripwires.clone();
         let key = Key {
             token: self.token.clone(),
             weak: self.weak,
-            tripwires: self.tripwires.clone(),
+            tripwires: tripwires(),
             impersonated: self.impersonate.as_ref().map(|names| names.of(session)),
             current: Mutex::new(None),
+            showing: self
+                .certificate
+                .clone()
+                .map(|written| Showing::of(written, tripwires())),
+            tls: self.tls.clone(),
+            minted: account
+                .transpose()?
+                .map(|account| Tokens::of(account, tripwires())),
         };
-        key.current().await?;
+        // What is not there is found out before anything is promised.
+        key.settings().await?;
+        key.presented().await?;
         Ok(Arc::new(key))
     }
 }
@@ -91,6 +128,9 @@ struct Key {
     tripwires: Tripwires,
     impersonated: Option<Impersonated>,
     current: Mutex<Option<Known>>,
+    showing: Option<Showing>,
+    tls: SideTls,
+    minted: Option<Tokens>,
 }
 
 /// The token as it was read last.
@@ -100,7 +140,32 @@ struct Known {
 }
 
 impl Key {
-    /// The token as it is now. What was armed stays armed until another one is.
+    /// The token that the cluster is shown.
+    async fn presented(&self) -> Result<Option<Zeroizing<String>>, VaultError> {
+        let Some(tokens) = &self.minted else {
+            return self.current().await;
+        };
+        let maker = async {
+            Ok(Maker {
+                own: self.current().await?,
+                tls: match self.settings().await? {
+                    Some(config) => SideTls::Require(config),
+                    None => self.tls.clone(),
+                },
+            })
+        };
+        tokens.current(maker).await.map(Some)
+    }
+
+    /// TLS that shows the certificate by reference.
+    async fn settings(&self) -> Result<Option<Arc<rustls::ClientConfig>>, VaultError> {
+        match &self.showing {
+            Some(showing) => showing.tls().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The gateway's own token as it is now. What was armed stays armed until another one is.
     async fn current(&self) -> Result<Option<Zeroizing<String>>, VaultError> {
         let Some(reference) = &self.token else {
             return Ok(None);
@@ -129,8 +194,15 @@ impl Key {
 impl ClusterKey for Key {
     fn bearer(&self) -> BoxFuture<'_, Result<Option<Box<dyn AsRef<str> + Send + Sync>>, Fault>> {
         Box::pin(async {
-            let token = self.current().await?;
+            let token = self.presented().await?;
             Ok(token.map(|token| Box::new(token) as Box<dyn AsRef<str> + Send + Sync>))
+        })
+    }
+
+    fn tls(&self) -> BoxFuture<'_, Result<Option<UpstreamTls>, Fault>> {
+        Box::pin(async {
+            let settings = self.settings().await?;
+            Ok(settings.map(|config| UpstreamTls::Require(config)))
         })
     }
 
@@ -140,146 +212,4 @@ impl ClusterKey for Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use portcullis_gate::Tripwire as _;
-    use portcullis_model::{
-        Client, Identity, Kind, Principal, Protocol, SessionId, Target, Timestamp,
-    };
-    use std::collections::BTreeMap;
-
-    fn session(role: Option<&str>) -> Session {
-        let identity = Identity {
-            principal: Principal {
-                issuer: "https://idp".to_owned(),
-                subject: "ana".to_owned(),
-            },
-            provider: "corp".to_owned(),
-            kind: Kind::Human,
-            name: "Ana".to_owned(),
-            groups: vec!["engineers".to_owned(), "sre".to_owned()],
-            claims: serde_json::Map::new(),
-            actors: Vec::new(),
-            owner: None,
-            authenticated: None,
-            methods: Vec::new(),
-            assurance: None,
-            token_id: None,
-            expires: Timestamp(0),
-        };
-        Session {
-            id: SessionId(7),
-            identity: Arc::new(identity),
-            login: String::new(),
-            target: Arc::new(Target {
-                name: "prod".to_owned(),
-                protocol: Protocol::Kubernetes,
-                labels: BTreeMap::new(),
-                database: None,
-                role: role.map(str::to_owned),
-            }),
-            client: Client {
-                address: "127.0.0.1:1".parse().unwrap(),
-                program: None,
-                tls: None,
-            },
-            started: Timestamp(0),
-            node: "n".to_owned(),
-            reason: None,
-            ticket: None,
-            access_request: None,
-        }
-    }
-
-    fn login(path: &std::path::Path, tripwires: &Tripwires) -> ClusterLogin {
-        ClusterLogin {
-            token: Some(Source::of_file(path)),
-            weak: Weak::Refuse,
-            impersonate: Some(Impersonation {
-                user_prefix: "pc:".to_owned(),
-                group_prefix: "pc:".to_owned(),
-            }),
-            tripwires: tripwires.clone(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_token_is_read_anew_and_armed_while_it_is_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
-        let (first, second) = ("q8Zr4kT1vX9mB2nL7cW5pY3s", "h6Jd0gF4tR8eK1uN3xV9aM5b");
-        std::fs::write(&path, first).unwrap();
-        let tripwires = Tripwires::new();
-        let key = login(&path, &tripwires)
-            .credential(&session(None))
-            .await
-            .unwrap();
-        let read = async || (*key.bearer().await.unwrap().unwrap()).as_ref().to_owned();
-        assert_eq!(read().await, first);
-        assert_eq!(tripwires.hits(first.as_bytes()).len(), 1);
-        std::fs::write(&path, second).unwrap();
-        assert_eq!(read().await, second);
-        assert_eq!(tripwires.hits(second.as_bytes()).len(), 1);
-        drop(key);
-        assert!(tripwires.hits(second.as_bytes()).is_empty());
-    }
-
-    #[tokio::test]
-    async fn weak_and_missing_tokens_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
-        let tripwires = Tripwires::new();
-        assert!(
-            login(&path, &tripwires)
-                .credential(&session(None))
-                .await
-                .is_err()
-        );
-        std::fs::write(&path, "hunter2").unwrap();
-        assert!(
-            login(&path, &tripwires)
-                .credential(&session(None))
-                .await
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn the_cluster_takes_us_for_the_verified_identity() {
-        let names = Impersonation {
-            user_prefix: "pc:".to_owned(),
-            group_prefix: "pc:".to_owned(),
-        };
-        let who = names.of(&session(None));
-        assert_eq!(who.user, "pc:corp:ana");
-        assert_eq!(who.groups, ["pc:engineers", "pc:sre"]);
-        assert_eq!(who.extra[0].0, "portcullis.dev%2fsession");
-        // Who acts for her, the current actor first.
-        let mut acting = session(None);
-        let mut identity = (*acting.identity).clone();
-        for subject in ["bot", "planner"] {
-            identity.actors.push(Principal {
-                issuer: "https://agents".to_owned(),
-                subject: subject.to_owned(),
-            });
-        }
-        acting.identity = Arc::new(identity);
-        let extra = names.of(&acting).extra;
-        let actors = extra
-            .iter()
-            .filter(|(name, _)| name == "portcullis.dev%2factor");
-        assert_eq!(
-            actors.map(|(_, who)| who.as_str()).collect::<Vec<_>>(),
-            ["https://agents bot", "https://agents planner"]
-        );
-        // The same group of another provider is another one.
-        let apart = Impersonation {
-            user_prefix: "pc:".to_owned(),
-            group_prefix: "pc:{provider}:".to_owned(),
-        };
-        let groups = apart.of(&session(None)).groups;
-        assert_eq!(groups, ["pc:corp:engineers", "pc:corp:sre"]);
-        // Policy names a role: it stands in the place of the groups.
-        assert_eq!(names.of(&session(Some("viewers"))).groups, ["viewers"]);
-    }
-}
+mod tests;

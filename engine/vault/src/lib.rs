@@ -18,6 +18,7 @@ mod local;
 mod login;
 mod postgres;
 mod reference;
+mod rfc3339;
 mod scram;
 mod secret;
 mod secrets;
@@ -34,7 +35,7 @@ pub use error::{Unavailable, VaultError};
 pub use hashicorp::{
     DatabaseLogins, DatabaseRole, Hashicorp, HashicorpAuth, HashicorpServer, SigningRole, SshSigner,
 };
-pub use kubernetes::{ClusterLogin, Impersonation};
+pub use kubernetes::{ClientCertificate, ClusterLogin, Impersonation, SessionAccount};
 pub use login::Channel;
 pub use postgres::{
     Access, AdminLogin, MintRequest, Minter, PostgresCatalog, PostgresVault, SideLogin, SideTls,

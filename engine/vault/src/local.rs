@@ -38,6 +38,16 @@ pub(crate) fn read(reference: &SecretRef) -> Result<Secret, VaultError> {
     secret.ok_or_else(failed)
 }
 
+/// Reads what is no secret and stands beside one, in a file that everybody may read.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_public(path: &Path) -> Result<Secret, VaultError> {
+    let failed = || VaultError::Secret(format!("file:{}", path.display()));
+    let found = from_file(path).map_err(|_| failed())?;
+    found.ok_or_else(failed)
+}
+
 fn path(reference: &SecretRef) -> Option<PathBuf> {
     match reference {
         SecretRef::File(path) => Some(path.clone()),

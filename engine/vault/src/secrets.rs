@@ -272,9 +272,14 @@ impl Secrets {
         };
         // The key stands in a backend that has no store of its own, so this ends.
         let key = key.read().await?;
-        Store::at(path)
-            .get(key.secret(), name)
-            .map_err(|error| named(Unavailable::Store(error)))
+        let (store, name) = (Store::at(path), name.clone());
+        // A file of up to [`limits::STORE_BYTES_MAX`], every entry of which is looked at.
+        let found = tokio::task::spawn_blocking(move || store.get(key.secret(), &name)).await;
+        match found {
+            Ok(found) => found.map_err(|error| named(Unavailable::Store(error))),
+            // The runtime is going down.
+            Err(_) => Err(named(Unavailable::Late)),
+        }
     }
 
     async fn fetch(
@@ -365,6 +370,17 @@ impl Source {
     /// When it cannot be had.
     pub fn read(&self) -> BoxFuture<'_, Result<Held, VaultError>> {
         Box::pin(self.secrets.read(&self.reference))
+    }
+
+    /// What is no secret and stands beside one: nobody is warned that others may read its file.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub(crate) async fn public(&self) -> Result<Held, VaultError> {
+        match &self.reference {
+            SecretRef::File(path) => Ok(Held::unarmed(local::read_public(path)?)),
+            _ => self.read().await,
+        }
     }
 
     /// The gateway's own secret as a client of a login provider. It is the one kind that leaves this crate: it opens

@@ -22,6 +22,12 @@ from urllib.parse import parse_qs, urlsplit
 
 TOKEN = os.environ["API_TOKEN"]
 LOG = open(os.environ["API_LOG"], "a", buffering=1)
+# Whose certificates clients have to show, where they do: a file of authorities.
+CLIENTS = os.environ.get("API_CLIENTS")
+# Where it is set, sessions come with tokens of ServiceAccounts, each good for so many seconds, and none is made while
+# there is a file at API_MINT_STOPS.
+MINT = float(os.environ.get("API_MINT_SECONDS", "0"))
+MINTED = {}  # token -> its end
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 CHANGED = threading.Condition()
@@ -301,8 +307,8 @@ class Server(BaseHTTPRequestHandler):
         data = self.body()
         LOG.write(json.dumps({
             "method": self.command, "target": self.path, "body": data.decode("utf-8", "replace"),
-            "headers": [[n.lower(), v] for n, v in self.headers.items()]}) + "\n")
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            "headers": [[n.lower(), v] for n, v in self.headers.items()], "client": self.client()}) + "\n")
+        if not self.known():
             return self.refuse(401, "Unauthorized", "Unauthorized")
         url = urlsplit(self.path)
         self.query = parse_qs(url.query, keep_blank_values=True)
@@ -310,6 +316,35 @@ class Server(BaseHTTPRequestHandler):
         if self.discover(parts):
             return None
         return self.resource(parts, data)
+
+    def client(self):
+        """Whose certificate the client has shown."""
+        shown = self.connection.getpeercert() if CLIENTS else None
+        return dict(part[0] for part in shown["subject"])["commonName"] if shown else None
+
+    def known(self):
+        """The gateway's own token, or its certificate, makes tokens where sessions come with some, and does nothing else."""
+        bearer = self.headers.get("Authorization")
+        own = self.client() is not None if bearer is None else bearer == f"Bearer {TOKEN}"
+        if not MINT or (self.command == "POST" and self.path.endswith("/token")):
+            return own
+        return time.time() < MINTED.get(bearer, 0)
+
+    def mint(self, namespace, name, data):
+        spec = json.loads(data)["spec"]
+        if spec["expirationSeconds"] < 600:
+            return self.refuse(422, "Invalid", "may not specify a duration less than 10 minutes")
+        if name == "nobody" or os.path.exists(os.environ.get("API_MINT_STOPS", "")):
+            return self.refuse(403, "Forbidden", f'serviceaccounts "{name}" is forbidden: cannot create serviceaccounts/token')
+        end = int(time.time() + MINT)
+        claims = {"sub": f"system:serviceaccount:{namespace}:{name}", "exp": end}
+        parts = [json.dumps({"alg": "RS256"}).encode(), json.dumps(claims).encode(), os.urandom(64)]
+        token = ".".join(base64.urlsafe_b64encode(p).decode().rstrip("=") for p in parts)
+        MINTED[f"Bearer {token}"] = end
+        return self.answer(201, {
+            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": {"token": token, "expirationTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))}})
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve
 
@@ -383,13 +418,15 @@ class Server(BaseHTTPRequestHandler):
         if resource not in RESOURCES:
             return self.refuse(404, "NotFound", f"the server could not find the requested resource {resource}")
         if sub == "log":
-            return self.logs()
+            return self.logs(name)
         if sub == "exec":
             return self.execute(namespace, name)
         if sub == "attach":
             return self.execute(namespace, name, ["cat"])
         if sub == "portforward":
             return self.forward(namespace, name)
+        if sub == "token" and MINT:
+            return self.mint(namespace, name, data)
         if sub == "token":
             return self.answer(201, {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
                                      "metadata": {"name": name, "namespace": namespace}, "spec": {},
@@ -527,9 +564,11 @@ class Server(BaseHTTPRequestHandler):
         obj["metadata"].update({"name": name, "namespace": namespace})
         return self.answer(200, obj if self.get("dryRun") else store(resource, obj, "MODIFIED"))
 
-    def logs(self):
+    def logs(self, name):
         self.begin("text/plain")
         lines = [b"started\n", b"token=ghp_16C7e42F292c6912E7710c838347Ae178B4a\n", b"ready\n"]
+        if name == "mirror":
+            lines = [b"shown: " + self.headers.get("Authorization", "").encode() + b"\n"]
         for line in lines:
             self.chunk(line[:5])
             self.chunk(line[5:])
@@ -650,6 +689,9 @@ def main():
     server.daemon_threads = True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if CLIENTS:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(CLIENTS)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with open(port_file + ".new", "w") as file:
         file.write(str(server.server_address[1]))

@@ -89,7 +89,7 @@ impl Lines {
         let tls = upstream_tls(written, loaded)?;
         if written.protocol == Wire::Kubernetes {
             return Ok(Line {
-                login: kubernetes::login(written, loaded, &self.keyring),
+                login: kubernetes::login(written, &tls, loaded, &self.keyring),
                 catalog: Arc::new(ssh::NoCatalog),
                 tls,
                 _tasks: Vec::new(),
@@ -223,8 +223,10 @@ fn fingerprint(written: &Written, loaded: &Loaded) -> String {
 /// Who a session is there, unless policy says otherwise.
 fn role(written: &Written) -> Option<String> {
     let credential = &written.credential;
-    if written.protocol == Wire::Ssh {
-        return Some(ssh::user(written).to_owned());
+    match written.protocol {
+        Wire::Ssh => return Some(ssh::user(written).to_owned()),
+        Wire::Kubernetes => return kubernetes::role(written),
+        Wire::Https | Wire::Postgres => {}
     }
     let minted = credential.mint.as_ref().map(|mint| &mint.parent);
     let lent = credential.vault.as_ref().map(|role| &role.role);

@@ -2,6 +2,7 @@
 //! may be missing on loopback only. All problems are reported at once. Nothing here opens a file: that
 //! is `portcullis check`, which also loads policies, plugins and secrets.
 
+mod cluster;
 mod issuers;
 mod journal;
 mod login;
@@ -220,13 +221,7 @@ fn kubernetes_connection(connection: &Connection, place: &Place, notes: &mut Not
         return;
     };
     let place = place.key("cluster");
-    if cluster.token.is_some() == connection.client_certificate.is_some() {
-        notes.error(
-            &place,
-            "needs exactly one of `token` and the connection's `client_certificate`",
-            "name the token of a ServiceAccount that may only impersonate",
-        );
-    }
+    cluster::ways(connection, cluster, &place, notes);
     if let Some(names) = &cluster.impersonate {
         let place = place.key("impersonate");
         for (name, prefix) in [
@@ -306,6 +301,13 @@ fn ssh_connection(connection: &Connection, place: &Place, notes: &mut Notes<'_>)
     }
 }
 
+/// This machine, by its name, its address, or a path of its own.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host.starts_with('/')
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn connection_tls(connection: &Connection, place: &Place, notes: &mut Notes<'_>) {
     if connection.client_certificate.is_some() != connection.client_key.is_some() {
         notes.error(
@@ -314,12 +316,7 @@ fn connection_tls(connection: &Connection, place: &Place, notes: &mut Notes<'_>)
             "name both files",
         );
     }
-    let loopback = connection.host == "localhost"
-        || connection.host.starts_with('/')
-        || connection
-            .host
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
+    let loopback = is_loopback(&connection.host);
     let tls = place.key("tls");
     match connection.tls {
         TlsMode::Disable if !loopback => notes.warning(

@@ -3,6 +3,7 @@
 //! reads is an error, because it is usually a misspelt protection.
 
 mod check;
+mod cluster;
 mod duration;
 mod issuer;
 mod journal;
@@ -17,6 +18,7 @@ mod spans;
 mod tests;
 
 pub use check::references;
+pub use cluster::{ClusterCertificate, SessionAccount};
 pub use duration::{NotAPeriod, Period};
 pub use issuer::*;
 pub use journal::*;

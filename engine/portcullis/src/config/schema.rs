@@ -2,6 +2,7 @@
 //! comments on the fields are what an editor shows. A key that is not here is an error: a misspelt
 //! `allow_weak` must not pass as "not set". Nothing here reads a file, an environment or a clock.
 
+use super::cluster::{ClusterCertificate, SessionAccount};
 use super::duration::Period;
 use super::issuer::Issuer;
 use super::journal::Keeping;
@@ -268,7 +269,8 @@ pub struct Credential {
     pub cluster: Option<ClusterLogin>,
 }
 
-/// A login to a cluster. Without a token the connection's `client_certificate` is who the gateway is.
+/// A login to a cluster. Exactly one of `token`, `client_certificate` and the connection's own `client_certificate` is who
+/// the gateway is.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterLogin {
@@ -278,6 +280,13 @@ pub struct ClusterLogin {
     /// Accept a token that can be guessed. It is then not searched for in answers.
     #[serde(default)]
     pub allow_weak: bool,
+    /// A client certificate by reference. It is read anew for every connection to the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClusterCertificate>,
+    /// A ServiceAccount whose tokens sessions carry: one for each, of minutes, made with the gateway's own login
+    /// (TokenRequest), which is used for nothing else then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<SessionAccount>,
     /// Have the cluster take every request for the client's own (`Impersonate-User`, `Impersonate-Group`), so that its
     /// own rights and audit log hold for the person. Without it the cluster sees the gateway alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]

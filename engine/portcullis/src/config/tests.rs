@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod cluster;
 mod secrets;
 
 const GOOD: &str = "\

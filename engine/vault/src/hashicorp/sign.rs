@@ -1,6 +1,6 @@
 //! SSH certificates that the server signs (https://developer.hashicorp.com/vault/api-docs/secret/ssh#sign-ssh-key): the
 //! authority's key never comes here. What comes back is looked at before it is used: a certificate that permits more
-//! than was asked for, or lasts longer, is refused.
+//! than was asked for, lasts longer, or names somebody else in the host's log, is refused.
 
 use super::{Ask, Hashicorp};
 use crate::error::{Unavailable, VaultError};
@@ -114,6 +114,8 @@ fn is_what_was_asked(
     certificate.cert_type() == CertType::User
         && certificate.public_key() == key.key_data()
         && certificate.valid_principals() == request.principals.as_slice()
+        // What the host writes down of who came: a role may put a name of its own there.
+        && certificate.key_id() == request.key_id
         && certificate.valid_before() <= latest
         && certificate.valid_before() > now
         && permits.all(|name| allowed.contains(&name.as_str()))

@@ -3,6 +3,7 @@
 //!
 //! It refuses to send a request twice: what fails is told to the client, who knows whether to try again.
 
+use super::refuse::Refused;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -47,7 +48,7 @@ impl Head {
         self,
         permit: Permit,
         way: &KubernetesWay,
-    ) -> Result<Request<Full<Bytes>>, Fault> {
+    ) -> Result<Request<Full<Bytes>>, Refused> {
         self.of(super::joined(permit.into_frames()), way).await
     }
 
@@ -56,14 +57,14 @@ impl Head {
         self,
         housed: Housed,
         way: &KubernetesWay,
-    ) -> Result<Request<Full<Bytes>>, Fault> {
+    ) -> Result<Request<Full<Bytes>>, Refused> {
         self.of(housed.into_wire(), way).await
     }
 
-    async fn of(self, wire: Bytes, way: &KubernetesWay) -> Result<Request<Full<Bytes>>, Fault> {
+    async fn of(self, wire: Bytes, way: &KubernetesWay) -> Result<Request<Full<Bytes>>, Refused> {
         let head = self.wire();
         if !wire.starts_with(&head) {
-            return Err(Fault::bare(Blame::Gateway, "send what was permitted"));
+            return Err(Fault::bare(Blame::Gateway, "send what was permitted").into());
         }
         let mut request = Request::new(Full::new(wire.slice(head.len()..)));
         *request.method_mut() = self.method;
@@ -81,7 +82,7 @@ impl Head {
 }
 
 /// The credential, and whom the cluster shall take us for.
-async fn authorize(headers: &mut HeaderMap, way: &KubernetesWay) -> Result<(), Fault> {
+async fn authorize(headers: &mut HeaderMap, way: &KubernetesWay) -> Result<(), Refused> {
     let text = |value: &str| {
         HeaderValue::from_str(value)
             .map_err(|e| Fault::new(Blame::Gateway, "write a header of a request", e))
@@ -92,7 +93,7 @@ async fn authorize(headers: &mut HeaderMap, way: &KubernetesWay) -> Result<(), F
         false => format!("{}:{port}", way.upstream.host),
     };
     headers.insert(HOST, text(&host)?);
-    if let Some(token) = way.key.bearer().await? {
+    if let Some(token) = way.key.bearer().await.map_err(Refused::Credential)? {
         let mut bearer = zeroize::Zeroizing::new("Bearer ".to_owned());
         bearer.push_str((*token).as_ref());
         let mut value = text(&bearer)?;
@@ -118,8 +119,12 @@ async fn authorize(headers: &mut HeaderMap, way: &KubernetesWay) -> Result<(), F
 
 impl Line {
     /// Dials. The proof says that it was recorded.
-    pub(super) async fn dial(way: &KubernetesWay, housed: Housed) -> Result<Self, Fault> {
-        let dialling = portcullis_link::open(&way.upstream, housed);
+    pub(super) async fn dial(way: &KubernetesWay, housed: Housed) -> Result<Self, Refused> {
+        let mut upstream = way.upstream.clone();
+        if let Some(tls) = way.key.tls().await.map_err(Refused::Credential)? {
+            upstream.tls = tls;
+        }
+        let dialling = portcullis_link::open(&upstream, housed);
         let stream = timeout(limits::HANDSHAKE_MAX, dialling)
             .await
             .map_err(|_| Fault::bare(Blame::Upstream, "accept a connection in time"))?

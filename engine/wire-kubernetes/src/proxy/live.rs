@@ -2,6 +2,7 @@
 //! record at the end, and a connection to the cluster that the next request can use.
 
 use super::line::Line;
+use super::refuse::Refused;
 use parking_lot::Mutex;
 use portcullis_gate::{Admission, ApprovalDesk, Gate, Gates, House, KubernetesWay, Tether, Way};
 use portcullis_model::{Blame, Denial, Fault, Timestamp};
@@ -44,7 +45,7 @@ impl Live {
     }
 
     /// A connection to the cluster: the one that is idle, or a new one.
-    pub(super) async fn line(&self, gate: &mut Gate, now: Timestamp) -> Result<Line, Fault> {
+    pub(super) async fn line(&self, gate: &mut Gate, now: Timestamp) -> Result<Line, Refused> {
         let idle = self.line.lock().take();
         match idle.filter(Line::is_idle) {
             Some(line) => Ok(line),

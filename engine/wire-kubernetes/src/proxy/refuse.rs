@@ -21,6 +21,8 @@ pub(super) enum Refused {
     Answer(Answer),
     /// Something broke.
     Fault(Fault),
+    /// The gateway has no credential for the cluster (any more): nothing was sent.
+    Credential(Fault),
 }
 
 impl From<Fault> for Refused {
@@ -99,6 +101,14 @@ pub(super) fn unheard(turned: &Turned) -> Answer {
 /// A refusal that was recorded a moment ago, said again.
 pub(super) fn again(status: &Status) -> Answer {
     answer(status.code, status.retry_after, status.body.clone().into())
+}
+
+/// What a client is told when the gateway cannot prove who it is, in the words of the front desk.
+pub(super) fn without_credential() -> Answer {
+    let reason = "the gateway cannot get its credential for the cluster right now";
+    let denial = Denial::new("credential/unavailable", reason)
+        .hint("Try again in a minute, or tell the operator; the gateway's log says why.");
+    at_the_desk(&denial)
 }
 
 /// What a fault is answered with.

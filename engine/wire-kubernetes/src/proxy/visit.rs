@@ -4,7 +4,9 @@
 
 use super::Kubernetes;
 use super::live::Live;
-use super::refuse::{Answer, Refused, at_the_desk, broken, denied_with, unheard};
+use super::refuse::{
+    Answer, Refused, at_the_desk, broken, denied_with, unheard, without_credential,
+};
 use crate::status;
 use crate::turned::Turned;
 use base64::Engine as _;
@@ -79,6 +81,10 @@ impl Visit {
             Err(Refused::Fault(fault)) => {
                 tracing::warn!(fault = fault.chain(), "a request to a cluster failed");
                 broken(&fault)
+            }
+            Err(Refused::Credential(fault)) => {
+                tracing::error!(fault = fault.chain(), "cannot log in to a cluster");
+                without_credential()
             }
         }
     }

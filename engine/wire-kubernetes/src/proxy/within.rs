@@ -52,7 +52,7 @@ impl Visit {
         live: &Arc<Live>,
         gate: &mut Gate,
         going: &mut Going,
-    ) -> Result<Result<(), Turned>, Fault> {
+    ) -> Result<Result<(), Turned>, Refused> {
         let call = &going.asked.call;
         let obligations = &going.decision.obligations;
         let forced = parameter(&going.asked.target, "force").as_deref() == Some("true");
@@ -97,7 +97,7 @@ impl Visit {
     }
 
     /// Asks for the metadata of the object that a call names. It goes to nobody.
-    async fn look(&self, live: &Arc<Live>, gate: &mut Gate, call: &Call) -> Result<Found, Fault> {
+    async fn look(&self, live: &Arc<Live>, gate: &mut Gate, call: &Call) -> Result<Found, Refused> {
         let mut line = live.line(gate, self.now()).await?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(METADATA));

@@ -88,8 +88,16 @@ fn of_credential<'c>(
         let passphrase = key.passphrase.as_ref();
         all.extend(passphrase.map(|p| (place.key("passphrase"), p)));
     }
-    let token = credential.cluster.as_ref().and_then(|c| c.token.as_ref());
-    all.extend(token.map(|token| (place.key("cluster").key("token"), token)));
+    if let Some(cluster) = &credential.cluster {
+        let place = place.key("cluster");
+        let token = cluster.token.as_ref();
+        all.extend(token.map(|token| (place.key("token"), token)));
+        if let Some(shown) = &cluster.client_certificate {
+            let place = place.key("client_certificate");
+            all.push((place.key("certificate"), &shown.certificate));
+            all.push((place.key("key"), &shown.key));
+        }
+    }
 }
 
 fn leads_somewhere(
