@@ -51,6 +51,7 @@ fn credentials_and_canaries_stay_inside() -> Result<()> {
     let log = world.gateway.log();
     let metrics = world.gateway.page("/metrics")?;
     let argv = fs::read_to_string(format!("/proc/{}/cmdline", world.gateway.pid()))?;
+    leaves_no_core(world.gateway.pid())?;
     for (place, text) in [
         ("the log", &log),
         ("the metrics", &metrics),
@@ -86,6 +87,21 @@ fn credentials_and_canaries_stay_inside() -> Result<()> {
         &server,
         &[world.admin_password.as_str()],
     )
+}
+
+/// What a crash would write down.
+fn leaves_no_core(pid: u32) -> Result<()> {
+    let bounds = fs::read_to_string(format!("/proc/{}/limits", pid))?;
+    let core = bounds
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let none: Option<Vec<&str>> =
+        core.map(|line| line.split_whitespace().skip(4).take(2).collect());
+    ensure!(
+        none == Some(vec!["0", "0"]),
+        "it would leave a core: {core:?}"
+    );
+    Ok(())
 }
 
 #[test]

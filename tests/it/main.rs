@@ -25,6 +25,7 @@ mod opkssh;
 mod policy;
 mod replication;
 mod resets;
+mod revocation;
 mod saml;
 mod scenarios;
 mod secrets;

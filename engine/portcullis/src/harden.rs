@@ -26,3 +26,17 @@ pub fn install_cryptography() -> Result<(), &'static str> {
         .install_default()
         .map_err(|_| "another cryptography provider is installed already")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_given_up_dumps_has_none() {
+        give_up_dumps().expect("the kernel lets everybody give that up");
+        let behavior = rustix::process::dumpable_behavior().expect("it can be read");
+        assert_eq!(behavior, DumpableBehavior::NotDumpable);
+        let core = rustix::process::getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+    }
+}

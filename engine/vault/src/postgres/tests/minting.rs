@@ -53,14 +53,16 @@ const LEFT: &str = "SELECT concat_ws(' ',
 
 #[tokio::test]
 async fn hundreds_of_sessions_leave_the_catalogs_as_they_were() {
-    const SESSIONS: u128 = 300;
     const AT_ONCE: usize = 8;
+    // `PORTCULLIS_SESSIONS=3000` for the figure in `engine/docs/credentials.md`.
+    let sessions = std::env::var("PORTCULLIS_SESSIONS").ok();
+    let sessions: u128 = sessions.map_or(300, |many| many.parse().unwrap());
     let cluster = Cluster::start().await;
     let vault = vault(&cluster, "node-many");
     let before = cluster.text(LEFT).await;
     let slots = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let mut all = tokio::task::JoinSet::new();
-    for number in 0..SESSIONS {
+    for number in 0..sessions {
         let (vault, slots, port) = (vault.clone(), slots.clone(), cluster.port);
         all.spawn(async move {
             let _slot = slots.acquire_owned().await.unwrap();
@@ -73,7 +75,7 @@ async fn hundreds_of_sessions_leave_the_catalogs_as_they_were() {
     while let Some(done) = all.join_next().await {
         done.unwrap();
     }
-    assert_eq!(vault.drain(Duration::from_secs(120)).await, 0);
+    assert_eq!(vault.drain(Duration::from_secs(600)).await, 0);
     assert_eq!(cluster.text(LEFT).await, before);
 }
 
