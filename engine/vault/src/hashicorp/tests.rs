@@ -296,11 +296,11 @@ async fn a_certificate_that_permits_more_is_refused() {
     let authority = fresh().unwrap();
     let key = fresh().unwrap();
     let now = 1_000_000_000_u64;
-    let sign = |principal: &str, until: u64, extension: Option<&str>, kind: CertType| {
+    let named = |id: &str, principal: &str, until: u64, extension: Option<&str>, kind: CertType| {
         let public = key.public_key().key_data().clone();
         let mut builder = Builder::new([7_u8; 16], public, now - 30, until).unwrap();
         builder.cert_type(kind).unwrap();
-        builder.key_id("s-1").unwrap();
+        builder.key_id(id).unwrap();
         builder.valid_principal(principal).unwrap();
         builder
             .critical_option("source-address", "192.0.2.7/32")
@@ -310,6 +310,8 @@ async fn a_certificate_that_permits_more_is_refused() {
         }
         builder.sign(&authority).unwrap().to_openssh().unwrap()
     };
+    let sign =
+        |principal: &str, until, extension, kind| named("s-1", principal, until, extension, kind);
     let request = CertificateRequest {
         key_id: "s-1".to_owned(),
         principals: vec!["deploy".to_owned()],
@@ -328,6 +330,11 @@ async fn a_certificate_that_permits_more_is_refused() {
             false,
         ),
         (sign("deploy", now + 300, None, CertType::Host), false),
+        // The host would write down somebody else.
+        (
+            named("vault-token", "deploy", now + 300, None, CertType::User),
+            false,
+        ),
     ] {
         let world = world(move |asked| match asked.line.as_str() {
             "PUT /v1/ssh/sign/gateway" => (
