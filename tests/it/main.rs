@@ -7,6 +7,7 @@ mod bad_input;
 mod bypass;
 mod canary;
 mod certificates;
+mod channels;
 mod cluster_logins;
 mod drivers;
 mod eighteen;

@@ -39,6 +39,8 @@ macro_rules! scenarios {
 scenarios!(
     access,
     approval,
+    approval_access,
+    break_glass,
     budgets,
     deciding,
     defer,
@@ -240,6 +242,14 @@ fn administered(gateway: &Gateway, token: Option<&str>, block: &Block) -> Result
     if line.contains("PENDING") {
         line = line.replace("PENDING", &gateway.pending(Duration::from_secs(5))?);
     }
+    for (word, listing) in [
+        ("GRANT", ["access", "list"]),
+        ("REVIEW", ["approvals", "reviews"]),
+    ] {
+        if line.contains(word) {
+            line = line.replace(word, &first_id(gateway, listing)?);
+        }
+    }
     let arguments: Vec<&str> = line.split_whitespace().collect();
     gateway.admin_as(token, &arguments)
 }
@@ -278,6 +288,14 @@ fn check(block: &Block, shown: &Shown, said: &mut BTreeMap<String, String>) -> R
         );
     }
     Ok(())
+}
+
+/// The id of the first thing in a listing.
+fn first_id(gateway: &Gateway, listing: [&str; 2]) -> Result<String> {
+    let rows = gateway.json(&[listing[0], listing[1]])?;
+    let id = rows[0]["id"].as_str();
+    id.map(str::to_owned)
+        .with_context(|| format!("{listing:?} is empty"))
 }
 
 fn psql(world: &World, block: &Block, said: &BTreeMap<String, String>) -> Result<Shown> {

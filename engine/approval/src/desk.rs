@@ -1,17 +1,32 @@
-//! The desk: requests come in, people vote, whoever waits is answered, once. All of it under one lock and
-//! in memory; time is read from the clock it was given whenever something is looked at. Refuses to say
-//! yes when the yes cannot be recorded.
+//! The desk: requests come in, people vote, whoever waits is answered, once. All of it under one lock; both clocks are
+//! read whenever something is looked at. What has to outlive a restart is on stable storage before it counts. Refuses to
+//! say yes when the yes cannot be recorded or kept.
 
-use crate::electorate::{VoteRefused, may_vote, reason, stands_apart};
-use crate::request::{Ballot, Request, Vote};
+mod away;
+mod glass;
+mod restore;
+mod standing;
+mod sweep;
+mod voting;
+
+pub use restore::Unreadable;
+pub use voting::Word;
+
+use crate::electorate::stands_apart;
+use crate::grant::Grant;
+use crate::moment::{Clocks, Moment};
+use crate::news::{Announce, News};
+use crate::request::{Ballot, Request};
+use crate::review::{Delegation, Review};
 use crate::state::State;
+use crate::store::{Keep, Shelf};
 use crate::view::View;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::Mutex;
-use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, Clock, HoldRequest};
-use portcullis_model::{Blame, Denial, Fault, Identity, Timestamp, limits};
+use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, HoldRequest, Standing};
+use portcullis_model::{Blame, Denial, Fault, Principal, limits};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,90 +72,71 @@ impl Default for Settings {
     }
 }
 
+/// Whom the desk tells, and where it keeps what outlives a restart.
+pub struct Hands {
+    /// The record.
+    pub notes: Arc<dyn Note>,
+    /// The store.
+    pub keep: Arc<dyn Keep>,
+    /// The channels.
+    pub tell: Arc<dyn Announce>,
+}
+
 /// The desk.
 pub struct Desk {
-    clock: Clock,
-    notes: Arc<dyn Note>,
+    clocks: Clocks,
+    hands: Hands,
     settings: Settings,
-    requests: Mutex<HashMap<String, Request>>,
+    shelves: Mutex<Shelves>,
+}
+
+/// Everything on it.
+#[derive(Default)]
+struct Shelves {
+    requests: HashMap<String, Request>,
+    grants: BTreeMap<String, Grant>,
+    reviews: BTreeMap<String, Review>,
+    delegations: BTreeMap<String, Delegation>,
 }
 
 impl Desk {
-    /// An empty desk. What was pending before a restart is gone: whoever waited asks again.
+    /// An empty desk.
     #[must_use]
-    pub fn new(clock: Clock, notes: Arc<dyn Note>, settings: Settings) -> Arc<Self> {
+    pub fn new(clocks: Clocks, hands: Hands, settings: Settings) -> Arc<Self> {
         Arc::new(Self {
-            clock,
-            notes,
+            clocks,
+            hands,
             settings,
-            requests: Mutex::new(HashMap::new()),
+            shelves: Mutex::default(),
         })
-    }
-
-    /// Votes on a request. `voter` was verified from a fresh token of its own just now. `policy` is asked
-    /// what the `approve` stage says about this voter and this request; it is asked without a lock held,
-    /// and it can refuse a vote but never allow one that the desk refuses.
-    ///
-    /// # Errors
-    /// [`VoteRefused`] says why the vote does not count.
-    pub fn vote(
-        &self,
-        id: &str,
-        voter: &Arc<Identity>,
-        ballot: Ballot,
-        because: &str,
-        policy: impl FnOnce(&HoldRequest) -> Result<(), Denial>,
-    ) -> Result<State, VoteRefused> {
-        let because = reason(because)?;
-        let asked = {
-            let mut requests = self.requests.lock();
-            let request = self.votable(&mut requests, id, voter)?;
-            request.asked.clone()
-        };
-        policy(&asked).map_err(VoteRefused::Policy)?;
-        let mut requests = self.requests.lock();
-        // The world may have moved while policy was asked.
-        let request = self.votable(&mut requests, id, voter)?;
-        let now = (self.clock)();
-        let detail = json!({
-            "id": id, "voter": voter.principal, "name": voter.name, "ballot": ballot,
-            "reason": because, "token": voter.token_id, "binding": hex::encode(asked.binding),
-        });
-        self.notes
-            .note("approval/vote", &detail)
-            .map_err(|_| VoteRefused::Unrecorded)?;
-        request.votes.push(Vote {
-            voter: voter.clone(),
-            ballot,
-            reason: because.to_owned(),
-            at: now,
-        });
-        let next = match ballot {
-            Ballot::Deny => State::Denied,
-            Ballot::Approve if request.is_met() => State::Approved,
-            Ballot::Approve => State::Pending,
-        };
-        if next == State::Pending {
-            return Ok(next);
-        }
-        if self.move_to(request, next).is_err() && next == State::Approved {
-            // A yes that is not on record is none; the vote is, so the request cannot go on either.
-            self.end(request, State::Denied);
-            return Err(VoteRefused::Unrecorded);
-        }
-        if next == State::Approved {
-            request.until = now.after(request.execution_ttl());
-        }
-        Ok(next)
     }
 
     /// All requests, the newest first.
     #[must_use]
     pub fn list(&self) -> Vec<View> {
-        let mut requests = self.requests.lock();
-        let now = (self.clock)();
-        self.sweep_locked(&mut requests, now);
-        let mut views: Vec<_> = requests.values().map(|r| View::of(r, now)).collect();
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        self.sweep_locked(&mut shelves, now);
+        let requests = &shelves.requests;
+        let mut views: Vec<_> = requests
+            .values()
+            .map(|r| View::of(r, requests, now))
+            .collect();
+        views.sort_by(|a, b| b.opened.cmp(&a.opened).then_with(|| a.id.cmp(&b.id)));
+        views
+    }
+
+    /// The requests of one identity, or of whoever acts for it: the newest first.
+    #[must_use]
+    pub fn list_of(&self, who: &Principal) -> Vec<View> {
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        self.sweep_locked(&mut shelves, now);
+        let requests = &shelves.requests;
+        let theirs = requests
+            .values()
+            .filter(|r| r.requesters.iter().any(|i| i.involves(who)));
+        let mut views: Vec<_> = theirs.map(|r| View::of(r, requests, now)).collect();
         views.sort_by(|a, b| b.opened.cmp(&a.opened).then_with(|| a.id.cmp(&b.id)));
         views
     }
@@ -148,19 +144,11 @@ impl Desk {
     /// One request.
     #[must_use]
     pub fn show(&self, id: &str) -> Option<View> {
-        let mut requests = self.requests.lock();
-        let now = (self.clock)();
-        let request = requests.get_mut(id)?;
-        self.expire(request, now);
-        Some(View::of(request, now))
-    }
-
-    /// Ends what has run out of time and forgets what ended long ago. Everything is looked at when it is
-    /// used anyway; this makes the record and the list say so in time.
-    pub fn sweep(&self) {
-        let mut requests = self.requests.lock();
-        let now = (self.clock)();
-        self.sweep_locked(&mut requests, now);
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        self.expire(shelves.requests.get_mut(id)?, now);
+        let requests = &shelves.requests;
+        Some(View::of(requests.get(id)?, requests, now))
     }
 
     /// Sweeps once a second, for ever: to be spawned by whoever owns the desk.
@@ -172,30 +160,54 @@ impl Desk {
     }
 
     fn open_now(&self, asked: HoldRequest) -> Result<(String, Option<Answer>), Fault> {
-        let mut requests = self.requests.lock();
-        let now = (self.clock)();
-        self.sweep_locked(&mut requests, now);
-        let deferred = asked.requirements.iter().any(|r| r.defer);
-        // One whose own waiters are about to use it is not for somebody else.
-        let usable =
-            |r: &&mut Request| r.state() == State::Approved && r.waiting == 0 && r.covers(&asked);
-        if let Some(request) = requests.values_mut().find(usable) {
-            let answer = self.consume(request)?;
-            return Ok((request.id.clone(), Some(answer)));
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        self.sweep_locked(&mut shelves, now);
+        if !asked.wish.detached {
+            if let Some(answered) = self.under_grant(&mut shelves, &asked, now)? {
+                return Ok(answered);
+            }
+            // One whose own waiters are about to use it is not for somebody else.
+            let usable = |r: &&mut Request| {
+                r.state() == State::Approved && r.waiting == 0 && r.covers(&asked)
+            };
+            if let Some(request) = shelves.requests.values_mut().find(usable) {
+                let answer = self.consume(request, now)?;
+                return Ok((request.id.clone(), Some(answer)));
+            }
         }
+        if asked.wish.glass.is_some() {
+            return self.break_glass(&mut shelves, &asked, now);
+        }
+        self.join_or_open(&mut shelves, asked, now)
+    }
+
+    fn join_or_open(
+        &self,
+        shelves: &mut Shelves,
+        asked: HoldRequest,
+        now: Moment,
+    ) -> Result<(String, Option<Answer>), Fault> {
+        let requests = &mut shelves.requests;
+        let deferred = asked.wish.detached || asked.requirements.iter().any(|r| r.defer);
         let joinable = |r: &&mut Request| r.state() == State::Pending && r.covers(&asked);
         if let Some(request) = requests.values_mut().find(joinable) {
             join(request, &asked);
             request.waiting += usize::from(!deferred);
+            self.keep_request(request, now)?;
             return Ok((request.id.clone(), None));
         }
-        if let Some(denial) = self.no_room(&mut requests, &asked) {
+        if let Some(denial) = self.no_room(requests, &asked) {
             return Ok((String::new(), Some(Answer::Refuse(denial))));
         }
-        let id = fresh_id(&requests)?;
+        let id = fresh_id("ap-", |id| requests.contains_key(id))?;
         let mut request = Request::new(id.clone(), asked, now);
         request.waiting = usize::from(!deferred);
-        self.notes.note("approval/opened", &opened(&request))?;
+        self.hands
+            .notes
+            .note("approval/opened", &opened(&request))?;
+        self.keep_request(&request, now)?;
+        self.announce("approval.opened", &request, now, false);
         requests.insert(id.clone(), request);
         Ok((id, None))
     }
@@ -214,8 +226,10 @@ impl Desk {
             .count();
         if pending >= self.settings.pending_per_identity {
             let reason = format!("{pending} requests of yours wait for approval already");
-            let denial = Denial::new("approval/too-many", reason);
-            return Some(denial.hint("Wait for an answer, or let some of them expire."));
+            let mut denial = Denial::new("approval/too-many", reason)
+                .hint("Wait for an answer, or let some of them expire.");
+            denial.retry_after = Some(limits::DEFERRED_RETRY_SECONDS);
+            return Some(denial);
         }
         if requests.len() >= limits::APPROVALS_MAX {
             let ended = requests.values().filter(|r| r.state().is_final());
@@ -235,8 +249,11 @@ impl Desk {
 
     /// The answer, if there is one by now; using an approval is part of answering.
     fn answer_now(&self, id: &str) -> Result<Option<Answer>, Fault> {
-        let mut requests = self.requests.lock();
-        let now = (self.clock)();
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        let Shelves {
+            requests, grants, ..
+        } = &mut *shelves;
         let Some(request) = requests.get_mut(id) else {
             let denial = Denial::new("approval/unknown", "the request for approval is gone");
             return Ok(Some(Answer::Refuse(
@@ -244,60 +261,51 @@ impl Desk {
             )));
         };
         self.expire(request, now);
+        let granted = request.grant.as_ref().and_then(|id| grants.get(id));
+        if let Some(grant) = granted.filter(|grant| grant.is_live(now)) {
+            request.waiting = request.waiting.saturating_sub(1);
+            return Ok(Some(Answer::Approve {
+                id: grant.id.clone(),
+                by: grant.by.clone(),
+            }));
+        }
         match request.state() {
             State::Pending => Ok(None),
-            State::Approved => self.consume(request).map(Some),
+            State::Approved => self.consume(request, now).map(Some),
             ended => Ok(Some(Answer::Refuse(refusal(request, ended)))),
         }
     }
 
-    /// Uses an approval: once, whatever happens. If that cannot be recorded, it is used up all the same.
-    fn consume(&self, request: &mut Request) -> Result<Answer, Fault> {
+    /// Uses an approval: once, whatever happens. If that cannot be recorded, it is used up all the same; and if a
+    /// restart could bring it back, it is not used.
+    fn consume(&self, request: &mut Request, now: Moment) -> Result<Answer, Fault> {
         request.waiting = request.waiting.saturating_sub(1);
         self.move_to(request, State::Consumed)?;
+        let keep = &self.hands.keep;
+        keep.remove(Shelf::Request, &request.id, now.wall)?;
         Ok(Answer::Approve {
             id: request.id.clone(),
             by: request.approvers(),
         })
     }
 
-    fn votable<'r>(
-        &self,
-        requests: &'r mut HashMap<String, Request>,
-        id: &str,
-        voter: &Identity,
-    ) -> Result<&'r mut Request, VoteRefused> {
-        let request = requests.get_mut(id).ok_or(VoteRefused::Unknown)?;
-        let now = (self.clock)();
-        self.expire(request, now);
-        match request.state() {
-            State::Pending => {}
-            ended => return Err(VoteRefused::TooLate(ended)),
-        }
-        may_vote(request, voter, now, self.settings.fresh_within)?;
-        Ok(request)
-    }
-
-    fn sweep_locked(&self, requests: &mut HashMap<String, Request>, now: Timestamp) {
-        for request in requests.values_mut() {
-            self.expire(request, now);
-        }
-        requests.retain(|_, r| {
-            !r.state().is_final() || now.since(r.opened) < limits::APPROVAL_SHOWN_FOR
-        });
-    }
-
-    fn expire(&self, request: &mut Request, now: Timestamp) {
-        if !request.state().is_final() && request.until <= now {
-            self.end(request, State::Expired);
+    fn expire(&self, request: &mut Request, now: Moment) {
+        if !request.state().is_final() && request.until.passed(now) {
+            self.end(request, State::Expired, now);
         }
     }
 
     /// Ends a request, on record if that can be: no failure keeps it open.
-    fn end(&self, request: &mut Request, state: State) {
-        if let Err(fault) = self.move_to(request, state) {
+    fn end(&self, request: &mut Request, state: State, now: Moment) {
+        let noted = self.move_to(request, state);
+        let forgotten = self
+            .hands
+            .keep
+            .remove(Shelf::Request, &request.id, now.wall);
+        if let Err(fault) = noted.and(forgotten) {
             tracing::error!(id = request.id, state = state.name(), fault = %fault.chain(), "a transition is not on record");
         }
+        self.announce("approval.ended", request, now, false);
     }
 
     /// Moves a request on and records it; it moves even where recording fails, unless that would be the
@@ -306,12 +314,41 @@ impl Desk {
         let detail = json!({
             "id": request.id, "from": request.state().name(), "to": state.name(),
             "by": request.approvers(), "session": request.asked.session.id,
+            "grant": request.grant,
         });
-        let noted = self.notes.note("approval/state", &detail);
+        let noted = self.hands.notes.note("approval/state", &detail);
         if noted.is_ok() || state != State::Approved {
             request.changed.send_replace(state);
         }
         noted
+    }
+
+    /// Keeps a request that nobody holds bytes for. One whose client waits is gone with the client.
+    fn keep_request(&self, request: &Request, now: Moment) -> Result<(), Fault> {
+        match request.is_deferred() {
+            true => self.put(Shelf::Request, &request.id, &request.to_keep(), now),
+            false => Ok(()),
+        }
+    }
+
+    fn put(
+        &self,
+        shelf: Shelf,
+        id: &str,
+        thing: &impl serde::Serialize,
+        now: Moment,
+    ) -> Result<(), Fault> {
+        let value = serde_json::to_value(thing)
+            .map_err(|error| Fault::new(Blame::Gateway, "write down what the desk keeps", error))?;
+        self.hands.keep.put(shelf, id, value, now.wall)
+    }
+
+    /// Tells the channels. That they cannot be told keeps nothing from happening here, and approves nothing.
+    fn announce(&self, event: &'static str, request: &Request, now: Moment, urgent: bool) {
+        let news = News::of_request(event, request, now, urgent);
+        if let Err(fault) = self.hands.tell.announce(&news) {
+            tracing::warn!(id = request.id, event, fault = %fault.chain(), "nobody was told");
+        }
     }
 }
 
@@ -328,8 +365,9 @@ impl ApprovalDesk for Desk {
             loop {
                 // Subscribed before looking: a change in between is not missed.
                 let changed = self
-                    .requests
+                    .shelves
                     .lock()
+                    .requests
                     .get(id)
                     .map(|r| (r.changed.subscribe(), r.until));
                 if let Some(answer) = self.answer_now(id)? {
@@ -339,7 +377,7 @@ impl ApprovalDesk for Desk {
                     continue;
                 };
                 let left = until
-                    .since((self.clock)())
+                    .left(self.clocks.now())
                     .clamp(Duration::from_millis(1), LOOK_EVERY);
                 let _ = tokio::time::timeout(left, changed.changed()).await;
             }
@@ -348,8 +386,9 @@ impl ApprovalDesk for Desk {
 
     /// In defer mode nobody holds bytes, and a client that leaves withdraws nothing: its rerun comes later.
     fn withdraw(&self, id: &str) {
-        let mut requests = self.requests.lock();
-        let Some(request) = requests.get_mut(id) else {
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        let Some(request) = shelves.requests.get_mut(id) else {
             return;
         };
         if request.is_deferred() || request.state().is_final() {
@@ -357,8 +396,12 @@ impl ApprovalDesk for Desk {
         }
         request.waiting = request.waiting.saturating_sub(1);
         if request.waiting == 0 {
-            self.end(request, State::Withdrawn);
+            self.end(request, State::Withdrawn, now);
         }
+    }
+
+    fn standing(&self, id: &str) -> Option<Standing> {
+        self.live(id)
     }
 }
 
@@ -367,6 +410,12 @@ fn join(request: &mut Request, asked: &HoldRequest) {
     let identity = &asked.session.identity;
     if !request.requesters.contains(identity) {
         request.requesters.push(identity.clone());
+    }
+    if asked.wish.detached && !request.asked.wish.detached {
+        // Somebody will come back for it: it no longer ends with the client that waits.
+        let mut detached = (*request.asked).clone();
+        detached.wish.detached = true;
+        request.asked = Arc::new(detached);
     }
     request
         .votes
@@ -378,19 +427,22 @@ fn opened(request: &Request) -> Value {
     json!({
         "id": request.id, "session": asked.session.id, "identity": asked.session.identity.principal,
         "actors": asked.session.identity.actors, "target": asked.session.target.name,
-        "access": asked.access, "binding": hex::encode(asked.binding),
-        "requirements": asked.requirements, "until": request.until,
+        "binding": hex::encode(asked.binding), "shown": asked.shown, "access": asked.access,
+        "deferred": request.is_deferred(), "requirements": asked.requirements,
+        "ticket": asked.ticket, "reason": asked.session.reason,
+        "until": request.until.wall,
+        "lasts_seconds": asked.wish.lasts.map(|time| time.as_secs()),
     })
 }
 
-/// What the client of a request reads that ended without a yes.
-fn refusal(request: &Request, state: State) -> Denial {
+/// What whoever waited is told when it ended without a yes.
+fn refusal(request: &Request, ended: State) -> Denial {
     let id = &request.id;
-    let denial = match state {
+    let denial = match ended {
         State::Denied => {
-            let no = request.votes.iter().find(|v| v.ballot == Ballot::Deny);
-            let (who, why) = no.map_or(("somebody", ""), |v| {
-                (v.voter.name.as_str(), v.reason.as_str())
+            let denier = request.votes.iter().find(|v| v.ballot == Ballot::Deny);
+            let (who, why) = denier.map_or(("nobody", "unrecorded"), |vote| {
+                (vote.voter.name.as_str(), vote.reason.as_str())
             });
             let reason = portcullis_model::escape_line(&format!("{who} denied {id}: {why}"));
             Denial::new("approval/denied", reason)
@@ -413,7 +465,8 @@ fn refusal(request: &Request, state: State) -> Denial {
     }
 }
 
-fn fresh_id(requests: &HashMap<String, Request>) -> Result<String, Fault> {
+/// An id that nothing has yet.
+fn fresh_id(prefix: &str, taken: impl Fn(&str) -> bool) -> Result<String, Fault> {
     let random = SystemRandom::new();
     loop {
         let mut bytes = [0; ID_DIGITS];
@@ -423,8 +476,8 @@ fn fresh_id(requests: &HashMap<String, Request>) -> Result<String, Fault> {
         let digits = bytes
             .iter()
             .map(|b| char::from(CROCKFORD[usize::from(b & 31)]));
-        let id: String = "ap-".chars().chain(digits).collect();
-        if !requests.contains_key(&id) {
+        let id: String = prefix.chars().chain(digits).collect();
+        if !taken(&id) {
             return Ok(id);
         }
     }

@@ -2,6 +2,7 @@
 //! requester, a machine's owner, whatever is not human or acts for a human, the same person twice, a
 //! token that is not fresh, a vote without a reason.
 
+use crate::moment::Moment;
 use crate::request::{Request, may_meet};
 use crate::state::State;
 use portcullis_model::{Denial, Identity, Kind, Timestamp, limits};
@@ -45,6 +46,21 @@ pub enum VoteRefused {
     /// Policy says no.
     #[error("policy refuses the vote: {} ({})", .0.reason, .0.rule)]
     Policy(Denial),
+    /// The approver wants it to stand for longer than one run, and policy does not let that be.
+    #[error("policy lets this be approved for one run, not for a class of commands")]
+    NoReuse,
+    /// There is no such thing at the desk, or it has ended.
+    #[error("there is no {0} with this id, or it has ended")]
+    Nothing(&'static str),
+    /// Not theirs to do.
+    #[error("{0}")]
+    NotTheirs(&'static str),
+    /// A time that is none, or too long.
+    #[error("the time has to be longer than nothing and at most {} days", limits::GRANT_TTL_MAX.as_secs() / 86_400)]
+    Time,
+    /// No room for more.
+    #[error("there are too many {0} already")]
+    Full(&'static str),
     /// The vote could not be recorded: so it was not cast.
     #[error("the vote could not be recorded and does not count")]
     Unrecorded,
@@ -54,15 +70,10 @@ pub enum VoteRefused {
 pub(crate) fn may_vote(
     request: &Request,
     voter: &Identity,
-    now: Timestamp,
+    now: Moment,
     fresh_within: Option<Duration>,
 ) -> Result<(), VoteRefused> {
-    if voter.kind != Kind::Human || !voter.actors.is_empty() {
-        return Err(VoteRefused::NotAPerson);
-    }
-    if !is_fresh(voter, now, fresh_within) {
-        return Err(VoteRefused::Stale);
-    }
+    is_present(voter, now.wall, fresh_within)?;
     for requester in &request.requesters {
         stands_apart(requester, voter)?;
     }
@@ -74,9 +85,27 @@ pub(crate) fn may_vote(
         return Err(VoteRefused::Twice);
     }
     let requirements = &request.asked.requirements;
-    match requirements.iter().any(|r| may_meet(voter, r)) {
+    match requirements
+        .iter()
+        .any(|r| may_meet(voter, &request.groups(r, now)))
+    {
         true => Ok(()),
         false => Err(VoteRefused::NotAnApprover),
+    }
+}
+
+/// Whether this is a person, in person, who has just proved it.
+pub(crate) fn is_present(
+    who: &Identity,
+    now: Timestamp,
+    fresh_within: Option<Duration>,
+) -> Result<(), VoteRefused> {
+    if who.kind != Kind::Human || !who.actors.is_empty() {
+        return Err(VoteRefused::NotAPerson);
+    }
+    match is_fresh(who, now, fresh_within) {
+        true => Ok(()),
+        false => Err(VoteRefused::Stale),
     }
 }
 

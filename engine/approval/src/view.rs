@@ -1,11 +1,17 @@
 //! What people are shown of a request. Refuses raw text: every string in it is escaped, so that what an
 //! approver reads is what is there and nothing in it acts on a terminal or hides.
 
+mod standing;
+
+pub use standing::{DelegationView, GrantView, ReviewView};
+
+use crate::moment::Moment;
 use crate::request::{Ballot, Request, needed};
 use crate::state::State;
-use portcullis_model::{Identity, Timestamp, escape_for_people, escape_line};
+use portcullis_model::{Chat, Identity, Timestamp, escape_for_people, escape_line};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// A request as it may be shown.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +26,14 @@ pub struct View {
     pub deferred: bool,
     /// Clients that hold and wait.
     pub waiting: usize,
+    /// Requests that wait for the same people and were opened before it.
+    pub ahead: usize,
+    /// An access request: for so long, in seconds.
+    pub lasts_seconds: Option<u64>,
+    /// The longest that approvers may let it stand for its class, in seconds; nothing where policy does not let them.
+    pub reuse_seconds: Option<u64>,
+    /// The grant it has become.
+    pub grant: Option<String>,
     /// When it was opened.
     pub opened: Timestamp,
     /// Seconds left to approve it or, once approved, to use it; 0 when it has ended.
@@ -90,6 +104,10 @@ pub struct RequirementView {
     pub needed: usize,
     /// Of these, there.
     pub have: usize,
+    /// Each has to stand for another group.
+    pub distinct_groups: bool,
+    /// What a chat message about it may do.
+    pub chat: Chat,
 }
 
 /// One vote.
@@ -105,15 +123,21 @@ pub struct VoteView {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+    /// For so long it is meant for the whole class, in seconds.
+    pub reuse_seconds: Option<u64>,
+    /// Who has asked the voter to stand in.
+    pub stands_in_for: Vec<String>,
+    /// Where it was cast.
+    pub channel: String,
 }
 
 impl View {
-    pub(crate) fn of(request: &Request, now: Timestamp) -> Self {
+    pub(crate) fn of(request: &Request, all: &HashMap<String, Request>, now: Moment) -> Self {
         let asked = &request.asked;
         let state = request.state();
         let remaining = match state.is_final() {
             true => 0,
-            false => request.until.since(now).as_secs(),
+            false => request.until.left(now).as_secs(),
         };
         Self {
             id: request.id.clone(),
@@ -121,6 +145,10 @@ impl View {
             access: asked.access,
             deferred: request.is_deferred(),
             waiting: request.waiting,
+            ahead: ahead(request, all, now),
+            lasts_seconds: asked.wish.lasts.map(|time| time.as_secs()),
+            reuse_seconds: reuse(request),
+            grant: request.grant.clone(),
             opened: request.opened,
             remaining_seconds: remaining,
             ticket: asked.ticket.as_deref().map(escape_line),
@@ -129,7 +157,7 @@ impl View {
             class: escaped(serde_json::to_value(&asked.class).unwrap_or_default()),
             context: escaped(serde_json::to_value(&asked.context).unwrap_or_default()),
             session: SessionView::of(request),
-            requirements: requirements(request),
+            requirements: requirements(request, now),
             votes: votes(request),
         }
     }
@@ -159,18 +187,46 @@ impl SessionView {
     }
 }
 
-fn requirements(request: &Request) -> Vec<RequirementView> {
+/// Pending ones that wait for any of the same groups and came before.
+fn ahead(request: &Request, all: &HashMap<String, Request>, now: Moment) -> usize {
+    if request.state() != State::Pending {
+        return 0;
+    }
+    let groups = |request: &Request| -> Vec<String> {
+        let requirements = request.asked.requirements.iter();
+        requirements.flat_map(|r| request.groups(r, now)).collect()
+    };
+    let mine = groups(request);
+    let earlier = all
+        .values()
+        .filter(|r| r.state() == State::Pending && r.opened < request.opened);
+    earlier
+        .filter(|r| groups(r).iter().any(|group| mine.contains(group)))
+        .count()
+}
+
+fn reuse(request: &Request) -> Option<u64> {
+    let requirements = request.asked.requirements.iter();
+    let each: Option<Vec<u64>> = requirements
+        .map(|r| r.terms.reuse.as_ref().map(|reuse| reuse.ttl.as_secs()))
+        .collect();
+    each?.into_iter().min().filter(|_| !request.asked.access)
+}
+
+fn requirements(request: &Request, now: Moment) -> Vec<RequirementView> {
     let all = request.asked.requirements.iter();
     all.map(|requirement| RequirementView {
         rule: escape_line(&requirement.rule),
         msg: escape_line(&requirement.msg),
-        groups: requirement
-            .approver_groups
+        groups: request
+            .groups(requirement, now)
             .iter()
             .map(|g| escape_line(g))
             .collect(),
         needed: needed(requirement),
-        have: request.counted(requirement),
+        have: request.counted(requirement, now),
+        distinct_groups: requirement.terms.distinct_groups,
+        chat: requirement.terms.chat,
     })
     .collect()
 }
@@ -183,6 +239,9 @@ fn votes(request: &Request) -> Vec<VoteView> {
         ballot: vote.ballot,
         reason: escape_for_people(&vote.reason),
         at: vote.at,
+        reuse_seconds: vote.reuse.map(|time| time.as_secs()),
+        stands_in_for: vote.stands_in_for.iter().map(|n| escape_line(n)).collect(),
+        channel: escape_line(&vote.channel),
     })
     .collect()
 }

@@ -2,7 +2,7 @@
 
 mod world;
 
-use portcullis_approval::{Ballot, State, VoteRefused};
+use portcullis_approval::{Ballot, State, VoteRefused, Word};
 use portcullis_gate::{Answer, ApprovalDesk};
 use portcullis_model::{Denial, Identity, Kind, Transaction};
 use std::sync::Arc;
@@ -149,7 +149,13 @@ fn a_person_votes_once_with_a_reason() {
     let world = World::new();
     let id = world.open(Wants::people(2));
     let bea = human("bea");
-    let say = |why: &str| world.desk.vote(&id, &bea, Ballot::Approve, why, |_| Ok(()));
+    let say = |because: &str| {
+        let word = Word {
+            because,
+            ..world::word(Ballot::Approve)
+        };
+        world.desk.vote(&id, &bea, word, |_| Ok(()))
+    };
     assert_eq!(say(" \n"), Err(VoteRefused::NoReason));
     assert_eq!(say(&"x".repeat(5000)), Err(VoteRefused::NoReason));
     assert_eq!(say("looked at it"), Ok(State::Pending));
@@ -169,7 +175,7 @@ fn policy_can_refuse_a_vote() {
     let no = Denial::new("approve/on-call", "bea is not on call");
     let voted = world
         .desk
-        .vote(&id, &human("bea"), Ballot::Approve, "because", |_| {
+        .vote(&id, &human("bea"), world::word(Ballot::Approve), |_| {
             Err(no.clone())
         });
     assert_eq!(voted, Err(VoteRefused::Policy(no)));

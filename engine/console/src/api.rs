@@ -1,6 +1,8 @@
 //! The routes of the admin API, version 1: JSON in, JSON out. Bodies are bounded; unknown fields are
 //! refused. It decides nothing: each route is one call of [`Operations`].
 
+mod standing;
+
 use crate::door::Caller;
 use crate::operations::{
     Approval, Ballot, HoldWish, Kill, Operations, Refused, Reloaded, Revocation,
@@ -36,6 +38,7 @@ pub fn router(operations: Arc<dyn Operations>) -> Router {
         .route("/v1/connections", get(connections))
         .route("/v1/reload", post(reload))
         .route("/v1/journal/public-key", get(public_key))
+        .merge(standing::routes())
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(operations)

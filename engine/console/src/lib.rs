@@ -11,6 +11,7 @@ mod health;
 mod metrics;
 mod operations;
 mod portal;
+mod standing;
 
 pub use api::router as admin_router;
 pub use door::{Caller, Door, OpenDoor};
@@ -22,8 +23,13 @@ pub use operations::{
 };
 
 pub use portal::{
-    Begun, BrowserWish, Certified, Counter, DeviceBegun, DeviceWish, Entrance, Granted,
+    Begun, BrowserWish, Certified, Counter, DeviceBegun, DeviceWish, Entrance, Granted, Hooks,
     IssuedLogin, KeyWish, LoginWish, Offers, Portal, Returned, TokenError, TokenRequest, WhoAmI,
+};
+
+pub use standing::{
+    AccessWish, Asked, Bearer, Delegation, DelegationWish, Ending, Extension, Finding, Grant,
+    LinkWish, LinkedAccount, Mine, Review, ReviewWord, Standing,
 };
 
 use std::future::Future;

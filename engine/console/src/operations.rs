@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// What the gateway lets its operators see and do. Implemented by `portcullis`.
-pub trait Operations: Send + Sync {
+pub trait Operations: crate::standing::Standing + Send + Sync {
     /// The node at a glance.
     fn status(&self) -> Status;
     /// Whether new connections should be sent here: every check must hold.
@@ -250,6 +250,9 @@ pub struct Ballot {
     pub choice: Choice,
     /// Why; required.
     pub reason: String,
+    /// A yes: for so many seconds it is meant for the whole class, where policy lets it be.
+    #[serde(default)]
+    pub reuse_seconds: Option<u64>,
     /// The approver's own token, wiped after use.
     pub token: Zeroizing<String>,
 }

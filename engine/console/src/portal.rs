@@ -4,7 +4,10 @@
 //! loopback where the operator allows it.
 
 mod entrance;
+mod hooks;
 mod turnstile;
+
+pub use hooks::Hooks;
 
 pub use entrance::{
     Begun, BrowserWish, Certified, DeviceBegun, DeviceWish, Entrance, Granted, KeyWish, Offers,
@@ -101,6 +104,13 @@ impl Portal {
             routes: routes.fallback(nothing),
             turnstile: Turnstile::new(),
         }
+    }
+
+    /// The same, with doors for other systems.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
+        self.routes = self.routes.merge(hooks::routes(hooks));
+        self
     }
 
     async fn converse(&self, socket: Socket) -> Result<(), Fault> {

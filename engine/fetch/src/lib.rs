@@ -3,6 +3,10 @@
 //! It exists because the usual clients bring a second TLS stack and follow redirects. It refuses plain
 //! http but to loopback, redirects, bodies over the limit, and slowness; of a document anything but 200.
 
+mod public;
+
+pub use public::is_public;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::HeaderValue;
@@ -31,6 +35,9 @@ pub enum FetchError {
     /// The address.
     #[error("use the address: https is required, and http only to loopback")]
     Address,
+    /// Where the name leads.
+    #[error("reach the host: its name leads to no address that may be asked")]
+    Reach,
     /// The network.
     #[error("resolve or reach the host")]
     Connect(#[source] std::io::Error),
@@ -66,6 +73,7 @@ pub struct Document {
 pub struct Fetcher {
     tls: TlsConnector,
     plain: Plain,
+    reach: Reach,
 }
 
 /// Where plain http may go.
@@ -75,6 +83,15 @@ pub enum Plain {
     Loopback,
     /// Also to the metadata of a cloud machine, which speaks nothing else, at a link-local address.
     LinkLocal,
+}
+
+/// Which machines may be reached, by the address that is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Any: the address stands in the configuration, and somebody who could change it needs no detour.
+    Anywhere,
+    /// Those of the public network alone. What a name resolves to is looked at, and that is what is connected to.
+    Public,
 }
 
 /// How much of an answer is read, and for how long the whole exchange may take.
@@ -129,7 +146,15 @@ impl Fetcher {
         Self {
             tls: TlsConnector::from(config),
             plain: Plain::Loopback,
+            reach: Reach::Anywhere,
         }
+    }
+
+    /// The same, within that reach. Nothing is asked in the clear of the public network.
+    #[must_use]
+    pub fn within(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
     }
 
     /// The same, with another word on plain http.
@@ -225,7 +250,7 @@ impl Fetcher {
         address: &Address,
         most: usize,
     ) -> Result<Response<Bytes>, FetchError> {
-        let socket = address.dial().await.map_err(FetchError::Connect)?;
+        let socket = address.dial(self.reach).await?;
         match address.secure {
             false => converse(socket, request, address, most).await,
             true => {
@@ -235,6 +260,50 @@ impl Fetcher {
                 converse(socket.map_err(FetchError::Tls)?, request, address, most).await
             }
         }
+    }
+}
+
+/// A connection that somebody else speaks on.
+pub type Wire = Box<dyn Stream>;
+
+/// What goes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl Fetcher {
+    /// A connection for another protocol than HTTP, not secured (yet). With `local`, to this machine alone.
+    ///
+    /// # Errors
+    /// When the host cannot be reached, or may not.
+    pub async fn open(&self, host: &str, port: u16, local: bool) -> Result<Wire, FetchError> {
+        let found = tokio::net::lookup_host((host, port));
+        let found = found.await.map_err(FetchError::Connect)?;
+        let allowed: Vec<SocketAddr> = found.filter(|a| !local || a.ip().is_loopback()).collect();
+        if allowed.is_empty() {
+            return Err(FetchError::Reach);
+        }
+        let socket = TcpStream::connect(allowed.as_slice()).await;
+        Ok(Box::new(socket.map_err(FetchError::Connect)?))
+    }
+
+    /// The same, secured from the first byte.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when it is not who it should be.
+    pub async fn secured(&self, host: &str, port: u16) -> Result<Wire, FetchError> {
+        let wire = self.open(host, port, false).await?;
+        self.upgrade(host, wire).await
+    }
+
+    /// Secures a connection that has begun without.
+    ///
+    /// # Errors
+    /// When it is not who it should be.
+    pub async fn upgrade(&self, host: &str, wire: Wire) -> Result<Wire, FetchError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
+        let secured = self.tls.connect(name, wire).await;
+        Ok(Box::new(secured.map_err(FetchError::Tls)?))
     }
 }
 
@@ -300,12 +369,22 @@ impl Address {
         })
     }
 
-    async fn dial(&self) -> std::io::Result<TcpStream> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+    async fn dial(&self, reach: Reach) -> Result<TcpStream, FetchError> {
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(FetchError::Connect)?;
         let allowed: Vec<SocketAddr> = found
-            .filter(|address| self.secure || self.plain.may_reach(address.ip()))
+            .filter(|address| match reach {
+                Reach::Anywhere => self.secure || self.plain.may_reach(address.ip()),
+                Reach::Public => self.secure && public::is_public(address.ip()),
+            })
             .collect();
-        TcpStream::connect(allowed.as_slice()).await
+        if allowed.is_empty() {
+            return Err(FetchError::Reach);
+        }
+        TcpStream::connect(allowed.as_slice())
+            .await
+            .map_err(FetchError::Connect)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::permit::{Housed, Permit, Refusal, Release};
 use crate::ruling::{Allowed, Answer, Approved, Denied, Held, Judged, Ruling};
 use crate::seams::{
     Catalog, Classify, Decide, Entry, EntryKind, Examine, History, HoldRequest, Mask, Outgoing,
-    Plugins, Question, Record, Sequence, StreamId, Tripwire, Veils,
+    Plugins, Question, Record, Sequence, StreamId, Tripwire, Veils, Wish,
 };
 use crate::treatment::{Treatment, moved, treat, treat_object, treat_report};
 use asked::Asked;

@@ -10,7 +10,7 @@ use portcullis_model::message::Context;
 use portcullis_model::{
     Batch, Blame, Class, Client, Control, Decision, Denial, Edits, Facts, Fault, Identity,
     Obligations, Principal, Protocol, Requirement, RowShape, Session, SessionId, Subject, Tally,
-    Target, Timestamp,
+    Target, TicketCheck, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -115,6 +115,8 @@ pub struct Question<'a> {
     pub context: &'a Context,
     /// What came before.
     pub history: History,
+    /// What the ticket system says of the ticket in force.
+    pub ticket: Option<&'a TicketCheck>,
     /// The time.
     pub now: Timestamp,
 }
@@ -123,6 +125,11 @@ pub struct Question<'a> {
 pub trait Decide: Send + Sync {
     /// The decision. An error of any kind is a `Fault` and becomes a denial.
     fn decide(&self, question: &Question<'_>) -> Result<Decision, Fault>;
+    /// What the ticket system says of a ticket, for the next question; nothing where there is none. Bounded in time, and
+    /// answered from memory where it was asked lately.
+    fn ticket<'a>(&'a self, _: &'a Session, _: &'a str) -> BoxFuture<'a, Option<Arc<TicketCheck>>> {
+        Box::pin(std::future::ready(None))
+    }
     /// Changes when another policy set is serving.
     fn revision(&self) -> Arc<str>;
 }
@@ -373,6 +380,28 @@ pub struct HoldRequest {
     pub requirements: Vec<Requirement>,
     /// True for an access request at connect.
     pub access: bool,
+    /// What the requester asks for beyond one use.
+    pub wish: Wish,
+}
+
+/// What a requester asks for beyond one use. A wish: people and policy say what becomes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// A connection that stays open to it for so long.
+    pub lasts: Option<std::time::Duration>,
+    /// Nobody waits: whoever asked comes back later.
+    pub detached: bool,
+    /// Going ahead without a vote, and why.
+    pub glass: Option<String>,
+}
+
+/// A grant that outlives the request it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Until when it is good.
+    pub until: Timestamp,
+    /// Somebody went ahead without a vote: everything is recorded in full.
+    pub glass: bool,
 }
 
 /// The desk where holds wait. Implemented by `approval`.
@@ -387,6 +416,10 @@ pub trait ApprovalDesk: Send + Sync {
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Fault>>;
     /// The client went away or cancelled.
     fn withdraw(&self, id: &str);
+    /// The grant of this id, while it is good. Where nobody keeps grants there are none.
+    fn standing(&self, _id: &str) -> Option<Standing> {
+        None
+    }
 }
 
 /// What a client offers as proof.

@@ -39,6 +39,7 @@ fn hold() -> Verdict {
         defer: false,
         in_transaction: false,
         ticket: false,
+        terms: portcullis_model::Terms::default(),
     }])
 }
 

@@ -18,7 +18,9 @@ pub mod path;
 pub mod rows;
 pub mod session;
 pub mod tally;
+pub mod terms;
 pub mod text;
+pub mod ticket;
 pub mod time;
 pub mod verdict;
 
@@ -40,7 +42,9 @@ pub use rows::{
 };
 pub use session::{Client, Session, SessionId, Target};
 pub use tally::{Budget, Counted, Effects, Per, Tally};
+pub use terms::{Chat, Escalation, Glass, Reuse, Sameness, Terms};
 pub use text::{escape_for_people, escape_line};
+pub use ticket::TicketCheck;
 pub use time::Timestamp;
 pub use verdict::{
     ColumnRule, Decision, Denial, DocumentRule, EntityRule, Likeness, Obligations, Outcome,

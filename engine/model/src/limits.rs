@@ -161,6 +161,28 @@ pub const JWKS_REFRESH_EVERY: Duration = Duration::from_secs(3600);
 pub const JWKS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Identities whose last hour is remembered on one node; about a kilobyte each.
 pub const LEDGER_IDENTITIES_MAX: usize = 65_536;
+/// The longest time a grant of people stands, and the latest a broken glass is reviewed: a month.
+pub const GRANT_TTL_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Grants that stand at once on a node.
+pub const GRANTS_MAX: usize = 10_000;
+/// Delegations of one person at once.
+pub const DELEGATIONS_PER_PERSON_MAX: usize = 8;
+/// Delegations of a node.
+pub const DELEGATIONS_MAX: usize = 10_000;
+/// Reviews of a node that are kept, closed ones among them.
+pub const REVIEWS_MAX: usize = 10_000;
+/// The file of the approval desk, before it is written anew.
+pub const DESK_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// One line in it: a request with what it shows.
+pub const DESK_LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages that wait to be delivered: a desk that is full of requests, told of to a few receivers.
+pub const OUTBOX_MAX: usize = 20_000;
+/// Signed messages that are remembered so that none counts twice: more within ten minutes are no callbacks.
+pub const CALLBACKS_SEEN_MAX: usize = 10_000;
+/// Codes of chat accounts that wait to be linked.
+pub const CHAT_CODES_MAX: usize = 1024;
+/// Tickets of which is remembered what their system said.
+pub const TICKETS_KNOWN_MAX: usize = 16_384;
 /// A ticket that a client names.
 pub const TICKET_BYTES_MAX: usize = 128;
 /// Tokens remembered that are good for one use and were used.

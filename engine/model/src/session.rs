@@ -186,6 +186,7 @@ mod tests {
             defer: false,
             in_transaction: false,
             ticket,
+            terms: crate::Terms::default(),
         };
         let asked = [requirement("a/plain", false), requirement("a/ticket", true)];
         let missing =

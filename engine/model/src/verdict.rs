@@ -3,7 +3,7 @@
 use crate::control::Control;
 use crate::filter::Filter;
 use crate::tally::Budget;
-use crate::{JsonPath, Strategy};
+use crate::{JsonPath, Strategy, Terms};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -82,6 +82,9 @@ pub struct Requirement {
     /// True when the request must name a ticket, which approvers are shown.
     #[serde(default)]
     pub ticket: bool,
+    /// What else the rule said about it.
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub terms: Terms,
 }
 
 impl Requirement {

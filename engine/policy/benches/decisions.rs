@@ -146,6 +146,7 @@ impl Asked {
             class: &self.class,
             context: &self.context,
             history: History::default(),
+            ticket: None,
             now: Timestamp(now),
         }
     }

@@ -47,6 +47,7 @@ pub fn packs() -> &'static [(&'static str, &'static [File])] {
 
 const PACKS: &[(&str, &[File])] = packs![
     "access",
+    "access_requests",
     "agent_secrets",
     "agents_read_only",
     "approve",

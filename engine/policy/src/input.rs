@@ -153,8 +153,25 @@ pub struct Session<'a> {
     pub reason: Option<Text<'a>>,
     /// The ticket it belongs to: set in the session, or named when it connected.
     pub ticket: Option<Text<'a>>,
+    /// What its system says of the ticket; null where no system is configured, or no ticket named.
+    #[serde(default)]
+    pub ticket_check: Option<TicketCheck<'a>>,
     /// The approved access request that opened it.
     pub access_request: Option<Text<'a>>,
+}
+
+/// What a ticket system says of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketCheck<'a> {
+    /// The system that was asked, by its name in the configuration; null where none keeps such tickets.
+    pub system: Option<Text<'a>>,
+    /// It is there, and every check of the configuration holds.
+    pub valid: bool,
+    /// Why it is not valid.
+    pub reason: Option<Text<'a>>,
+    /// The fields that the configuration names.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub fields: Cow<'a, BTreeMap<String, String>>,
 }
 
 /// What a client wishes for when it connects.

@@ -226,6 +226,7 @@ fn requirement(approval: &Approval, msg: String) -> Requirement {
         defer: approval.mode == Mode::Defer,
         in_transaction: approval.in_transaction,
         ticket: approval.ticket,
+        terms: approval.terms(),
     }
 }
 

@@ -1,15 +1,18 @@
 //! What a pack says, read strictly: a field that is not known is a wrong shape, because a misspelt
 //! `approver_groupz` must not become an approval by anybody.
 
+mod terms;
+
 use crate::failure::Failure;
 use portcullis_model::{
-    Budget, Control, Filter, JsonPath, Predicates, RecordLevel, Strategy, limits,
+    Budget, Chat, Control, Filter, JsonPath, Predicates, RecordLevel, Strategy, limits,
 };
 use regorus::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use std::time::Duration;
+pub(crate) use terms::{BreakGlass, Escalate, ReuseForm};
 
 /// The four sets of one pack for one input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,6 +87,18 @@ pub(crate) struct Approval {
     pub in_transaction: bool,
     #[serde(default)]
     pub ticket: bool,
+    #[serde(default)]
+    pub distinct_groups: bool,
+    #[serde(default)]
+    pub escalate: Option<Escalate>,
+    #[serde(default)]
+    pub reuse: Option<ReuseForm>,
+    #[serde(default)]
+    pub access_ttl_seconds: Option<u64>,
+    #[serde(default)]
+    pub break_glass: Option<BreakGlass>,
+    #[serde(default)]
+    pub chat: Chat,
 }
 
 fn one() -> u32 {
@@ -187,6 +202,7 @@ impl Said {
             (1..=limits::APPROVERS_MAX).contains(&a.approvers)
                 && a.ttl_seconds > 0
                 && a.execution_ttl_seconds > 0
+                && a.terms_are_sound()
         };
         match self.approvals.iter().all(sound) {
             true => Ok(self),

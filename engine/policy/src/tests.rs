@@ -17,5 +17,6 @@ mod replay;
 mod scope;
 mod self_test;
 mod speed;
+mod terms;
 mod votes;
 mod world;

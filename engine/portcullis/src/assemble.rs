@@ -2,10 +2,13 @@
 //! given is everything it can reach. It refuses to start with anything missing: a gateway that serves
 //! half of its protections is worse than one that does not serve.
 
+mod access;
 mod adapters;
+pub mod channels;
 mod connections;
 mod counter;
 mod entrance;
+mod hooks;
 mod indoors;
 mod issuers;
 mod keeping;
@@ -20,6 +23,7 @@ pub mod ssh;
 mod tls;
 mod trial;
 
+pub(crate) use access::sever as sever_over;
 pub(crate) use connections::channel;
 pub use connections::{Line, Lines, connection_row};
 pub use issuers::{Doormen, Front, Prepared, issuer_configs, trust_is_local};
@@ -36,9 +40,10 @@ use crate::registry::Registry;
 use crate::revocation::Ledger;
 use adapters::{OnRecord, Plugged, Ruled};
 use arc_swap::ArcSwap;
+use channels::Channels;
 use counter::Counter;
 use parking_lot::Mutex;
-use people::People;
+use people::{Drawer, People, Staff};
 use portcullis_console::{Metrics, Portal};
 use portcullis_gate::{ApprovalDesk, Clock, Decide, Examine, Tripwire, Veils};
 use portcullis_identity::Revocations;
@@ -50,6 +55,7 @@ use portcullis_sandbox::{PluginSet, Sandbox};
 use portcullis_stream::Tripwires;
 use portcullis_vault::Secrets;
 use secrets::Keyring;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why the gateway cannot be put together.
@@ -103,6 +109,9 @@ pub enum Broken {
     /// Where secrets are fetched from.
     #[error("prepare the secrets: {0}")]
     Secrets(String),
+    /// What people have said.
+    #[error("read what people have approved: {0}")]
+    Desk(String),
     /// The list of revocations.
     #[error("read the revocations: {0}")]
     Revocations(String),
@@ -164,18 +173,12 @@ pub struct Gateway {
 pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let clock = clock();
     let metrics = Arc::new(Metrics::new());
-    let state = loaded.path(&loaded.config.state_dir);
-    trust_is_local(&loaded)?;
-    paths::make(&state)?;
+    let state = ground(&loaded)?;
     let journal = journal(&loaded, &clock)?;
     let tripwires = Tripwires::new();
     let secrets = secrets::secrets(&loaded, &tripwires)?;
     let keeping = keeping::Keeping::start(&loaded, &journal, &secrets, &clock)?;
-    let sandbox = Sandbox::new(&portcullis_sandbox::Settings {
-        cache_dir: Some(paths::plugin_cache(&state)),
-        ..portcullis_sandbox::Settings::new()
-    })
-    .map_err(|error| Broken::Plugins(error.to_string()))?;
+    let sandbox = sandbox(&state)?;
     // Compiling plugins and testing policies take the longest, and need nothing of each other.
     let (set, plugins) = tokio::join!(
         policies::load(&loaded),
@@ -188,13 +191,18 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let doormen = Doormen::new(&loaded, &secrets, Arc::clone(&clock)).await?;
     let lines = Lines::new(Keyring::of(&secrets, &tripwires, &clock));
     let revocations = Arc::new(Revocations::new());
-    let people = People::new(&journal, &doormen, &revocations, &policy, &clock);
-    let ledger = Ledger::open(
-        &paths::revocations(&state),
-        Arc::clone(&revocations),
-        clock(),
-    )
-    .map_err(|error| Broken::Revocations(error.to_string()))?;
+    let people = asked(
+        &loaded,
+        &secrets,
+        &Staff {
+            journal: &journal,
+            doormen: &doormen,
+            revocations: &revocations,
+            policy: &policy,
+            clock: &clock,
+        },
+    )?;
+    let ledger = ledger(&state, &revocations, &clock)?;
     let desk = Desk {
         verify: Arc::clone(&doormen) as Arc<dyn Verify>,
         revocations,
@@ -203,6 +211,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         decide: Arc::clone(&policy) as Arc<dyn Decide>,
         books: Arc::new(OnRecord(Arc::clone(&journal))) as Arc<dyn Books>,
         approvals: Arc::clone(&people) as Arc<dyn ApprovalDesk>,
+        tickets: channels::tickets(&loaded, &secrets)?,
         examine: Arc::new(examiner) as Arc<dyn Examine>,
         tripwire: Arc::new(tripwires.clone()) as Arc<dyn Tripwire>,
         veils: Arc::new(tripwires.clone()) as Arc<dyn Veils>,
@@ -213,7 +222,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         node: loaded.config.node.clone(),
         life: loaded.config.session.clone(),
     };
-    Ok(Arc::new(Gateway {
+    Ok(watched(Gateway {
         loaded: ArcSwap::from_pointee(loaded),
         reception: Arc::new(Reception::new(desk)),
         policy,
@@ -229,6 +238,44 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         metrics,
         clock,
     }))
+}
+
+/// The state folder, made where it is not there.
+fn ground(loaded: &Loaded) -> Result<PathBuf, Broken> {
+    let state = loaded.path(&loaded.config.state_dir);
+    trust_is_local(loaded)?;
+    paths::make(&state)?;
+    Ok(state)
+}
+
+/// Where plugins run.
+fn sandbox(state: &Path) -> Result<Arc<Sandbox>, Broken> {
+    Sandbox::new(&portcullis_sandbox::Settings {
+        cache_dir: Some(paths::plugin_cache(state)),
+        ..portcullis_sandbox::Settings::new()
+    })
+    .map_err(|error| Broken::Plugins(error.to_string()))
+}
+
+/// Who is refused for good.
+fn ledger(state: &Path, revocations: &Arc<Revocations>, clock: &Clock) -> Result<Ledger, Broken> {
+    Ledger::open(&paths::revocations(state), Arc::clone(revocations), clock())
+        .map_err(|error| Broken::Revocations(error.to_string()))
+}
+
+/// A gateway whose sessions end with the grants that they stand on.
+fn watched(gateway: Gateway) -> Arc<Gateway> {
+    let gateway = Arc::new(gateway);
+    access::watch(&gateway);
+    gateway
+}
+
+/// The desk, with what was kept, and the ways out and in.
+fn asked(loaded: &Loaded, secrets: &Secrets, staff: &Staff<'_>) -> Result<Arc<People>, Broken> {
+    let drawer = Drawer::open(&loaded.path(&loaded.config.state_dir))?;
+    let channels = Channels::new(loaded, secrets, staff.journal, &drawer)?;
+    let fresh = loaded.config.approvals.fresh_login.map(|time| time.0);
+    People::new(staff, &drawer, channels, fresh)
 }
 
 /// What there is to connect to, with these plugins. Ways to targets that stay the same are kept.
@@ -273,7 +320,13 @@ fn protocol(
                 armed: Mutex::new(Vec::new()),
             });
             let entrance = entrance::entrance(gateway);
-            let portal = Portal::new(shown.map(|shown| shown.config), counter, entrance);
+            let inlet = hooks::Inlet {
+                people: Arc::clone(&gateway.people),
+                journal: Arc::clone(&gateway.journal),
+                clock: Arc::clone(&gateway.clock),
+            };
+            let portal = Portal::new(shown.map(|shown| shown.config), counter, entrance)
+                .with_hooks(Arc::new(inlet));
             Ok(("https", Arc::new(portal)))
         }
         Wire::Kubernetes => {

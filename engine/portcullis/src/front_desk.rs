@@ -8,13 +8,18 @@
 
 mod access_request;
 mod again;
+mod glass;
 mod narrowed;
 mod parts;
 mod refusals;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tickets;
 
+pub use access_request::Asked;
+pub use glass::Wanted;
 pub use parts::{Access, Books, Connection, Login, Opening, Serving, Streams, Verify};
+pub use tickets::TicketOffice;
 
 use crate::config::{OnTokenExpiry, SessionLife};
 use crate::ledgers::Ledgers;
@@ -33,7 +38,7 @@ use portcullis_gate::{
 use portcullis_identity::Revocations;
 use portcullis_model::{
     Blame, Denial, Fault, Identity, Obligations, Protocol, Replication, Session, SessionId, Target,
-    Timestamp, Verdict,
+    TicketCheck, Timestamp, Verdict,
 };
 use refusals::Refusals;
 use serde_json::json;
@@ -44,6 +49,10 @@ use std::sync::Arc;
 const OWN_SETTINGS: &str = "portcullis.";
 /// Where a client says why it comes: `options=-c portcullis.reason=…`.
 const REASON: &str = "portcullis.reason";
+/// For how long a client asks to be let in: `2h`.
+const ACCESS_FOR: &str = "portcullis.access_for";
+/// Why a client goes ahead without an approval.
+const BREAK_GLASS: &str = "portcullis.break_glass";
 
 /// Everything the front desk asks of others.
 pub struct Desk {
@@ -61,6 +70,8 @@ pub struct Desk {
     pub books: Arc<dyn Books>,
     /// People.
     pub approvals: Arc<dyn ApprovalDesk>,
+    /// What ticket systems say.
+    pub tickets: Arc<dyn TicketOffice>,
     /// Facts of statements, handed to each gate.
     pub examine: Arc<dyn Examine>,
     /// Secrets that must never be shown, handed to each gate.
@@ -172,6 +183,7 @@ impl Reception {
             identity: &identity,
             connection: &connection,
             knock,
+            ticket_check: desk.vouched(&identity, knock).await,
         };
         let granted = desk.ask(&asking, waiting).await?;
         let session = Arc::new(desk.session(&asking, &granted)?);
@@ -195,6 +207,7 @@ impl Reception {
         let desk = &self.desk;
         let identity = desk.who(knock, waiting, seen).await?;
         let serving = desk.serving.load_full();
+        let ticket_check = desk.vouched(&identity, knock).await;
         let mut targets = Vec::new();
         let same = |c: &&Arc<Connection>| c.target.protocol == knock.protocol;
         for connection in serving.connections.values().filter(same) {
@@ -206,6 +219,7 @@ impl Reception {
                 identity: &identity,
                 connection,
                 knock,
+                ticket_check: ticket_check.clone(),
             };
             if !matches!(desk.connect(&asking, None)?.verdict, Verdict::Deny(_)) {
                 targets.push(Arc::clone(&connection.target));
@@ -213,6 +227,17 @@ impl Reception {
         }
         Ok(targets)
     }
+}
+
+/// The connection of that name, whatever its protocol.
+fn find_named(serving: &Serving, name: &str) -> Result<Arc<Connection>, Denial> {
+    serving.connection(name).ok_or_else(|| {
+        Denial::new(
+            "access/no-such-connection",
+            "the gateway has no connection of that name",
+        )
+        .hint("`portcullis connections` lists them.")
+    })
 }
 
 fn find(serving: &Serving, knock: &Knock) -> Result<Arc<Connection>, Denial> {
@@ -399,6 +424,19 @@ impl Desk {
         }
     }
 
+    /// What its system says of the ticket that somebody comes with.
+    async fn vouched(&self, identity: &Identity, knock: &Knock) -> Option<Arc<TicketCheck>> {
+        let key = parts::ticket(knock)?;
+        self.tickets.check(identity, key).await
+    }
+
+    /// True when somebody went ahead without an approval.
+    fn is_broken_open(&self, session: &Session) -> bool {
+        let grant = session.access_request.as_deref();
+        let standing = grant.and_then(|id| self.approvals.standing(id));
+        standing.is_some_and(|standing| standing.glass)
+    }
+
     /// On record first; only then a key is made.
     async fn admit(
         &self,
@@ -413,12 +451,16 @@ impl Desk {
         let bounds = Bounds::of(&session.identity, &connection.target.name)?;
         let streamed = serving.streams.open(session).await.map_err(broken)?;
         let who = &session.identity.principal;
+        let policy = Arc::new(tickets::Ticketed {
+            policy: Arc::clone(&self.decide),
+            office: Arc::clone(&self.tickets),
+        });
         let parts = Parts {
             session: Arc::clone(session),
             examine: Arc::clone(&self.examine),
             classify: streamed.classify,
             decide: Arc::new(Watched::new(
-                bounds.around(Arc::clone(&self.decide)),
+                glass::around(bounds.around(policy), self.is_broken_open(session)),
                 Arc::clone(pass.live()),
                 Arc::clone(&self.metrics),
             )),

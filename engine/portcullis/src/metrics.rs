@@ -2,8 +2,8 @@
 
 use crate::registry::Live;
 use portcullis_console::Metrics;
-use portcullis_gate::{Decide, Question};
-use portcullis_model::{Decision, Fault, Verdict};
+use portcullis_gate::{BoxFuture, Decide, Question};
+use portcullis_model::{Decision, Fault, Session, TicketCheck, Verdict};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -57,6 +57,14 @@ impl Decide for Watched {
 
     fn revision(&self) -> Arc<str> {
         self.policy.revision()
+    }
+
+    fn ticket<'a>(
+        &'a self,
+        session: &'a Session,
+        key: &'a str,
+    ) -> BoxFuture<'a, Option<Arc<TicketCheck>>> {
+        self.policy.ticket(session, key)
     }
 }
 

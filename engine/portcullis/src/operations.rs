@@ -171,6 +171,7 @@ impl Operations for Front {
                     issuer: issuer.clone(),
                     subject: subject.clone(),
                 };
+                self.gateway.people.end_grants_of(&who);
                 ledger.revoke_principal(who, now)
             }
             (None, Some(id)) => ledger.revoke_token(issuer.clone(), id.clone(), now),
@@ -291,10 +292,20 @@ impl Operations for Front {
         ] {
             metrics.approvals(state, approvals.iter().filter(|a| a.state == state).count());
         }
+        let people = &self.gateway.people;
+        let overdue = people
+            .reviews()
+            .iter()
+            .filter(|r| r.state == "overdue")
+            .count();
+        metrics.approvals("review-overdue", overdue);
+        metrics.approvals("undelivered", people.channels().outbox.waiting());
         self.gateway.keeping.measure(metrics);
         metrics.journal_well(self.gateway.journal.health() == Health::Well);
     }
 }
+
+mod standing;
 
 #[cfg(test)]
 mod tests;

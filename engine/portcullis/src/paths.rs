@@ -47,6 +47,18 @@ pub fn people_key(state: &Path) -> PathBuf {
     state.join("keys").join("people")
 }
 
+/// What people have said that outlives a restart.
+#[must_use]
+pub fn desk(state: &Path) -> PathBuf {
+    state.join("approvals")
+}
+
+/// The key that it is sealed with.
+#[must_use]
+pub fn desk_key(state: &Path) -> PathBuf {
+    state.join("keys").join("approvals")
+}
+
 /// Compiled plugins.
 #[must_use]
 pub fn plugin_cache(state: &Path) -> PathBuf {

@@ -147,6 +147,9 @@ impl Reloader {
             Ok(ledger) => ledger.hour(now),
             Err(_) => return Some(gone("the counts of the identity cannot be kept")),
         };
+        let who = &session.identity.principal;
+        let key = session.ticket.as_deref();
+        let ticket_check = key.and_then(|key| desk.tickets.last(who, key));
         let question = ConnectQuestion {
             identity: &session.identity,
             target,
@@ -156,7 +159,8 @@ impl Reloader {
             settings: &live.ground.settings,
             replication: live.ground.replication,
             reason: session.reason.as_deref(),
-            ticket: session.ticket.as_deref(),
+            ticket: key,
+            ticket_check: ticket_check.as_deref(),
             hour,
             access_request: session.access_request.as_deref(),
             now,
@@ -209,10 +213,11 @@ fn gone(reason: &str) -> Denial {
 /// Which changed keys a running node cannot follow.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = |pick: fn(&Config) -> serde_json::Value| pick(old) != pick(new);
-    let keys: [(&str, fn(&Config) -> serde_json::Value); 9] = [
+    let keys: [(&str, fn(&Config) -> serde_json::Value); 10] = [
         ("node", |c| json!(c.node)),
         ("state_dir", |c| json!(c.state_dir)),
         ("listeners", |c| json!(c.listeners)),
+        ("approvals", |c| json!(c.approvals)),
         ("recording", |c| json!(c.recording)),
         ("journal", |c| json!(c.journal)),
         ("session", |c| json!(c.session)),

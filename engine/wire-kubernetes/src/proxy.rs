@@ -15,6 +15,7 @@ mod outlet;
 mod pump;
 mod refuse;
 mod repeats;
+mod ticket;
 mod visit;
 mod within;
 

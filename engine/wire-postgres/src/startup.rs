@@ -85,7 +85,7 @@ pub enum Unfit {
 }
 
 /// What a client may set at startup. `client_encoding` is accepted as UTF8 only.
-const ALLOWED: [&str; 7] = [
+const ALLOWED: [&str; 9] = [
     "application_name",
     "client_encoding",
     "datestyle",
@@ -93,6 +93,8 @@ const ALLOWED: [&str; 7] = [
     "extra_float_digits",
     "portcullis.reason",
     "portcullis.ticket",
+    "portcullis.access_for",
+    "portcullis.break_glass",
 ];
 
 const SSL_REQUEST: i32 = 80_877_103;

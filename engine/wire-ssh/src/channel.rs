@@ -149,6 +149,12 @@ impl Talk {
             let name = format!("env.{name}");
             context.settings.insert(name, Some(value.clone()));
         }
+        if let Some(ticket) = &start.ticket {
+            let name = portcullis_model::session::TICKET_SETTING;
+            context
+                .settings
+                .insert(name.to_owned(), Some(ticket.clone()));
+        }
         let told = start.told();
         let mut stream = self.opened(entered, &told, context, reader, unread).await?;
         let terminal = start.terminal.as_ref();

@@ -23,6 +23,16 @@ pub(crate) fn text(denial: &Denial, session: Option<SessionId>, at: Option<Seque
     if let Some(hint) = &denial.hint {
         text.push_str(&format!("portcullis: hint: {}\r\n", escape_line(hint)));
     }
+    // What a program needs to come back: it reads this line, and people skip it.
+    if denial.approval.is_some() || denial.retry_after.is_some() {
+        let detail = serde_json::json!({
+            "rule": denial.rule, "approval": denial.approval, "retry_after": denial.retry_after,
+        });
+        text.push_str(&format!(
+            "portcullis: detail: {}\r\n",
+            escape_line(&detail.to_string())
+        ));
+    }
     if let Some(session) = session {
         let at = at.map_or_else(String::new, |at| format!(" {}", at.0));
         text.push_str(&format!("portcullis: session {session}{at}\r\n"));
@@ -50,6 +60,23 @@ pub(crate) fn invitation(to: &Invitation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_reads_what_it_needs_to_come_back() {
+        let mut denial = Denial::new("a/held", "approval ap-1 is needed from 1 of sre");
+        assert!(!String::from_utf8_lossy(&text(&denial, None, None)).contains("detail"));
+        denial.approval = Some("ap-1".to_owned());
+        denial.retry_after = Some(10);
+        let said = text(&denial, None, None);
+        let said = String::from_utf8_lossy(&said);
+        let line = said
+            .lines()
+            .find_map(|l| l.strip_prefix("portcullis: detail: "));
+        let detail: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+        assert_eq!(detail["approval"], "ap-1");
+        assert_eq!(detail["retry_after"], 10);
+        assert_eq!(detail["rule"], "a/held");
+    }
 
     #[test]
     fn an_invitation_has_address_and_code_and_cannot_act_on_a_terminal() {

@@ -4,7 +4,7 @@
 use crate::words;
 use bytes::Bytes;
 use portcullis_model::Control;
-use portcullis_model::limits::{SSH_ENV_BYTES_MAX, SSH_ENV_MAX};
+use portcullis_model::limits::{SSH_ENV_BYTES_MAX, SSH_ENV_MAX, TICKET_BYTES_MAX};
 use russh::Pty;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub(crate) struct Start {
     pub wish: Wish,
     pub terminal: Option<Terminal>,
     pub environment: BTreeMap<String, String>,
+    /// The ticket that the client says it belongs to. It is for the gateway, and never reaches the host.
+    pub ticket: Option<String>,
 }
 
 /// A channel that is being prepared.
@@ -47,6 +49,7 @@ pub(crate) struct Start {
 pub(crate) struct Draft {
     pub terminal: Option<Terminal>,
     environment: BTreeMap<String, String>,
+    ticket: Option<String>,
     started: bool,
 }
 
@@ -85,6 +88,14 @@ impl Draft {
         let fits = self.environment.len() < SSH_ENV_MAX
             && bytes + name.len() + value.len() <= SSH_ENV_BYTES_MAX
             && !value.chars().any(char::is_control);
+        if name == TICKET_VARIABLE {
+            let names = !value.trim().is_empty() && value.len() <= TICKET_BYTES_MAX;
+            let takes = names && !value.chars().any(char::is_control) && !self.started;
+            if takes {
+                self.ticket = Some(value.to_owned());
+            }
+            return takes;
+        }
         let takes = listed(name) && fits && !self.started;
         if takes {
             self.environment.insert(name.to_owned(), value.to_owned());
@@ -101,6 +112,7 @@ impl Draft {
             wish,
             terminal: self.terminal.take(),
             environment: std::mem::take(&mut self.environment),
+            ticket: self.ticket.take(),
         })
     }
 
@@ -109,6 +121,9 @@ impl Draft {
         self.started
     }
 }
+
+/// How a client names its ticket: `SendEnv PORTCULLIS_TICKET`.
+const TICKET_VARIABLE: &str = "PORTCULLIS_TICKET";
 
 /// What sshd of Debian accepts, and what only changes how text looks: nothing here runs or loads anything.
 fn listed(name: &str) -> bool {
@@ -195,6 +210,18 @@ mod tests {
         let taken = (0..10_000).filter(|n| draft.set(&format!("LC_{}", "A".repeat(n % 60)), "v"));
         assert!(taken.count() > 0);
         assert!(draft.environment.len() <= SSH_ENV_MAX);
+    }
+
+    #[test]
+    fn a_ticket_is_for_the_gateway_and_never_reaches_the_host() {
+        let mut draft = Draft::default();
+        for bad in ["", "  ", "OPS\n1", &"x".repeat(TICKET_BYTES_MAX + 1)] {
+            assert!(!draft.set(TICKET_VARIABLE, bad), "{bad}");
+        }
+        assert!(draft.set(TICKET_VARIABLE, "OPS-12"));
+        let start = draft.start(Wish::Shell).unwrap();
+        assert_eq!(start.ticket.as_deref(), Some("OPS-12"));
+        assert!(start.environment.is_empty());
     }
 
     #[test]

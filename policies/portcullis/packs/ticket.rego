@@ -12,6 +12,7 @@
 #           pattern: "^(OPS|INC)-[0-9]+$"  # default: two letters or more, a dash, digits
 #           kinds: [human, agent]          # default all
 #           reads: false                   # true: reading needs one too
+#           valid: false                   # true: its system has to say that it is valid (approvals.tickets)
 # schemas:
 #   - input: schema.input
 package portcullis.packs.ticket
@@ -31,6 +32,32 @@ deny contains {
 	input.identity.kind in object.get(demand, "kinds", ["human", "agent", "ci", "service"])
 	wanted(demand)
 	not named(demand)
+}
+
+# METADATA
+# title: A ticket that its system does not vouch for
+deny contains {
+	"rule": "ticket/not-valid",
+	"msg": sprintf("the ticket %s is not valid", [input.session.ticket]),
+	"hint": why,
+} if {
+	input.action == "command"
+	some demand in data.config.ticket
+	demand.valid == true
+	object.subset(input.connection.labels, object.get(demand, "labels", {}))
+	input.identity.kind in object.get(demand, "kinds", ["human", "agent", "ci", "service"])
+	wanted(demand)
+	is_string(input.session.ticket)
+	not naming
+	not vouched
+}
+
+vouched if input.session.ticket_check.valid == true
+
+default why := "No ticket system is configured: the operator adds one under approvals.tickets."
+
+why := sprintf("The ticket system says: %s. SET portcullis.ticket = 'OPS-12'; for another.", [input.session.ticket_check.reason]) if {
+	is_string(input.session.ticket_check.reason)
 }
 
 wanted(demand) if demand.reads == true

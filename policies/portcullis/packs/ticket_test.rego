@@ -39,3 +39,25 @@ test_naming_it_needs_none if {
 	not denied(sent(fixtures.prod, fixtures.setting("portcullis.ticket", "OPS-1"), null), strict)
 	denied(sent(fixtures.prod, fixtures.setting("work_mem", "4MB"), null), strict)
 }
+
+vouching(check) := object.union(
+	sent(fixtures.prod, fixtures.insert("orders"), "OPS-12"),
+	{"session": {"ticket_check": check}},
+)
+
+found(doc) := answers if {
+	answers := {d.rule: d.hint | some d in ticket.deny} with input as doc
+		with data.config as {"ticket": {"all": {"valid": true}}}
+}
+
+test_a_ticket_is_what_its_system_says if {
+	good := {"system": "jira", "valid": true, "reason": null, "fields": {}}
+	count(found(vouching(good))) == 0
+	bad := object.union(good, {"valid": false, "reason": "its status.name is another"})
+	contains(found(vouching(bad))["ticket/not-valid"], "its status.name is another")
+	contains(found(vouching(null))["ticket/not-valid"], "approvals.tickets")
+}
+
+test_where_nobody_asks_for_that_a_name_is_enough if {
+	not denied(vouching(null), config)
+}

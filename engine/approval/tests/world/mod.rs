@@ -4,7 +4,10 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use parking_lot::Mutex;
-use portcullis_approval::{Ballot, Desk, Note, Settings, State, VoteRefused};
+use portcullis_approval::{
+    Announce, Ballot, Clocks, Desk, Hands, Keep, Kept, News, Note, Settings, Shelf, State,
+    VoteRefused, Word,
+};
 use portcullis_gate::{Answer, ApprovalDesk, HoldRequest};
 use portcullis_model::{
     Blame, Class, Client, Context, Denial, Fault, Identity, Kind, Principal, Protocol, Requirement,
@@ -36,20 +39,111 @@ impl Note for Notes {
     }
 }
 
+/// A store in memory that can be broken, and what was announced.
+#[derive(Default)]
+pub struct Chest {
+    broken: AtomicBool,
+    things: Mutex<BTreeMap<(Shelf, String), Value>>,
+    seen: AtomicI64,
+    news: Mutex<Vec<News>>,
+}
+
+impl Keep for Chest {
+    fn put(&self, shelf: Shelf, id: &str, value: Value, at: Timestamp) -> Result<(), Fault> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Fault::bare(Blame::Gateway, "keep it: the disk is full"));
+        }
+        self.seen.fetch_max(at.0, Ordering::Relaxed);
+        self.things.lock().insert((shelf, id.to_owned()), value);
+        Ok(())
+    }
+
+    fn remove(&self, shelf: Shelf, id: &str, at: Timestamp) -> Result<(), Fault> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Fault::bare(Blame::Gateway, "forget it: the disk is full"));
+        }
+        self.seen.fetch_max(at.0, Ordering::Relaxed);
+        self.things.lock().remove(&(shelf, id.to_owned()));
+        Ok(())
+    }
+}
+
+impl Announce for Chest {
+    fn announce(&self, news: &News) -> Result<(), Fault> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Fault::bare(Blame::Gateway, "take a message in"));
+        }
+        self.news.lock().push(news.clone());
+        Ok(())
+    }
+}
+
 pub struct World {
     pub desk: Arc<Desk>,
     notes: Arc<Notes>,
     now: Arc<AtomicI64>,
+    steady: Arc<AtomicI64>,
+    chest: Arc<Chest>,
 }
 
 impl World {
     pub fn new() -> Self {
-        let notes = Arc::new(Notes::default());
+        let (notes, chest) = (Arc::new(Notes::default()), Arc::new(Chest::default()));
         let now = Arc::new(AtomicI64::new(start().0));
-        let hands = now.clone();
-        let clock = Arc::new(move || Timestamp(hands.fetch_add(1_000, Ordering::Relaxed)));
-        let desk = Desk::new(clock, notes.clone(), Settings::new());
-        Self { desk, notes, now }
+        let steady = Arc::new(AtomicI64::new(0));
+        let desk = desk(&notes, &chest, &now, &steady);
+        Self {
+            desk,
+            notes,
+            now,
+            steady,
+            chest,
+        }
+    }
+
+    /// The gateway ends and starts again; the time of day may have been set meanwhile.
+    pub fn restart(&mut self) {
+        self.steady = Arc::new(AtomicI64::new(0));
+        self.desk = desk(&self.notes, &self.chest, &self.now, &self.steady);
+    }
+
+    /// Sets the time of day, this much forward or back. The steady count knows nothing of it.
+    pub fn set_clock(&self, by: i64) {
+        self.now.fetch_add(by * 1_000_000_000, Ordering::Relaxed);
+    }
+
+    pub fn news(&self) -> Vec<News> {
+        self.chest.news.lock().clone()
+    }
+
+    pub fn fill_disk(&self) {
+        self.chest.broken.store(true, Ordering::Relaxed);
+    }
+
+    pub fn free_disk(&self) {
+        self.chest.broken.store(false, Ordering::Relaxed);
+    }
+
+    /// The first answer to a request, which is there at once.
+    pub fn at_once(&self, wants: Wants) -> Answer {
+        let (_, answer) = block_on(self.desk.open(wants.request)).expect("opened");
+        answer.expect("answered at once")
+    }
+
+    /// A yes that is meant for the class, for so many seconds.
+    pub fn approve_class(
+        &self,
+        id: &str,
+        voter: &Arc<Identity>,
+        seconds: u64,
+    ) -> Result<State, VoteRefused> {
+        let word = Word {
+            ballot: Ballot::Approve,
+            because: "because",
+            reuse: Some(Duration::from_secs(seconds)),
+            channel: "cli",
+        };
+        self.desk.vote(id, voter, word, |_| Ok(()))
     }
 
     /// Opens a request that is not answered at once.
@@ -69,7 +163,7 @@ impl World {
         voter: &Arc<Identity>,
         ballot: Ballot,
     ) -> Result<State, VoteRefused> {
-        self.desk.vote(id, voter, ballot, "because", |_| Ok(()))
+        self.desk.vote(id, voter, word(ballot), |_| Ok(()))
     }
 
     pub fn answer(&self, id: &str) -> Answer {
@@ -86,6 +180,7 @@ impl World {
     pub fn pass(&self, time: Duration) {
         let nanos = i64::try_from(time.as_nanos()).expect("short");
         self.now.fetch_add(nanos, Ordering::Relaxed);
+        self.steady.fetch_add(nanos, Ordering::Relaxed);
     }
 
     pub fn notes(&self) -> Vec<Value> {
@@ -99,6 +194,38 @@ impl World {
     pub fn mend_notes(&self) {
         self.notes.broken.store(false, Ordering::Relaxed);
     }
+}
+
+pub fn word(ballot: Ballot) -> Word<'static> {
+    Word {
+        ballot,
+        because: "because",
+        reuse: None,
+        channel: "cli",
+    }
+}
+
+fn desk(
+    notes: &Arc<Notes>,
+    chest: &Arc<Chest>,
+    now: &Arc<AtomicI64>,
+    steady: &Arc<AtomicI64>,
+) -> Arc<Desk> {
+    let (wall, steady) = (now.clone(), steady.clone());
+    let clocks = Clocks::new(
+        Arc::new(move || Timestamp(wall.fetch_add(1_000, Ordering::Relaxed))),
+        Arc::new(move || Duration::from_nanos(steady.load(Ordering::Relaxed).unsigned_abs())),
+    );
+    let hands = Hands {
+        notes: notes.clone(),
+        keep: chest.clone(),
+        tell: chest.clone(),
+    };
+    let kept = Kept {
+        things: chest.things.lock().clone(),
+        seen: Timestamp(chest.seen.load(Ordering::Relaxed)),
+    };
+    Desk::restore(clocks, hands, Settings::new(), &kept).expect("read")
 }
 
 /// A request in the making.
@@ -120,6 +247,7 @@ impl Wants {
             defer: false,
             in_transaction: false,
             ticket: false,
+            terms: portcullis_model::Terms::default(),
         };
         Self {
             request: HoldRequest {
@@ -131,6 +259,7 @@ impl Wants {
                 context: Context::new(),
                 requirements: vec![requirement],
                 access: false,
+                wish: portcullis_gate::Wish::default(),
             },
         }
     }

@@ -1,6 +1,7 @@
 //! Judging: facts, classes, policy. Failure becomes an answer in one place, and the answer is no.
 
 use super::names::{opaque, resolve_names, unresolved};
+use super::spend::vouched;
 use super::*;
 
 /// What a request is judged on, before policy.
@@ -125,13 +126,7 @@ impl Gate {
         context: &Context,
         now: Timestamp,
     ) -> Result<(Judged, Verdict), Stop> {
-        if has_marker(asked.text().as_bytes())
-            || asked
-                .parameters()
-                .iter()
-                .filter_map(|p| p.value.as_ref())
-                .any(|v| has_marker(v))
-        {
+        if carries_marker(asked) {
             return Err(Stop::Deny(marker_denial()));
         }
         let case = match asked {
@@ -146,6 +141,8 @@ impl Gate {
         }
         let parameters = self.parameters_form(asked.parameters()).await?;
         let digest = hex(&Sha256::digest(asked.text().as_bytes()));
+        let (decide, session) = (&*self.parts.decide, &*self.parts.session);
+        let ticket = vouched(decide, session, context).await;
         let decision = self.parts.decide.decide(&Question {
             session: &self.parts.session,
             stage: asked.stage(),
@@ -157,6 +154,7 @@ impl Gate {
             class: &case.class,
             context,
             history: self.past(now),
+            ticket: ticket.as_deref(),
             now,
         })?;
         let verdict = match moved(&case.facts, &decision.obligations, &*self.parts.catalog) {
@@ -489,6 +487,7 @@ impl Gate {
                 .map(str::to_owned),
             requirements: held.requirements.clone(),
             access: false,
+            wish: Wish::default(),
         }
     }
 
@@ -648,6 +647,11 @@ fn without_words(subject: &Subject) -> Subject {
             Subject::Call(call)
         }
     }
+}
+
+fn carries_marker(asked: &Asked) -> bool {
+    let mut values = asked.parameters().iter().filter_map(|p| p.value.as_ref());
+    has_marker(asked.text().as_bytes()) || values.any(|v| has_marker(v))
 }
 
 fn marker_denial() -> Denial {

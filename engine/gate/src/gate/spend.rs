@@ -130,6 +130,16 @@ impl Gate {
     }
 }
 
+/// What its system says of the ticket in force.
+pub(super) async fn vouched(
+    decide: &dyn Decide,
+    session: &Session,
+    context: &Context,
+) -> Option<std::sync::Arc<portcullis_model::TicketCheck>> {
+    let key = portcullis_model::session::ticket(session, context)?;
+    decide.ticket(session, key).await
+}
+
 fn used_up(budget: &Budget) -> Denial {
     let word = budget.what.word();
     let (whose, hint, retry_after) = match budget.per {

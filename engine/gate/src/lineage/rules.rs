@@ -208,5 +208,6 @@ fn requirement(rule: &ColumnRule) -> Requirement {
         defer: false,
         in_transaction: false,
         ticket: false,
+        terms: portcullis_model::Terms::default(),
     }
 }

@@ -30,6 +30,8 @@ pub struct ConnectQuestion<'a> {
     pub access_request: Option<&'a str>,
     /// The ticket the client named.
     pub ticket: Option<&'a str>,
+    /// What its system says of it.
+    pub ticket_check: Option<&'a model::TicketCheck>,
     /// What this identity did within the last hour.
     pub hour: model::Tally,
     /// The time.
@@ -68,6 +70,7 @@ impl<'a> Input<'a> {
             connection: connection(&session.target),
             session: Session {
                 ticket: ticket(session, question.context),
+                ticket_check: question.ticket.map(checked),
                 ..admitted(session)
             },
             connect: None,
@@ -97,6 +100,7 @@ impl<'a> Input<'a> {
                 login: None,
                 reason: text(question.reason),
                 ticket: text(question.ticket),
+                ticket_check: question.ticket_check.map(checked),
                 access_request: text(question.access_request),
             },
             connect: Some(Connect {
@@ -286,6 +290,15 @@ fn effects(counted: model::Effects) -> Effects {
     }
 }
 
+fn checked(check: &model::TicketCheck) -> TicketCheck<'_> {
+    TicketCheck {
+        system: text(check.system.as_deref()),
+        valid: check.valid,
+        reason: text(check.reason.as_deref()),
+        fields: Cow::Borrowed(&check.fields),
+    }
+}
+
 /// What SET said last, or else what the client connected with.
 pub(super) fn ticket<'a>(
     session: &'a model::Session,
@@ -347,6 +360,7 @@ fn admitted(session: &model::Session) -> Session<'_> {
         login: Some(text_of(&session.login)),
         reason: text(session.reason.as_deref()),
         ticket: text(session.ticket.as_deref()),
+        ticket_check: None,
         access_request: text(session.access_request.as_deref()),
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
 use portcullis_gate::Question;
-use portcullis_model::{Likeness, Session};
+use portcullis_model::{Likeness, Session, TicketCheck};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -64,6 +64,8 @@ pub(crate) struct Standing {
     session: Session,
     /// It belongs to the session's section, and SET may change it.
     ticket: Option<String>,
+    /// Its system may say something else of it at any time.
+    check: Option<TicketCheck>,
     /// From the opening brace to the end of `connect`.
     head: Bytes,
     origin: Bytes,
@@ -99,6 +101,7 @@ impl Standing {
         Ok(Self {
             session: question.session.clone(),
             ticket: ticket(question),
+            check: question.ticket.cloned(),
             head: document.bytes.slice(..section(Section::Connect).end),
             origin: document.bytes.slice(section(Section::Origin)),
             sections: document.sections.clone(),
@@ -109,7 +112,9 @@ impl Standing {
 
     /// True when it holds for this question. The session's id alone does not say so: everything is compared.
     pub(crate) fn is_of(&self, question: &Question<'_>) -> bool {
-        self.session == *question.session && self.ticket == ticket(question)
+        self.session == *question.session
+            && self.ticket == ticket(question)
+            && self.check.as_ref() == question.ticket
     }
 }
 

@@ -73,6 +73,7 @@ fn requirement() -> Requirement {
         defer: false,
         in_transaction: false,
         ticket: false,
+        terms: portcullis_model::Terms::default(),
     }
 }
 

@@ -157,6 +157,7 @@ impl Asked {
             class: &self.class,
             context: &self.context,
             history: self.history,
+            ticket: None,
             now: self.now,
         }
     }
@@ -194,6 +195,7 @@ impl Knocks {
             replication: false,
             reason: None,
             ticket: None,
+            ticket_check: None,
             hour: Tally::default(),
             access_request: None,
             now: NOW,
@@ -211,6 +213,7 @@ pub(super) fn held(identity: Identity) -> HoldRequest {
         ticket: None,
         requirements: Vec::new(),
         access: false,
+        wish: portcullis_gate::Wish::default(),
     }
 }
 

@@ -2,14 +2,22 @@
 //! and policy asked whether that person may. It refuses votes by uid: who may open the admin socket may
 //! look, and no more.
 
+mod standing;
+
+use super::Broken;
+use super::channels::Channels;
 use super::issuers::Doormen;
-use crate::front_desk::{Verify, revoked};
-use portcullis_approval::{Ballot as Word, Desk, Note, Settings, View, VoteRefused};
+use crate::clock::steady;
+use crate::front_desk::revoked;
+use portcullis_approval::{
+    Announce, Ballot as Says, Clocks, Desk, FileStore, Hands, Keep, Kept, Note, Settings, View,
+    VoteRefused, Word,
+};
 use portcullis_console::{Approval, Ballot, Choice, Refused, Vote};
-use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, Clock, HoldRequest};
+use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, Clock, HoldRequest, Standing};
 use portcullis_identity::Revocations;
 use portcullis_journal::Journal;
-use portcullis_model::{Denial, Fault, Identity, Timestamp, Verdict};
+use portcullis_model::{Chat, Denial, Fault, Identity, Timestamp, Verdict};
 use portcullis_policy::{ApproveQuestion, Policy};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -24,10 +32,12 @@ pub struct People {
     revocations: Arc<Revocations>,
     policy: Arc<Policy>,
     clock: Clock,
-    _sweeper: AbortOnDropHandle<()>,
+    channels: Channels,
+    _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
-struct OnRecord(Arc<Journal>);
+/// Writes the desk's transitions into the record.
+pub(super) struct OnRecord(pub Arc<Journal>);
 
 impl Note for OnRecord {
     fn note(&self, event: &str, detail: &Value) -> Result<(), Fault> {
@@ -35,26 +45,85 @@ impl Note for OnRecord {
     }
 }
 
+/// What was kept, and where more is kept.
+pub struct Drawer {
+    /// The store.
+    pub keep: Arc<dyn Keep>,
+    /// What stood in it at the start.
+    pub kept: Kept,
+}
+
+impl Drawer {
+    /// Opens the store below the state folder.
+    ///
+    /// # Errors
+    /// When it cannot be read: who was let in, and what has to be reviewed, would be forgotten.
+    pub fn open(state: &std::path::Path) -> Result<Self, Broken> {
+        let (file, key) = (crate::paths::desk(state), crate::paths::desk_key(state));
+        let (keep, kept) = FileStore::open(&file, &key).map_err(|e| Broken::Desk(e.to_string()))?;
+        Ok(Self {
+            keep: Arc::new(keep),
+            kept,
+        })
+    }
+}
+
+/// Whom the desk works with.
+pub struct Staff<'a> {
+    /// What is recorded.
+    pub journal: &'a Arc<Journal>,
+    /// Who verifies tokens.
+    pub doormen: &'a Arc<Doormen>,
+    /// Who is refused.
+    pub revocations: &'a Arc<Revocations>,
+    /// Who decides.
+    pub policy: &'a Arc<Policy>,
+    /// The time of day.
+    pub clock: &'a Clock,
+}
+
 impl People {
-    /// An empty desk. Call it inside a tokio runtime.
-    #[must_use]
+    /// The desk with what was kept. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When something kept cannot be read.
     pub fn new(
-        journal: &Arc<Journal>,
-        doormen: &Arc<Doormen>,
-        revocations: &Arc<Revocations>,
-        policy: &Arc<Policy>,
-        clock: &Clock,
-    ) -> Arc<Self> {
-        let notes = Arc::new(OnRecord(Arc::clone(journal)));
-        let desk = Desk::new(Arc::clone(clock), notes, Settings::new());
-        Arc::new(Self {
-            _sweeper: AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).keep_swept())),
+        staff: &Staff<'_>,
+        drawer: &Drawer,
+        channels: Channels,
+        fresh_within: Option<Duration>,
+    ) -> Result<Arc<Self>, Broken> {
+        let Staff {
+            journal,
+            doormen,
+            revocations,
+            policy,
+            clock,
+        } = *staff;
+        let hands = Hands {
+            notes: Arc::new(OnRecord(Arc::clone(journal))),
+            keep: Arc::clone(&drawer.keep),
+            tell: Arc::clone(&channels.outbox) as Arc<dyn Announce>,
+        };
+        let settings = Settings {
+            fresh_within,
+            ..Settings::new()
+        };
+        let clocks = Clocks::new(Arc::clone(clock), steady());
+        let desk = Desk::restore(clocks, hands, settings, &drawer.kept)
+            .map_err(|error| Broken::Desk(error.to_string()))?;
+        Ok(Arc::new(Self {
+            _tasks: vec![
+                AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).keep_swept())),
+                AbortOnDropHandle::new(tokio::spawn(Arc::clone(&channels.outbox).run())),
+            ],
+            channels,
             desk,
             doormen: Arc::clone(doormen),
             revocations: Arc::clone(revocations),
             policy: Arc::clone(policy),
             clock: Arc::clone(clock),
-        })
+        }))
     }
 
     /// All requests, newest first.
@@ -73,33 +142,71 @@ impl People {
     /// # Errors
     /// When the token proves nothing, or the vote does not count.
     pub async fn vote(&self, id: &str, ballot: &Ballot) -> Result<Approval, Refused> {
-        let voter = self
-            .doormen
-            .verify(&ballot.token)
-            .await
-            .map_err(|d| refused(401, &d))?;
-        if self
-            .revocations
-            .covers(&voter, None, (self.clock)())
-            .is_some()
-        {
-            return Err(refused(401, &revoked()));
-        }
-        let voter = Arc::new(voter);
-        let word = match ballot.choice {
-            Choice::Approve => Word::Approve,
-            Choice::Deny => Word::Deny,
+        let voter = self.who(&ballot.token).await?;
+        let word = Word {
+            ballot: match ballot.choice {
+                Choice::Approve => Says::Approve,
+                Choice::Deny => Says::Deny,
+            },
+            because: &ballot.reason,
+            reuse: ballot.reuse_seconds.map(Duration::from_secs),
+            channel: "admin",
         };
+        self.cast(id, &voter, word)
+    }
+
+    /// Casts the vote of somebody who was verified just now.
+    ///
+    /// # Errors
+    /// When the vote does not count.
+    pub fn cast(
+        &self,
+        id: &str,
+        voter: &Arc<Identity>,
+        word: Word<'_>,
+    ) -> Result<Approval, Refused> {
         let left = self.desk.show(id).map_or(0, |view| view.remaining_seconds);
-        let policy = |request: &HoldRequest| self.may_vote(id, &voter, request, left);
+        let policy = |request: &HoldRequest| self.may_vote(id, voter, request, left);
         self.desk
-            .vote(id, &voter, word, &ballot.reason, policy)
+            .vote(id, voter, word, policy)
             .map_err(|refused| not_counted(&refused))?;
         let view = self
             .desk
             .show(id)
             .ok_or_else(|| Refused::new(404, "the request is gone"))?;
         Ok(shown(&view, (self.clock)()))
+    }
+
+    /// Casts the vote of whoever is linked to a chat account: where every rule says that chat may take it.
+    ///
+    /// # Errors
+    /// When it may not, or the vote does not count.
+    pub fn cast_in_chat(
+        &self,
+        id: &str,
+        voter: &Arc<Identity>,
+        word: Word<'_>,
+    ) -> Result<Approval, Refused> {
+        let view = self.desk.show(id);
+        let view = view.ok_or_else(|| not_counted(&VoteRefused::Unknown))?;
+        let open = view.requirements.iter().all(|r| r.chat == Chat::Approve);
+        if !open || view.requirements.is_empty() {
+            return Err(Refused::new(
+                403,
+                "the rule takes no votes from chat: log in and vote",
+            ));
+        }
+        let now = (self.clock)();
+        if self.revocations.covers(voter, None, now).is_some() {
+            return Err(refused(401, &revoked()));
+        }
+        self.cast(id, voter, word)
+    }
+
+    /// The ways out and in.
+    #[must_use]
+    pub fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     /// Policy's word on this voter: one requirement that it may meet is enough to be heard.
@@ -155,6 +262,10 @@ impl ApprovalDesk for People {
     fn withdraw(&self, id: &str) {
         self.desk.withdraw(id);
     }
+
+    fn standing(&self, id: &str) -> Option<Standing> {
+        self.desk.standing(id)
+    }
 }
 
 fn refused(status: u16, denial: &Denial) -> Refused {
@@ -167,9 +278,9 @@ fn refused(status: u16, denial: &Denial) -> Refused {
 
 fn not_counted(why: &VoteRefused) -> Refused {
     let status = match why {
-        VoteRefused::Unknown => 404,
+        VoteRefused::Unknown | VoteRefused::Nothing(_) => 404,
         VoteRefused::TooLate(_) => 409,
-        VoteRefused::NoReason => 400,
+        VoteRefused::NoReason | VoteRefused::Time => 400,
         VoteRefused::Unrecorded => 503,
         _ => 403,
     };
@@ -198,6 +309,15 @@ fn shown(view: &View, now: Timestamp) -> Approval {
         "class": view.class,
         "context": view.context,
         "binding": view.binding,
+        "access": view.access,
+        "deferred": view.deferred,
+        "waiting": view.waiting,
+        "ahead": view.ahead,
+        "remaining_seconds": view.remaining_seconds,
+        "lasts_seconds": view.lasts_seconds,
+        "reuse_seconds": view.reuse_seconds,
+        "grant": view.grant,
+        "requirements": view.requirements,
         "messages": view.requirements.iter().map(|r| &r.msg).collect::<Vec<_>>(),
     });
     let facts: BTreeMap<String, Value> = serde_json::from_value(facts).unwrap_or_default();
@@ -228,8 +348,8 @@ fn shown(view: &View, now: Timestamp) -> Approval {
             .map(|vote| Vote {
                 by: vote.voter.clone(),
                 choice: match vote.ballot {
-                    Word::Approve => Choice::Approve,
-                    Word::Deny => Choice::Deny,
+                    Says::Approve => Choice::Approve,
+                    Says::Deny => Choice::Deny,
                 },
                 reason: vote.reason.clone(),
             })

@@ -1,7 +1,12 @@
 //! `approvals`: what waits for people, and votes. A vote carries the approver's own token, from a file or
 //! the environment: never from the command line, where every user of the machine can read it.
 
+mod standing;
+
+pub(super) use standing::{grants, tell};
+
 use crate::cli::{Exit, Shape, Whereabouts, paint};
+use crate::config::Period;
 use clap::{Args, Subcommand};
 use hyper::Method;
 use portcullis_console::{Approval, Choice};
@@ -23,6 +28,26 @@ pub enum Approvals {
     /// Vote no; one no is enough
     #[command(after_help = VOTE_EXAMPLES)]
     Deny(Ballot),
+    /// What you have asked for, where it stands, and what you hold
+    Mine(standing::Yours),
+    /// Wait until a request is decided: for scripts and agents
+    Wait(standing::Wait),
+    /// Ask for more time
+    Extend(standing::Extend),
+    /// End a grant early, and the sessions it has opened
+    End(standing::End),
+    /// Have somebody stand in while you are away; it gives them no right
+    Delegate(standing::Delegate),
+    /// Who stands in for whom
+    Delegations(standing::Look),
+    /// End a delegation of yours
+    Return(standing::Return),
+    /// Link a chat account to your login: shows which one it is, and asks for your word
+    Link(standing::Link),
+    /// Reviews of broken glass, overdue ones loud
+    Reviews(standing::Look),
+    /// Close the review of a broken glass
+    Review(standing::Close),
 }
 
 const VOTE_EXAMPLES: &str = "\
@@ -30,6 +55,7 @@ Examples:
   portcullis approvals show ap-7k2m9q0x
   PORTCULLIS_TOKEN=$(my-idp token) portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12'
   portcullis approvals deny ap-7k2m9q0x --reason 'no ticket' --token-file ~/.portcullis/token
+  portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12' --reuse 15m    all commands of its class
 
 A vote is yours: it needs your own token. Whoever asked, acted for, or owns the requester cannot vote.";
 
@@ -64,6 +90,9 @@ pub struct Ballot {
     /// Why; recorded, and shown to the requester
     #[arg(long)]
     reason: String,
+    /// A yes: it is meant for all commands of the class for so long, where policy lets it be
+    #[arg(long, value_name = "TIME")]
+    reuse: Option<Period>,
     /// File with your token; PORTCULLIS_TOKEN when not given
     #[arg(long)]
     token_file: Option<PathBuf>,
@@ -87,6 +116,16 @@ pub(super) fn approvals(approvals: &Approvals) -> Result<(), Exit> {
         }
         Approvals::Approve(ballot) => vote(ballot, Choice::Approve),
         Approvals::Deny(ballot) => vote(ballot, Choice::Deny),
+        Approvals::Mine(yours) => standing::mine(yours),
+        Approvals::Wait(wait) => standing::wait(wait),
+        Approvals::Extend(extend) => standing::extend(extend),
+        Approvals::End(end) => standing::end(end),
+        Approvals::Delegate(delegate) => standing::delegate(delegate),
+        Approvals::Delegations(look) => standing::delegations(look),
+        Approvals::Return(back) => standing::end_delegation(back),
+        Approvals::Link(link) => standing::link(link),
+        Approvals::Reviews(look) => standing::reviews(look),
+        Approvals::Review(close) => standing::review(close),
     }
 }
 
@@ -160,7 +199,10 @@ fn show(approval: &Approval) -> std::io::Result<()> {
 fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
     let token = own_token(ballot.token_file.as_ref())?;
     let path = format!("/v1/approvals/{}/votes", path_part(&ballot.id)?);
-    let body = json!({ "choice": choice, "reason": ballot.reason, "token": *token });
+    let body = json!({
+        "choice": choice, "reason": ballot.reason, "token": *token,
+        "reuse_seconds": ballot.reuse.map(|period| period.0.as_secs()),
+    });
     let approval: Approval = ballot.at.send(Method::POST, &path, &body)?;
     if ballot.shape.json {
         return Ok(paint::json(&approval)?);

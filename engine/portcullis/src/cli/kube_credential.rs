@@ -9,8 +9,11 @@ use crate::cli::cache::{Cache, Login};
 use crate::cli::certificates::Files;
 use crate::cli::login::{LogIn, obtain};
 use crate::cli::portal::Portal;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use hyper::Uri;
+use portcullis_model::limits;
 use serde_json::{Value, json};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -55,7 +58,13 @@ pub fn kube_credential(asked: &KubeCredential) -> Result<(), Exit> {
 fn credential(cache: &Cache, login: &Login) -> Result<Value, Exit> {
     // A certificate whose renewal failed is worth less than the token.
     let now = (crate::clock::clock())();
+    let ticket = std::env::var("PORTCULLIS_TICKET").unwrap_or_default();
     let status = match login.certified.filter(|until| *until > now) {
+        // A certificate has no place for the ticket; the token has one in front.
+        _ if !ticket.trim().is_empty() => {
+            let marked = marked(&ticket, &login.token)?;
+            json!({"token": *marked, "expirationTimestamp": login.until.rfc3339()})
+        }
         None => json!({"token": *login.token, "expirationTimestamp": login.until.rfc3339()}),
         Some(until) => {
             let files = Files::beside(cache);
@@ -72,6 +81,19 @@ fn credential(cache: &Cache, login: &Login) -> Result<Value, Exit> {
         "kind": "ExecCredential",
         "status": status,
     }))
+}
+
+/// The token with the ticket in front, as the gateway's Kubernetes listeners read it.
+fn marked(ticket: &str, token: &str) -> Result<Zeroizing<String>, Exit> {
+    let fits = ticket.len() <= limits::TICKET_BYTES_MAX && !ticket.chars().any(char::is_control);
+    if !fits {
+        return Err(Exit::refused_with(
+            "PORTCULLIS_TICKET is no ticket",
+            "name one ticket, such as OPS-12",
+        ));
+    }
+    let coded = URL_SAFE_NO_PAD.encode(ticket.trim());
+    Ok(Zeroizing::new(format!("portcullis-ticket.{coded}.{token}")))
 }
 
 /// True when kubectl says that a person may be asked.

@@ -2,6 +2,7 @@
 //! exit codes mean something. It refuses to vote, kill or reload by itself: it asks the gateway, over the
 //! admin socket, and shows the answer with everything foreign escaped.
 
+mod access;
 mod admin;
 mod approvals;
 mod cache;
@@ -84,6 +85,9 @@ enum Command {
     /// Requests that wait for people, and votes
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// Connections that people open to you, for a time
+    #[command(subcommand)]
+    Access(access::Access),
     /// Log in at your identity provider, in a browser or on another device
     Login(login::LogIn),
     /// Log out: the login and everything that came of it is over
@@ -162,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Search(search) => search::search(&search),
         Command::Revoke(revoke) => sessions::revoke(&revoke),
         Command::Approvals(approvals) => approvals::approvals(&approvals),
+        Command::Access(access) => access::access(&access),
         Command::Login(login) => login::log_in(&login),
         Command::Logout(logout) => login::log_out(&logout),
         Command::Whoami(who) => login::who(&who),

@@ -29,6 +29,7 @@ fn the_help_is_the_committed_one() {
         "run",
         "check",
         "approvals",
+        "access",
         "sessions",
         "journal",
         "dev-issuer",

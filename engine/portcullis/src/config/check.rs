@@ -2,6 +2,7 @@
 //! may be missing on loopback only. All problems are reported at once. Nothing here opens a file: that
 //! is `portcullis check`, which also loads policies, plugins and secrets.
 
+mod approvals;
 mod cluster;
 mod issuers;
 mod journal;
@@ -31,6 +32,7 @@ pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
     issuers::issuers(&config.issuers, &root.key("issuers"), notes);
     login::login(config, &root.key("login"), notes);
     login::oauth(config, &root.key("listeners"), notes);
+    approvals::approvals(config, &root.key("approvals"), notes);
     secrets::secrets(config, &root.key("secrets"), notes);
     connections(&config.connections, &root.key("connections"), notes);
     packs(&config.policies, &root.key("policies"), notes);

@@ -2,6 +2,7 @@
 //! and the only one that reads the environment. It refuses what it does not know: a key that nobody
 //! reads is an error, because it is usually a misspelt protection.
 
+mod approvals;
 mod check;
 mod cluster;
 mod duration;
@@ -17,6 +18,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 
+pub use approvals::*;
 pub use check::references;
 pub use cluster::{ClusterCertificate, SessionAccount};
 pub use duration::{NotAPeriod, Period};

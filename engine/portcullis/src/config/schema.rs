@@ -2,6 +2,7 @@
 //! comments on the fields are what an editor shows. A key that is not here is an error: a misspelt
 //! `allow_weak` must not pass as "not set". Nothing here reads a file, an environment or a clock.
 
+use super::approvals::Approvals;
 use super::cluster::{ClusterCertificate, SessionAccount};
 use super::duration::Period;
 use super::issuer::Issuer;
@@ -46,6 +47,9 @@ pub struct Config {
     /// What masks are made with.
     #[serde(default)]
     pub masking: Masking,
+    /// Who is told of requests for approval, and how they answer.
+    #[serde(default)]
+    pub approvals: Approvals,
     /// How sessions are recorded.
     #[serde(default)]
     pub recording: Recording,

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod approvals;
 mod cluster;
 mod secrets;
 

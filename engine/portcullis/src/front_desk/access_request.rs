@@ -5,13 +5,24 @@
 use super::parts::{Asking, Granted};
 use super::{Desk, ground_lost, revoked};
 use aws_lc_rs::digest::{Context as Digest, SHA256};
-use portcullis_gate::{Answer, HoldRequest, Knocking};
+use portcullis_gate::{Answer, HoldRequest, Knocking, Wish};
 use portcullis_model::message::Context;
 use portcullis_model::session::ticket_missing;
 use portcullis_model::{
     Class, Denial, Fault, Requirement, Session, SessionId, Timestamp, Verdict, limits,
 };
 use std::sync::Arc;
+
+/// What became of a request that nobody waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Policy opens it without one.
+    Open,
+    /// People are asked.
+    Pending(String),
+    /// It is open already, by this grant.
+    Granted(String),
+}
 
 impl Desk {
     /// Asks people, and waits for them.
@@ -25,7 +36,7 @@ impl Desk {
         if let Some(denial) = ticket_missing(&requirements, asking.ticket(), protocol, false) {
             return Err(denial);
         }
-        let request = self.hold_request(asking, requirements.clone());
+        let request = self.hold_request(asking, requirements.clone(), asking.wish()?);
         let broken = |fault: Fault| self.broken(&fault);
         let (id, answer) = self.approvals.open(request).await.map_err(broken)?;
         let answer = match answer {
@@ -41,7 +52,40 @@ impl Desk {
         }
     }
 
-    fn hold_request(&self, asking: &Asking<'_>, requirements: Vec<Requirement>) -> HoldRequest {
+    /// Opens a request for whoever comes back later, and says what became of it.
+    ///
+    /// # Errors
+    /// When policy refuses the connection, or the request.
+    pub(super) async fn request_detached(
+        &self,
+        asking: &Asking<'_>,
+        wish: Wish,
+    ) -> Result<Asked, Denial> {
+        let requirements = match self.connect(asking, None)?.verdict.clone() {
+            Verdict::Allow { .. } => return Ok(Asked::Open),
+            Verdict::Deny(denial) => return Err(denial),
+            Verdict::Hold(requirements) => requirements,
+        };
+        let protocol = asking.connection.target.protocol;
+        if let Some(denial) = ticket_missing(&requirements, asking.ticket(), protocol, false) {
+            return Err(denial);
+        }
+        let request = self.hold_request(asking, requirements, wish);
+        let broken = |fault: Fault| self.broken(&fault);
+        let (id, answer) = self.approvals.open(request).await.map_err(broken)?;
+        match answer {
+            None => Ok(Asked::Pending(id)),
+            Some(Answer::Approve { id, .. }) => Ok(Asked::Granted(id)),
+            Some(Answer::Refuse(denial)) => Err(denial),
+        }
+    }
+
+    fn hold_request(
+        &self,
+        asking: &Asking<'_>,
+        requirements: Vec<Requirement>,
+        wish: Wish,
+    ) -> HoldRequest {
         let target = &asking.connection.target;
         let session = Session {
             // There is no session yet; the request is known by its own id.
@@ -70,6 +114,7 @@ impl Desk {
             ticket: asking.ticket().map(str::to_owned),
             requirements,
             access: true,
+            wish,
         }
     }
 
@@ -125,7 +170,10 @@ impl Desk {
             .hint("Get a fresh token and connect again; the request need not be voted on twice."));
         }
         let revision = self.access.revision();
-        let decision = self.connect(asking, Some(&id))?;
+        let mut decision = self.connect(asking, Some(&id))?;
+        if self.approvals.standing(&id).is_some_and(|s| s.glass) {
+            super::glass::record_all(&mut decision);
+        }
         match &decision.verdict {
             Verdict::Allow { .. } => {}
             Verdict::Deny(denial) => return Err(denial.clone()),
@@ -190,6 +238,7 @@ fn deferred(id: &str, requirements: &[Requirement]) -> Denial {
     )
     .hint("Connect again once it is approved.");
     denial.approval = Some(id.to_owned());
+    denial.retry_after = Some(limits::DEFERRED_RETRY_SECONDS);
     denial
 }
 

@@ -1,9 +1,9 @@
 //! What an exchanged token was narrowed to, held against every answer of policy: no pack can widen it, and no
 //! setting of a session undo it. It refuses every command that is not known to read only.
 
-use portcullis_gate::{Decide, Question};
+use portcullis_gate::{BoxFuture, Decide, Question};
 use portcullis_identity::Narrowing;
-use portcullis_model::{Decision, Denial, Effect, Fault, Identity, Verdict};
+use portcullis_model::{Decision, Denial, Effect, Fault, Identity, Session, TicketCheck, Verdict};
 use std::sync::Arc;
 
 /// The bounds of whoever knocks; none for most.
@@ -58,5 +58,13 @@ impl Decide for ReadsOnly {
 
     fn revision(&self) -> Arc<str> {
         self.0.revision()
+    }
+
+    fn ticket<'a>(
+        &'a self,
+        session: &'a Session,
+        key: &'a str,
+    ) -> BoxFuture<'a, Option<Arc<TicketCheck>>> {
+        self.0.ticket(session, key)
     }
 }

@@ -1,14 +1,15 @@
 //! What the front desk asks of others, as narrow as it asks: so that its order can be tested without a
 //! network, and so that it holds no more of anybody than it needs.
 
-use super::REASON;
+use super::{ACCESS_FOR, BREAK_GLASS, REASON};
+use crate::config::Period;
 use portcullis_console::PluginRow;
 use portcullis_gate::{
-    BoxFuture, Catalog, Knock, Knocking, Plugins, Record, Upstream, UpstreamTls, Way,
+    BoxFuture, Catalog, Knock, Knocking, Plugins, Record, Upstream, UpstreamTls, Way, Wish,
 };
 use portcullis_model::{
     Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Tally,
-    Target, Timestamp, limits,
+    Target, TicketCheck, Timestamp, limits,
 };
 use portcullis_policy::ConnectQuestion;
 use serde_json::Value;
@@ -184,6 +185,8 @@ pub(super) struct Asking<'a> {
     pub identity: &'a Arc<Identity>,
     pub connection: &'a Connection,
     pub knock: &'a Knock,
+    /// What its system says of the ticket.
+    pub ticket_check: Option<Arc<TicketCheck>>,
 }
 
 impl Asking<'_> {
@@ -192,14 +195,24 @@ impl Asking<'_> {
         self.knock.settings.get(REASON).map(String::as_str)
     }
 
-    /// The ticket the client says it belongs to. What is too long is none.
+    /// The ticket the client says it belongs to.
     pub(super) fn ticket(&self) -> Option<&str> {
-        let ticket = self
-            .knock
-            .settings
-            .get(portcullis_model::session::TICKET_SETTING);
-        let fits = |t: &&str| !t.trim().is_empty() && t.len() <= limits::TICKET_BYTES_MAX;
-        ticket.map(String::as_str).filter(fits)
+        ticket(self.knock)
+    }
+
+    /// What it asks for beyond one session. Words that cannot be read are refused: they may have meant less.
+    pub(super) fn wish(&self) -> Result<Wish, Denial> {
+        let lasts = self.knock.settings.get(ACCESS_FOR);
+        let lasts = lasts.map(|text| text.parse::<Period>()).transpose();
+        let lasts = lasts.map_err(|_| {
+            Denial::new("access/for", "portcullis.access_for is no duration")
+                .hint("Write for example PGOPTIONS='-c portcullis.access_for=2h'.")
+        })?;
+        Ok(Wish {
+            lasts: lasts.map(|period| period.0),
+            detached: false,
+            glass: self.knock.settings.get(BREAK_GLASS).cloned(),
+        })
     }
 
     pub(super) fn question<'q>(
@@ -219,11 +232,21 @@ impl Asking<'_> {
             replication: self.knock.replication,
             reason: self.reason(),
             ticket: self.ticket(),
+            ticket_check: self.ticket_check.as_deref(),
             hour,
             access_request,
             now,
         }
     }
+}
+
+/// The ticket that a client names. What is too long is none.
+pub(super) fn ticket(knock: &Knock) -> Option<&str> {
+    let ticket = knock
+        .settings
+        .get(portcullis_model::session::TICKET_SETTING);
+    let fits = |t: &&str| !t.trim().is_empty() && t.len() <= limits::TICKET_BYTES_MAX;
+    ticket.map(String::as_str).filter(fits)
 }
 
 /// A yes, with what it stands on.

@@ -76,6 +76,7 @@ fn requirement(group: &str) -> Requirement {
         defer: false,
         in_transaction: false,
         ticket: false,
+        terms: portcullis_model::Terms::default(),
     }
 }
 

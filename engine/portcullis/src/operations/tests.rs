@@ -241,6 +241,7 @@ async fn a_vote_needs_a_token_that_proves_something() {
     let node = node().await;
     let ballot = Ballot {
         choice: portcullis_console::Choice::Approve,
+        reuse_seconds: None,
         reason: "fine".to_owned(),
         token: "hunter2.hunter2.hunter2".to_owned().into(),
     };

@@ -16,7 +16,6 @@ use hyper::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Request};
 use portcullis_gate::{BoxFuture, FrontDesk, Gate, Knock, Proof, Waiting};
 use portcullis_model::{Client, Denial, Fault, Protocol, Timestamp, limits};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -136,11 +135,12 @@ impl Visit {
         let program = headers
             .get(USER_AGENT)
             .and_then(|agent| agent.to_str().ok());
+        let (settings, token) = super::ticket::parted(&errand.token);
         let knock = Knock {
             protocol: Protocol::Kubernetes,
             proof: match &self.certificate {
                 Some(certificate) if errand.certified => Proof::Certificate(certificate.clone()),
-                _ => Proof::Password(Box::new(errand.token.clone())),
+                _ => Proof::Password(Box::new(Zeroizing::new(token.to_owned()))),
             },
             client: Client {
                 program: program.map(|agent| agent.chars().take(256).collect()),
@@ -148,7 +148,7 @@ impl Visit {
             },
             target: errand.cluster.clone(),
             login: String::new(),
-            settings: BTreeMap::new(),
+            settings,
             replication: false,
         };
         let admission = self.desk.admit(knock, &mut Patient).await?;

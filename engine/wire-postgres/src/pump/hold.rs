@@ -6,7 +6,7 @@ use crate::conversation::Intent;
 use crate::house_frames;
 use crate::refuse;
 use portcullis_gate::{Answer, BoxFuture, Held, House};
-use portcullis_model::limits::HOLD_NOTICE_EVERY;
+use portcullis_model::limits::{DEFERRED_RETRY_SECONDS, HOLD_NOTICE_EVERY};
 use portcullis_model::{Blame, Denial, Fault, Requirement};
 use std::pin::Pin;
 use tokio::time::{Sleep, sleep};
@@ -165,6 +165,7 @@ impl Pump {
                 "Run the same statement again once {id} is approved."
             ));
             denial.approval = Some(id);
+            denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
             return self.resolve_hold(Answer::Refuse(denial)).await;
         }
         let text = format!(

@@ -356,6 +356,7 @@ impl Decide for Fake {
                 ttl: Duration::from_secs(60),
                 execution_ttl: Duration::from_secs(60),
                 ticket: false,
+                terms: portcullis_model::Terms::default(),
                 defer: self.0.defer,
                 in_transaction: self.0.in_transaction,
             }])

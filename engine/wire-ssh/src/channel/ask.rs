@@ -7,7 +7,7 @@ use crate::start::{Start, Wish};
 use crate::words;
 use bytes::Bytes;
 use portcullis_gate::{Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Ruling};
-use portcullis_model::limits::{HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
+use portcullis_model::limits::{DEFERRED_RETRY_SECONDS, HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
 use portcullis_model::{Class, Control, Decision, Denial, Effect, Fault, Requirement, Risk, Verbs};
 use std::collections::BTreeSet;
@@ -131,6 +131,7 @@ impl Stream {
             let mut denial = Denial::new(rules, format!("approval {id} is needed from {groups}"))
                 .hint(format!("Run the same command again once {id} is approved."));
             denial.approval = Some(id);
+            denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
             return Ok(Answer::Refuse(denial));
         }
         let text = format!(

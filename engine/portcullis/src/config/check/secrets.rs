@@ -58,6 +58,7 @@ pub fn references(config: &Config) -> Vec<(Place, &SecretRef)> {
                 .map(|secret| (place.key("client_secret"), secret)),
         );
     }
+    all.extend(super::approvals::references(config));
     let key = config.masking.tenant_key.as_ref();
     all.extend(key.map(|key| (root.key("masking").key("tenant_key"), key)));
     all

@@ -104,6 +104,7 @@ impl World {
             decide: Arc::new(Blank),
             books: Arc::clone(&cast) as Arc<dyn Books>,
             approvals: Arc::clone(&cast) as Arc<dyn ApprovalDesk>,
+            tickets: Arc::new(Blank),
             examine: Arc::new(Blank),
             tripwire: Arc::new(Blank),
             veils: Arc::new(Blank),
@@ -341,6 +342,8 @@ impl Credential for Blank {
         false
     }
 }
+impl crate::front_desk::TicketOffice for Blank {}
+
 impl Decide for Blank {
     fn decide(&self, _: &Question<'_>) -> Result<Decision, Fault> {
         Err(Fault::bare(Blame::Policy, "nothing is judged here"))

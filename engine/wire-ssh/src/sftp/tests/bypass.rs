@@ -84,6 +84,7 @@ impl Court {
             class,
             context: &Context::new(),
             history: History::default(),
+            ticket: None,
             now: NOW,
         };
         matches!(

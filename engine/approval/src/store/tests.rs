@@ -1,0 +1,130 @@
+//! The store over restarts, crashes and somebody else's hands.
+
+use super::*;
+use serde_json::json;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("portcullis-desk-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("desk")
+    }
+
+    fn open(&self) -> Result<(FileStore, Kept), StoreError> {
+        FileStore::open(&self.file(), &self.0.join("key"))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut text = fs::read(self.file()).unwrap();
+        change(&mut text);
+        fs::write(self.file(), text).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn filled(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    let (store, _) = folder.open().unwrap();
+    for (id, at) in [("gr-1", 5), ("gr-2", 9), ("gr-3", 7)] {
+        store
+            .put(Shelf::Grant, id, json!({"id": id}), Timestamp(at))
+            .unwrap();
+    }
+    store.remove(Shelf::Grant, "gr-2", Timestamp(8)).unwrap();
+    folder
+}
+
+#[test]
+fn what_was_put_is_there_after_a_restart_and_what_was_removed_is_not() {
+    let folder = filled("restart");
+    for _ in 0..2 {
+        let (_, kept) = folder.open().unwrap();
+        let ids: Vec<_> = kept.things.keys().map(|(_, id)| id.as_str()).collect();
+        assert_eq!(ids, ["gr-1", "gr-3"]);
+        assert_eq!(kept.seen, Timestamp(9));
+    }
+}
+
+#[test]
+fn a_line_that_a_crash_has_cut_off_was_never_said() {
+    let folder = filled("crash");
+    let (store, _) = folder.open().unwrap();
+    store
+        .put(Shelf::Grant, "gr-9", json!({}), Timestamp(10))
+        .unwrap();
+    folder.change(|text| text.truncate(text.len() - 5));
+    let (_, kept) = folder.open().unwrap();
+    assert_eq!(kept.things.len(), 2);
+}
+
+#[test]
+fn what_somebody_else_has_written_stops_the_gateway() {
+    type Hand = fn(&mut Vec<u8>);
+    let hands: [(&str, Hand); 4] = [
+        ("edited", |text| {
+            let at = text.windows(4).position(|w| w == b"gr-1").unwrap();
+            text[at + 3] = b'7';
+        }),
+        ("doubled", |text| {
+            let first: Vec<_> = text
+                .split_inclusive(|b| *b == b'\n')
+                .next()
+                .unwrap()
+                .to_vec();
+            text.extend(first);
+        }),
+        ("swapped", |text| {
+            let mut lines: Vec<_> = text
+                .split_inclusive(|b| *b == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect();
+            lines.swap(1, 2);
+            *text = lines.concat();
+        }),
+        ("forged", |text| text.extend_from_slice(b"{}\tabcd\n")),
+    ];
+    for (name, hand) in hands {
+        let folder = filled(name);
+        folder.change(hand);
+        assert!(
+            matches!(folder.open(), Err(StoreError::Changed { .. })),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_file_without_its_key_is_not_read_and_none_is_made_for_it() {
+    let folder = filled("key");
+    fs::remove_file(folder.0.join("key")).unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::NoKey(_))));
+    fs::write(folder.0.join("key"), b"short").unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::Key(_))));
+    fs::write(folder.0.join("key"), [7; 32]).unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::Changed { .. })));
+}
+
+#[test]
+fn what_is_too_long_is_not_kept() {
+    let folder = Folder::new("long");
+    let (store, _) = folder.open().unwrap();
+    let long = json!("x".repeat(limits::DESK_LINE_BYTES_MAX));
+    assert!(store.put(Shelf::Grant, "gr-1", long, Timestamp(1)).is_err());
+    store
+        .put(Shelf::Grant, "gr-2", json!(1), Timestamp(2))
+        .unwrap();
+    assert_eq!(folder.open().unwrap().1.things.len(), 1);
+}

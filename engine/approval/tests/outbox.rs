@@ -1,0 +1,201 @@
+//! The outbox over receivers that are down, slow to come back, or will not take one message; and over restarts.
+
+use parking_lot::Mutex;
+use portcullis_approval::{Announce, Channel, Clocks, Keep, Kept, News, Note, Outbox, Shelf};
+use portcullis_gate::BoxFuture;
+use portcullis_model::{Blame, Chat, Fault, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+#[derive(Default)]
+struct World {
+    seconds: AtomicU64,
+    things: Mutex<BTreeMap<(Shelf, String), Value>>,
+    full: Mutex<bool>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Keep for World {
+    fn put(&self, shelf: Shelf, id: &str, value: Value, _: Timestamp) -> Result<(), Fault> {
+        if *self.full.lock() {
+            return Err(Fault::bare(Blame::Gateway, "keep it: the disk is full"));
+        }
+        self.things.lock().insert((shelf, id.to_owned()), value);
+        Ok(())
+    }
+
+    fn remove(&self, shelf: Shelf, id: &str, _: Timestamp) -> Result<(), Fault> {
+        self.things.lock().remove(&(shelf, id.to_owned()));
+        Ok(())
+    }
+}
+
+impl Note for World {
+    fn note(&self, event: &str, _: &Value) -> Result<(), Fault> {
+        self.notes.lock().push(event.to_owned());
+        Ok(())
+    }
+}
+
+/// Takes in what it will, and remembers what it was offered.
+struct Receiver {
+    name: &'static str,
+    takes: Mutex<fn(&News) -> bool>,
+    offered: Mutex<Vec<(String, String)>>,
+}
+
+impl Receiver {
+    fn new(name: &'static str, takes: fn(&News) -> bool) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            takes: Mutex::new(takes),
+            offered: Mutex::default(),
+        })
+    }
+
+    fn got(&self) -> Vec<String> {
+        self.offered
+            .lock()
+            .iter()
+            .map(|(_, about)| about.clone())
+            .collect()
+    }
+}
+
+impl Channel for Receiver {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn wants(&self, _: &News) -> bool {
+        true
+    }
+
+    fn deliver<'a>(&'a self, id: &'a str, news: &'a News) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            self.offered.lock().push((id.to_owned(), news.id.clone()));
+            match (*self.takes.lock())(news) {
+                true => Ok(()),
+                false => Err(Fault::bare(Blame::Gateway, "take it in")),
+            }
+        })
+    }
+}
+
+fn open(world: &Arc<World>, receivers: &[&Arc<Receiver>]) -> Arc<Outbox> {
+    let hands = Arc::clone(world);
+    let seconds = move || hands.seconds.load(Ordering::Relaxed);
+    let wall = seconds.clone();
+    let clocks = Clocks::new(
+        Arc::new(move || Timestamp(i64::try_from(wall()).unwrap() * 1_000_000_000)),
+        Arc::new(move || Duration::from_secs(seconds())),
+    );
+    let kept = Kept {
+        things: world.things.lock().clone(),
+        seen: Timestamp(0),
+    };
+    let channels = receivers
+        .iter()
+        .map(|r| Arc::clone(r) as Arc<dyn Channel>)
+        .collect();
+    Outbox::new(world.clone(), world.clone(), clocks, channels, &kept).expect("opened")
+}
+
+fn news(about: &str) -> News {
+    News {
+        event: "approval.opened".to_owned(),
+        id: about.to_owned(),
+        at: Timestamp(0),
+        urgent: false,
+        line: String::new(),
+        groups: Vec::new(),
+        chat: Chat::Notify,
+        detail: Value::Null,
+    }
+}
+
+async fn pass(world: &World, outbox: &Arc<Outbox>, seconds: u64) {
+    for _ in 0..seconds.div_ceil(5) {
+        world.seconds.fetch_add(5, Ordering::Relaxed);
+        outbox.turn().await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_for_an_hour_loses_nothing_and_is_not_pestered() {
+    let world = Arc::new(World::default());
+    let receiver = Receiver::new("hook", |_| false);
+    let other = Receiver::new("mail", |_| true);
+    let outbox = open(&world, &[&receiver, &other]);
+    for id in ["ap-1", "ap-2", "ap-3"] {
+        outbox.announce(&news(id)).expect("taken in");
+    }
+    pass(&world, &outbox, 3600).await;
+    assert_eq!(other.got().len(), 3, "another receiver is not held up");
+    assert!(
+        receiver.got().len() < 60,
+        "{} attempts in an hour",
+        receiver.got().len()
+    );
+    assert_eq!(outbox.waiting(), 3);
+    *receiver.takes.lock() = |_| true;
+    receiver.offered.lock().clear();
+    pass(&world, &outbox, 660).await;
+    let mut got = receiver.got();
+    got.sort();
+    assert_eq!(
+        (got, outbox.waiting()),
+        (vec!["ap-1".into(), "ap-2".into(), "ap-3".into()], 0)
+    );
+    assert!(
+        world.things.lock().is_empty(),
+        "what was delivered is not kept"
+    );
+}
+
+#[tokio::test]
+async fn what_was_not_delivered_is_delivered_after_a_restart_under_the_same_id() {
+    let world = Arc::new(World::default());
+    let receiver = Receiver::new("hook", |_| false);
+    let outbox = open(&world, &[&receiver]);
+    outbox.announce(&news("ap-1")).expect("taken in");
+    outbox.turn().await;
+    drop(outbox);
+    *receiver.takes.lock() = |_| true;
+    let outbox = open(&world, &[&receiver]);
+    outbox.turn().await;
+    let offered = receiver.offered.lock().clone();
+    assert_eq!(offered.len(), 2);
+    assert_eq!(offered[0], offered[1]);
+    assert_eq!(outbox.waiting(), 0);
+}
+
+#[tokio::test]
+async fn one_message_that_is_never_taken_in_holds_up_no_other_and_is_given_up_on_record() {
+    let world = Arc::new(World::default());
+    let receiver = Receiver::new("hook", |news| news.id != "ap-0");
+    let outbox = open(&world, &[&receiver]);
+    for id in ["ap-0", "ap-1", "ap-2", "ap-3", "ap-4"] {
+        outbox.announce(&news(id)).expect("taken in");
+    }
+    pass(&world, &outbox, 120).await;
+    assert_eq!(outbox.waiting(), 1);
+    world.seconds.fetch_add(24 * 3600, Ordering::Relaxed);
+    outbox.turn().await;
+    assert_eq!(outbox.waiting(), 0);
+    assert_eq!(*world.notes.lock(), ["channel/undelivered"]);
+}
+
+#[tokio::test]
+async fn a_message_that_could_be_lost_is_not_taken_in() {
+    let world = Arc::new(World::default());
+    let receiver = Receiver::new("hook", |_| true);
+    let outbox = open(&world, &[&receiver]);
+    *world.full.lock() = true;
+    assert!(outbox.announce(&news("ap-1")).is_err());
+    outbox.turn().await;
+    assert!(receiver.got().is_empty());
+}

@@ -1,0 +1,134 @@
+//! What other systems send to the https listener. Each is verified on its raw bytes before anything is read of it; what
+//! does not count goes on record. It refuses to vote for anybody: the callback brings the voter's own token, and a click
+//! in Slack counts where the rule says so, for the person whose account is linked.
+
+use super::people::People;
+use portcullis_approval::{Ballot, NotSigned, SlackWord, Word};
+use portcullis_console::{Approval, Hooks, Refused};
+use portcullis_gate::{BoxFuture, Clock};
+use portcullis_journal::Journal;
+use portcullis_model::Fault;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The way in.
+pub(super) struct Inlet {
+    pub people: Arc<People>,
+    pub journal: Arc<Journal>,
+    pub clock: Clock,
+}
+
+impl Inlet {
+    /// A message that was not taken in, on record: somebody may be trying.
+    fn turned_away(&self, from: &str, why: NotSigned) -> Refused {
+        let detail = json!({"from": from, "why": why.to_string()});
+        if let Err(fault) = self.journal.node("hook_refused", &detail) {
+            tracing::error!(fault = fault.chain(), "a refused message is not on record");
+        }
+        Refused::new(401, why.to_string())
+    }
+
+    fn refused(&self, from: &str, id: &str, refused: &Refused) {
+        let id: String = id
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .take(16)
+            .collect();
+        let detail = json!({"from": from, "id": id, "why": refused.error});
+        if let Err(fault) = self.journal.node("vote_refused", &detail) {
+            tracing::error!(fault = fault.chain(), "a refused vote is not on record");
+        }
+    }
+}
+
+fn unavailable(fault: &Fault) -> Refused {
+    tracing::error!(
+        fault = fault.chain(),
+        "a message from outside cannot be verified"
+    );
+    Refused::new(503, "the message cannot be verified right now")
+}
+
+impl Hooks for Inlet {
+    fn callback<'a>(
+        &'a self,
+        headers: [&'a str; 3],
+        body: &'a [u8],
+    ) -> BoxFuture<'a, Result<Approval, Refused>> {
+        Box::pin(async move {
+            let Some(inbound) = &self.people.channels().callback else {
+                return Err(Refused::new(404, "there is nothing here"));
+            };
+            let read = inbound.read(headers, body, (self.clock)()).await;
+            let vote = read
+                .map_err(|fault| unavailable(&fault))?
+                .map_err(|why| self.turned_away("callback", why))?;
+            let voted = async {
+                let voter = self.people.who(&vote.token).await?;
+                let word = Word {
+                    ballot: vote.choice,
+                    because: &vote.reason,
+                    reuse: None,
+                    channel: "callback",
+                };
+                self.people.cast(&vote.request, &voter, word)
+            }
+            .await;
+            if let Err(refused) = &voted {
+                self.refused("callback", &vote.request, refused);
+            }
+            voted
+        })
+    }
+
+    fn slack<'a>(
+        &'a self,
+        time: &'a str,
+        signature: &'a str,
+        body: &'a [u8],
+    ) -> BoxFuture<'a, Result<Value, Refused>> {
+        Box::pin(async move {
+            let Some(desk) = &self.people.channels().slack else {
+                return Err(Refused::new(404, "there is nothing here"));
+            };
+            let read = desk.read(time, signature, body, (self.clock)()).await;
+            let word = read
+                .map_err(|fault| unavailable(&fault))?
+                .map_err(|why| self.turned_away("slack", why))?;
+            let text = match word {
+                SlackWord::Tell(text) => text,
+                SlackWord::Vote {
+                    request,
+                    ballot,
+                    person,
+                    account,
+                } => {
+                    let because = format!("in Slack, by {}", account.shown());
+                    let word = Word {
+                        ballot,
+                        because: &because,
+                        reuse: None,
+                        channel: "slack",
+                    };
+                    let voted = self.people.cast_in_chat(&request, &person, word);
+                    if let Err(refused) = &voted {
+                        self.refused("slack", &request, refused);
+                    }
+                    told(ballot, voted)
+                }
+            };
+            Ok(json!({"response_type": "ephemeral", "text": text}))
+        })
+    }
+}
+
+fn told(ballot: Ballot, voted: Result<Approval, Refused>) -> String {
+    let said = match ballot {
+        Ballot::Approve => "yes",
+        Ballot::Deny => "no",
+    };
+    match voted {
+        Ok(approval) => format!("Your {said} counts: {} is {}.", approval.id, approval.state),
+        Err(refused) => format!("Your {said} does not count: {}", refused.error),
+    }
+}

@@ -1,0 +1,350 @@
+//! `approvals mine|wait|extend|end|delegate|delegations|reviews|review`: what stands longer than one run.
+
+use super::{One, own_token, path_part, show};
+use crate::cli::{Exit, Shape, Whereabouts, paint};
+use crate::config::Period;
+use clap::{Args, ValueEnum};
+use hyper::Method;
+use portcullis_console::{Approval, Asked, Delegation, Grant, LinkedAccount, Mine, Review};
+use portcullis_model::escape_line;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Whose it is.
+#[derive(Debug, Args)]
+pub struct Yours {
+    /// File with your token; PORTCULLIS_TOKEN when not given
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// A listing.
+#[derive(Debug, Args)]
+pub struct Look {
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// Until a request is decided.
+#[derive(Debug, Args)]
+pub struct Wait {
+    #[command(flatten)]
+    one: One,
+    /// At most so long
+    #[arg(long, value_name = "TIME", default_value = "15m")]
+    within: Period,
+}
+
+/// More time.
+#[derive(Debug, Args)]
+pub struct Extend {
+    /// The grant: gr-7k2m9q0x
+    id: String,
+    /// For so long from now: 2h
+    #[arg(long = "for", value_name = "TIME")]
+    lasts: Period,
+    /// Why; recorded, and shown to approvers
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    yours: Yours,
+}
+
+/// The end of a grant.
+#[derive(Debug, Args)]
+pub struct End {
+    /// The grant: gr-7k2m9q0x
+    id: String,
+    /// Why; recorded
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    at: Whereabouts,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// Somebody stands in.
+#[derive(Debug, Args)]
+pub struct Delegate {
+    /// Who stands in: the `sub` of their tokens
+    #[arg(long, value_name = "SUBJECT")]
+    to: String,
+    /// Their issuer; yours when not given
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+    /// For so long: 14d
+    #[arg(long = "for", value_name = "TIME")]
+    lasts: Period,
+    /// Why; recorded
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    yours: Yours,
+}
+
+/// A delegation of yours.
+#[derive(Debug, Args)]
+pub struct Return {
+    /// The delegation: dg-7k2m9q0x
+    id: String,
+    #[command(flatten)]
+    yours: Yours,
+}
+
+/// A chat account.
+#[derive(Debug, Args)]
+pub struct Link {
+    /// What the account was given: /portcullis link
+    code: String,
+    /// The account that was shown is yours
+    #[arg(long)]
+    confirm: bool,
+    #[command(flatten)]
+    yours: Yours,
+}
+
+/// What a reviewer finds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Finding {
+    /// It was right
+    Justified,
+    /// It was not, or something has to be done
+    Concern,
+}
+
+/// The word of a reviewer.
+#[derive(Debug, Args)]
+pub struct Close {
+    /// The review: rv-7k2m9q0x
+    id: String,
+    /// What you found
+    #[arg(long, value_enum)]
+    finding: Finding,
+    /// In your words; recorded
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    yours: Yours,
+}
+
+pub(super) fn mine(yours: &Yours) -> Result<(), Exit> {
+    let token = own_token(yours.token_file.as_ref())?;
+    let mine: Mine = yours
+        .at
+        .send(Method::POST, "/v1/mine", &json!({"token": *token}))?;
+    if yours.shape.json {
+        return Ok(paint::json(&mine)?);
+    }
+    let mut table =
+        paint::Table::new(&["ID", "STATE", "TARGET", "VOTES", "AHEAD", "EXPIRES", "WHAT"]);
+    for row in &mine.requests {
+        let ahead = row.facts.get("ahead").map(ToString::to_string);
+        table.row([
+            &row.id,
+            &row.state,
+            &row.target,
+            &format!("{}/{}", row.votes.len(), row.approvers),
+            &ahead.unwrap_or_default(),
+            &row.expires,
+            &row.shown,
+        ]);
+    }
+    table.print("you have asked for nothing")?;
+    match mine.grants.is_empty() {
+        true => Ok(()),
+        false => Ok(grants(&mine.grants)?),
+    }
+}
+
+/// A table of grants.
+pub(in crate::cli) fn grants(all: &[Grant]) -> std::io::Result<()> {
+    let head = ["ID", "FOR", "WHO", "TARGET", "UNTIL", "LEFT", "APPROVED BY"];
+    let mut table = paint::Table::new(&head);
+    for grant in all {
+        table.row([
+            &grant.id,
+            &grant.purpose,
+            &grant.holder,
+            &grant.target,
+            &grant.until,
+            &format!("{} min", grant.remaining_seconds / 60),
+            &grant.by.join(", "),
+        ]);
+    }
+    table.print("no grant is in force")
+}
+
+/// How often a waiting client looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+pub(super) fn wait(wait: &Wait) -> Result<(), Exit> {
+    let path = format!("/v1/approvals/{}", path_part(&wait.one.id)?);
+    let end = Instant::now() + wait.within.0;
+    loop {
+        let approval: Approval = wait.one.at.get(&path)?;
+        let decided = approval.state != "pending";
+        if !decided && Instant::now() < end {
+            std::thread::sleep(LOOK_EVERY);
+            continue;
+        }
+        match wait.one.shape.json {
+            true => paint::json(&approval)?,
+            false => show(&approval)?,
+        }
+        return match approval.state.as_str() {
+            "approved" | "consumed" => Ok(()),
+            state => Err(Exit::refused(format!("{} is {state}", approval.id))),
+        };
+    }
+}
+
+pub(super) fn extend(extend: &Extend) -> Result<(), Exit> {
+    let yours = &extend.yours;
+    let token = own_token(yours.token_file.as_ref())?;
+    let path = format!("/v1/grants/{}/extensions", path_part(&extend.id)?);
+    let body = json!({
+        "token": *token, "seconds": extend.lasts.0.as_secs(), "reason": extend.reason,
+    });
+    let asked: Asked = yours.at.send(Method::POST, &path, &body)?;
+    tell(&asked, yours.shape)
+}
+
+/// What became of a request for access.
+pub(in crate::cli) fn tell(asked: &Asked, shape: Shape) -> Result<(), Exit> {
+    if shape.json {
+        return Ok(paint::json(asked)?);
+    }
+    let text = match (&asked.request, &asked.grant) {
+        (_, Some(grant)) => format!("open until {} ({})", grant.until, grant.id),
+        (Some(request), None) => format!(
+            "{} waits for {} of {}; `portcullis approvals wait {}` waits for the answer",
+            request.id,
+            request.approvers,
+            request.approver_groups.join(", "),
+            request.id
+        ),
+        (None, None) => "policy opens it without a request: just connect".to_owned(),
+    };
+    Ok(paint::say(&escape_line(&text))?)
+}
+
+pub(super) fn end(end: &End) -> Result<(), Exit> {
+    let path = format!("/v1/grants/{}", path_part(&end.id)?);
+    let body = json!({"reason": end.reason});
+    let grant: Grant = end.at.send(Method::DELETE, &path, &body)?;
+    match end.shape.json {
+        true => Ok(paint::json(&grant)?),
+        false => Ok(paint::say(&format!(
+            "{} has ended",
+            escape_line(&grant.id)
+        ))?),
+    }
+}
+
+pub(super) fn link(link: &Link) -> Result<(), Exit> {
+    let yours = &link.yours;
+    let token = own_token(yours.token_file.as_ref())?;
+    let body = json!({"token": *token, "code": link.code, "confirm": link.confirm});
+    let linked: LinkedAccount = yours.at.send(Method::POST, "/v1/accounts", &body)?;
+    if yours.shape.json {
+        return Ok(paint::json(&linked)?);
+    }
+    let account = escape_line(&linked.account);
+    let text = match &linked.until {
+        Some(until) => format!("{account} votes for you until {until}"),
+        None => format!(
+            "the code came from {account}\nIf that is your account, run this again with --confirm. If not, do nothing."
+        ),
+    };
+    Ok(paint::say(&text)?)
+}
+
+pub(super) fn delegate(delegate: &Delegate) -> Result<(), Exit> {
+    let yours = &delegate.yours;
+    let token = own_token(yours.token_file.as_ref())?;
+    let body = json!({
+        "token": *token, "subject": delegate.to, "issuer": delegate.issuer,
+        "seconds": delegate.lasts.0.as_secs(), "reason": delegate.reason,
+    });
+    let made: Delegation = yours.at.send(Method::POST, "/v1/delegations", &body)?;
+    told(&made, yours.shape)
+}
+
+pub(super) fn end_delegation(back: &Return) -> Result<(), Exit> {
+    let yours = &back.yours;
+    let token = own_token(yours.token_file.as_ref())?;
+    let path = format!("/v1/delegations/{}", path_part(&back.id)?);
+    let body = json!({"token": *token});
+    let ended: Delegation = yours.at.send(Method::DELETE, &path, &body)?;
+    told(&ended, yours.shape)
+}
+
+fn told(one: &Delegation, shape: Shape) -> Result<(), Exit> {
+    match shape.json {
+        true => Ok(paint::json(one)?),
+        false => Ok(paint::say(&escape_line(&format!(
+            "{}: {} for {} until {}",
+            one.id, one.to, one.from, one.until
+        )))?),
+    }
+}
+
+pub(super) fn delegations(look: &Look) -> Result<(), Exit> {
+    let rows: Vec<Delegation> = look.at.get("/v1/delegations")?;
+    if look.shape.json {
+        return Ok(paint::json(&rows)?);
+    }
+    let mut table = paint::Table::new(&["ID", "AWAY", "STANDS IN", "UNTIL", "WHY"]);
+    for row in &rows {
+        table.row([&row.id, &row.from, &row.to, &row.until, &row.reason]);
+    }
+    Ok(table.print("nobody stands in for anybody")?)
+}
+
+pub(super) fn reviews(look: &Look) -> Result<(), Exit> {
+    let rows: Vec<Review> = look.at.get("/v1/reviews")?;
+    if look.shape.json {
+        return Ok(paint::json(&rows)?);
+    }
+    let mut table = paint::Table::new(&["ID", "STATE", "WHO", "TARGET", "DUE", "WHY"]);
+    for row in &rows {
+        let loud = row.state == "overdue";
+        let state = match loud {
+            true => "OVERDUE".to_owned(),
+            false => row.state.clone(),
+        };
+        table.row([
+            &row.id,
+            &state,
+            &row.holder,
+            &row.target,
+            &row.due,
+            &row.reason,
+        ]);
+    }
+    Ok(table.print("no glass was broken")?)
+}
+
+pub(super) fn review(close: &Close) -> Result<(), Exit> {
+    let yours = &close.yours;
+    let token = own_token(yours.token_file.as_ref())?;
+    let path = format!("/v1/reviews/{}", path_part(&close.id)?);
+    let finding = match close.finding {
+        Finding::Justified => "justified",
+        Finding::Concern => "concern",
+    };
+    let body = json!({"token": *token, "finding": finding, "text": close.reason});
+    let review: Review = yours.at.send(Method::POST, &path, &body)?;
+    match yours.shape.json {
+        true => Ok(paint::json(&review)?),
+        false => Ok(paint::say(&format!("{} is {}", review.id, review.state))?),
+    }
+}

@@ -1,0 +1,108 @@
+//! Every way to get `approvals:` wrong that we know of, with the line and column that must be named.
+
+use super::*;
+
+/// [`GOOD`] with an https listener and these lines under `approvals:`, which begin in line 26.
+fn with(lines: &str) -> String {
+    let listener =
+        "  - protocol: https\n    address: 127.0.0.1:6443\n    tls: { self_signed: true }\n";
+    let good = GOOD.replace("issuers:\n", &format!("{listener}issuers:\n"));
+    format!("{good}approvals:\n{lines}")
+}
+
+fn found(lines: &str) -> Vec<(Option<usize>, Option<usize>, String)> {
+    let problems = problems(&with(lines)).0.into_iter();
+    problems
+        .map(|p| (p.line, p.column, format!("{} {}", p.place, p.message)))
+        .collect()
+}
+
+#[test]
+fn a_good_section_has_nothing_to_complain_about() {
+    let good = "  fresh_login: 8h
+  portal: https://gw.example/console
+  webhooks:
+    - { name: pager, url: https://events.example/x, secret: env:A, events: [\"glass.*\"] }
+    - { name: inside, url: https://10.0.0.1/x, secret: env:A, private: true }
+  callback: { secret: env:A }
+  slack: { team: T1, channel: C1, token: env:A, signing_secret: env:A }
+  mail:
+    - { name: sre, host: smtp.example, user: gw, password: env:A, from: gw@example.org, to: [sre@example.org] }
+  tickets:
+    - { name: jira, kind: jira, url: https://jira.example, prefixes: [OPS-], secret: env:A, assignee: assignee.name }
+    - { name: sn, kind: servicenow, table: incident, url: https://sn.example, prefixes: [INC], secret: env:A, fields: { state: [Open] } }
+";
+    assert_eq!(found(good), []);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let hook = |url: &str| format!("  webhooks:\n    - {{ name: a, secret: env:A, url: {url} }}\n");
+    let mail = |more: &str| {
+        format!("  mail:\n    - {{ name: a, host: smtp.example, from: a@b.example, {more} }}\n")
+    };
+    let tickets = |more: &str| format!("  tickets:\n    - {{ name: a, secret: env:A, {more} }}\n");
+    let jira = "kind: jira, url: https://j.example, prefixes: [A-], assignee: a";
+    for (lines, says) in [
+        (hook("http://events.example/x"), "no https address"),
+        (hook("https://127.0.0.1/x"), "which is not reached"),
+        (hook("https://169.254.169.254/x"), "its network"),
+        (hook("https://localhost:8443/x"), "its network"),
+        (hook("\"https://[::1]/x\""), "its network"),
+        (hook("https://user@events.example/x"), "a user with it"),
+        (hook("https://events.example/x, name2: b"), "unknown field"),
+        (mail("to: []"), "lists no e-mail address"),
+        (
+            mail("to: [\"a@b.example\\nBcc: c@d\"]"),
+            "lists no e-mail address",
+        ),
+        (mail("to: [a@b.example], user: gw"), "without `password`"),
+        (mail("to: [a@b.example], tls: none"), "another machine"),
+        (tickets(&jira.replace("https", "http")), "no https address"),
+        (
+            tickets(&jira.replace("[A-]", "[]")),
+            "no beginning of a key",
+        ),
+        (tickets(&format!("{jira}, table: x")), "is for ServiceNow"),
+        (
+            tickets(&jira.replace(", assignee: a", "")),
+            "checks nothing",
+        ),
+        (
+            "  portal: http://gw.example\n".to_owned(),
+            "no https address",
+        ),
+        ("  fresh_login: 0s\n".to_owned(), "nobody could vote"),
+        (
+            "  callback: { secret: hunter2 }\n".to_owned(),
+            "a secret is named",
+        ),
+    ] {
+        let found = found(&lines);
+        let fits = |(line, column, text): &(Option<usize>, Option<usize>, String)| {
+            line.is_some_and(|l| l >= 25) && column.is_some() && text.contains(says)
+        };
+        assert!(found.iter().any(fits), "{lines}: {found:?}");
+    }
+    let twice = format!(
+        "{}    - {{ name: a, secret: env:A, url: https://b.example }}\n",
+        hook("https://c.example")
+    );
+    assert!(
+        found(&twice)
+            .iter()
+            .any(|p| p.2.contains("name of its own"))
+    );
+}
+
+#[test]
+fn what_comes_in_needs_a_listener() {
+    let text = format!("{GOOD}approvals:\n  callback: {{ secret: env:A }}\n");
+    let problems = problems(&text).0;
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.place == "approvals.callback" && p.line == Some(24)),
+        "{problems:?}"
+    );
+}
