@@ -64,6 +64,34 @@ fn kubectl_copies_files_and_attaches() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn kube_rs_works_through_the_gate() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let manifest = world::workspace().join("tests/clients/Cargo.toml");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["run", "--quiet", "--locked", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(install::cache(&world::workspace()).join("clients"))
+        .arg("--")
+        .arg(format!("https://localhost:{}/prod", world.gateway.port))
+        .arg(world.certificate())
+        .env("TEST_TOKEN", world.issuer.token(&ANA)?)
+        .env("PORT_TOKEN", world.issuer.token(&BEA)?)
+        .output()
+        .context("run cargo")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{said}\n{told}\n{}",
+        world.gateway.log()
+    );
+    ensure!(said.lines().count() == 5, "{said}");
+    Ok(())
+}
+
 /// Releases are kept in ConfigMaps: what Helm keeps in Secrets is masked like every Secret.
 #[test]
 fn helm_works_through_the_gate_and_so_does_a_newer_kubectl() -> Result<()> {

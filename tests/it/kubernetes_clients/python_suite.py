@@ -5,6 +5,8 @@ ports come by the environment.
 
 import os
 import sys
+import threading
+import time
 
 from kubernetes import client, watch
 from kubernetes.client.rest import ApiException
@@ -49,6 +51,15 @@ def main():
     for event in watch.Watch().stream(core.list_namespaced_config_map, "shop", resource_version="0", timeout_seconds=2):
         seen.append((event["type"], event["object"].metadata.name))
     assert ("MODIFIED", "py") in seen, seen
+    # Live: an event is there when it happens, not with the next one.
+    last = core.list_namespaced_config_map("shop").metadata.resource_version
+    began = time.monotonic()
+    threading.Timer(0.5, core.patch_namespaced_config_map, ("py", "shop", {"data": {"a": "d"}})).start()
+    live = watch.Watch()
+    for event in live.stream(core.list_namespaced_config_map, "shop", resource_version=last, timeout_seconds=30):
+        assert event["object"].data["a"] == "d", event
+        live.stop()
+    assert time.monotonic() - began < 15, "the event came late"
     print("ok: creates, patches, watches")
 
     log = clean(core.read_namespaced_pod_log("cart-0", "shop"))

@@ -208,6 +208,22 @@ fn an_event_is_handed_on_when_it_has_ended() {
 }
 
 #[test]
+fn an_event_takes_the_end_of_its_line_along() {
+    let line = b"{\"type\":\"ADDED\",\"object\":{}}\n";
+    for at in 1..line.len() {
+        let mut walk = Walk::new(EVENTS);
+        let mut out = Vec::new();
+        for part in [&line[..at], &line[at..]] {
+            walk.push(part).unwrap();
+            let taken = walk.take().into_iter().map(|piece| piece.batch().0.wire);
+            out.extend(taken.flatten());
+        }
+        // Whoever reads by line has it, although nothing follows.
+        assert_eq!(out, line, "cut at {at}");
+    }
+}
+
+#[test]
 fn tokens_that_were_asked_for_are_masked() {
     let token = json!({"kind": "TokenRequest", "spec": {"audiences": []}, "status": {"token": "eyJ", "expirationTimestamp": "2026"}});
     let masked_token = json!({"kind": "TokenRequest", "spec": {"audiences": []}, "status": {"token": mask(), "expirationTimestamp": "2026"}});

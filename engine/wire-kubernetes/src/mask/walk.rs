@@ -95,6 +95,10 @@ impl Walk {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.buffer.extend_from_slice(bytes);
         self.walk(false).map_err(|Broken| broken())?;
+        if self.expected.events && self.frames.is_empty() && self.scanner.is_whole() {
+            // Many clients read events by line: what ends it goes with it, or they wait for the next one.
+            self.cut = self.scanner.at();
+        }
         match self.buffer.len() - self.cut > limits::ANSWER_OBJECT_BYTES_MAX {
             false => Ok(()),
             true => Err(Fault::bare(

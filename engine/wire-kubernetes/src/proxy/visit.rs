@@ -7,6 +7,7 @@ use super::live::Live;
 use super::refuse::{
     Answer, Refused, at_the_desk, broken, denied_with, unheard, without_credential,
 };
+use crate::call::parameter;
 use crate::status;
 use crate::turned::Turned;
 use base64::Engine as _;
@@ -99,6 +100,7 @@ impl Visit {
         let what = serde_json::json!({
             "method": request.method().as_str(),
             "path": path_of(&errand.target),
+            "terminal": terminal(&errand.target),
         });
         let mut gate = live.gates.open(&what, self.now()).await?;
         if let Some(denial) = live.severed() {
@@ -174,6 +176,14 @@ impl Visit {
             }
         }
     }
+}
+
+/// The terminal that is asked for, where one is; its size follows. Under this name players of the record find it.
+fn terminal(target: &str) -> Option<serde_json::Value> {
+    let path = target.split('?').next().unwrap_or_default();
+    let streams = path.ends_with("/exec") || path.ends_with("/attach");
+    let asked = parameter(target, "tty").is_some_and(|tty| matches!(&*tty, "true" | "1"));
+    (streams && asked).then(|| serde_json::json!({"columns": 0, "rows": 0}))
 }
 
 /// A path without its parameters, for the name of a stream.
@@ -274,6 +284,17 @@ mod tests {
         match errand(&request, None) {
             Ok(errand) => Ok((errand.cluster, errand.target)),
             Err(turned) => Err((turned.code, turned.rule)),
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_on_record_as_one() {
+        let pod = "/api/v1/namespaces/n/pods/p";
+        for asked in ["exec?tty=true&command=sh", "attach?stdin=true&tty=1"] {
+            assert!(terminal(&format!("{pod}/{asked}")).is_some(), "{asked}");
+        }
+        for not in ["exec?command=tty", "exec?tty=false", "log?tty=true", "exec"] {
+            assert!(terminal(&format!("{pod}/{not}")).is_none(), "{not}");
         }
     }
 
