@@ -361,7 +361,7 @@ fn done(mut command: Command) -> Result<()> {
 
 fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     let mut text = format!(
-        "# Kubernetes\n\n{} rounds, interleaved; medians, and in brackets how many times as long as direct. {} lines.\n\n| |",
+        "# Kubernetes\n\n{} rounds, interleaved; medians, and in brackets how many times as long as direct, within a round. {} lines.\n\n| |",
         amount.rounds, amount.count
     );
     for road in roads {
@@ -372,13 +372,15 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     text.push('\n');
     for (row, unit, rate) in ROWS {
         let _ = write!(text, "| {row}: {unit} |");
-        let direct = middle(figures, row, "direct");
+        let direct = values(figures, row, "direct");
         for road in roads {
-            let _ = match (middle(figures, row, road.name), direct) {
-                (Some(value), Some(direct)) => {
-                    let ratio = if rate { direct / value } else { value / direct };
-                    write!(text, " {value:.3} [{ratio:.2}] |")
-                }
+            let here = values(figures, row, road.name);
+            // Within a round: what else the machine did was the same for both.
+            let pairs = here.iter().zip(&direct);
+            let ratios =
+                pairs.map(|(here, direct)| if rate { direct / here } else { here / direct });
+            let _ = match (middle(here.clone()), middle(ratios.collect())) {
+                (Some(value), Some(ratio)) => write!(text, " {value:.3} [{ratio:.2}] |"),
                 (Some(value), None) => write!(text, " {value:.3} |"),
                 (None, _) => write!(text, " - |"),
             };
@@ -388,9 +390,13 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     text
 }
 
-fn middle(figures: &[Figure], row: &str, road: &str) -> Option<f64> {
+/// What was measured of a row on a road, round by round.
+fn values(figures: &[Figure], row: &str, road: &str) -> Vec<f64> {
     let of = |f: &&Figure| f.row == row && f.road == road;
-    let mut values: Vec<f64> = figures.iter().filter(of).map(|f| f.value).collect();
+    figures.iter().filter(of).map(|f| f.value).collect()
+}
+
+fn middle(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
