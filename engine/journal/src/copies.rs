@@ -297,11 +297,13 @@ impl Work {
             return Ok(());
         }
         let dir = &self.shared.settings.dir;
-        let latest = note::latest_checkpoint(dir, self.shared.key.public());
+        let latest = note::last_of(dir, self.shared.key.public());
         let latest = latest.map_err(|error| error.to_string())?;
-        if let Some((checkpoint, note)) = latest
-            && checkpoint.number > self.taken.checkpoint
-        {
+        // Right after the start there is none yet: it is not waited a minute for.
+        let Some((checkpoint, note)) = latest else {
+            return Ok(());
+        };
+        if checkpoint.number > self.taken.checkpoint {
             let key = format!("checkpoints/{:011}", checkpoint.number);
             self.depot.put(key, note.into_bytes(), true).await?;
             self.taken.checkpoint = checkpoint.number;

@@ -186,6 +186,41 @@ pub fn latest_checkpoint(
     Ok(last)
 }
 
+/// The last whole checkpoint of a record that is being written, read from the end of the file: the file may be long, and
+/// this is done every minute. None when there is none that this key has signed.
+pub(crate) fn last_of(dir: &Path, key: &VerifyKey) -> Result<Option<(Checkpoint, String)>, Error> {
+    use std::os::unix::fs::FileExt as _;
+    let file = match fs::File::open(path_of(dir)) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::Checkpoints(e)),
+    };
+    let length = file.metadata().map_err(Error::Checkpoints)?.len();
+    let from = length.saturating_sub(LAST_BYTES);
+    let mut bytes = vec![0; usize::try_from(length - from).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, from)
+        .map_err(Error::Checkpoints)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let first = format!("{}\n", key.name());
+    let begins = |at: &usize| *at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n');
+    let places: Vec<usize> = text
+        .match_indices(&first)
+        .map(|(at, _)| at)
+        .filter(begins)
+        .collect();
+    for at in places.into_iter().rev() {
+        let notes = &text[at..];
+        if let Ok(Some((note, rest))) = Checkpoint::read(notes, key) {
+            let whole = notes[..notes.len() - rest.len()].to_owned();
+            return Ok(Some((note, whole)));
+        }
+    }
+    Ok(None)
+}
+
+/// A checkpoint names at most `limits::CHECKPOINT_HEADS_MAX` sessions: two of them fit.
+const LAST_BYTES: u64 = 64 * 1024;
+
 pub(crate) fn path_of(dir: &Path) -> PathBuf {
     dir.join("checkpoints")
 }
@@ -227,6 +262,31 @@ mod tests {
                 assert_eq!(read, None, "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn the_last_checkpoint_is_found_from_the_end() {
+        let key = NodeKey::ephemeral("gw.example/node-1").expect("key");
+        let dir = tempfile::tempdir().expect("dir");
+        let last = |bytes: &str| {
+            fs::write(path_of(dir.path()), bytes).expect("written");
+            let found = last_of(dir.path(), key.public()).expect("read");
+            found.map(|(note, text)| (note.number, text))
+        };
+        assert_eq!(last_of(dir.path(), key.public()).expect("read"), None);
+        let numbered = |number| {
+            Checkpoint {
+                number,
+                ..checkpoint()
+            }
+            .sign(&key)
+        };
+        let many: String = (0..400).map(numbered).collect();
+        assert!(many.len() > 64 * 1024);
+        assert_eq!(last(&many), Some((399, numbered(399))));
+        assert_eq!(last(&many[..many.len() - 9]), Some((398, numbered(398))));
+        assert_eq!(last(&many[..30]), None);
+        assert_eq!(last(""), None);
     }
 
     #[test]

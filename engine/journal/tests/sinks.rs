@@ -212,10 +212,14 @@ fn copies_are_made_of_everything_that_is_closed() {
     }
     drop(objects);
     drop(copier);
-    // What was copied is written down, and where that is lost it is sent again.
+    written_down(&world, &journal, &far, copying);
+}
+
+/// What was copied is written down, and where that is lost it is sent again.
+fn written_down(world: &World, journal: &Arc<Journal>, far: &Arc<Far>, copying: Copying) {
     std::thread::sleep(Duration::from_millis(800));
     far.objects.lock().unwrap().clear();
-    let copier = Copier::start(&journal, far.clone(), copying).expect("started");
+    let copier = Copier::start(journal, far.clone(), copying).expect("started");
     std::thread::sleep(Duration::from_millis(800));
     assert!(
         !far.objects
@@ -226,7 +230,7 @@ fn copies_are_made_of_everything_that_is_closed() {
     drop(copier);
     std::thread::sleep(Duration::from_millis(800));
     fs::write(world.record().join("copies.json"), "{").expect("written");
-    let _copier = Copier::start(&journal, far.clone(), copying).expect("started");
+    let _copier = Copier::start(journal, far.clone(), copying).expect("started");
     until("it is sent again", || {
         far.objects
             .lock()

@@ -63,7 +63,7 @@ pub(super) struct Connect {
 
 #[derive(Deserialize)]
 pub(super) struct Decided {
-    pub(super) base: Option<Base>,
+    pub(super) base: Option<RestsOn>,
     pub(super) stage: Option<String>,
     pub(super) verdict: Option<String>,
     #[serde(default)]
@@ -76,7 +76,7 @@ pub(super) struct Decided {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Base {
+pub(super) struct RestsOn {
     pub(super) sequence: u64,
 }
 
