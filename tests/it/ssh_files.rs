@@ -57,6 +57,39 @@ pub(crate) fn recorded(world: &SshWorld) -> Result<String> {
 }
 
 #[test]
+fn a_secret_over_two_packets_of_a_file_ends_its_transfer() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let authority = fs::read_to_string(world.host.authority())?;
+    let line = authority.lines().nth(4).context("a key has lines")?;
+    let (left, back) = (world.host.home().join("left"), world.folder().join("back"));
+    let get = format!("get left {}\n", back.display());
+    // A packet has 1024 bytes: the key begins in the last of one, and ends in the next.
+    for cut in [1, line.len() / 2, line.len() - 1] {
+        let mut bytes = vec![b'a'; 200 * 1024 - cut];
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.extend(vec![b'b'; 300_000]);
+        fs::write(&left, &bytes)?;
+        let shown = sftp(&world, &get)?;
+        ensure!(shown.code != 0, "cut at {cut}: {shown:?}");
+        let came = fs::read(&back).unwrap_or_default();
+        let holds = came.windows(line.len()).any(|w| w == line.as_bytes());
+        ensure!(!holds, "cut at {cut}: the key came through");
+    }
+    // With something between its halves it is no key.
+    let (first, second) = line.split_at(line.len() / 2);
+    let mut bytes = vec![b'a'; 200 * 1024 - first.len()];
+    bytes.extend_from_slice(first.as_bytes());
+    bytes.extend_from_slice(b"--");
+    bytes.extend_from_slice(second.as_bytes());
+    bytes.extend(vec![b'b'; 300_000]);
+    fs::write(&left, &bytes)?;
+    let shown = sftp(&world, &get)?;
+    ensure!(shown.code == 0, "{shown:?}\n{}", world.gateway.log());
+    ensure!(fs::read(&back)? == bytes, "it came whole");
+    Ok(())
+}
+
+#[test]
 fn files_over_sftp_are_judged_like_commands() -> Result<()> {
     let world = SshWorld::start(&SshOptions::default())?;
     let home = world.host.home();

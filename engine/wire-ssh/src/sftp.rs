@@ -16,6 +16,7 @@ mod path;
 mod reply;
 mod request;
 mod resolve;
+#[cfg(feature = "transport")]
 pub(crate) mod seams;
 mod wire;
 

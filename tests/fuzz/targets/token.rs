@@ -1,7 +1,8 @@
 //! The verifier of tokens, with one issuer whose key nobody has. Law: whatever is said, only the one token
 //! that was signed is believed; and claims behind a signature are read without a panic.
 //!
-//! Input: 0 and a token; 1 and header, newline, claims, signed by nobody; 2 and claims as if they were signed.
+//! Input: 0 and a token; 1 and header, newline, claims, signed by nobody; 2 and claims as if they were signed; 3, the length of a
+//! key, the key in SSH's form, and a token that is bound to it.
 
 #![no_main]
 
@@ -9,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use portcullis_fuzz::Input;
-use portcullis_identity::{Algorithm, IssuerConfig, Issuers, Jwks, KindRule, Refused, fuzzing};
+use portcullis_identity::{
+    Algorithm, BoundKey, IssuerConfig, Issuers, Jwks, KindRule, Refused, fuzzing,
+};
 use portcullis_model::{Identity, Kind, Timestamp};
 use std::pin::pin;
 use std::sync::{Arc, LazyLock};
@@ -32,20 +35,22 @@ static ISSUERS: LazyLock<Arc<Issuers>> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
-    match input.byte() % 3 {
+    match input.byte() % 4 {
         0 => {
             if let Ok(token) = std::str::from_utf8(input.rest()) {
                 refused(token);
             }
         }
         1 => unsigned(input.rest()),
-        _ => claims(input.rest()),
+        2 => claims(input.rest()),
+        _ => bound(input.rest()),
     }
 });
 
 fn config() -> IssuerConfig {
     let mut config = IssuerConfig::new("corp", "https://idp.example", "portcullis", Kind::Human);
     config.algorithms = vec![Algorithm::EdDSA, Algorithm::ES256];
+    config.openpubkey_clients = vec!["opkssh".to_owned()];
     config.jwks = Jwks::Inline(serde_json::from_str(JWKS).expect("the key set is JSON"));
     config.claims.groups = Some("/realm_access/roles".to_owned());
     config.claims.name = Some("name".to_owned());
@@ -86,6 +91,28 @@ fn unsigned(text: &[u8]) {
     let signature = [0x5a; 64];
     let token = format!("{}.{}.{}", part(header), part(claims), part(&signature));
     refused(&token);
+}
+
+/// Nobody has signed for any key.
+fn bound(input: &[u8]) {
+    let Some((length, rest)) = input.split_first() else {
+        return;
+    };
+    let Some((key, token)) = rest.split_at_checked(usize::from(*length)) else {
+        return;
+    };
+    let key = BoundKey::of_ssh(key).unwrap_or_else(|| BoundKey::Ed25519(vec![7; 32]));
+    let Ok(token) = std::str::from_utf8(token) else {
+        return;
+    };
+    let mut answer = pin!(ISSUERS.verify_bound(token, &key));
+    match answer
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(answer) => assert!(answer.is_err(), "a forgery is believed"),
+        Poll::Pending => panic!("a token with inline keys made the verifier wait"),
+    }
 }
 
 /// What is read strictly is read by everybody alike, and becomes an identity or a refusal.
