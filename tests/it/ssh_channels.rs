@@ -122,6 +122,50 @@ fn a_forward_begins_at_a_port_or_a_socket_of_the_clients_and_ends_at_a_port() ->
 }
 
 #[test]
+fn a_socket_of_the_hosts_is_reached_where_policy_names_sockets() -> Result<()> {
+    for named in [false, true] {
+        let opaque = match named {
+            true => "opaque: [streamlocal]",
+            false => "opaque: [scp, sftp, forward]",
+        };
+        let world = SshWorld::start(&SshOptions {
+            data: portcullis_tests::ssh::DATA.replace("opaque: [scp, sftp, forward]", opaque),
+            ..SshOptions::default()
+        })?;
+        let socket = world.host.home().join("app.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o777))?;
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _said = stream.write_all(b"reached\n");
+            }
+        });
+        let port = free_port()?;
+        let forward = format!("127.0.0.1:{port}:{}", socket.display());
+        let mut ssh = world.ssh(&ANA, &["-N", "-L", &forward], &[])?;
+        let mut child = ssh.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut stream = loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(stream) => break stream,
+                Err(_) => ensure!(Instant::now() < until, "ssh does not listen"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let mut said = String::new();
+        let _ended = stream.read_to_string(&mut said);
+        child.kill()?;
+        child.wait()?;
+        ensure!(
+            (said == "reached\n") == named,
+            "{opaque}: {said:?}\n{}",
+            world.gateway.log()
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn while_one_command_is_held_the_others_and_the_keepalives_go_on() -> Result<()> {
     let world = SshWorld::start(&SshOptions::default())?;
     let socket = world.folder().join("mux");
@@ -301,7 +345,7 @@ fn a_silent_address_has_so_many_places_and_keeps_nobody_else_out() -> Result<()>
     for _ in 0..most {
         strangers.push(TcpStream::connect(("127.0.0.1", world.port))?);
     }
-    // They are counted once they were accepted.
+    // They are counted once they were accepted. One address has a share of the places alone, and this is one address.
     std::thread::sleep(Duration::from_secs(1));
     let mut one_more = TcpStream::connect(("127.0.0.1", world.port))?;
     one_more.set_read_timeout(Some(Duration::from_secs(10)))?;

@@ -340,7 +340,7 @@ struct Levelled {
 }
 
 /// Streams of which nothing can be masked.
-const STREAMS: [&str; 5] = ["forward", "git", "rsync", "scp", "sftp"];
+const STREAMS: [&str; 6] = ["forward", "git", "rsync", "scp", "sftp", "streamlocal"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

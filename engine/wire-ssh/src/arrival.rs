@@ -2,7 +2,7 @@
 //! since everything else of the connection would wait too; channels are tasks of their own, and get what is theirs through
 //! their inbox. Requests are answered at once, since russh remembers only one of them per channel.
 //!
-//! It refuses what no policy could allow: agent and X11 forwarding, listening on the host, sockets as files.
+//! It refuses what no policy could allow: agent and X11 forwarding, listening on the host.
 
 use crate::channel::{self, Line};
 use crate::conversation::{Conversation, Standing};
@@ -368,6 +368,30 @@ impl Handler for Arrival {
         let talk = channel::Talk::new(&self.conversation, &inbox, side);
         let forward = talk.forward(self.listener.indoors(), host.to_owned(), port, reply);
         self.conversation.tasks.spawn(forward);
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        if !self.has_room() {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let id = channel.id();
+        let (_, half) = channel.split();
+        let line = self.line();
+        let inbox = Arc::clone(&line.inbox);
+        self.channels.insert(id, line);
+        let side = ClientSide::new(half, session.handle());
+        let talk = channel::Talk::new(&self.conversation, &inbox, side);
+        self.conversation
+            .tasks
+            .spawn(talk.socket(path.to_owned(), reply));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod forward;
 mod lines;
 mod parting;
 mod pipe;
+mod socket;
 mod typed;
 mod up;
 

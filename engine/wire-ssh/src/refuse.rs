@@ -11,7 +11,7 @@ pub(crate) const REFUSED: u32 = 126;
 pub(crate) const NO_TARGET: u32 = 64;
 /// What is said when nothing can be recorded any more.
 pub(crate) const JOURNAL_DEAD: &[u8] =
-    b"portcullis: the session's record cannot be written, so nothing goes on\r\n";
+    b"portcullis: the session's record cannot be written, or this identity has used its share of the hour, so nothing goes on\r\n";
 
 /// The text. Lines end as terminals and files both take them.
 pub(crate) fn text(denial: &Denial, session: Option<SessionId>, at: Option<Sequence>) -> Bytes {

@@ -31,6 +31,8 @@ pub(crate) enum Opening<'a> {
     Session,
     /// A forward to a host and port.
     Forward(&'a str, u16),
+    /// A forward to a socket of the host's, by its path.
+    Socket(&'a str),
 }
 
 /// Why nothing was opened.
@@ -59,6 +61,7 @@ impl Upline {
                         .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0)
                         .await
                 }
+                Opening::Socket(path) => self.handle.channel_open_direct_streamlocal(path).await,
             }
         });
         match opened.await {

@@ -1,6 +1,6 @@
 //! From the host to the client: masked, recorded, shown, in this order. What comes at once is taken together.
 
-use super::{Ended, Stream, forward};
+use super::{Ended, Stream, forward, socket};
 use crate::sides::{Exit, STDERR};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -47,7 +47,7 @@ impl Stream {
                     self.last(&mut ended).await?;
                     // A client that has sent all closes its channel at this, and takes no exit status any more: a command's
                     // goes first, and the end of its output with it.
-                    if self.unread == Some(forward::NAME) {
+                    if matches!(self.unread, Some(forward::NAME | socket::NAME)) {
                         self.client.eof().await;
                     }
                 }

@@ -171,7 +171,7 @@ impl Stream {
         ended
     }
 
-    async fn pass_through(&self, mut read: ChannelReadHalf) -> Ended {
+    pub(super) async fn pass_through(&self, mut read: ChannelReadHalf) -> Ended {
         tokio::select! {
             biased;
             () = self.inbox.closed() => self.shut(),
@@ -182,7 +182,7 @@ impl Stream {
     }
 
     /// A forward has no standard error: what is refused in it is on record, and the channel ends.
-    async fn part_forward(self, ended: Ended) {
+    pub(super) async fn part_forward(self, ended: Ended) {
         let ended = match ended {
             Ended::Done(_) => Ended::Done(Exit::Nothing),
             _ => Ended::ClientGone,
@@ -192,7 +192,7 @@ impl Stream {
         self.part(ended).await;
     }
 
-    fn part_unopened(self, ended: Ended) {
+    pub(super) fn part_unopened(self, ended: Ended) {
         let reason = match ended {
             Ended::Refused(_) => "refused",
             Ended::ClientGone => "client gone",
@@ -241,7 +241,7 @@ fn no_host() -> Denial {
     .hint("Write a name with other letters as DNS has it (xn--...).")
 }
 
-fn ruled_out(control: Control) -> Denial {
+pub(super) fn ruled_out(control: Control) -> Denial {
     Denial::new(
         "ssh/exec-only",
         format!("this session has the level {}: no forwards", control.word()),
