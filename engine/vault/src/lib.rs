@@ -48,5 +48,7 @@ pub use ssh::{
     KnownHostsError, Signer, Trust, host_key,
 };
 pub use static_login::{StaticLogin, Weak};
+#[cfg(fuzzing)]
+pub use store::fuzzing as store_fuzzing;
 pub use store::{Store, StoreError};
 pub use tenant_key::{TenantKeyBytes, tenant_key};

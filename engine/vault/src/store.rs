@@ -199,21 +199,7 @@ impl Store {
         file.take(limits::STORE_BYTES_MAX + 1)
             .read_to_end(&mut text)
             .map_err(StoreError::File)?;
-        let written: Written = serde_json::from_slice(&text).map_err(|_| StoreError::Form)?;
-        if written.portcullis_store != FORMAT || text.len() as u64 > limits::STORE_BYTES_MAX {
-            return Err(StoreError::Form);
-        }
-        let keys = Keys::derive(key, &written.salt)?;
-        let manifest = keys.open_manifest(&written.manifest)?;
-        let manifest: Manifest =
-            serde_json::from_slice(manifest.expose()).map_err(|_| StoreError::Form)?;
-        let opened = Opened {
-            keys,
-            written,
-            manifest,
-        };
-        opened.verify()?;
-        Ok(opened)
+        Opened::of(&text, key)
     }
 
     /// One writer at a time: what two wrote at once would miss one of both.
@@ -255,6 +241,25 @@ impl Store {
 }
 
 impl Opened {
+    /// What a file holds, found whole.
+    fn of(text: &[u8], key: &Secret) -> Result<Self, StoreError> {
+        let written: Written = serde_json::from_slice(text).map_err(|_| StoreError::Form)?;
+        if written.portcullis_store != FORMAT || text.len() as u64 > limits::STORE_BYTES_MAX {
+            return Err(StoreError::Form);
+        }
+        let keys = Keys::derive(key, &written.salt)?;
+        let manifest = keys.open_manifest(&written.manifest)?;
+        let manifest: Manifest =
+            serde_json::from_slice(manifest.expose()).map_err(|_| StoreError::Form)?;
+        let opened = Self {
+            keys,
+            written,
+            manifest,
+        };
+        opened.verify()?;
+        Ok(opened)
+    }
+
     fn fresh(key: &Secret) -> Result<Self, StoreError> {
         let salt = crate::secret::random::<16>().map_err(|_| StoreError::Random)?;
         let salt = hex::encode(*salt);
@@ -330,6 +335,34 @@ fn is_name(name: &str) -> bool {
         && format!("store:{name}")
             .parse::<crate::reference::SecretRef>()
             .is_ok()
+}
+
+/// For the fuzz target alone: the same in memory.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Opened, Secret, StoreError, Written};
+
+    /// All that a file opens to, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`], as for the file on a disk.
+    pub fn open(text: &[u8], key: &Secret) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let opened = Opened::of(text, key)?;
+        let values = opened.written.entries.iter().map(|(name, entry)| {
+            let value = opened.value(name, entry)?;
+            Ok((name.clone(), value.expose().to_vec()))
+        });
+        values.collect()
+    }
+
+    /// The same file with this manifest, as if its owner had sealed it; `None` where the file is none.
+    #[must_use]
+    pub fn with_manifest(text: &[u8], key: &Secret, manifest: &[u8]) -> Option<Vec<u8>> {
+        let mut written: Written = serde_json::from_slice(text).ok()?;
+        let keys = super::Keys::derive(key, &written.salt).ok()?;
+        written.manifest = keys.seal_manifest(manifest).ok()?;
+        serde_json::to_vec(&written).ok()
+    }
 }
 
 #[cfg(test)]
