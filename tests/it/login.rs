@@ -57,7 +57,7 @@ impl Company {
       client_secret: file:{}
 ",
             secret.display()
-        );
+        ) + &options.more;
         let world = World::start(&WorldOptions {
             issuers,
             more,

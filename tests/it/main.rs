@@ -9,6 +9,7 @@ mod canary;
 mod certificates;
 mod channels;
 mod cluster_logins;
+mod console;
 mod drivers;
 mod eighteen;
 mod evidence;

@@ -34,6 +34,8 @@ pub enum Need {
     Age,
     /// SimpleSAMLphp, and PHP to run it.
     SimpleSaml,
+    /// Chromium and its driver.
+    Chromium,
     /// `setsid`, `setpriv`, `openssl`.
     Linux,
 }
@@ -64,6 +66,7 @@ impl Need {
             Self::SimpleSaml => {
                 which("php").is_some() && Path::new("/usr/share/simplesamlphp/www").is_dir()
             }
+            Self::Chromium => which("chromium").is_some() && which("chromedriver").is_some(),
             Self::Linux => ["setsid", "setpriv", "openssl"]
                 .iter()
                 .all(|p| which(p).is_some()),
@@ -84,6 +87,7 @@ impl Need {
             Self::Sshfs => &["sshfs", "fuse3"],
             Self::Age => &["age"],
             Self::SimpleSaml => &["simplesamlphp", "php-cli", "php-xml", "php-mbstring"],
+            Self::Chromium => &["chromium", "chromium-driver", "fonts-dejavu-core"],
             Self::Linux => &["util-linux", "openssl"],
         }
     }
@@ -102,6 +106,7 @@ impl Need {
             Self::Sshfs => "a folder of a host is mounted through the SSH gate",
             Self::Npm => "node-postgres and PostgreSQL 18 come from there",
             Self::SimpleSaml => "people log in at a real SAML provider",
+            Self::Chromium => "the console is tried in a real browser",
             Self::Linux => "servers run in sessions and with certificates of their own",
         }
     }
@@ -293,6 +298,27 @@ pub fn mail_sink(workspace: &Path) -> Result<PathBuf> {
         std::fs::write(&mark, "")?;
     }
     Ok(folder)
+}
+
+/// The `schemathesis` program, in a place of its own: it brings many packages along.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn schemathesis(workspace: &Path) -> Result<PathBuf> {
+    const PACKAGE: &str = "schemathesis==4.32.5";
+    let _alone = one_at_a_time();
+    ensure(&[Need::Python])?;
+    let venv = cache(workspace).join("schemathesis");
+    let mark = venv.join("installed-4.32.5");
+    if !mark.is_file() {
+        eprintln!("  installing {PACKAGE} from PyPI into {}", venv.display());
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+        run(Command::new(venv.join("bin/python"))
+            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+            .arg(PACKAGE))?;
+        std::fs::write(&mark, "")?;
+    }
+    Ok(venv.join("bin/schemathesis"))
 }
 
 /// The `bao` program: OpenBao's server and command line, as one binary in a Python package.

@@ -1,4 +1,5 @@
-//! The admin API on a Unix socket, health and metrics on loopback, and the HTTPS listener for clients.
+//! The admin API on a Unix socket, health and metrics on loopback, and the HTTPS listener for clients, with the console
+//! and its JSON API.
 //!
 //! Whoever may open the socket (the gateway's own user, or root) may look, end sessions, revoke and
 //! reload. It refuses one thing to everybody: voting. A vote needs the approver's own fresh token, so
@@ -6,12 +7,15 @@
 //! identities, statements or values.
 
 mod api;
+pub mod archive;
+pub mod bureau;
 mod door;
 mod health;
 mod metrics;
 mod operations;
 mod portal;
 mod standing;
+pub mod web;
 
 pub use api::router as admin_router;
 pub use door::{Caller, Door, OpenDoor};

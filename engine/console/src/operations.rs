@@ -4,6 +4,7 @@
 use crate::door::Caller;
 use portcullis_gate::BoxFuture;
 use portcullis_model::SessionId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -108,9 +109,10 @@ pub struct Check {
 }
 
 /// One live session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionRow {
     /// Its id.
+    #[schemars(with = "String")]
     pub id: SessionId,
     /// What people call the identity.
     pub name: String,
@@ -193,7 +195,7 @@ pub struct HoldWish {
 }
 
 /// One request at the approval desk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
     /// Its id: `AP-17`.
     pub id: String,
@@ -222,7 +224,7 @@ pub struct Approval {
 }
 
 /// One vote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Vote {
     /// Who.
     pub by: String,
@@ -233,7 +235,7 @@ pub struct Vote {
 }
 
 /// Yes or no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// Yes.
@@ -258,7 +260,7 @@ pub struct Ballot {
 }
 
 /// One connection that clients may ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionRow {
     /// Its name.
     pub name: String,

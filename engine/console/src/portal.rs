@@ -1,6 +1,6 @@
 //! The HTTPS listener for clients: what somebody with a verified token may have from the gateway itself, such as
-//! a login of minutes for a tool that cannot send a token. One request per connection, bounded in bytes
-//! and time. It decides nothing (that is [`Counter`]'s), and it refuses to speak in the clear but on
+//! a login of minutes for a tool that cannot send a token, and the console. Without the console one request per
+//! connection; bounded in bytes and time. It decides nothing (that is [`Counter`]'s), and it refuses to speak in the clear but on
 //! loopback where the operator allows it.
 
 mod entrance;
@@ -15,12 +15,15 @@ pub use entrance::{
 };
 
 use crate::operations::Refused;
+use crate::web::Console;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+pub(crate) use entrance::Source;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use portcullis_gate::{BoxFuture, FrontDesk};
@@ -35,6 +38,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use turnstile::Turnstile;
+pub(crate) use turnstile::block;
 use zeroize::Zeroizing;
 
 /// A request says little.
@@ -73,7 +77,10 @@ pub struct IssuedLogin {
 pub struct Portal {
     tls: Option<Arc<ServerConfig>>,
     routes: Router,
-    turnstile: Turnstile,
+    turnstile: Arc<Turnstile>,
+    console: Option<Arc<Console>>,
+    /// Connections, where one carries several requests.
+    connections: Turnstile,
 }
 
 impl Portal {
@@ -102,7 +109,9 @@ impl Portal {
         Self {
             tls,
             routes: routes.fallback(nothing),
-            turnstile: Turnstile::new(),
+            turnstile: Arc::new(Turnstile::new(limits::PORTAL_REQUESTS_PER_MINUTE)),
+            console: None,
+            connections: Turnstile::new(limits::PORTAL_CONNECTIONS_PER_MINUTE),
         }
     }
 
@@ -113,14 +122,32 @@ impl Portal {
         self
     }
 
+    /// The same with the console, whose connections carry more than one request. It needs TLS: without, there is none.
+    #[must_use]
+    pub fn with_console(mut self, console: Arc<Console>) -> Self {
+        if self.tls.is_some() {
+            self.routes = self.routes.merge(console.routes());
+            self.console = Some(console);
+        }
+        self
+    }
+
     async fn converse(&self, socket: Socket) -> Result<(), Fault> {
         let Socket { stream, peer, slot } = socket;
-        if !self.turnstile.passes(peer.ip(), Instant::now()) {
+        let now = Instant::now();
+        let passes = match &self.console {
+            None => self.turnstile.passes(peer.ip(), now),
+            Some(_) => self.connections.passes(peer.ip(), now),
+        };
+        if !passes {
             return Err(Fault::bare(Blame::Client, "ask less often"));
         }
         let served = match &self.tls {
             Some(config) => {
-                let tls = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
+                let tls = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+                let tls = timeout(limits::HANDSHAKE_MAX, tls)
+                    .await
+                    .map_err(|_| late())?;
                 let tls = tls.map_err(|e| Fault::new(Blame::Client, "shake hands over TLS", e))?;
                 self.answer(tls, peer.ip()).await
             }
@@ -136,16 +163,53 @@ impl Portal {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send,
         from: IpAddr,
     ) -> Result<(), Fault> {
-        let from = axum::Extension(entrance::Source(from));
-        let service = TowerToHyperService::new(self.routes.clone().layer(from));
-        hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .keep_alive(false)
-            .max_buf_size(limits::PROOF_BYTES_MAX * 2)
-            .serve_connection(TokioIo::new(stream), service)
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .keep_alive(self.console.is_some())
+            .max_buf_size(limits::PROOF_BYTES_MAX * 2);
+        let mut routes = self.routes.clone();
+        if let Some(console) = &self.console {
+            http.header_read_timeout(limits::HANDSHAKE_MAX);
+            let counted = Counted {
+                console: Arc::clone(console),
+                turnstile: Arc::clone(&self.turnstile),
+                from,
+            };
+            routes = routes.layer(middleware::from_fn_with_state(counted, counted_request));
+        }
+        let routes = routes.layer(axum::Extension(Source(from)));
+        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
             .await
             .map_err(|e| Fault::new(Blame::Client, "speak HTTP", e))
     }
+}
+
+/// What a request on a connection that stays open is counted with.
+#[derive(Clone)]
+struct Counted {
+    console: Arc<Console>,
+    turnstile: Arc<Turnstile>,
+    from: IpAddr,
+}
+
+/// Whoever is known has limits of their own; everybody else is counted by address. An answer begins in time or not at all.
+async fn counted_request(State(counted): State<Counted>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let ours = path.starts_with("/console") || path.starts_with("/api/");
+    let known = ours && counted.console.knows(request.headers());
+    if !known && !counted.turnstile.passes(counted.from, Instant::now()) {
+        return Refused::new(429, "this address asks too often")
+            .hint("wait a minute")
+            .into_response();
+    }
+    match timeout(limits::HANDSHAKE_MAX, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_) => Refused::new(503, "this takes too long").into_response(),
+    }
+}
+
+fn late() -> Fault {
+    Fault::bare(Blame::Client, "finish its request in time")
 }
 
 impl Protocol for Portal {
@@ -155,9 +219,13 @@ impl Protocol for Portal {
         _: Arc<dyn FrontDesk>,
     ) -> BoxFuture<'static, Result<(), Fault>> {
         Box::pin(async move {
-            match timeout(limits::HANDSHAKE_MAX, self.converse(socket)).await {
+            let within = match &self.console {
+                None => limits::HANDSHAKE_MAX,
+                Some(_) => limits::CONSOLE_CONNECTION_MAX,
+            };
+            match timeout(within, self.converse(socket)).await {
                 Ok(served) => served,
-                Err(_) => Err(Fault::bare(Blame::Client, "finish its request in time")),
+                Err(_) => Err(late()),
             }
         })
     }
@@ -185,7 +253,7 @@ async fn nothing() -> Refused {
     Refused::new(404, "there is nothing here")
 }
 
-fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     let values = headers.get_all(header::AUTHORIZATION).iter();
     let token = portcullis_model::bearer(values.map(HeaderValue::as_bytes))?;
     Some(Zeroizing::new(token.to_owned()))

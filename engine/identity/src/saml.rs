@@ -14,9 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_model::{Identity, Kind, Principal, Timestamp, limits};
 use saml_rs::{
     AcsEndpoint, AssertionSignaturePolicy, AudienceValidationPolicy, BrowserInput, ClockSkew,
-    EntityId, FormField, IdpDescriptor, MetadataTrustPolicy, NameIdFormat, PendingAuthnRequest,
-    RelayStateParam, ReplayCache, ReplayKey, ReplayPolicy, Saml, SamlError, SamlValidationContext,
-    Sp, SpConfig, SpValidationPolicy, SsoResponse, SsoSession, StartSso, XmlSignatureProfile,
+    EntityId, ForceAuthn, FormField, IdpDescriptor, MetadataTrustPolicy, NameIdFormat,
+    PendingAuthnRequest, RelayStateParam, ReplayCache, ReplayKey, ReplayPolicy, Saml, SamlError,
+    SamlValidationContext, Sp, SpConfig, SpValidationPolicy, SsoResponse, SsoSession, StartSso,
+    XmlSignatureProfile,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -81,11 +82,17 @@ impl SamlProvider {
     }
 
     /// Where the browser goes. `relay` comes back with it.
-    pub(crate) fn begin(&self, relay: &str) -> Result<(String, SamlPending), SamlError> {
+    pub(crate) fn begin(
+        &self,
+        relay: &str,
+        fresh: bool,
+    ) -> Result<(String, SamlPending), SamlError> {
         let relay = RelayStateParam::try_from_option(Some(relay.to_owned()))?;
-        let started = self
-            .sp
-            .start_sso(&self.idp, StartSso::redirect().relay_state(relay))?;
+        let mut start = StartSso::redirect().relay_state(relay);
+        if fresh {
+            start = start.force_authn(ForceAuthn::Required);
+        }
+        let started = self.sp.start_sso(&self.idp, start)?;
         let url = started.outbound.redirect_url()?.to_owned();
         Ok((url, SamlPending(started.pending)))
     }

@@ -114,13 +114,36 @@ impl Place {
 pub struct Wish<'a> {
     /// The provider; the only one when not said.
     pub name: Option<&'a str>,
-    /// Where the command line listens on loopback (RFC 8252 section 7.3).
-    pub port: u16,
+    /// Who asks, and so where the browser goes in the end.
+    pub back: Back,
     /// Its PKCE challenge (S256).
     pub challenge: &'a str,
     /// Its own word.
     pub state: &'a str,
+    /// The provider is to ask for the proof again, whoever is logged in there already.
+    pub fresh: bool,
 }
+
+/// Where a browser goes that has come back from its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// To a command line that listens on this port of loopback (RFC 8252 section 7.3).
+    Loopback(u16),
+    /// To the gateway's own pages.
+    Console,
+}
+
+impl Back {
+    fn address(self, url: &str) -> String {
+        match self {
+            Self::Loopback(port) => format!("http://127.0.0.1:{port}/callback"),
+            Self::Console => format!("{url}{CONSOLE_RETURN}"),
+        }
+    }
+}
+
+/// Where the gateway's own pages take a code.
+pub const CONSOLE_RETURN: &str = "/console/login/done";
 
 /// What a browser brings back.
 pub enum Returned<'a> {
@@ -231,8 +254,7 @@ impl SignIn {
         }
     }
 
-    /// Begins a login in a browser: the address to open. `from` is who asks, `port` is where the command line listens on
-    /// loopback (RFC 8252 section 7.3), `challenge` its PKCE challenge (S256), `state` its own word.
+    /// Begins a login in a browser: the address to open. `from` is who asks.
     ///
     /// # Errors
     /// A denial for the person.
@@ -244,14 +266,15 @@ impl SignIn {
     ) -> Result<String, Denial> {
         let Wish {
             name,
-            port,
+            back,
             challenge,
             state,
+            fresh,
         } = wish;
         well_formed(challenge, state)?;
         let (url, relay, expected) = match providers.find(name)? {
             Place::OpenId(provider) => {
-                let begun = provider.begin(&providers.redirect()).await;
+                let begun = provider.begin(&providers.redirect(), fresh).await;
                 let begun = begun.map_err(|why| unserved(provider, &why))?;
                 let expected = Expected::Code {
                     nonce: begun.nonce,
@@ -262,7 +285,7 @@ impl SignIn {
             }
             Place::Saml(provider) => {
                 let relay = Secret::draw()?.shown();
-                let begun = provider.begin(&relay);
+                let begun = provider.begin(&relay, fresh);
                 let (url, pending) = begun.map_err(|error| unusable(provider, &error))?;
                 (url, relay, Expected::Response(Box::new(pending)))
             }
@@ -270,7 +293,7 @@ impl SignIn {
         let browser = Browser {
             provider: providers.find(name)?.name().to_owned(),
             expected,
-            port,
+            back,
             challenge: challenge.to_owned(),
             state: state.to_owned(),
         };
@@ -291,7 +314,7 @@ impl SignIn {
     ) -> Result<String, Denial> {
         let now = (self.clock)();
         let browser = self.store.back(state, now)?;
-        let back = format!("http://127.0.0.1:{}/callback", browser.port);
+        let back = browser.back.address(&providers.settings.url);
         let place = providers.find(Some(&browser.provider))?;
         if let Returned::Code { issuer, .. } = &returned {
             of_the_asked(place, &browser.expected, *issuer)?;

@@ -67,7 +67,7 @@ pub use key::{NodeKey, VerifyKey};
 pub use note::{Checkpoint, latest_checkpoint};
 pub use payloads::{PayloadKeys, Sealing, Withheld};
 pub use read::{Entries, ReadEntry, Reader, entries};
-pub use replay::{Film, ReplayOptions, replay_jsonl, replay_text};
+pub use replay::{Film, Piece, Pieces, ReplayOptions, replay_jsonl, replay_text};
 pub use retention::{Retained, Retention};
 pub use summary::{SessionState, SessionSummary, sessions};
 pub use tree::{Hash, Tree, leaf_hash};

@@ -2,10 +2,12 @@
 //! the reader's terminal: everything foreign is escaped.
 
 mod film;
+mod pieces;
 mod postgres;
 mod table;
 
 pub use film::Film;
+pub use pieces::{Piece, Pieces};
 
 use crate::error::Error;
 use crate::frame::kind_name;

@@ -107,8 +107,43 @@ pub const LOGINS_PENDING_MAX: usize = 1024;
 /// Requests that one address may make to the HTTPS listener within a minute: a login waits for another device
 /// with a request every few seconds.
 pub const PORTAL_REQUESTS_PER_MINUTE: u32 = 240;
+/// Connections that one address may open there within a minute, where the console is served: a browser opens several.
+pub const PORTAL_CONNECTIONS_PER_MINUTE: u32 = 960;
 /// Addresses that are counted at a time.
 pub const PORTAL_ADDRESSES_MAX: usize = 16_384;
+/// Requests that one login may make to the console within a minute: a person with a page that looks again, and a program
+/// that reads lists.
+pub const CONSOLE_REQUESTS_PER_MINUTE: u32 = 1200;
+/// People who are logged in to the console at a time.
+pub const VISITS_MAX: usize = 4096;
+/// The same of one identity: a laptop, a phone, a second browser.
+pub const VISITS_PER_IDENTITY_MAX: usize = 8;
+/// Live sessions that are watched at a time; each holds a connection.
+pub const WATCHES_MAX: usize = 64;
+/// The same of one identity.
+pub const WATCHES_PER_IDENTITY_MAX: usize = 4;
+/// How often it is looked whether a session that is watched has ended.
+pub const WATCH_LOOK: Duration = Duration::from_millis(500);
+/// Entries of all live sessions that are kept for whoever watches one: a slow page misses older ones.
+pub const FEED_ENTRIES_MAX: usize = 1024;
+/// An entry that is shown live: a result of 64 KiB is a page of its own.
+pub const FEED_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Questions of the console that read the record at a time; each reads from disk.
+pub const ARCHIVE_READERS_MAX: usize = 8;
+/// Pages of the index that are looked through for one page of the console.
+pub const ARCHIVE_PAGES_MAX: usize = 20;
+/// A text on a page: a longer one is cut, and says so.
+pub const CONSOLE_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Rows of a result on a page.
+pub const CONSOLE_ROWS_MAX: usize = 100;
+/// Characters of a cell on a page.
+pub const CONSOLE_CELL_CHARS_MAX: usize = 400;
+/// Terminals of a session that its page lists.
+pub const CONSOLE_TERMINALS_MAX: usize = 50;
+/// Rules of packs on trial that a page lists.
+pub const TRIAL_RULES_MAX: usize = 200;
+/// A connection of a browser to the console; it opens another one by itself.
+pub const CONSOLE_CONNECTION_MAX: Duration = Duration::from_secs(3600);
 /// From the return of the browser to the moment when the command line fetches its token.
 pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
 /// Certificates of people that are in force at a time.

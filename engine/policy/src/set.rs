@@ -156,6 +156,12 @@ impl PolicySet {
     }
 
     /// How many test rules it has.
+    #[must_use]
+    pub fn test_count(&self) -> usize {
+        self.tests.count()
+    }
+
+    /// How many test rules it has.
     pub(crate) fn tests(&self) -> usize {
         self.tests.count()
     }

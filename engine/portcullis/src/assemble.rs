@@ -6,6 +6,7 @@ mod access;
 mod adapters;
 pub mod channels;
 mod connections;
+mod console;
 mod counter;
 mod entrance;
 mod hooks;
@@ -33,6 +34,7 @@ pub use tls::{Shown, Unusable, listener_tls, upstream_tls};
 
 use crate::clock::clock;
 use crate::config::{Listener, Loaded, Wire};
+use crate::feed::Feed;
 use crate::front_desk::{Access, Books, Desk, Login, Reception, Serving, Streams, Verify};
 use crate::listen::Door;
 use crate::paths;
@@ -160,6 +162,8 @@ pub struct Gateway {
     pub secrets: Secrets,
     /// The ways to targets, kept over reloads where they stay the same.
     pub lines: Lines,
+    /// What is put on record in live sessions, for whoever watches one.
+    pub feed: Feed,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The time.
@@ -190,7 +194,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         .map_err(Broken::Examiner)?;
     let doormen = Doormen::new(&loaded, &secrets, Arc::clone(&clock)).await?;
     let lines = Lines::new(Keyring::of(&secrets, &tripwires, &clock));
-    let revocations = Arc::new(Revocations::new());
+    let (revocations, feed) = (Arc::new(Revocations::new()), Feed::default());
     let people = asked(
         &loaded,
         &secrets,
@@ -209,7 +213,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         serving: ArcSwap::from_pointee(serving(&loaded, &lines, plugins)?),
         access: Arc::new(Ruled(Arc::clone(&policy))) as Arc<dyn Access>,
         decide: Arc::clone(&policy) as Arc<dyn Decide>,
-        books: Arc::new(OnRecord(Arc::clone(&journal))) as Arc<dyn Books>,
+        books: feed.over(Arc::new(OnRecord(Arc::clone(&journal))) as Arc<dyn Books>),
         approvals: Arc::clone(&people) as Arc<dyn ApprovalDesk>,
         tickets: channels::tickets(&loaded, &secrets)?,
         examine: Arc::new(examiner) as Arc<dyn Examine>,
@@ -235,6 +239,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         tripwires,
         secrets,
         lines,
+        feed,
         metrics,
         clock,
     }))
@@ -293,7 +298,11 @@ pub fn serving(loaded: &Loaded, lines: &Lines, plugins: Arc<PluginSet>) -> Resul
 ///
 /// # Errors
 /// When its certificate cannot be used, or the address is taken.
-pub async fn door(listener: &Listener, loaded: &Loaded, gateway: &Gateway) -> Result<Door, Broken> {
+pub async fn door(
+    listener: &Listener,
+    loaded: &Loaded,
+    gateway: &Arc<Gateway>,
+) -> Result<Door, Broken> {
     let (name, protocol) = protocol(listener, loaded, gateway)?;
     Door::open(name, listener.address, listener.max_connections, protocol)
         .await
@@ -306,7 +315,7 @@ pub async fn door(listener: &Listener, loaded: &Loaded, gateway: &Gateway) -> Re
 fn protocol(
     listener: &Listener,
     loaded: &Loaded,
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
 ) -> Result<(&'static str, Arc<dyn Protocol>), Broken> {
     let shown = listener_tls(listener, loaded)?;
     match listener.protocol {
@@ -325,8 +334,11 @@ fn protocol(
                 journal: Arc::clone(&gateway.journal),
                 clock: Arc::clone(&gateway.clock),
             };
-            let portal = Portal::new(shown.map(|shown| shown.config), counter, entrance)
+            let mut portal = Portal::new(shown.map(|shown| shown.config), counter, entrance)
                 .with_hooks(Arc::new(inlet));
+            if let Some(console) = console::console(gateway, loaded) {
+                portal = portal.with_console(console);
+            }
             Ok(("https", Arc::new(portal)))
         }
         Wire::Kubernetes => {

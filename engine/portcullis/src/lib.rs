@@ -2,10 +2,12 @@
 //! where the parts meet. It refuses to decide anything itself: who, whether, what and how are answered
 //! by `identity`, `policy`, `sandbox` and `vault`, and this crate only keeps their order.
 
+pub mod archive;
 pub mod assemble;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod feed;
 pub mod front_desk;
 pub mod harden;
 pub mod ledgers;
@@ -16,5 +18,6 @@ pub mod paths;
 pub mod registry;
 pub mod reload;
 pub mod revocation;
+pub mod roles;
 pub mod serve;
 pub mod watch;

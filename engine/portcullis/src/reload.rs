@@ -213,7 +213,7 @@ fn gone(reason: &str) -> Denial {
 /// Which changed keys a running node cannot follow.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = |pick: fn(&Config) -> serde_json::Value| pick(old) != pick(new);
-    let keys: [(&str, fn(&Config) -> serde_json::Value); 10] = [
+    let keys: [(&str, fn(&Config) -> serde_json::Value); 11] = [
         ("node", |c| json!(c.node)),
         ("state_dir", |c| json!(c.state_dir)),
         ("listeners", |c| json!(c.listeners)),
@@ -222,6 +222,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("journal", |c| json!(c.journal)),
         ("session", |c| json!(c.session)),
         ("admin", |c| json!(c.admin)),
+        ("console", |c| json!(c.console)),
         ("log", |c| json!(c.log)),
         ("login.certificates, login.exchange", |c| {
             let login = c.login.as_ref();

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 /// Seconds for each fuzz target: enough to go through the seeds and a little further.
 const FUZZ_SECONDS: u32 = 3;
+/// What is there once nothing is missing.
+const SEEN: &str = "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player, Chromium, schemathesis";
 
 /// Runs it. The last line is the sum over all test binaries.
 pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
@@ -78,15 +80,15 @@ fn needs(workspace: &Path) -> Result<[PathBuf; 3]> {
         Need::Sshfs,
         Need::Age,
         Need::SimpleSaml,
+        Need::Chromium,
         Need::Linux,
     ])?;
     let python = install::python(workspace)?;
     let node = install::node_modules(workspace)?;
     install::openbao(workspace)?;
     let asciinema = install::asciinema_player(workspace)?;
-    screen::seen(
-        "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player",
-    );
+    install::schemathesis(workspace)?;
+    screen::seen(SEEN);
     Ok([python, node, asciinema])
 }
 

@@ -16,6 +16,7 @@ const issuer = `http://127.0.0.1:${port}`;
 const people = {
   ana: { groups: ['engineers'], email: 'ana@example.com', email_verified: true },
   bea: { groups: ['dba', 'engineers'], email: 'bea@example.com', email_verified: true },
+  cleo: { groups: ['audit', 'sre'], email: 'cleo@example.com', email_verified: true },
   mallory: { groups: ['engineers'], email: 'ana@example.com', email_verified: false },
 };
 let user = 'ana';

@@ -90,6 +90,12 @@ pub struct BrowserWish {
     pub challenge: String,
     /// Its own word.
     pub state: String,
+    /// The gateway's own pages ask: nobody else can say so.
+    #[serde(skip)]
+    pub console: bool,
+    /// The provider is to ask for the proof again.
+    #[serde(skip)]
+    pub fresh: bool,
 }
 
 /// It has begun.
@@ -281,7 +287,7 @@ type From = Extension<Source>;
 
 /// Who asks.
 #[derive(Clone, Copy)]
-pub(super) struct Source(pub IpAddr);
+pub(crate) struct Source(pub IpAddr);
 
 pub(super) fn routes(entrance: Arc<dyn Entrance>) -> Router {
     let small = Router::new()

@@ -12,12 +12,15 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts by address, in windows of a minute.
 pub(super) struct Turnstile {
+    most: u32,
     seen: Mutex<HashMap<IpAddr, (Instant, u32)>>,
 }
 
 impl Turnstile {
-    pub(super) fn new() -> Self {
+    /// So many times a minute.
+    pub(super) fn new(most: u32) -> Self {
         Self {
+            most,
             seen: Mutex::new(HashMap::new()),
         }
     }
@@ -37,12 +40,12 @@ impl Turnstile {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
-        *count <= limits::PORTAL_REQUESTS_PER_MINUTE
+        *count <= self.most
     }
 }
 
 /// What one customer has: an IPv4 address, or a /64 of IPv6.
-pub(super) fn block(address: IpAddr) -> IpAddr {
+pub(crate) fn block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (!0 << 64))),
@@ -55,7 +58,10 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_and_others_are_served() {
-        let (turnstile, now) = (Turnstile::new(), Instant::now());
+        let (turnstile, now) = (
+            Turnstile::new(limits::PORTAL_REQUESTS_PER_MINUTE),
+            Instant::now(),
+        );
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let (flood, same) = (address("2001:db8::1"), address("2001:db8::2"));
         for _ in 0..limits::PORTAL_REQUESTS_PER_MINUTE {
@@ -69,7 +75,10 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded() {
-        let (turnstile, now) = (Turnstile::new(), Instant::now());
+        let (turnstile, now) = (
+            Turnstile::new(limits::PORTAL_REQUESTS_PER_MINUTE),
+            Instant::now(),
+        );
         for n in 0..limits::PORTAL_ADDRESSES_MAX as u32 {
             assert!(turnstile.passes(IpAddr::V4(n.into()), now));
         }

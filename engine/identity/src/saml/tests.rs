@@ -81,7 +81,7 @@ struct Login {
 fn login(format: NameIdFormat) -> Login {
     let idp = Idp::new();
     let provider = SamlProvider::new(idp.settings(), URL).expect("a provider");
-    let (url, pending) = provider.begin("relay").expect("begins");
+    let (url, pending) = provider.begin("relay", false).expect("begins");
     let response = idp.respond(&provider, &url, format);
     Login {
         idp,
@@ -126,7 +126,7 @@ fn a_response_to_somebody_else_or_too_late_is_refused() {
     let login = login(NameIdFormat::Persistent);
     let saml = Some(Code::Saml);
     assert_eq!(login.finish(&login.response, "other", now()).err(), saml);
-    let (_, pending) = login.provider.begin("relay").expect("begins");
+    let (_, pending) = login.provider.begin("relay", false).expect("begins");
     let other = login
         .provider
         .finish(&pending, &login.response, "relay", &login.used, now());

@@ -5,10 +5,10 @@
 //! nothing that it gets: an ID token goes to the verifier that every other token goes to.
 
 use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
-    CoreClientAuthMethod, CoreDeviceAuthorizationResponse, CoreGrantType, CoreJsonWebKey,
-    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode,
-    CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType,
+    CoreClient, CoreClientAuthMethod, CoreDeviceAuthorizationResponse, CoreGrantType,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
 };
 use openidconnect::{
     AdditionalProviderMetadata, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret,
@@ -159,22 +159,28 @@ impl Provider {
     }
 
     /// Where to send the browser.
-    pub(super) async fn begin(&self, redirect: &str) -> Result<Begun, Unserved> {
+    pub(super) async fn begin(&self, redirect: &str, fresh: bool) -> Result<Begun, Unserved> {
         let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| Unserved::Discovery)?;
         let metadata = self.metadata().await?;
         let further = metadata.additional_metadata();
         let names_itself = further.authorization_response_iss_parameter_supported;
         let client = self.client(metadata).set_redirect_uri(redirect);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (url, state, nonce) = client
+        let mut request = client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
                 CsrfToken::new_random,
                 Nonce::new_random,
             )
             .add_scopes(self.scopes())
-            .set_pkce_challenge(challenge)
-            .url();
+            .set_pkce_challenge(challenge);
+        if fresh {
+            // With `max_age` the provider has to say when it was (OpenID Connect Core section 3.1.2.1).
+            request = request
+                .add_prompt(CoreAuthPrompt::Login)
+                .set_max_age(std::time::Duration::ZERO);
+        }
+        let (url, state, nonce) = request.url();
         Ok(Begun {
             url: url.to_string(),
             state: Zeroizing::new(state.into_secret()),

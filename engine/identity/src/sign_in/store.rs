@@ -77,7 +77,7 @@ pub(super) enum Expected {
 pub(super) struct Browser {
     pub provider: String,
     pub expected: Expected,
-    pub port: u16,
+    pub back: super::Back,
     pub challenge: String,
     pub state: String,
 }

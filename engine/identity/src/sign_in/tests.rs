@@ -96,7 +96,7 @@ fn browser() -> Browser {
             verifier: Zeroizing::default(),
             names_itself: false,
         },
-        port: 1,
+        back: crate::sign_in::Back::Loopback(1),
         challenge: challenge(),
         state: "s".to_owned(),
     }

@@ -97,9 +97,10 @@ impl Company {
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
         let wish = Wish {
             name: None,
-            port: 1,
+            back: crate::sign_in::Back::Loopback(1),
             challenge: &challenge,
             state: "s",
+            fresh: false,
         };
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let url = self.desk.begin(&self.providers, here, wish).await.unwrap();

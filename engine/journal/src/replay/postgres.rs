@@ -17,9 +17,9 @@ pub(super) struct Results {
     remarks: Vec<String>,
 }
 
-struct Column {
-    name: String,
-    binary: bool,
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) binary: bool,
 }
 
 impl Results {
@@ -183,14 +183,14 @@ impl Results {
 }
 
 /// Tag, body and what follows.
-fn frame(wire: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn frame(wire: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = wire.split_first()?;
     let len = usize::try_from(u32::from_be_bytes(*rest.first_chunk::<4>()?)).ok()?;
     let body = rest.get(4..len)?;
     Some((*tag, body, rest.get(len..)?))
 }
 
-fn columns(body: &[u8]) -> Option<Vec<Column>> {
+pub(super) fn columns(body: &[u8]) -> Option<Vec<Column>> {
     let (_, mut rest) = body.split_first_chunk::<2>()?;
     let mut columns = Vec::new();
     while !rest.is_empty() {
@@ -207,7 +207,7 @@ fn columns(body: &[u8]) -> Option<Vec<Column>> {
     Some(columns)
 }
 
-fn text(body: &[u8]) -> String {
+pub(super) fn text(body: &[u8]) -> String {
     let end = body.iter().position(|b| *b == 0).unwrap_or(body.len());
     String::from_utf8_lossy(&body[..end]).into_owned()
 }

@@ -16,7 +16,7 @@ use portcullis_console::{
 use portcullis_gate::{BoxFuture, Clock};
 use portcullis_identity::Returned as Brought;
 use portcullis_identity::{
-    CertificateSettings, Delegation, Polled, Refreshed, SignedIn, Wanted, Wish, delegate,
+    Back, CertificateSettings, Delegation, Polled, Refreshed, SignedIn, Wanted, Wish, delegate,
 };
 use portcullis_journal::Journal;
 use portcullis_model::{Denial, Identity, limits};
@@ -96,9 +96,13 @@ impl Entrance for Hall {
             let providers = front.providers.load_full();
             let wish = Wish {
                 name: wish.provider.as_deref(),
-                port: wish.port,
+                back: match wish.console {
+                    true => Back::Console,
+                    false => Back::Loopback(wish.port),
+                },
                 challenge: &wish.challenge,
                 state: &wish.state,
+                fresh: wish.fresh,
             };
             let begun = front.desk.begin(&providers, from, wish).await;
             let url = begun.map_err(|denial| refused(&denial))?;

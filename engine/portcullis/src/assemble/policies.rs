@@ -4,6 +4,7 @@
 use super::Broken;
 use super::trial::Trial;
 use crate::config::{Loaded, Pack};
+use crate::roles::Table;
 use portcullis_policy::{Diagnostic, PackSource, PolicySet, builtin, read_data};
 use serde_json::json;
 
@@ -55,7 +56,10 @@ fn policy_set(loaded: &Loaded, trial: &Trial) -> Result<PolicySet, Broken> {
     };
     let set = PolicySet::load_untested(&sources, data).map_err(|found| wrong(&found))?;
     match trial.run(&set) {
-        found if found.is_empty() => Ok(set),
+        found if found.is_empty() => match Table::read(&set.data()) {
+            Ok(_) => Ok(set),
+            Err(wrong) => Err(Broken::Policies(wrong)),
+        },
         found => Err(wrong(&found)),
     }
 }

@@ -131,6 +131,8 @@ fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted,
     let wish = BrowserWish {
         provider: asked.provider.clone(),
         port: listener.local_addr()?.port(),
+        console: false,
+        fresh: false,
         challenge: challenge.to_owned(),
         state: state.to_string(),
     };

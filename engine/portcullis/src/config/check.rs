@@ -4,6 +4,7 @@
 
 mod approvals;
 mod cluster;
+mod console;
 mod issuers;
 mod journal;
 mod login;
@@ -31,6 +32,7 @@ pub(super) fn check(config: &Config, notes: &mut Notes<'_>) {
     listeners(&config.listeners, &root.key("listeners"), notes);
     issuers::issuers(&config.issuers, &root.key("issuers"), notes);
     login::login(config, &root.key("login"), notes);
+    console::console(config, &root.key("console"), notes);
     login::oauth(config, &root.key("listeners"), notes);
     approvals::approvals(config, &root.key("approvals"), notes);
     secrets::secrets(config, &root.key("secrets"), notes);

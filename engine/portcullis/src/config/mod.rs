@@ -5,6 +5,7 @@
 mod approvals;
 mod check;
 mod cluster;
+mod console;
 mod duration;
 mod issuer;
 mod journal;
@@ -21,6 +22,7 @@ mod tests;
 pub use approvals::*;
 pub use check::references;
 pub use cluster::{ClusterCertificate, SessionAccount};
+pub use console::Console;
 pub use duration::{NotAPeriod, Period};
 pub use issuer::*;
 pub use journal::*;

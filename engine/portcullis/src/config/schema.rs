@@ -4,6 +4,7 @@
 
 use super::approvals::Approvals;
 use super::cluster::{ClusterCertificate, SessionAccount};
+use super::console::Console;
 use super::duration::Period;
 use super::issuer::Issuer;
 use super::journal::Keeping;
@@ -33,6 +34,9 @@ pub struct Config {
     /// How people log in, and agents act for them; without it, only tokens of the issuers are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
+    /// Pages for people and a JSON API, on the https listeners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<Console>,
     /// Where secrets are fetched from, besides files and variables.
     #[serde(default)]
     pub secrets: SecretBackends,

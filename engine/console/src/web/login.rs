@@ -1,0 +1,244 @@
+//! In and out: the page with the providers, the way to one of them and back, and leaving. The provider's answer is taken
+//! at the portal's own address; what comes here is a code of minutes that this browser alone can redeem.
+//!
+//! It refuses a return that this browser did not begin, and to send anybody anywhere but to a page of the console.
+
+use super::Console;
+use super::frame;
+use super::guard::{LOGIN, Posted, VISIT, Via, cookie};
+use super::visits::Tokens;
+use crate::operations::Refused;
+use crate::portal::{BrowserWish, Source, TokenRequest, block};
+use axum::Router;
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use maud::html;
+use serde::Deserialize;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+pub(super) fn routes() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/console/login", get(page))
+        .route("/console/login/begin", get(begin))
+        .route("/console/login/done", get(done))
+        .route("/console/logout", post(leave))
+}
+
+/// The page with the providers.
+pub(super) fn sign_in(console: &Console, next: &str, said: Option<&str>) -> Response {
+    let offers = console.entrance.offers();
+    let next = local(next);
+    let link = |provider: &str| {
+        let query = [("provider", provider), ("next", &next)];
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        format!("/console/login/begin?{query}")
+    };
+    let body = html! {
+        section.card.narrow {
+            h1 { "Log in" }
+            @if let Some(said) = said { p.notice.bad role="alert" { (said) } }
+            p { "Prove who you are at your provider. What you may see here is decided by policy." }
+            @for (index, provider) in offers.providers.iter().enumerate() {
+                p { a.button.primary href=(link(provider)) accesskey=[(index == 0).then_some("l")] { "Log in with " (provider) } }
+            }
+            @if offers.providers.is_empty() {
+                p.notice.bad { "This gateway has no provider to log in at." }
+            }
+        }
+    };
+    let status = StatusCode::UNAUTHORIZED;
+    (status, frame::bare("Log in", &body)).into_response()
+}
+
+/// A page of the console, whatever was asked for.
+pub(super) fn local(next: &str) -> String {
+    let ours = next == "/console" || next.starts_with("/console/") || next.starts_with("/console?");
+    let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains("//");
+    // Not back to where one logs in or out.
+    let page = !next.starts_with("/console/log") && !next.contains("..");
+    match ours && plain && page && next.len() <= 2048 {
+        true => next.to_owned(),
+        false => "/console".to_owned(),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wanted {
+    provider: Option<String>,
+    next: String,
+    fresh: bool,
+}
+
+async fn page(State(console): State<Arc<Console>>, Query(wanted): Query<Wanted>) -> Response {
+    sign_in(&console, &wanted.next, None)
+}
+
+async fn begin(
+    State(console): State<Arc<Console>>,
+    Extension(from): Extension<Source>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Response> {
+    let refuse = |refused: Refused| frame::refusal(&refused);
+    let now = (console.clock)();
+    let next = local(&wanted.next);
+    let begun = console.visits.begin(wanted.provider.clone(), next, now);
+    let (cookie, state, challenge) =
+        begun.ok_or_else(|| refuse(Refused::new(503, "the gateway cannot draw random numbers")))?;
+    let wish = BrowserWish {
+        provider: wanted.provider,
+        port: 0,
+        challenge,
+        state: state.to_string(),
+        console: true,
+        fresh: wanted.fresh,
+    };
+    let begun = console.entrance.begin(block(from.0), &wish).await;
+    let begun = begun.map_err(refuse)?;
+    // Lax: the return is a top-level navigation from the provider's site.
+    let kept = format!(
+        "{LOGIN}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600",
+        *cookie
+    );
+    let heads = [(header::LOCATION, begun.url), (header::SET_COOKIE, kept)];
+    Ok((StatusCode::SEE_OTHER, heads).into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Done {
+    state: String,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+async fn done(
+    State(console): State<Arc<Console>>,
+    headers: HeaderMap,
+    Query(done): Query<Done>,
+) -> Response {
+    match entered(&console, &headers, done).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            let said = refused.to_string();
+            sign_in(&console, "/console", Some(&said))
+        }
+    }
+}
+
+async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<Response, Refused> {
+    let now = (console.clock)();
+    let begun = cookie(headers, LOGIN)
+        .and_then(|cookie| console.visits.back(&cookie, &done.state, now))
+        .ok_or_else(|| {
+            Refused::new(
+                400,
+                "this login was not begun in this browser, or too long ago",
+            )
+            .hint("log in again")
+        })?;
+    let code = match (done.code, done.error) {
+        (Some(code), None) => Zeroizing::new(code),
+        _ => return Err(Refused::new(401, "the provider has not let you in").hint("log in again")),
+    };
+    let granted = console.entrance.token(TokenRequest::Code {
+        code,
+        verifier: begun.verifier,
+    });
+    let granted = granted
+        .await
+        .map_err(|error| Refused::new(401, error.error_description))?;
+    let identity = console.bureau.verify(&granted.access_token).await?;
+    let roles = console.bureau.standing(&identity)?;
+    // A second login in one browser takes the place of the first.
+    if let Some(before) = cookie(headers, VISIT) {
+        console.visits.leave(&before);
+    }
+    let detail = serde_json::json!({"roles": roles.names()});
+    console.bureau.note("console-login", &identity, &detail)?;
+    let tokens = Tokens {
+        token: granted.access_token,
+        refresh: granted.refresh_token,
+    };
+    let visit = console.visits.enter(identity, tokens, begun.provider, now);
+    let visit = visit.ok_or_else(|| Refused::new(503, "the gateway cannot draw random numbers"))?;
+    let mut answer = frame::onwards(&begun.next);
+    let kept = format!(
+        "{VISIT}={}; Path=/; Secure; HttpOnly; SameSite=Strict",
+        *visit
+    );
+    for line in [kept, gone(LOGIN)] {
+        if let Ok(line) = line.parse() {
+            answer.headers_mut().append(header::SET_COOKIE, line);
+        }
+    }
+    Ok(answer)
+}
+
+fn gone(name: &str) -> String {
+    format!("{name}=; Path=/; Secure; HttpOnly; Max-Age=0")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// The login is over, with everything that came of it.
+async fn leave(
+    State(console): State<Arc<Console>>,
+    headers: HeaderMap,
+    Posted(visitor, Nothing {}): Posted<Nothing>,
+) -> Response {
+    if let Some(cookie) = cookie(&headers, VISIT) {
+        console.visits.leave(&cookie);
+    }
+    if let Via::Visit(visit) = &visitor.via {
+        let tokens = visit.tokens.lock().await;
+        let known = tokens.refresh.as_ref().unwrap_or(&tokens.token);
+        if let Err(refused) = console.entrance.leave(known).await {
+            return frame::refusal(&refused);
+        }
+    }
+    let mut answer = frame::onwards("/console/login");
+    if let Ok(line) = gone(VISIT).parse() {
+        answer.headers_mut().append(header::SET_COOKIE, line);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_anywhere_but_to_a_page_of_ours() {
+        for next in [
+            "/console",
+            "/console/approvals/ap-1",
+            "/console?q=1",
+            "/console/sessions?q=a%20b",
+        ] {
+            assert_eq!(local(next), next);
+        }
+        for next in [
+            "",
+            "/",
+            "//evil.example",
+            "https://evil.example",
+            "/console/..//evil",
+            "/console//evil.example",
+            "/console/\\evil",
+            "/consoleevil",
+            "/console/login/begin",
+            "/console/logout",
+            "javascript:alert(1)",
+            "/console/\r\nSet-Cookie: a=b",
+            "/console/../v1/token",
+        ] {
+            assert_eq!(local(next), "/console", "{next}");
+        }
+    }
+}

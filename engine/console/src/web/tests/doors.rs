@@ -1,0 +1,388 @@
+//! The way in and out, and what another site sends.
+
+use super::fakes::SESSION;
+use super::*;
+
+#[tokio::test]
+async fn a_login_ends_in_a_strict_cookie_for_this_host() {
+    let house = House::new();
+    *house.paper.user.lock() = "ana".to_owned();
+    let begun = house.get("/console/login/begin?provider=corp", "").await;
+    let line = begun.head("set-cookie").to_owned();
+    for part in [
+        "__Host-portcullis-login=",
+        "; Secure",
+        "; HttpOnly",
+        "; SameSite=Lax",
+        "; Path=/",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert!(
+        begun
+            .head("location")
+            .starts_with("https://idp.example/auth?state=")
+    );
+    let wish = house.paper.wished.lock().clone().expect("asked");
+    assert!(wish.console && !wish.fresh && wish.provider.as_deref() == Some("corp"));
+    let cookie = house.log_in("ana").await;
+    let home = house.get("/console", &cookie).await;
+    assert_eq!(home.status, StatusCode::OK);
+    assert!(home.text.contains("ana@example.com"));
+    assert_eq!(house.said("console-login").len(), 1);
+}
+
+#[tokio::test]
+async fn a_return_that_this_browser_did_not_begin_is_refused() {
+    let house = House::new();
+    *house.paper.user.lock() = "ana".to_owned();
+    let begun = house.get("/console/login/begin", "").await;
+    let state = begun
+        .head("location")
+        .split_once("state=")
+        .unwrap()
+        .1
+        .to_owned();
+    let cookie = begun.cookie(guard::LOGIN).unwrap();
+    let other = house
+        .get("/console/login/begin", "")
+        .await
+        .cookie(guard::LOGIN)
+        .unwrap();
+    for (cookie, state, code) in [
+        ("", state.as_str(), "code=c-ana"),
+        (&other, &state, "code=c-ana"),
+        (&cookie, "guess", "code=c-ana"),
+        // The one before has used it up.
+        (&cookie, &state, "code=c-ana"),
+    ] {
+        let request = Request::get(format!("/console/login/done?{code}&state={state}"))
+            .header("cookie", format!("{}={cookie}", guard::LOGIN));
+        let seen = house.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{cookie} {state}");
+        assert!(seen.cookie(guard::VISIT).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_says_no_lets_nobody_in() {
+    let house = House::new();
+    for (query, user) in [
+        ("error=access_denied", "ana"),
+        ("code=c-bea", "ana"),
+        ("code=c-ana&error=x", "ana"),
+    ] {
+        *house.paper.user.lock() = user.to_owned();
+        let begun = house.get("/console/login/begin", "").await;
+        let state = begun
+            .head("location")
+            .split_once("state=")
+            .unwrap()
+            .1
+            .to_owned();
+        let cookie = begun.cookie(guard::LOGIN).unwrap();
+        let request = Request::get(format!("/console/login/done?{query}&state={state}"))
+            .header("cookie", format!("{}={cookie}", guard::LOGIN));
+        let seen = house.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{query}");
+        assert!(seen.cookie(guard::VISIT).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_visit_ends_with_the_login_a_revocation_and_time() {
+    let house = House::new();
+    let over = |status| status == StatusCode::UNAUTHORIZED;
+    let cookie = house.log_in("ana").await;
+    house.paper.revoked.lock().insert("ana".to_owned());
+    assert!(over(house.get("/console", &cookie).await.status), "revoked");
+    house.paper.revoked.lock().clear();
+    assert!(
+        over(house.get("/console", &cookie).await.status),
+        "for good"
+    );
+
+    let cookie = house.log_in("ana").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    let left = house
+        .post("/console/logout", &cookie, &format!("csrf={csrf}"))
+        .await;
+    assert_eq!(left.status, StatusCode::OK);
+    assert_eq!(left.cookie(guard::VISIT).as_deref(), Some(""));
+    assert!(
+        over(house.get("/console", &cookie).await.status),
+        "logged out"
+    );
+    assert_eq!(
+        house.said("left")[0].who,
+        "r-ana",
+        "the whole login is over"
+    );
+
+    let cookie = house.log_in("ana").await;
+    house.later(601);
+    assert!(over(house.get("/console", &cookie).await.status), "idle");
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_and_whoever_is_locked_out_meanwhile_is_out() {
+    let house = House::new();
+    *house.paper.lasts.lock() = 120;
+    let cookie = house.log_in("ana").await;
+    house.later(100);
+    assert_eq!(house.get("/console", &cookie).await.status, StatusCode::OK);
+    house.later(100);
+    assert_eq!(
+        house.get("/console", &cookie).await.status,
+        StatusCode::OK,
+        "renewed"
+    );
+    // The provider knows ana no longer.
+    *house.paper.user.lock() = "bea".to_owned();
+    house.later(100);
+    assert_eq!(
+        house.get("/console", &cookie).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_or_without_its_token_does_nothing() {
+    let house = House::new();
+    let cookie = house.log_in("operator").await;
+    let other = house.log_in("approver").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    let theirs = house.get("/console", &other).await.csrf();
+    let address = format!("/console/live/{SESSION}/kill");
+    let good = format!("csrf={csrf}&reason=enough");
+    for form in [
+        "reason=enough".to_owned(),
+        "csrf=&reason=enough".to_owned(),
+        format!("csrf={theirs}&reason=enough"),
+        format!("csrf={csrf}&csrf={csrf}&reason=enough"),
+        format!("csrf={csrf}&reason=a&reason=b"),
+        format!("csrf={csrf}"),
+        format!("csrf={csrf}&reason="),
+        format!("csrf={csrf}&reason=enough&more=1"),
+        format!("csrf={csrf}&reason={}", "x".repeat(20_000)),
+    ] {
+        let seen = house.post(&address, &cookie, &form).await;
+        assert!(seen.status.is_client_error(), "{form}: {}", seen.status);
+    }
+    for heads in [
+        vec![],
+        vec![("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "same-site")],
+        vec![("sec-fetch-site", "none")],
+        vec![("origin", "https://evil.example")],
+        vec![("origin", "null")],
+        vec![
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "https://evil.example"),
+        ],
+        vec![("sec-fetch-site", "cross-site"), ("origin", ORIGIN)],
+    ] {
+        let mut request =
+            Request::post(&address).header("cookie", format!("{}={cookie}", guard::VISIT));
+        for (name, value) in &heads {
+            request = request.header(*name, *value);
+        }
+        let seen = house
+            .send(request.body(Body::from(good.clone())).unwrap())
+            .await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{heads:?}");
+    }
+    assert!(house.paper.killed.lock().is_empty());
+    // An old browser that says only where it comes from.
+    let request = Request::post(&address)
+        .header("cookie", format!("{}={cookie}", guard::VISIT))
+        .header("origin", ORIGIN);
+    let seen = house.send(request.body(Body::from(good)).unwrap()).await;
+    assert_eq!(seen.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.paper.killed.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_by_cookie_needs_its_token_too() {
+    let house = House::new();
+    let cookie = house.log_in("operator").await;
+    let me = house.get("/api/v1/me", &cookie).await;
+    let me: serde_json::Value = serde_json::from_str(&me.text).expect("JSON");
+    let csrf = me["csrf"].as_str().expect("a token").to_owned();
+    let send = |csrf: Option<String>, site: &'static str, kind: &'static str| {
+        let mut request = Request::post(format!("/api/v1/live/{SESSION}/kill"))
+            .header("cookie", format!("{}={cookie}", guard::VISIT))
+            .header("sec-fetch-site", site)
+            .header("content-type", kind);
+        if let Some(csrf) = csrf {
+            request = request.header("x-csrf-token", csrf);
+        }
+        let body = Body::from(r#"{"reason":"enough"}"#);
+        house.send(request.body(body).unwrap())
+    };
+    let json = "application/json";
+    assert_eq!(
+        send(None, "same-origin", json).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        send(Some("guess".to_owned()), "same-origin", json)
+            .await
+            .status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        send(Some(csrf.clone()), "cross-site", json).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let plain = send(Some(csrf.clone()), "same-origin", "text/plain").await;
+    assert_eq!(plain.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert!(house.paper.killed.lock().is_empty());
+    assert_eq!(
+        send(Some(csrf), "same-origin", json).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_vote_needs_a_fresh_login_and_sends_there() {
+    let house = House::new();
+    let cookie = house.log_in("approver").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    house.later(301);
+    let page = house.get("/console/approvals/ap-1", &cookie).await;
+    assert!(page.text.contains("Prove who you are again") && !page.text.contains("<textarea"));
+    let form = format!("csrf={csrf}&choice=approve&reason=fine");
+    let voted = house
+        .post("/console/approvals/ap-1/vote", &cookie, &form)
+        .await;
+    assert_eq!(voted.status, StatusCode::SEE_OTHER);
+    let to = voted.head("location").to_owned();
+    assert!(
+        to.starts_with("/console/login/begin?") && to.contains("fresh=true"),
+        "{to}"
+    );
+    assert!(
+        to.contains("next=%2Fconsole%2Fapprovals%2Fap-1") && to.contains("provider=corp"),
+        "{to}"
+    );
+    house.get(&to, &cookie).await;
+    assert!(
+        house.paper.wished.lock().clone().unwrap().fresh,
+        "the provider asks again"
+    );
+    // A token that does not say when that was is not known to be fresh.
+    let cast = r#"{"choice":"deny","reason":"no"}"#;
+    let voted = house
+        .call(
+            Method::POST,
+            "/api/v1/approvals/ap-1/votes",
+            "t-approver",
+            cast,
+        )
+        .await;
+    assert_eq!(voted.status, StatusCode::FORBIDDEN);
+    assert!(voted.text.contains("fresh"), "{}", voted.text);
+    assert!(house.paper.votes.lock().is_empty());
+}
+
+#[tokio::test]
+async fn every_answer_keeps_the_page_to_itself() {
+    let house = House::new();
+    let cookie = house.log_in("auditor").await;
+    for address in [
+        "/console",
+        "/console/nothing",
+        "/console/login",
+        "/console/assets/console.css",
+        "/api/v1/me",
+        "/api/nothing",
+    ] {
+        let seen = house.get(address, &cookie).await;
+        let policy = seen.head("content-security-policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
+            assert!(policy.contains(part), "{address}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(seen.head("x-content-type-options"), "nosniff", "{address}");
+        assert_eq!(seen.head("referrer-policy"), "no-referrer");
+        assert_eq!(seen.head("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(seen.head("cross-origin-resource-policy"), "same-origin");
+        let kept = seen.head("cache-control");
+        assert_eq!(
+            kept == "no-store",
+            !address.contains("assets"),
+            "{address}: {kept}"
+        );
+        assert!(seen.head("access-control-allow-origin").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_link_from_another_site_arrives_logged_in_and_does_not_loop() {
+    let house = House::new();
+    let request = Request::get("/console/approvals/ap-1").header("sec-fetch-site", "cross-site");
+    let seen = house.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert!(
+        seen.text
+            .contains("content=\"0;url=/console/approvals/ap-1\""),
+        "{}",
+        seen.text
+    );
+    let request = Request::get("/console/approvals/ap-1").header("sec-fetch-site", "same-origin");
+    let seen = house.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn whoever_watches_is_cut_off_with_the_login() {
+    let house = House::new();
+    let cookie = house.log_in("operator").await;
+    let seen = house
+        .get(&format!("/console/live/{SESSION}/feed"), &cookie)
+        .await;
+    assert_eq!(seen.head("content-type"), "text/event-stream");
+    assert!(
+        seen.text.contains("event: step") && seen.text.contains("event: skipped"),
+        "{}",
+        seen.text
+    );
+    assert!(seen.text.contains("event: over"), "{}", seen.text);
+    assert!(
+        house.console.watching.lock().is_empty(),
+        "the place is free again"
+    );
+}
+
+#[tokio::test]
+async fn so_many_watch_and_no_more() {
+    let house = House::new();
+    let by = guard::Visitor {
+        identity: Arc::new(person("operator")),
+        roles: role::Roles::NONE.and(role::Role::Operator),
+        via: guard::Via::Bearer(zeroize::Zeroizing::new("t-operator".to_owned())),
+    };
+    let mut places = Vec::new();
+    for _ in 0..limits::WATCHES_PER_IDENTITY_MAX {
+        places.push(house.console.watch(&by, SESSION).await.expect("a place"));
+    }
+    assert_eq!(
+        house
+            .console
+            .watch(&by, SESSION)
+            .await
+            .err()
+            .map(|r| r.status),
+        Some(429)
+    );
+    places.pop();
+    assert!(house.console.watch(&by, SESSION).await.is_ok());
+}

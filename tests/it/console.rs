@@ -1,0 +1,363 @@
+//! The console in a real browser, before a real gateway, server and provider: log in, approve a held statement, watch it
+//! run, end a session, read what was recorded, play a terminal.
+
+mod browser;
+
+use crate::login::Company;
+use anyhow::{Context, Result, ensure};
+use browser::Browser;
+use portcullis_tests::issuer::ANA;
+use portcullis_tests::oidc::{CLIENT_SECRET, Provider};
+use portcullis_tests::process::free_port;
+use portcullis_tests::{Scratch, Shown, SshOptions, SshWorld, WorldOptions, ssh, world};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Who has which role: bea approves, cleo reads and operates.
+const ROLES: &str = "console:
+  roles:
+    approver: {groups: [dba]}
+    auditor: {groups: [audit]}
+    operator: {groups: [sre]}
+";
+
+pub(crate) fn company() -> Result<Company> {
+    let options = WorldOptions {
+        data: format!("{}{ROLES}", world::DATA),
+        more: "console: {}\n".to_owned(),
+        ..WorldOptions::default()
+    };
+    Company::with("5m", "", options)
+}
+
+/// Somebody in a browser of their own, logged in.
+fn logged_in(company: &Company, name: &str) -> Result<(Browser, String)> {
+    company.provider.control(&format!("user={name}"))?;
+    let portal = company.world.portal()?;
+    let browser = Browser::start()?;
+    browser.go(&format!("{portal}/console"))?;
+    browser.sees("Prove who you are")?;
+    browser.picture("login")?;
+    browser.click("a.primary")?;
+    browser
+        .sees("Hello,")
+        .with_context(|| company.world.gateway.log())?;
+    Ok((browser, portal))
+}
+
+/// The browser has nothing to complain about: no script or style that the page's policy refuses.
+fn content(browser: &Browser) -> Result<()> {
+    let complaints = browser.complaints()?;
+    ensure!(complaints.is_empty(), "{complaints:?}");
+    Ok(())
+}
+
+/// A token of ana's, from the provider that bea logs in at as well.
+fn ana(company: &Company) -> Result<String> {
+    company.provider.control("user=ana")?;
+    company.log_in(&["login", "--no-open"])?;
+    company.token()
+}
+
+#[test]
+fn a_held_statement_is_approved_in_a_browser_and_read_back() -> Result<()> {
+    let company = company()?;
+    let world = &company.world;
+    let ana = ana(&company)?;
+    let (bea, portal) = logged_in(&company, "bea")?;
+    bea.sees("bea")?;
+    let mut session = world.psql("anybody", &ana, "orders");
+    session.args([
+        "-c",
+        "SELECT id, name, email, ssn FROM customers ORDER BY id LIMIT 3",
+        "-c",
+        "DELETE FROM stale_carts WHERE id = 7 -- <script>alert(1)</script>",
+    ]);
+    let waiting = std::thread::spawn(move || Shown::by(&mut session));
+    let id = world.gateway.pending(Duration::from_secs(20))?;
+    bea.go(&format!("{portal}/console/approvals"))?;
+    bea.sees(&id)?;
+    bea.picture("approvals")?;
+    bea.click(&format!("a[href$='{id}']"))?;
+    bea.sees("DELETE FROM stale_carts WHERE id = 7 -- <script>alert(1)</script>")?;
+    bea.sees("search path")?;
+    bea.picture("approval")?;
+    bea.write("textarea[name=reason]", "the cart is stale")?;
+    bea.click("button[value=approve]")?;
+    bea.sees("the cart is stale")?;
+    let shown = waiting.join().ok().context("psql ends")??;
+    ensure!(
+        shown.code == 0 && shown.shows("DELETE 1"),
+        "{}",
+        shown.all()
+    );
+    content(&bea)?;
+    // A requester sees nothing of others, and no page of others' roles.
+    bea.go(&format!("{portal}/console/policies"))?;
+    bea.sees("Forbidden")?;
+    bea.go(&format!("{portal}/console/sessions"))?;
+    bea.sees("Nothing fits")?;
+    drop(bea);
+    reads_back(&company)
+}
+
+/// What an auditor finds of it.
+fn reads_back(company: &Company) -> Result<()> {
+    let (cleo, portal) = logged_in(company, "cleo")?;
+    cleo.picture("home")?;
+    cleo.go(&format!(
+        "{portal}/console/sessions?who=ana&protocol=postgres"
+    ))?;
+    cleo.sees("ana@example.com")?;
+    cleo.picture("sessions")?;
+    cleo.click("table.list tbody td a")?;
+    cleo.sees("What happened")?;
+    for text in [
+        "DELETE FROM stale_carts",
+        "pc-masked",
+        "DELETE 1",
+        "SELECT 3",
+    ] {
+        cleo.sees(text)?;
+    }
+    let seen = cleo.text()?;
+    ensure!(
+        !seen.contains("123-45-6789"),
+        "masked values stay masked: {seen}"
+    );
+    ensure!(
+        cleo.run("return document.querySelectorAll('table.rows td').length")?
+            .as_u64()
+            > Some(8)
+    );
+    cleo.picture("session")?;
+    cleo.click("a[href*='/decisions/']")?;
+    cleo.sees("What the policy that serves now says")?;
+    cleo.picture("decision")?;
+    for (page, text) in [
+        ("connections", "mint"),
+        ("policies", "passed before it served"),
+        ("plugins", "mask-pii"),
+        ("events", "recording-viewed"),
+    ] {
+        cleo.go(&format!("{portal}/console/{page}"))?;
+        cleo.sees(text)?;
+        cleo.picture(page)?;
+    }
+    content(&cleo)?;
+    // Without scripts the pages are the same.
+    cleo.scripts(false)?;
+    cleo.go(&format!("{portal}/console/sessions"))?;
+    ensure!(cleo.at()?.ends_with("/console/sessions"));
+    cleo.scripts(true)?;
+    cleo.click("button.quiet")?;
+    cleo.sees("Prove who you are")?;
+    cleo.go(&format!("{portal}/console/sessions"))?;
+    cleo.sees("Prove who you are")?;
+    let record = company.world.gateway.admin(&["journal", "node"])?;
+    for event in [
+        "console-login",
+        "recording-viewed",
+        "decision-viewed",
+        "login-over",
+    ] {
+        ensure!(
+            record.shows(event),
+            "{event} is on record: {}",
+            record.all()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_live_session_is_watched_and_ended() -> Result<()> {
+    let company = company()?;
+    let world = &company.world;
+    let ana = ana(&company)?;
+    let mut session = world.psql("anybody", &ana, "orders");
+    let mut child = session
+        .args(["-v", "ON_ERROR_STOP=1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut typed = child.stdin.take().context("a pipe")?;
+    let mut say = |line: &str| {
+        use std::io::Write as _;
+        writeln!(typed, "{line}")
+    };
+    say("SELECT 'before anybody looked';")?;
+    let (cleo, portal) = logged_in(&company, "cleo")?;
+    cleo.go(&format!("{portal}/console/live"))?;
+    cleo.sees("ana@example.com")?;
+    cleo.picture("live")?;
+    cleo.click("table.list tbody td a")?;
+    cleo.sees("before anybody looked")?;
+    say("SELECT name, email FROM customers ORDER BY id LIMIT 2;")?;
+    cleo.sees("SELECT name, email FROM customers")?;
+    cleo.sees("pc-masked")?;
+    cleo.picture("watch")?;
+    cleo.click("summary")?;
+    cleo.write("input[name=reason]", "enough for today")?;
+    cleo.click("button.danger")?;
+    cleo.sees("Live sessions")?;
+    say("SELECT 1;").ok();
+    let shown = Shown::from_output(&child.wait_with_output()?);
+    ensure!(
+        shown.code != 0 && shown.err.contains("enough for today"),
+        "{}",
+        shown.all()
+    );
+    let record = world.gateway.admin(&["journal", "node"])?;
+    ensure!(
+        record.shows("session_killed") && record.shows("session-watched"),
+        "{}",
+        record.all()
+    );
+    content(&cleo)?;
+    Ok(())
+}
+
+/// A gateway before a host, at which people log in to the console.
+fn host(folder: &Scratch) -> Result<(SshWorld, Provider, String)> {
+    let port = free_port()?;
+    let portal = format!("https://localhost:{port}");
+    let provider = Provider::start(folder.path(), &portal)?;
+    let secret = folder.path().join("client-secret");
+    portcullis_tests::scratch::private(&secret, CLIENT_SECRET)?;
+    let world = SshWorld::start(&SshOptions {
+        data: format!("{}{ROLES}", ssh::DATA),
+        issuers: format!(
+            "  - name: corp
+    issuer: {}
+    audiences: [portcullis]
+    kind: {{ fixed: human }}
+    groups_claim: groups
+",
+            provider.url()
+        ),
+        more: format!(
+            "console: {{}}
+login:
+  url: {portal}
+  session: 5m
+  longest: 1h
+  providers:
+    - issuer: corp
+      client_id: portcullis
+      client_secret: file:{}
+",
+            secret.display()
+        ),
+        listener: format!(
+            "  - protocol: https
+    address: 127.0.0.1:{port}
+    tls: {{ self_signed: true }}
+"
+        ),
+        ..SshOptions::default()
+    })?;
+    Ok((world, provider, portal))
+}
+
+#[test]
+fn a_recorded_terminal_is_played_in_a_browser() -> Result<()> {
+    let folder = Scratch::new("console")?;
+    let (world, provider, portal) = host(&folder)?;
+    let script = "printf '\\033]0;owned\\007\\033[31;1mred\\033[0m and <b>then</b>\\r\\n'; seq 1 5; sleep 1; echo over";
+    let shown = Shown::by(&mut world.ssh(&ANA, &["-tt"], &[script])?)?;
+    ensure!(shown.code == 0 && shown.shows("over"), "{}", shown.all());
+    provider.control("user=cleo")?;
+    let browser = Browser::start()?;
+    browser.go(&format!("{portal}/console/sessions"))?;
+    browser.sees("Prove who you are")?;
+    browser.click("a.primary")?;
+    browser
+        .sees("Sessions")
+        .with_context(|| world.gateway.log())?;
+    browser.go(&format!("{portal}/console/sessions"))?;
+    browser.click("table.list tbody td a")?;
+    browser.sees("Play")?;
+    browser.click("a.primary")?;
+    browser.sees("red and <b>then</b>")?;
+    browser.sees("over")?;
+    let red = "return [...document.querySelectorAll('#screen span.bold')].some((s) => s.textContent === 'red' && s.style.color)";
+    ensure!(
+        browser.run(red)?.as_bool() == Some(true),
+        "{}",
+        browser.text()?
+    );
+    ensure!(browser.run("return document.title")?.as_str() == Some("Replay · Portcullis"));
+    browser.sees("exit 0")?;
+    browser.picture("player")?;
+    // Back to the beginning, without what came later.
+    browser.run("document.getElementById('seek').value = 0; document.getElementById('seek').dispatchEvent(new Event('input'))")?;
+    ensure!(
+        !browser
+            .run("return document.getElementById('screen').innerText")?
+            .to_string()
+            .contains("over")
+    );
+    content(&browser)?;
+    let record = world.gateway.admin(&["journal", "node"])?;
+    ensure!(record.shows("recording-played"), "{}", record.all());
+    Ok(())
+}
+
+#[test]
+fn the_terminal_of_the_player_draws_what_a_terminal_draws() -> Result<()> {
+    let browser = Browser::start()?;
+    let script =
+        std::fs::read_to_string(world::workspace().join("engine/console/assets/terminal.js"))?;
+    let cases = std::fs::read_to_string(world::workspace().join("tests/it/console/terminal.json"))?;
+    browser.go("about:blank")?;
+    let run = format!(
+        "{script}\nconst cases = {cases};\nreturn cases.map(([columns, rows, text, want]) => {{\
+         const t = new Terminal(columns, rows); for (const c of text) t.write(c);\
+         const whole = new Terminal(columns, rows); whole.write(text);\
+         return [t.text(), whole.text(), want, text]; }});"
+    );
+    let seen = browser.run(&run)?;
+    let seen = seen.as_array().context("results")?;
+    ensure!(seen.len() > 20, "{} cases", seen.len());
+    for case in seen {
+        ensure!(case[0] == case[2] && case[1] == case[2], "{case:#}");
+    }
+    Ok(())
+}
+
+/// The document of the API, tried by schemathesis: nothing it can think of makes the gateway fail or answer otherwise than
+/// the document says.
+#[test]
+fn the_api_is_as_its_document_says() -> Result<()> {
+    let company = company()?;
+    company.provider.control("user=cleo")?;
+    company.log_in(&["login", "--no-open"])?;
+    let token = company.token()?;
+    let portal = company.world.portal()?;
+    let tool = portcullis_tests::install::schemathesis(&world::workspace())?;
+    let mut command = Command::new(tool);
+    command
+        .args(["run", &format!("{portal}/api/v1/openapi.json")])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .args(["--exclude-path-regex", "feed$", "--max-examples", "15"])
+        .args([
+            "--tls-verify",
+            "false",
+            "--request-timeout",
+            "20",
+            "--seed",
+            "7",
+        ])
+        .args(["--phases", "examples,coverage,fuzzing", "--no-color"])
+        .current_dir(company.world.folder());
+    let shown = Shown::by(&mut command)?;
+    ensure!(
+        shown.code == 0,
+        "{}\n{}",
+        shown.all(),
+        company.world.gateway.log()
+    );
+    Ok(())
+}
