@@ -18,6 +18,7 @@ mod kubernetes;
 mod kubernetes_clients;
 mod kubernetes_day;
 mod kubernetes_filter;
+mod kubernetes_streams;
 mod large_objects;
 mod login;
 mod logins;

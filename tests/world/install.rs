@@ -16,7 +16,7 @@ pub enum Need {
     Postgres,
     /// OpenSSH, server and client.
     OpenSsh,
-    /// `kubectl` 1.31 or newer: older ones open streams over SPDY.
+    /// `kubectl` 1.31 or newer; older ones come unpacked (`debian`).
     Kubectl,
     /// PgBouncer, the peer of the benches.
     PgBouncer,

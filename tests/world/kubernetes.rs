@@ -3,6 +3,8 @@
 //! It refuses to run without `kubectl`, and it proves nothing about what only a real API server does: see
 //! `tests/README.md`.
 
+mod packs;
+
 use crate::cluster::random_word;
 use crate::gateway::{Gateway, program};
 use crate::issuer::{Issuer, Person};
@@ -248,16 +250,7 @@ impl ClusterWorld {
         let api = ApiServer::by(&options.script, at, &certificate, &key)?;
         let issuer = Issuer::start(&binary, at)?;
         let (port, metrics) = (free_port()?, free_port()?);
-        fs::create_dir_all(at.join("clusters"))?;
-        fs::write(at.join("clusters/clusters.rego"), PACK)?;
-        fs::write(at.join("data.yaml"), &options.data)?;
-        let config = at.join("portcullis.yaml");
-        let text = configuration(at, &api, &issuer, port, metrics);
-        let text = text.replace(
-            "    - builtin: approve\n",
-            &format!("    - builtin: approve\n{}", options.packs),
-        );
-        fs::write(&config, text)?;
+        let config = configured(at, (api.port, &issuer), (port, metrics), options)?;
         let environment = [("PROD_TOKEN", api.token.as_str())];
         let gateway = Gateway::start(&binary, &config, port, metrics, &environment)?;
         Ok(Self {
@@ -273,8 +266,21 @@ impl ClusterWorld {
     /// # Errors
     /// When the issuer refuses.
     pub fn kubectl(&self, person: &Person, arguments: &[&str]) -> Result<Command> {
+        self.kubectl_of(Path::new("kubectl"), person, arguments)
+    }
+
+    /// Another `kubectl` than the machine's.
+    ///
+    /// # Errors
+    /// When the issuer refuses.
+    pub fn kubectl_of(
+        &self,
+        program: &Path,
+        person: &Person,
+        arguments: &[&str],
+    ) -> Result<Command> {
         let token = self.issuer.token(person)?;
-        let mut command = Command::new("kubectl");
+        let mut command = Command::new(program);
         command
             .arg(format!(
                 "--server=https://localhost:{}/prod",
@@ -330,14 +336,30 @@ pub fn certificate(folder: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn configuration(
-    folder: &Path,
-    api: &ApiServer,
-    issuer: &Issuer,
-    port: u16,
-    metrics: u16,
-) -> String {
-    let (at, url, server) = (folder.display(), issuer.url(), api.port);
+/// Writes the policies and the configuration of a gateway before a cluster.
+pub(crate) fn configured(
+    at: &Path,
+    (server, issuer): (u16, &Issuer),
+    (port, metrics): (u16, u16),
+    options: &ClusterOptions,
+) -> Result<PathBuf> {
+    for (name, pack) in [("clusters", PACK), ("streams", packs::STREAMS)] {
+        fs::create_dir_all(at.join(name))?;
+        fs::write(at.join(name).join(format!("{name}.rego")), pack)?;
+    }
+    fs::write(at.join("data.yaml"), &options.data)?;
+    let config = at.join("portcullis.yaml");
+    let text = configuration(at, server, issuer, port, metrics);
+    let text = text.replace(
+        "    - builtin: approve\n",
+        &format!("    - builtin: approve\n{}", options.packs),
+    );
+    fs::write(&config, text)?;
+    Ok(config)
+}
+
+fn configuration(folder: &Path, server: u16, issuer: &Issuer, port: u16, metrics: u16) -> String {
+    let (at, url) = (folder.display(), issuer.url());
     format!(
         "node: world
 state_dir: {at}/state
@@ -371,6 +393,7 @@ policies:
     - builtin: mask_pii
     - builtin: approve
     - path: {at}/clusters
+    - path: {at}/streams
   data: {at}/data.yaml
 plugins:
   - builtin: mask-secrets

@@ -9,6 +9,7 @@ pub mod channels;
 pub mod cluster;
 #[path = "../corpus/mod.rs"]
 pub mod corpus;
+pub mod debian;
 pub mod gateway;
 pub mod helm;
 pub mod host;

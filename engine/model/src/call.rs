@@ -42,6 +42,9 @@ pub struct Call {
     pub stdin: bool,
     /// Exec, attach: a terminal.
     pub tty: bool,
+    /// Port-forward: the ports that are named so far. Over SPDY each is named when it is first used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
     /// The body.
     pub body: CallBody,
 }

@@ -381,6 +381,14 @@ pub const ANSWER_OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const WATCH_KNOWN_MAX: usize = 200_000;
 /// One message of a WebSocket; clients of exec write 32 KiB at a time (k8s.io/client-go `websocket.go`).
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// A control frame of SPDY behind its head: a stream is opened with three short headers.
+pub const SPDY_CONTROL_BYTES_MAX: usize = 16 * 1024;
+/// A header block of SPDY, inflated; zlib makes a thousand bytes of one.
+pub const SPDY_HEADERS_BYTES_MAX: usize = 64 * 1024;
+/// Headers of one block.
+pub const SPDY_HEADERS_MAX: usize = 32;
+/// Streams of one SPDY connection at a time: a port-forward has two for each connection.
+pub const SPDY_STREAMS_MAX: usize = 512;
 /// One SFTP packet behind its length field: OpenSSH's own bound (`SFTP_MAX_MSG_LENGTH`).
 pub const SFTP_PACKET_BYTES_MAX: usize = 256 * 1024;
 /// SFTP requests without an answer; further ones wait unread.

@@ -329,6 +329,8 @@ pub struct Call<'a> {
     pub name: Option<Text<'a>>,
     /// Exec: the words of the command.
     pub command: Texts<'a>,
+    /// Port-forward: the ports named so far. kubectl names each when it is first used, and is judged again then.
+    pub ports: Cow<'a, [u16]>,
 }
 
 /// A setting that a statement changes.

@@ -125,6 +125,10 @@ pub fn read(method: &Method, target: &str, headers: &HeaderMap) -> Result<Asked,
         container: query.text("container"),
         stdin: streams && query.flag("stdin")?,
         tty: streams && query.flag("tty")?,
+        ports: match verb {
+            "portforward" => query.ports()?,
+            _ => Vec::new(),
+        },
         body: CallBody::None,
     };
     let dry_run_asked = query.dry_run()?;

@@ -13,6 +13,7 @@ mod json;
 mod mask;
 mod proxy;
 mod secrets;
+mod spdy;
 mod status;
 mod stream;
 mod turned;

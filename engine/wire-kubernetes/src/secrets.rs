@@ -52,6 +52,7 @@ mod tests {
             container: None,
             stdin: false,
             tty: false,
+            ports: Vec::new(),
             body: CallBody::Object(body),
         };
         let text = serde_json::to_string(&call).unwrap();

@@ -54,14 +54,7 @@ pub fn of(denial: &Denial, code: u16, session: Option<SessionId>, at: Sequence) 
     if let (Some(seconds), Some(members)) = (denial.retry_after, details.as_object_mut()) {
         members.insert("retryAfterSeconds".to_owned(), seconds.into());
     }
-    let mut message = format!("portcullis: {} ({})", denial.reason, denial.rule);
-    if let Some(hint) = &denial.hint {
-        message.push_str(". ");
-        message.push_str(hint);
-    }
-    if let Some(approval) = &denial.approval {
-        message.push_str(&format!(" Approval: {approval}"));
-    }
+    let message = words(denial);
     let body = json!({
         "kind": "Status",
         "apiVersion": "v1",
@@ -77,6 +70,20 @@ pub fn of(denial: &Denial, code: u16, session: Option<SessionId>, at: Sequence) 
         body: body.to_string(),
         retry_after: denial.retry_after,
     }
+}
+
+/// A denial in one line.
+#[must_use]
+pub fn words(denial: &Denial) -> String {
+    let mut message = format!("portcullis: {} ({})", denial.reason, denial.rule);
+    if let Some(hint) = &denial.hint {
+        message.push_str(". ");
+        message.push_str(hint);
+    }
+    if let Some(approval) = &denial.approval {
+        message.push_str(&format!(" Approval: {approval}"));
+    }
+    message
 }
 
 fn cause(reason: &str, message: &str) -> Value {

@@ -2,6 +2,7 @@
 
 use crate::{build, fuzz, screen, tidy};
 use anyhow::{Context, Result, bail};
+use portcullis_tests::debian;
 use portcullis_tests::install::{self, Need};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::process::{Command, Stdio};
 /// Seconds for each fuzz target: enough to go through the seeds and a little further.
 const FUZZ_SECONDS: u32 = 3;
 /// What is there once nothing is missing.
-const SEEN: &str = "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player, Chromium, schemathesis";
+const SEEN: &str = "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player, Chromium, schemathesis, kubectl 1.20 and 1.32";
 
 /// Runs it. The last line is the sum over all test binaries.
 pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
@@ -87,6 +88,8 @@ fn needs(workspace: &Path) -> Result<[PathBuf; 3]> {
     let node = install::node_modules(workspace)?;
     install::openbao(workspace)?;
     let asciinema = install::asciinema_player(workspace)?;
+    debian::kubectl_1_20(workspace)?;
+    debian::kubectl_1_32(workspace)?;
     install::schemathesis(workspace)?;
     screen::seen(SEEN);
     Ok([python, node, asciinema])

@@ -61,6 +61,7 @@ fn call(kind: &str) -> Call {
         container: None,
         stdin: false,
         tty: false,
+        ports: Vec::new(),
         body: CallBody::None,
     }
 }

@@ -1,5 +1,5 @@
-"""A stand-in for a Kubernetes API server, for tests of the gateway: discovery, tables, lists, watches, writes, logs
-and exec over WebSocket, over TLS, behind a bearer token.
+"""A stand-in for a Kubernetes API server, for tests of the gateway: discovery, tables, lists, watches, writes, logs,
+exec and attach over WebSocket and SPDY, port-forward over both, over TLS, behind a bearer token.
 
 It is written apart from the engine, in another language, from the API's documentation, so that the two cannot share a
 mistake. It refuses whatever it does not know, and it proves nothing about a real server's validation, admission, RBAC,
@@ -19,6 +19,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+import spdy
 
 TOKEN = os.environ["API_TOKEN"]
 LOG = open(os.environ["API_LOG"], "a", buffering=1)
@@ -79,13 +81,15 @@ def pod(namespace, name, env=(), labels=None):
 
 
 def fill():
-    for name in ("default", "shop", "kube-system"):
+    for name in ("default", "shop", "old", "kube-system"):
         store("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
                              "status": {"phase": "Active"}})
     store("pods", pod("shop", "cart-0", [{"name": "DB_PASSWORD", "value": "correct-horse-battery"},
                                           {"name": "PORT", "value": "8080"}]))
     store("pods", pod("shop", "cart-1"))
     store("pods", pod("kube-system", "dns-0"))
+    # Whoever opens streams here has to do so over SPDY, as with clusters before 1.30.
+    store("pods", pod("old", "spdy-0"))
     secret = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
               "metadata": {"name": "db", "namespace": "shop"},
               "data": {"password": base64.b64encode(b"tr0ub4dor-and-3-more").decode()}}
@@ -419,12 +423,8 @@ class Server(BaseHTTPRequestHandler):
             return self.refuse(404, "NotFound", f"the server could not find the requested resource {resource}")
         if sub == "log":
             return self.logs(name)
-        if sub == "exec":
-            return self.execute(namespace, name)
-        if sub == "attach":
-            return self.execute(namespace, name, ["cat"])
-        if sub == "portforward":
-            return self.forward(namespace, name)
+        if sub in ("exec", "attach", "portforward"):
+            return self.streams(namespace, name, sub)
         if sub == "token" and MINT:
             return self.mint(namespace, name, data)
         if sub == "token":
@@ -581,30 +581,54 @@ class Server(BaseHTTPRequestHandler):
                     return
         self.chunk(b"")
 
-    def execute(self, namespace, name, argv=None):
-        if self.upgraded(namespace, name, ("v5.channel.k8s.io", "v4.channel.k8s.io")):
-            self.run(argv or self.query.get("command", []), self.get("stdin") == "true")
-
-    def upgraded(self, namespace, name, spoken):
-        """Opens a WebSocket in the best of these protocols; false when it was refused."""
-        if self.headers.get("Upgrade", "").lower() != "websocket":
-            self.refuse(400, "BadRequest", "Upgrade request required")
-            return False
+    def streams(self, namespace, name, sub):
+        if ("pods", namespace, name) not in OBJECTS:
+            return self.refuse(404, "NotFound", f'pods "{name}" not found')
+        if self.headers.get("Transfer-Encoding") or int(self.headers.get("Content-Length") or 0):
+            return self.refuse(400, "BadRequest", "a request that changes the protocol has a body")
+        # The one program that runs in a pod writes what it reads, and ends with its input.
+        argv = self.query.get("command", []) if sub == "exec" else ["cat"]
+        upgrade = self.headers.get("Upgrade", "").lower()
+        if upgrade == "spdy/3.1" and self.command == "POST":
+            return self.over_spdy(argv, sub)
+        if upgrade != "websocket" or self.command != "GET" or namespace == "old":
+            return self.refuse(400, "BadRequest", "Upgrade request required")
         offered = [p.strip() for p in self.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-        chosen = next((p for p in spoken if p in offered), None)
-        if chosen is None or (("pods", namespace, name) not in OBJECTS):
-            self.refuse(404 if chosen else 400, "NotFound", f'pods "{name}" not found')
-            return False
+        known = (spdy.TUNNEL, "v4.channel.k8s.io") if sub == "portforward" else ("v5.channel.k8s.io", "v4.channel.k8s.io")
+        chosen = next((p for p in known if p in offered), None)
+        if chosen is None:
+            return self.refuse(400, "BadRequest", "no protocol that is known")
         accept = base64.b64encode(hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + MAGIC).digest()).decode()
+        self.switch(("Upgrade", "websocket"), ("Sec-WebSocket-Accept", accept), ("Sec-WebSocket-Protocol", chosen))
+        if chosen == spdy.TUNNEL:
+            return spdy.Connection(spdy.Messages(self.rfile, self.wfile)).ports()
+        if sub == "portforward":
+            return self.forward()
+        return self.run(argv, self.get("stdin") == "true")
+
+    def over_spdy(self, argv, sub):
+        offered = self.headers.get_all("X-Stream-Protocol-Version") or []
+        if any("," in line for line in offered):
+            return self.refuse(400, "BadRequest", "stream protocols stand in lines of their own")
+        wanted = "portforward.k8s.io" if sub == "portforward" else "v4.channel.k8s.io"
+        if wanted not in offered:
+            return self.refuse(403, "Forbidden", f"no protocol that is known: {offered}")
+        self.switch(("Upgrade", "SPDY/3.1"), ("X-Stream-Protocol-Version", wanted))
+        connection = spdy.Connection(spdy.Bare(self.rfile, self.wfile))
+        if sub == "portforward":
+            return connection.ports()
+        flags = {name for name in ("stdin", "stdout", "stderr", "tty") if self.get(name) in ("true", "1")}
+        return connection.command(argv, flags)
+
+    def switch(self, *headers):
         self.send_response(101)
-        for line in (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept),
-                     ("Sec-WebSocket-Protocol", chosen)):
-            self.send_header(*line)
+        self.send_header("Connection", "Upgrade")
+        for name, value in headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.flush()
         self.close_connection = True
         self.writing = threading.Lock()
-        return True
 
     def frame(self, opcode, payload):
         size = len(payload)
@@ -635,11 +659,9 @@ class Server(BaseHTTPRequestHandler):
             elif opcode in (1, 2):
                 yield data
 
-    def forward(self, namespace, name):
+    def forward(self):
         """Port-forward as client libraries speak it: two channels for each port, which begin with its number. Behind each
         port somebody says in capitals what was said."""
-        if not self.upgraded(namespace, name, ("v4.channel.k8s.io",)):
-            return
         ports = [int(p) for ps in self.query.get("ports", []) for p in ps.split(",")]
         for number, port in enumerate(ports):
             for channel in (2 * number, 2 * number + 1):

@@ -128,6 +128,7 @@ async fn every_part_of_a_call_that_policies_read_is_masked_in_the_record() {
         container: None,
         stdin: false,
         tty: false,
+        ports: Vec::new(),
         body: CallBody::None,
     };
     let mut calls = Vec::new();

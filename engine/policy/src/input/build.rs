@@ -246,6 +246,7 @@ fn called(call: &model::Call) -> Call<'_> {
         namespace: text(call.namespace.as_deref()),
         name: text(call.name.as_deref()),
         command: Cow::Borrowed(&call.command),
+        ports: Cow::Borrowed(&call.ports),
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn call(verb: &str, content_type: &str) -> Call {
         container: None,
         stdin: false,
         tty: false,
+        ports: Vec::new(),
         body: CallBody::None,
     }
 }

@@ -91,6 +91,21 @@ impl Query {
         pairs.map(|(_, value)| value.clone()).collect()
     }
 
+    /// `ports`, which may be repeated and hold lists (k8s.io/apimachinery pkg/runtime `Convert_Slice_string_To_Slice_int32`).
+    ///
+    /// # Errors
+    /// When one is no port as everybody writes it.
+    pub fn ports(&self) -> Result<Vec<u16>, Turned> {
+        let all = self.all("ports");
+        let ports = all.iter().flat_map(|list| list.split(','));
+        ports
+            .map(|digits| match digits.parse::<u16>() {
+                Ok(port) if port > 0 && port.to_string() == digits => Ok(port),
+                _ => Err(Turned::malformed(RULE, "a port is no number of one")),
+            })
+            .collect()
+    }
+
     /// A truth value as the server's codec reads it: nothing after the name is true.
     ///
     /// # Errors

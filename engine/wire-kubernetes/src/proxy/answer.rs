@@ -48,6 +48,8 @@ pub(super) struct Pour {
     pub expected: Expected,
     /// A resource was asked for, not discovery or health.
     pub api: bool,
+    /// The schema of the API was asked for, at its own path.
+    pub schema: bool,
     pub warning: Option<String>,
     /// How it is sifted.
     pub sifting: Option<Sifting>,
@@ -183,6 +185,9 @@ impl Pour {
             .unwrap_or_default();
         let kind = kind.trim().to_ascii_lowercase();
         match kind.as_str() {
+            // A schema speaks of `data` and passwords, and has none. Before 1.24 its protobuf was called a stream of
+            // octets (k8s.io/kube-openapi pkg/handler).
+            "application/json" | "application/octet-stream" if self.schema => Ok(Form::Published),
             "application/json" => Ok(Form::Objects(Box::new(Walk::new(self.expected)))),
             _ if !self.api && kind.contains("openapi") => Ok(Form::Published),
             _ if self.sifting.is_some() => Err(unreadable(

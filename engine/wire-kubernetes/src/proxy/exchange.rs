@@ -3,6 +3,7 @@
 //! It refuses to send anything that was not read to its end, and to let an answer through that it could not mask.
 
 use super::answer::Pour;
+use super::hold::Approved;
 use super::line::Head;
 use super::live::Live;
 use super::refuse::{Answer, Refused, again, denied, turned};
@@ -19,10 +20,15 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 use portcullis_gate::{Allowed, Gate, Ruling};
 use portcullis_model::message::{Body, Command, Context, Message};
-use portcullis_model::{Blame, Decision, Fault, Stage, Subject, limits};
+use portcullis_model::{Blame, Call, Decision, Fault, Stage, Subject, limits};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+
+/// The protocol of streams before WebSocket.
+pub(super) const SPDY: &str = "SPDY/3.1";
+/// What is spoken in them; one line for each that is offered.
+pub(super) const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
 
 /// A request that was read and is on its way to be judged.
 pub(super) struct Reading {
@@ -37,12 +43,19 @@ pub(super) struct Going {
     pub head: Head,
     pub allowed: Allowed,
     pub decision: Arc<Decision>,
-    /// What the client is told about the approval.
-    pub warning: Option<String>,
+    /// Who said yes, where people were asked.
+    pub approved: Option<Arc<Approved>>,
     /// How its answer is sifted.
     pub sifting: Option<Sifting>,
     /// An object is named, and its labels decide whether it is granted.
     pub labelled: bool,
+}
+
+impl Going {
+    /// What the client is told about the approval.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.approved.as_deref().map(Approved::warning)
+    }
 }
 
 impl Visit {
@@ -117,7 +130,7 @@ impl Visit {
         let head = head(&asked, method).map_err(|t| turned(gate, &t, self.now()))?;
         let message = message(&asked, &head, &body)?;
         let ruling = gate.judge(message, &Context::new(), self.now()).await;
-        let (ruling, warning) = match ruling {
+        let (ruling, approved) = match ruling {
             Ruling::Hold(held) => self.ask_people(live, gate, held).await?,
             ruling => (ruling, None),
         };
@@ -132,14 +145,15 @@ impl Visit {
                     head,
                     allowed,
                     decision,
-                    warning,
+                    approved,
                     sifting: None,
                     labelled: false,
                 })
             }
             Ruling::Deny(refusal) => {
                 let (refused, status) = denied(gate, refusal, self.now());
-                if let (Opens::Streams, Some(status)) = (asked.opens, status) {
+                let socket = matches!(asked.kept.upgrade, Some(Upgrade::WebSocket { .. }));
+                if let (true, Some(status)) = (socket, status) {
                     let repeats = &self.house.repeats;
                     repeats.note(&errand.token, &errand.target, status, self.now());
                 }
@@ -156,14 +170,15 @@ impl Visit {
         mut gate: Gate,
         going: Going,
     ) -> Result<Answer, Refused> {
+        let warning = going.warning();
         let Going {
             asked,
             head,
             allowed,
             decision,
-            warning,
             sifting,
             labelled,
+            ..
         } = going;
         let masks = decision.obligations.masks() || sifting.is_some();
         let accept = narrow(&asked, masks).map_err(|t| turned(&mut gate, &t, self.now()))?;
@@ -184,6 +199,7 @@ impl Visit {
             decision,
             expected: Expected::of(&asked.call),
             api: asked.call.resource.is_some(),
+            schema: is_schema(&asked.call),
             warning,
             sifting,
             labelled,
@@ -218,6 +234,14 @@ fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
     if let Some(kind) = &asked.kept.content_type {
         headers.insert(CONTENT_TYPE, text(kind)?);
     }
+    if let Some(Upgrade::Spdy { protocols }) = &asked.kept.upgrade {
+        headers.insert(hyper::header::CONNECTION, text("Upgrade")?);
+        headers.insert(hyper::header::UPGRADE, text(SPDY)?);
+        // Line by line: kubelets read no lists here.
+        for protocol in protocols {
+            headers.append(STREAM_PROTOCOL, text(protocol)?);
+        }
+    }
     if let Some(Upgrade::WebSocket { protocols, .. }) = &asked.kept.upgrade {
         let mut add = |name: HeaderName, value: &str| {
             headers.insert(name, text(value)?);
@@ -238,6 +262,13 @@ fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
     })
 }
 
+/// The schema of the API, which it publishes for everybody.
+fn is_schema(call: &Call) -> bool {
+    let path = call.path.as_deref().unwrap_or_default();
+    let published = path == "/openapi/v2" || path == "/openapi/v3";
+    call.resource.is_none() && (published || path.starts_with("/openapi/v3/"))
+}
+
 /// What the client accepts, as far as the gateway can look into it.
 fn narrow(asked: &Asked, masks: bool) -> Result<Option<HeaderValue>, Turned> {
     let objects = matches!(asked.opens, Opens::Answer | Opens::Watch);
@@ -251,21 +282,26 @@ fn narrow(asked: &Asked, masks: bool) -> Result<Option<HeaderValue>, Turned> {
 
 /// The request as it is judged: its call in words, its exact bytes beside it.
 fn message(asked: &Asked, head: &Head, body: &Bytes) -> Result<Message, Fault> {
-    let text = serde_json::to_string(&asked.call)
-        .map_err(|e| Fault::new(Blame::Gateway, "write down a call", e))?;
-    let secrets = secrets::within(&text, &asked.call)?;
     let mut wire = head.wire();
     wire.extend_from_slice(body);
+    command(&asked.call, wire.into())
+}
+
+/// A call as it is judged.
+pub(super) fn command(call: &Call, wire: Bytes) -> Result<Message, Fault> {
+    let text = serde_json::to_string(call)
+        .map_err(|e| Fault::new(Blame::Gateway, "write down a call", e))?;
+    let secrets = secrets::within(&text, call)?;
     Ok(Message {
         body: Body::Command(Command {
             text: Arc::from(text),
             stage: Stage::Request,
-            subject: Subject::Call(Box::new(asked.call.clone())),
+            subject: Subject::Call(Box::new(call.clone())),
             known: None,
             secrets,
             bound: Bytes::new(),
         }),
-        wire: wire.into(),
+        wire,
     })
 }
 

@@ -9,8 +9,26 @@ use super::refuse::Refused;
 use super::visit::Visit;
 use portcullis_gate::{Answer, ApprovalDesk, Gate, Held, Ruling};
 use portcullis_model::message::Context;
-use portcullis_model::{Denial, Fault, Requirement, limits};
+use portcullis_model::{Denial, Fault, Principal, Requirement, limits};
 use std::sync::Arc;
+
+/// That people said yes.
+#[derive(Debug)]
+pub(super) struct Approved {
+    pub id: String,
+    pub by: Vec<Principal>,
+    /// The rules that had asked for it.
+    pub rules: Vec<String>,
+}
+
+impl Approved {
+    /// What the client is told about it.
+    pub(super) fn warning(&self) -> String {
+        let by: Vec<&str> = self.by.iter().map(|who| who.subject.as_str()).collect();
+        let (rules, by) = (self.rules.join(", "), by.join(", "));
+        format!("held by {rules}, approved by {by} ({})", self.id)
+    }
+}
 
 /// Withdraws a request that nobody waits for any longer.
 struct Waiting {
@@ -33,7 +51,7 @@ impl Visit {
         live: &Arc<Live>,
         gate: &mut Gate,
         mut held: Held,
-    ) -> Result<(Ruling, Option<String>), Refused> {
+    ) -> Result<(Ruling, Option<Arc<Approved>>), Refused> {
         let context = Context::new();
         let request = gate.hold_request(&mut held, &context);
         let requirements = held.requirements().to_vec();
@@ -53,19 +71,16 @@ impl Visit {
             }
             None => self.wait(live, &id).await,
         };
-        let warning = match &answer {
-            Answer::Approve { id, by } => Some(format!(
-                "held by {}, approved by {} ({id})",
-                Requirement::rules(&requirements),
-                by.iter()
-                    .map(|who| who.subject.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )),
+        let approved = match &answer {
+            Answer::Approve { id, by } => Some(Arc::new(Approved {
+                id: id.clone(),
+                by: by.clone(),
+                rules: requirements.iter().map(|r| r.rule.clone()).collect(),
+            })),
             Answer::Refuse(_) => None,
         };
         let ruling = gate.resolve(held, answer, &context, self.now()).await?;
-        Ok((ruling, warning))
+        Ok((ruling, approved))
     }
 
     async fn wait(&self, live: &Arc<Live>, id: &str) -> Answer {

@@ -2,19 +2,28 @@
 //! go. Towards the client: output and errors through the maskers, and how it ended.
 //!
 //! It refuses messages of channels that a side does not have, and to go on when the session has lost its ground: the
-//! client is then told in the stream's own status.
+//! client is then told in the stream's own status. What is the same over WebSocket and SPDY stands here; how they word
+//! it, in `socket` and `spdy`.
 
-use super::exec::FORWARD;
+mod ports;
+mod socket;
+mod spdy;
+
+pub(super) use ports::Asking;
+pub(super) use spdy::{Carrier, Spdy};
+
 use crate::mask::{Expected, Walk};
+use crate::spdy::data;
 use crate::status;
-use crate::stream::{Channel, Frames, From, Part, Said, Saying, Subprotocol, frame};
+use crate::stream::{Channel, Saying, Subprotocol, frame};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use portcullis_gate::{
-    BoxFuture, Clock, Gate, House, Lane, Next, Outgoing, Reader, Ruling, Tether, Unreleased,
+    BoxFuture, Clock, Gate, House, Housed, Lane, Next, Outgoing, Permit, Reader, Ruling, Tether,
+    Unreleased,
 };
-use portcullis_link::{ClientOutlet, Sink, UpstreamOutlet};
+use portcullis_link::{ClientOutlet, Sink};
 use portcullis_model::message::{Body, Context, Message};
 use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp, limits};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -28,12 +37,13 @@ use tokio::time::timeout;
 const READ_BYTES: usize = 32 * 1024;
 
 /// What stands in the messages.
-#[derive(Clone, Copy)]
 pub(super) enum Mode {
     /// The streams of a command.
     Channels(Subprotocol),
     /// A port: nobody here can read it.
     Forward,
+    /// Either of them, in frames of SPDY.
+    Spdy(Box<Spdy>),
 }
 
 /// Both ends.
@@ -98,16 +108,31 @@ impl Sink for Wire {
     }
 }
 
-/// The same, for what comes out of a masker: it becomes a message of one channel.
+/// How the bytes of one channel are worded.
+#[derive(Clone, Copy)]
+enum Voice {
+    /// A message.
+    Message(Channel),
+    /// Bytes of a stream.
+    Stream(u32),
+}
+
+/// The same, for what comes out of a masker: it becomes a part of one channel.
 struct Lined {
     wire: Wire,
-    channel: Channel,
+    voice: Voice,
 }
 
 impl Sink for Lined {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, io::Result<()>> {
-        let message = Subprotocol::message(self.channel, &bytes);
-        self.wire.write(frame(Saying::Binary(&message), None))
+        let worded = match self.voice {
+            Voice::Message(channel) => {
+                let message = Subprotocol::message(channel, &bytes);
+                frame(Saying::Binary(&message), None)
+            }
+            Voice::Stream(stream) => data(stream, &bytes, false).into(),
+        };
+        self.wire.write(worded)
     }
 }
 
@@ -156,7 +181,7 @@ impl Pump {
             }
         };
         if let End::Denied(denial) = &end {
-            let told = last_word(&mut gate, denial, self.mode, client.clone(), now);
+            let told = last_word(&mut gate, denial, &self.mode, client.clone(), now);
             // A client that does not read is not waited for.
             let _told = timeout(limits::HANDSHAKE_MAX, told).await;
         }
@@ -185,136 +210,56 @@ impl Pump {
 
     /// From the client to the pod.
     async fn up(&self, mut from: Reading, client: Wire, cluster: Wire) -> End {
-        match self.upwards(&mut from, client, cluster).await {
-            Ok(()) => End::Closed,
-            Err(end) => end,
-        }
-    }
-
-    async fn upwards(&self, from: &mut Reading, client: Wire, cluster: Wire) -> Result<(), End> {
-        let mut frames = Frames::new(From::Client);
-        let mut to_cluster = UpstreamOutlet::new(cluster);
-        let mut to_client = ClientOutlet::new(client);
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            while let Some(said) = frames.next()? {
-                match said {
-                    Said::Message { text, bytes } => {
-                        self.send(&mut to_cluster, text, bytes).await?
-                    }
-                    Said::Ping(bytes) => {
-                        let pong = frame(Saying::Pong(&bytes), None);
-                        let housed = self
-                            .gate
-                            .lock()
-                            .await
-                            .house(House::Step, pong, self.now())?;
-                        to_client.say(housed).await?;
-                    }
-                    Said::Pong => {}
-                    Said::Close(close) => {
-                        let wire = frame(Saying::Close(close.code), Some(self.key()));
-                        let housed =
-                            self.gate
-                                .lock()
-                                .await
-                                .house(House::Terminate, wire, self.now())?;
-                        return Ok(to_cluster.say(housed).await?);
-                    }
-                }
-            }
-            match from.read(&mut buffer).await? {
-                0 => return Ok(()),
-                count => frames.push(buffer.get(..count).unwrap_or_default()),
-            }
-        }
-    }
-
-    /// One message towards the pod: recorded, then sent.
-    async fn send(
-        &self,
-        to_cluster: &mut UpstreamOutlet<Wire>,
-        text: bool,
-        bytes: Bytes,
-    ) -> Result<(), End> {
-        let saying = match text {
-            true => Saying::Text(&bytes),
-            false => Saying::Binary(&bytes),
+        let done = match &self.mode {
+            Mode::Spdy(spdy) => self.spdy_up(spdy, &mut from, client, cluster).await,
+            _ => self.upwards(&mut from, client, cluster).await,
         };
-        let wire = frame(saying, Some(self.key()));
-        let body = match self.mode {
-            Mode::Forward => Body::Opaque {
-                stream: FORWARD,
-                bytes,
-            },
-            Mode::Channels(protocol) => match protocol.part(&bytes, true)? {
-                Part::Bytes(Channel::Input, bytes) => match self.tty {
-                    true => Body::Typed {
-                        bytes,
-                        shown: false,
-                    },
-                    false => Body::Upload(bytes),
-                },
-                Part::Bytes(..) => Body::Control("resize"),
-                Part::End(_) => Body::Control("end of input"),
-            },
-        };
-        let mut gate = self.gate.lock().await;
-        let context = Context::new();
-        let message = Message { body, wire };
-        let permit = match gate.judge(message, &context, self.now()).await {
-            Ruling::Allow(allowed) => gate.commit(vec![allowed], &context, self.now()).await?,
-            Ruling::Deny(denied) => return Err(End::Denied(denied.denial().clone())),
-            Ruling::Hold(_) => {
-                return Err(Fault::bare(Blame::Gateway, "hold a part of a stream").into());
-            }
-        };
-        drop(gate);
-        Ok(to_cluster.permit(permit).await?)
+        done.err().unwrap_or(End::Closed)
     }
 
     /// From the pod to the client.
     async fn down(&self, mut from: Reading, client: Wire, cluster: Wire) -> End {
-        match self.downwards(&mut from, client, cluster).await {
-            Ok(()) => End::Closed,
-            Err(end) => end,
+        let done = match &self.mode {
+            Mode::Spdy(spdy) => self.spdy_down(spdy, &mut from, client, cluster).await,
+            _ => self.downwards(&mut from, client, cluster).await,
+        };
+        done.err().unwrap_or(End::Closed)
+    }
+
+    /// Something that the gateway says itself, recorded.
+    async fn house(&self, house: House, wire: impl Into<Bytes>) -> Result<Housed, Fault> {
+        self.gate.lock().await.house(house, wire.into(), self.now())
+    }
+
+    /// A part towards the pod, judged and recorded.
+    async fn permit(&self, body: Body, wire: Bytes) -> Result<Permit, End> {
+        let mut gate = self.gate.lock().await;
+        let context = Context::new();
+        let message = Message { body, wire };
+        match gate.judge(message, &context, self.now()).await {
+            Ruling::Allow(allowed) => Ok(gate.commit(vec![allowed], &context, self.now()).await?),
+            Ruling::Deny(denied) => Err(End::Denied(denied.denial().clone())),
+            Ruling::Hold(_) => Err(Fault::bare(Blame::Gateway, "hold a part of a stream").into()),
         }
     }
 
-    async fn downwards(&self, from: &mut Reading, client: Wire, cluster: Wire) -> Result<(), End> {
-        let mut frames = Frames::new(From::Server);
-        let mut to_cluster = UpstreamOutlet::new(cluster);
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            while let Some(said) = frames.next()? {
-                match said {
-                    Said::Message { text, bytes } => self.show(&client, text, bytes).await?,
-                    Said::Ping(bytes) => {
-                        let pong = frame(Saying::Pong(&bytes), Some(self.key()));
-                        let housed = self
-                            .gate
-                            .lock()
-                            .await
-                            .house(House::Step, pong, self.now())?;
-                        to_cluster.say(housed).await?;
-                    }
-                    Said::Pong => {}
-                    Said::Close(close) => {
-                        self.settle(&client, Next::End).await?;
-                        let wire = frame(Saying::Close(close.code), None);
-                        let housed = self
-                            .gate
-                            .lock()
-                            .await
-                            .house(House::Step, wire, self.now())?;
-                        return Ok(ClientOutlet::new(client).say(housed).await?);
-                    }
-                }
-            }
-            match self.read(from, &mut buffer, &client).await? {
-                0 => return self.settle(&client, Next::End).await,
-                count => frames.push(buffer.get(..count).unwrap_or_default()),
-            }
+    /// Standard input, as it is recorded.
+    fn input(&self, bytes: Bytes) -> Body {
+        match self.tty {
+            true => Body::Typed {
+                bytes,
+                shown: false,
+            },
+            false => Body::Upload(bytes),
+        }
+    }
+
+    /// How a channel is worded; `None` when nobody listens to it.
+    fn voice(&self, channel: Channel) -> Option<Voice> {
+        match &self.mode {
+            Mode::Channels(_) => Some(Voice::Message(channel)),
+            Mode::Forward => None,
+            Mode::Spdy(spdy) => spdy.stream_of(channel).map(Voice::Stream),
         }
     }
 
@@ -334,46 +279,8 @@ impl Pump {
         Ok(from.read(buffer).await?)
     }
 
-    /// One message towards the client.
-    async fn show(&self, client: &Wire, text: bool, bytes: Bytes) -> Result<(), End> {
-        let Mode::Channels(protocol) = self.mode else {
-            let saying = match text {
-                true => Saying::Text(&bytes),
-                false => Saying::Binary(&bytes),
-            };
-            let outgoing = vec![Outgoing::Unread {
-                stream: FORWARD,
-                wire: frame(saying, None),
-            }];
-            let release = self.gate.lock().await.release(outgoing, self.now()).await?;
-            return Ok(ClientOutlet::new(client.clone()).release(release).await?);
-        };
-        match protocol.part(&bytes, false)? {
-            Part::Bytes(Channel::Status, status) => {
-                self.settle(client, Next::End).await?;
-                self.status(client, &status).await
-            }
-            Part::Bytes(channel, bytes) => self.draw(client, channel, &bytes, Next::Open).await,
-            Part::End(channel) => {
-                if matches!(channel, Channel::Output | Channel::Errors) {
-                    self.draw(client, channel, &[], Next::End).await?;
-                }
-                let wire = frame(Saying::Binary(&bytes), None);
-                let housed = self
-                    .gate
-                    .lock()
-                    .await
-                    .house(House::Step, wire, self.now())?;
-                Ok(ClientOutlet::new(client.clone()).say(housed).await?)
-            }
-        }
-    }
-
     /// What is held of both lanes.
     async fn settle(&self, client: &Wire, next: Next) -> Result<(), End> {
-        if let Mode::Forward = self.mode {
-            return Ok(());
-        }
         for (channel, lane) in [
             (Channel::Output, Lane::Output),
             (Channel::Errors, Lane::Diagnostic),
@@ -393,6 +300,9 @@ impl Pump {
         bytes: &[u8],
         next: Next,
     ) -> Result<(), End> {
+        let Some(voice) = self.voice(channel) else {
+            return Ok(());
+        };
         let lane = match channel {
             Channel::Errors => Lane::Diagnostic,
             _ => Lane::Output,
@@ -409,7 +319,7 @@ impl Pump {
         drop(gate);
         let lined = Lined {
             wire: client.clone(),
-            channel,
+            voice,
         };
         Ok(ClientOutlet::new(lined).release(release).await?)
     }
@@ -429,10 +339,13 @@ impl Pump {
             facts: None,
             obligations: Some(Arc::clone(&self.decision)),
         }];
+        let Some(voice) = self.voice(Channel::Status) else {
+            return Ok(());
+        };
         let release = self.gate.lock().await.release(outgoing, self.now()).await?;
         let lined = Lined {
             wire: client.clone(),
-            channel: Channel::Status,
+            voice,
         };
         Ok(ClientOutlet::new(lined).release(release).await?)
     }
@@ -442,7 +355,7 @@ impl Pump {
 async fn last_word(
     gate: &mut Gate,
     denial: &Denial,
-    mode: Mode,
+    mode: &Mode,
     client: Wire,
     now: Timestamp,
 ) -> io::Result<()> {
@@ -454,6 +367,7 @@ async fn last_word(
         match mode {
             Mode::Channels(_) => vec![frame(Saying::Binary(&message), None), close],
             Mode::Forward => vec![close],
+            Mode::Spdy(spdy) => spdy.last_word(status.body.as_bytes()),
         }
     });
     match refusal {
