@@ -69,7 +69,11 @@ impl IndexError {
             Self::Missing | Self::Version | Self::Foreign | Self::Record(Error::Another) => true,
             Self::Database(rusqlite::Error::SqliteFailure(failure, _)) => matches!(
                 failure.code,
-                rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase
+                rusqlite::ErrorCode::DatabaseCorrupt
+                    | rusqlite::ErrorCode::NotADatabase
+                    // Made by somebody else: root, while the gateway was down.
+                    | rusqlite::ErrorCode::ReadOnly
+                    | rusqlite::ErrorCode::CannotOpen
             ),
             _ => false,
         }

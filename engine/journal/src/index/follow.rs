@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// Looks at the log so often.
 const EVERY: Duration = Duration::from_millis(100);
+/// Before it is built anew it waits so long: a disk that spoils each one must not keep a processor busy.
+const ANEW_AFTER: Duration = Duration::from_millis(500);
 /// After a failure it waits so long.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -314,10 +316,9 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
                     tracing::error!(error = text, "the index cannot be kept up");
                 }
                 doing.failing = Some(text);
-                if error.is_ruin() {
-                    Duration::ZERO
-                } else {
-                    AFTER_FAILURE
+                match error.is_ruin() {
+                    true => ANEW_AFTER,
+                    false => AFTER_FAILURE,
                 }
             }
         };
