@@ -14,10 +14,7 @@ use std::process::Command;
 #[test]
 fn the_python_client_works_through_the_gate() -> Result<()> {
     let world = ClusterWorld::start()?;
-    let python = match std::env::var_os("PORTCULLIS_PYTHON") {
-        Some(python) => python.into(),
-        None => install::python(&world::workspace())?,
-    };
+    let python = install::cluster_python(&world::workspace())?;
     let suite = world::workspace().join("tests/it/kubernetes_clients/python_suite.py");
     let output = Command::new(python)
         .arg(suite)

@@ -241,8 +241,8 @@ fn one_at_a_time() -> MutexGuard<'static, ()> {
     INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is installed from PyPI: drivers of PostgreSQL, tools that speak SSH, a client of clusters.
-const PYTHON_PACKAGES: [&str; 8] = [
+/// What is installed from PyPI: drivers of PostgreSQL, tools that speak SSH, a stand-in for AWS.
+const PYTHON_PACKAGES: [&str; 7] = [
     "psycopg[binary]>=3.3",
     "asyncpg",
     "paramiko>=5.1,<6",
@@ -250,7 +250,6 @@ const PYTHON_PACKAGES: [&str; 8] = [
     "ansible-core>=2.19,<2.21",
     "ssh-audit>=3.9,<4",
     "moto[server]>=5.2,<6",
-    "kubernetes>=37,<38",
 ];
 
 /// A Python with the drivers and tools that are tested, in a virtual environment of ours.
@@ -258,24 +257,39 @@ const PYTHON_PACKAGES: [&str; 8] = [
 /// # Errors
 /// When it cannot be made.
 pub fn python(workspace: &Path) -> Result<PathBuf> {
+    let venv = environment(workspace, "venv", "drivers-3", &PYTHON_PACKAGES)?;
+    Ok(venv.join("bin/python"))
+}
+
+/// A Python with the client of clusters, apart: it wants another `python-dateutil` than moto does.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn cluster_python(workspace: &Path) -> Result<PathBuf> {
+    let packages = ["kubernetes>=37,<38"];
+    let venv = environment(workspace, "clusters", "client-1", &packages)?;
+    Ok(venv.join("bin/python"))
+}
+
+/// A virtual environment with these packages, made once and marked when it is whole.
+fn environment(workspace: &Path, name: &str, mark: &str, packages: &[&str]) -> Result<PathBuf> {
     let _alone = one_at_a_time();
     ensure(&[Need::Python])?;
-    let venv = cache(workspace).join("venv");
-    let python = venv.join("bin/python");
-    let mark = venv.join("drivers-4");
+    let venv = cache(workspace).join(name);
+    let mark = venv.join(mark);
     if !mark.is_file() {
         eprintln!(
             "  installing {} from PyPI into {}",
-            PYTHON_PACKAGES.join(", "),
+            packages.join(", "),
             venv.display()
         );
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        run(Command::new(&python)
+        run(Command::new(venv.join("bin/python"))
             .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
-            .args(PYTHON_PACKAGES))?;
+            .args(packages))?;
         std::fs::write(&mark, "")?;
     }
-    Ok(python)
+    Ok(venv)
 }
 
 /// The folder of a real SMTP server in Python.
@@ -305,19 +319,8 @@ pub fn mail_sink(workspace: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be had.
 pub fn schemathesis(workspace: &Path) -> Result<PathBuf> {
-    const PACKAGE: &str = "schemathesis==4.32.5";
-    let _alone = one_at_a_time();
-    ensure(&[Need::Python])?;
-    let venv = cache(workspace).join("schemathesis");
-    let mark = venv.join("installed-4.32.5");
-    if !mark.is_file() {
-        eprintln!("  installing {PACKAGE} from PyPI into {}", venv.display());
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        run(Command::new(venv.join("bin/python"))
-            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
-            .arg(PACKAGE))?;
-        std::fs::write(&mark, "")?;
-    }
+    let packages = ["schemathesis==4.32.5"];
+    let venv = environment(workspace, "schemathesis", "installed-4.32.5", &packages)?;
     Ok(venv.join("bin/schemathesis"))
 }
 

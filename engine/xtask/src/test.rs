@@ -85,6 +85,7 @@ fn needs(workspace: &Path) -> Result<[PathBuf; 3]> {
         Need::Linux,
     ])?;
     let python = install::python(workspace)?;
+    install::cluster_python(workspace)?;
     let node = install::node_modules(workspace)?;
     install::openbao(workspace)?;
     let asciinema = install::asciinema_player(workspace)?;
