@@ -8,15 +8,21 @@ use bytes::Bytes;
 pub use portcullis_model::Stage;
 use portcullis_model::message::Context;
 use portcullis_model::{
-    Batch, Blame, Class, Client, Control, Decision, Denial, Edits, Facts, Fault, Identity,
-    Obligations, Principal, Protocol, Requirement, RowShape, Session, SessionId, Subject, Tally,
-    Target, TicketCheck, Timestamp,
+    Batch, Blame, Class, Client, Decision, Denial, Edits, Facts, Fault, Identity, Obligations,
+    Principal, Protocol, Requirement, RowShape, Session, SessionId, Subject, Tally, Target,
+    TicketCheck, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+
+mod ways;
+pub use ways::{
+    ClusterKey, HostKeys, Impersonated, KubernetesWay, PostgresWay, SshErrands, SshKey, SshOffer,
+    SshWay, Way,
+};
 
 /// A future that can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -676,141 +682,6 @@ pub struct Admission {
     pub target: Arc<Target>,
     /// The session's id.
     pub session: SessionId,
-}
-
-/// The way upstream, as each protocol needs it.
-pub enum Way {
-    /// PostgreSQL.
-    Postgres(PostgresWay),
-    /// SSH.
-    Ssh(SshWay),
-    /// Kubernetes.
-    Kubernetes(KubernetesWay),
-}
-
-impl Way {
-    /// The protocol it is for.
-    #[must_use]
-    pub fn protocol(&self) -> Protocol {
-        match self {
-            Self::Postgres(_) => Protocol::Postgres,
-            Self::Ssh(_) => Protocol::Ssh,
-            Self::Kubernetes(_) => Protocol::Kubernetes,
-        }
-    }
-}
-
-/// The way to a PostgreSQL server.
-pub struct PostgresWay {
-    /// The credential.
-    pub credential: Box<dyn Credential>,
-    /// Where to dial.
-    pub upstream: Upstream,
-    /// The upstream database.
-    pub database: String,
-    /// Startup settings to send upstream, after policy.
-    pub settings: BTreeMap<String, String>,
-}
-
-/// The way to an SSH server. It may be dialled more than once within a session.
-pub struct SshWay {
-    /// Proves who we are. Dropping it ends the credential.
-    pub key: Arc<dyn SshKey>,
-    /// Where to dial.
-    pub upstream: Upstream,
-    /// The port that was configured: known hosts are looked up by it.
-    pub port: u16,
-    /// The login there.
-    pub login: String,
-    /// Verifies who the server is.
-    pub hosts: Arc<dyn HostKeys>,
-    /// How much of the session is under control.
-    pub control: Control,
-    /// Makes a login for each command alone, where that can be; then `key` is good for none.
-    pub errands: Option<Arc<dyn SshErrands>>,
-}
-
-/// Makes logins that run one command, whatever is asked for on the way to the host.
-pub trait SshErrands: Send + Sync {
-    /// A login for this command: for one connection, and for minutes.
-    ///
-    /// # Errors
-    /// When it could not be made.
-    fn key<'a>(&'a self, command: &'a str) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>>;
-}
-
-/// A login to SSH servers. The secret's bytes stay in `vault`.
-pub trait SshKey: Send + Sync {
-    /// What to offer, or say, when logging in.
-    ///
-    /// # Errors
-    /// When nothing can be offered (any more): a certificate could not be made, a secret could not be read.
-    fn offer<'a>(&'a self) -> BoxFuture<'a, Result<SshOffer, Fault>>;
-    /// Signs what an offered key has to sign (RFC 4252 section 7): the signature's blob.
-    ///
-    /// # Errors
-    /// When the key cannot sign.
-    fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Fault>;
-}
-
-/// What is offered to an SSH server.
-pub enum SshOffer {
-    /// A certificate, in the form of a `.pub` file, whose key [`SshKey::sign`] has.
-    Certificate(String),
-    /// A public key, in the form of a `.pub` file, likewise.
-    Key(String),
-    /// A password.
-    Password(Box<dyn AsRef<str> + Send>),
-}
-
-/// Verifies SSH servers.
-pub trait HostKeys: Send + Sync {
-    /// The algorithms of the keys that are known for this server, best first; empty when that does not matter.
-    fn algorithms(&self, host: &str, port: u16) -> Vec<String>;
-    /// Whether this is the server's own key or a certificate for it, each in the form of a `.pub` file.
-    ///
-    /// # Errors
-    /// When it is not, or not known: nobody logs in then.
-    fn verify(&self, host: &str, port: u16, key: &str, now: Timestamp) -> Result<(), Fault>;
-}
-
-/// The way to a Kubernetes API server. It may be dialled more than once within a session.
-pub struct KubernetesWay {
-    /// Proves who we are. Dropping it ends the credential.
-    pub key: Arc<dyn ClusterKey>,
-    /// Where to dial.
-    pub upstream: Upstream,
-    /// What stands in front of every path there; empty as good as always.
-    pub prefix: String,
-}
-
-/// A login to an API server. The secret's bytes stay in `vault`.
-pub trait ClusterKey: Send + Sync {
-    /// The token, `None` where a client certificate says who we are.
-    ///
-    /// # Errors
-    /// When it cannot be read or had (any more).
-    fn bearer(&self) -> BoxFuture<'_, Result<Option<Box<dyn AsRef<str> + Send + Sync>>, Fault>>;
-    /// For a connection that is to be made: TLS that shows who we are, `None` where the way's own will do.
-    ///
-    /// # Errors
-    /// When the certificate cannot be read (any more).
-    fn tls(&self) -> BoxFuture<'_, Result<Option<UpstreamTls>, Fault>> {
-        Box::pin(async { Ok(None) })
-    }
-    /// Whom the cluster shall take us for.
-    fn impersonates(&self) -> Option<&Impersonated>;
-}
-
-/// Somebody in a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Impersonated {
-    /// `Impersonate-User`.
-    pub user: String,
-    /// `Impersonate-Group`.
-    pub groups: Vec<String>,
-    /// `Impersonate-Extra-…`, names percent-encoded.
-    pub extra: Vec<(String, String)>,
 }
 
 /// The time, for whoever may know it. Only `portcullis` reads the machine's clock.
