@@ -180,8 +180,8 @@ fn a_recorded_input_decides_as_it_did() {
 }
 
 #[test]
-fn the_example_data_is_what_the_packs_read() {
+fn the_example_data_is_what_the_packs_and_the_console_read() {
     let data = example_data();
     let keys: Vec<_> = data.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["access", "config"]);
+    assert_eq!(keys, ["access", "config", "console"]);
 }
