@@ -85,7 +85,7 @@ fn a_days_commands_do_what_they_do_without_the_gate() -> Result<()> {
 fn edited(day: &Day) -> Result<()> {
     let editor = day.writes(
         "editor.sh",
-        "#!/bin/sh\nsed -i 's/^kind: Secret/kind: Secret\\nimmutable: true/' \"$1\"\n",
+        "#!/bin/sh\nsed -i 's/^metadata:/metadata:\\n  labels: {edited: today}/' \"$1\"\n",
     )?;
     let mut command = day
         .0
@@ -102,7 +102,7 @@ fn edited(day: &Day) -> Result<()> {
     for request in sent.iter().filter(|r| patched(r)) {
         let body = request["body"].as_str().unwrap_or_default();
         ensure!(
-            body.contains("immutable") && !body.contains("W3BjLW"),
+            body.contains("edited") && !body.contains("W3BjLW"),
             "{body}"
         );
     }

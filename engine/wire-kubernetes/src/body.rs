@@ -15,7 +15,9 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use compares::refuse as refuse_comparison;
+pub(crate) use compares::{
+    asks_stored, masks_secrets, refuse as refuse_comparison, refuse_sealed, unseen as unseen_secret,
+};
 
 use crate::turned::Turned;
 use portcullis_model::{Call, CallBody, limits};

@@ -1,108 +1,253 @@
 //! Writes that tell a guess from a masked value by how they are answered. A server-side apply conflicts only where the
-//! value is another one, and a trial run shows in `managedFields` whether anything would change.
+//! value is another one, a trial run shows in `managedFields` whether anything would change, and a Secret that is
+//! immutable takes a write only where it changes nothing.
 //!
-//! It refuses both for what is masked in Secrets: an apply that takes the fields over whatever they hold, and a write
-//! that happens, tell nothing that the writer does not know.
+//! It refuses all of them for what is masked in Secrets, and to make a Secret immutable that is there already: an apply
+//! that takes the fields over whatever they hold, and a write that happens, tell nothing that the writer does not know.
 
 use crate::turned::Turned;
 use portcullis_model::{Call, CallBody, Obligations};
+use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 
-/// Turns away a write that compares.
+const RULE: &str = "kubernetes/compares-masked";
+
+/// Where kubectl keeps a copy of the whole object, values and all.
+const COPY: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// True where values of Secrets are not shown.
+pub(crate) fn masks_secrets(obligations: &Obligations) -> bool {
+    let masked = |entity: &str| entity == "SECRET" || entity == "*";
+    obligations.entities.iter().any(|rule| masked(&rule.entity))
+}
+
+/// Turns away a write that compares, where values of Secrets are masked.
 ///
 /// # Errors
-/// When it writes data of a Secret only to be told whether they differ.
-pub(crate) fn refuse(call: &Call, forced: bool, obligations: &Obligations) -> Result<(), Turned> {
-    let masked = |entity: &str| entity == "SECRET" || entity == "*";
-    let masked = obligations.entities.iter().any(|rule| masked(&rule.entity));
-    let writes = matches!(call.verb.as_str(), "update" | "patch");
-    if !masked || !writes || call.resource.as_deref() != Some("secrets") || !touches(&call.body) {
+/// When it writes data of a Secret only to be told whether they differ, or makes later writes tell.
+pub(crate) fn refuse(call: &Call, forced: bool) -> Result<(), Turned> {
+    if !writes(call) {
+        return Ok(());
+    }
+    if seals(&call.body) {
+        return Err(Turned::forbidden(
+            RULE,
+            "a Secret that becomes immutable tells by its refusals what the masked values are",
+            "Leave `immutable` out, or create the Secret with it.",
+        ));
+    }
+    if !touches(&call.body) && !copies(&call.body) {
         return Ok(());
     }
     let applies = call.content_type.as_deref() == Some("application/apply-patch+yaml");
     if applies && !forced {
         return Err(Turned::forbidden(
-            "kubernetes/compares-masked",
+            RULE,
             "a server-side apply of a Secret tells by its conflicts what the masked values are",
             "Take the fields over (--force-conflicts), or apply without --server-side.",
         ));
     }
     match call.dry_run {
         true => Err(Turned::forbidden(
-            "kubernetes/compares-masked",
+            RULE,
             "a trial run over a Secret tells by its answer what the masked values are",
-            "Write it, or leave `data` and `stringData` out of the trial.",
+            "Write it, or leave `data`, `stringData` and kubectl's copy of them out of the trial.",
         )),
         false => Ok(()),
     }
 }
 
+/// True when what is stored decides whether the answer tells: it is looked at first, and [`refuse_sealed`] asked.
+pub(crate) fn asks_stored(call: &Call) -> bool {
+    writes(call) && call.group.is_empty() && touches(&call.body)
+}
+
+/// Turns away a write to a stored Secret that takes no other values than it has.
+///
+/// # Errors
+/// When it is immutable, or nobody can tell.
+pub(crate) fn refuse_sealed(stored: &[u8]) -> Result<(), Turned> {
+    /// What decides, of a Secret.
+    #[derive(Deserialize)]
+    struct Stored {
+        kind: String,
+        #[serde(default)]
+        immutable: Option<bool>,
+    }
+    match serde_json::from_slice::<Stored>(stored) {
+        Ok(stored) if stored.kind != "Secret" => Err(unseen()),
+        Ok(stored) if stored.immutable == Some(true) => Err(Turned::forbidden(
+            RULE,
+            "the Secret is immutable: whether a write is taken tells what the masked values are",
+            "Leave `data` and `stringData` out, or delete the Secret and create it anew.",
+        )),
+        Ok(_) => Ok(()),
+        Err(_) => Err(unseen()),
+    }
+}
+
+/// What a write is answered with when nobody can tell whether the Secret is immutable.
+pub(crate) fn unseen() -> Turned {
+    Turned::forbidden(
+        RULE,
+        "the cluster does not show you the Secret, and an immutable one tells what its masked values are",
+        "Ask for the right to get the Secret; its values stay masked.",
+    )
+}
+
+/// Somebody writes over a Secret.
+fn writes(call: &Call) -> bool {
+    matches!(call.verb.as_str(), "update" | "patch") && call.resource.as_deref() == Some("secrets")
+}
+
 /// The body says something about values.
 fn touches(body: &CallBody) -> bool {
-    let value = match body {
-        CallBody::Object(value) => value,
-        CallBody::None => return false,
-        CallBody::Opaque => return true,
-    };
-    match value {
-        Value::Array(operations) => operations.iter().any(|one| {
-            let path = one.get("path").and_then(Value::as_str).unwrap_or_default();
-            let place = path.split('/').nth(1).unwrap_or_default();
-            !matches!(place, "metadata" | "type" | "immutable")
-        }),
-        _ => ["data", "stringData"]
+    match body {
+        CallBody::None => false,
+        CallBody::Opaque => true,
+        CallBody::Object(Value::Array(operations)) => operations
+            .iter()
+            .any(|one| !matches!(&*top_of(one), "metadata" | "type" | "immutable")),
+        CallBody::Object(value) => ["data", "stringData"]
             .iter()
             .any(|name| value.get(name).is_some()),
     }
 }
 
+/// The body says something about the copy of the values.
+fn copies(body: &CallBody) -> bool {
+    match body {
+        CallBody::None => false,
+        CallBody::Opaque => true,
+        CallBody::Object(Value::Array(operations)) => operations.iter().any(|one| {
+            let steps = steps_of(one);
+            let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
+            match steps.as_slice() {
+                ["metadata"] | ["metadata", "annotations"] => true,
+                ["metadata", "annotations", name, ..] => *name == COPY,
+                _ => false,
+            }
+        }),
+        CallBody::Object(value) => value
+            .pointer("/metadata/annotations")
+            .is_some_and(|annotations| annotations.get(COPY).is_some()),
+    }
+}
+
+/// The body makes the object immutable.
+fn seals(body: &CallBody) -> bool {
+    let set =
+        |value: Option<&Value>| !matches!(value, None | Some(Value::Null | Value::Bool(false)));
+    match body {
+        CallBody::None => false,
+        CallBody::Opaque => true,
+        CallBody::Object(Value::Array(operations)) => operations.iter().any(|one| {
+            let value = one.get("value");
+            match (steps_of(one).is_empty(), &*top_of(one)) {
+                (true, _) => set(value.and_then(|whole| whole.get("immutable"))),
+                (false, "immutable") => set(value),
+                (false, _) => false,
+            }
+        }),
+        CallBody::Object(value) => set(value.get("immutable")),
+    }
+}
+
+/// The steps of an operation's path. What stands in front of the first slash counts for nothing, as in the API server.
+fn steps_of(operation: &Value) -> Vec<Cow<'_, str>> {
+    let path = operation.get("path").and_then(Value::as_str);
+    let steps = path.unwrap_or_default().split('/').skip(1);
+    steps
+        .map(|step| match step.contains('~') {
+            true => Cow::Owned(step.replace("~1", "/").replace("~0", "~")),
+            false => Cow::Borrowed(step),
+        })
+        .collect()
+}
+
+fn top_of(operation: &Value) -> Cow<'_, str> {
+    steps_of(operation).into_iter().next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::refuse;
-    use crate::body::{read, tests::call};
+    use super::{asks_stored, masks_secrets, refuse, refuse_sealed};
+    use crate::{body, call};
+    use hyper::header::{CONTENT_TYPE, HeaderValue};
+    use hyper::{HeaderMap, Method};
     use portcullis_model::{EntityRule, Obligations, Strategy};
-    use serde_json::{Value, json};
 
-    const APPLY: &str = "application/apply-patch+yaml";
-    const MERGE: &str = "application/merge-patch+json";
+    /// Every known way to a guess: what comes of it, a tab, the request line, a tab, the media type, a tab, the body.
+    const BYPASS: &str = include_str!("../../../../tests/bypass/kubernetes-guess.http");
 
-    fn told(resource: &str, kind: &str, body: Value, (forced, trial): (bool, bool)) -> bool {
-        let mut call = call("patch", kind);
-        call.resource = Some(resource.to_owned());
-        call.body = read(&call, body.to_string().as_bytes()).expect("reads");
-        call.dry_run = trial;
-        let mut obligations = Obligations::none();
-        assert!(
-            refuse(&call, forced, &obligations).is_ok(),
-            "nothing is masked"
-        );
-        obligations.entities.insert(EntityRule {
-            entity: "SECRET".to_owned(),
-            strategy: Strategy::Redact,
-        });
-        refuse(&call, forced, &obligations).is_ok()
+    fn outcome(request: &str, kind: &str, body: &str) -> String {
+        let (method, target) = request.split_once(' ').expect("a request line");
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_str(kind).expect("a media type");
+        headers.insert(CONTENT_TYPE, kind);
+        let mut asked = call::read(&method, target, &headers).expect("reads");
+        match body::read(&asked.call, body.as_bytes()) {
+            Ok(read) => asked.with_body(read),
+            Err(turned) => return turned.rule.to_owned(),
+        }
+        let forced = call::parameter(target, "force").as_deref() == Some("true");
+        match (refuse(&asked.call, forced), asks_stored(&asked.call)) {
+            (Err(turned), _) => turned.rule.to_owned(),
+            (Ok(()), true) => "looked at".to_owned(),
+            (Ok(()), false) => "free".to_owned(),
+        }
     }
 
     #[test]
     fn nobody_is_told_whether_a_guess_is_right() {
-        let guess = json!({"data": {"password": "eA=="}});
-        let label = json!({"metadata": {"labels": {"a": "b"}}});
-        let patch = json!([{"op": "replace", "path": "/data/password", "value": "eA=="}]);
-        let (plain, forced, trial) = ((false, false), (true, false), (true, true));
-        assert!(!told("secrets", APPLY, guess.clone(), plain));
-        assert!(!told("secrets", APPLY, json!({"stringData": {}}), plain));
-        assert!(told("secrets", APPLY, guess.clone(), forced));
-        assert!(!told("secrets", APPLY, guess.clone(), trial));
-        assert!(!told("secrets", MERGE, guess.clone(), (false, true)));
-        assert!(told("secrets", MERGE, guess.clone(), plain));
-        assert!(told("secrets", APPLY, label.clone(), plain));
-        assert!(told("secrets", MERGE, label, (false, true)));
-        assert!(!told(
-            "secrets",
-            "application/json-patch+json",
-            patch,
-            (false, true)
-        ));
-        assert!(told("configmaps", APPLY, guess, plain));
+        let lines = BYPASS
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let mut count = 0;
+        for line in lines {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [expected, request, kind, body] = columns.as_slice() else {
+                panic!("four columns: {line}");
+            };
+            assert_eq!(outcome(request, kind, body), *expected, "{line}");
+            count += 1;
+        }
+        assert!(count > 50, "the corpus is read");
+    }
+
+    #[test]
+    fn secrets_are_masked_by_their_name_or_with_everything() {
+        for (entity, masked) in [("SECRET", true), ("*", true), ("EMAIL", false)] {
+            let mut obligations = Obligations::none();
+            assert!(!masks_secrets(&obligations), "nothing is masked");
+            obligations.entities.insert(EntityRule {
+                entity: entity.to_owned(),
+                strategy: Strategy::Redact,
+            });
+            assert_eq!(masks_secrets(&obligations), masked, "{entity}");
+        }
+    }
+
+    #[test]
+    fn a_stored_secret_is_written_only_where_it_is_known_to_change() {
+        for (stored, good) in [
+            (r#"{"kind":"Secret","data":{}}"#, true),
+            (r#"{"kind":"Secret","immutable":false}"#, true),
+            (r#"{"kind":"Secret","immutable":null}"#, true),
+            (r#"{"kind":"Secret","immutable":true}"#, false),
+            (
+                r#"{"kind":"Secret","immutable":true,"immutable":false}"#,
+                false,
+            ),
+            (r#"{"kind":"Secret","immutable":"yes"}"#, false),
+            (r#"{"kind":"PartialObjectMetadata","metadata":{}}"#, false),
+            (r#"{"kind":"Table","rows":[]}"#, false),
+            (r#"{"data":{}}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(refuse_sealed(stored.as_bytes()).is_ok(), good, "{stored}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A request between the decision and the sending, held against the obligations that came with the decision: under a
-//! filter what it names is among what is granted, or it goes no further. Where labels decide, the cluster is asked first for the labels of what is named, as the same person.
+//! filter what it names is among what is granted, or it goes no further. Where labels decide, the cluster is asked first
+//! for the labels of what is named, as the same person; and where Secrets are masked, whether one that is written to is
+//! immutable.
 //!
 //! It refuses an object that is hidden and one that does not exist with the same words.
 
@@ -25,6 +27,9 @@ use tokio::time::timeout;
 /// Metadata alone, as far as the server can give it apart.
 const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
+
+/// The object itself.
+const WHOLE: &str = "application/json";
 
 impl Visit {
     /// Holds the request against the filters that came with its decision.
@@ -53,12 +58,35 @@ impl Visit {
         gate: &mut Gate,
         going: &mut Going,
     ) -> Result<Result<(), Turned>, Refused> {
-        let call = &going.asked.call;
-        let obligations = &going.decision.obligations;
+        // What was said when the session was opened holds for all of it.
+        let all = [&going.decision.obligations, gate.granted()];
+        let masked = all.into_iter().any(body::masks_secrets);
         let forced = parameter(&going.asked.target, "force").as_deref() == Some("true");
-        if let Err(away) = body::refuse_comparison(call, forced, obligations) {
+        if masked && let Err(away) = body::refuse_comparison(&going.asked.call, forced) {
             return Ok(Err(away));
         }
+        if let Err(away) = self.filtered(live, gate, going).await? {
+            return Ok(Err(away));
+        }
+        let call = &going.asked.call;
+        if !masked || !body::asks_stored(call) {
+            return Ok(Ok(()));
+        }
+        Ok(match self.look(live, gate, call, WHOLE).await? {
+            Found::Object(stored) => body::refuse_sealed(&stored),
+            Found::Nothing => Ok(()),
+            Found::Refused => Err(body::unseen_secret()),
+        })
+    }
+
+    async fn filtered(
+        &self,
+        live: &Arc<Live>,
+        gate: &mut Gate,
+        going: &mut Going,
+    ) -> Result<Result<(), Turned>, Refused> {
+        let call = &going.asked.call;
+        let obligations = &going.decision.obligations;
         // What was said when the session was opened holds for all of it.
         let granted = gate.granted().filters.iter();
         let filters: BTreeSet<Filter> = granted.chain(&obligations.filters).cloned().collect();
@@ -80,7 +108,7 @@ impl Visit {
         let answers = answers && call.subresource.is_none();
         let named = call.name.is_some() && call.verb != "watch";
         if named && sieve.asks_labels() && !answers {
-            let found = self.look(live, gate, call).await?;
+            let found = self.look(live, gate, call, METADATA).await?;
             let makes = makes(call);
             match found {
                 Found::Object(object) if sieve.shows(&object) => {}
@@ -96,11 +124,17 @@ impl Visit {
         Ok(Ok(()))
     }
 
-    /// Asks for the metadata of the object that a call names. It goes to nobody.
-    async fn look(&self, live: &Arc<Live>, gate: &mut Gate, call: &Call) -> Result<Found, Refused> {
+    /// Asks for the object that a call names, or as much of it as is accepted. It goes to nobody.
+    async fn look(
+        &self,
+        live: &Arc<Live>,
+        gate: &mut Gate,
+        call: &Call,
+        accept: &'static str,
+    ) -> Result<Found, Refused> {
         let mut line = live.line(gate, self.now()).await?;
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static(METADATA));
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let head = Head {
             method: Method::GET,
             target: path_of(call),
@@ -114,7 +148,7 @@ impl Visit {
         let body = timeout(limits::ANSWER_HEAD_MAX, body)
             .await
             .map_err(|_| Fault::bare(Blame::Upstream, "answer in time"))?
-            .map_err(|_| Fault::bare(Blame::Upstream, "tell the labels of an object"))?;
+            .map_err(|_| Fault::bare(Blame::Upstream, "tell what stands at a name"))?;
         live.back(line);
         Ok(match parts.status {
             status if status.is_success() => Found::Object(body.to_bytes()),
