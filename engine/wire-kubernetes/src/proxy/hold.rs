@@ -17,15 +17,20 @@ use std::sync::Arc;
 pub(super) struct Approved {
     pub id: String,
     pub by: Vec<Principal>,
-    /// The rules that had asked for it.
-    pub rules: Vec<String>,
+    /// What had been asked for.
+    pub requirements: Vec<Requirement>,
 }
 
 impl Approved {
+    /// True when all that is asked for now was asked for then, of the same people and in the same words.
+    pub(super) fn covers(&self, asked: &[Requirement]) -> bool {
+        asked.iter().all(|one| self.requirements.contains(one))
+    }
+
     /// What the client is told about it.
     pub(super) fn warning(&self) -> String {
         let by: Vec<&str> = self.by.iter().map(|who| who.subject.as_str()).collect();
-        let (rules, by) = (self.rules.join(", "), by.join(", "));
+        let (rules, by) = (Requirement::rules(&self.requirements), by.join(", "));
         format!("held by {rules}, approved by {by} ({})", self.id)
     }
 }
@@ -75,7 +80,7 @@ impl Visit {
             Answer::Approve { id, by } => Some(Arc::new(Approved {
                 id: id.clone(),
                 by: by.clone(),
-                rules: requirements.iter().map(|r| r.rule.clone()).collect(),
+                requirements,
             })),
             Answer::Refuse(_) => None,
         };
@@ -123,4 +128,46 @@ fn deferred(requirements: &[Requirement], id: &str) -> Denial {
     denial.approval = Some(id.to_owned());
     denial.retry_after = Some(limits::DEFERRED_RETRY_SECONDS);
     denial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn asked(rule: &str, group: &str) -> Requirement {
+        Requirement {
+            rule: rule.to_owned(),
+            msg: "opens a port".to_owned(),
+            approver_groups: vec![group.to_owned()],
+            approvers: 1,
+            ttl: Duration::from_secs(60),
+            execution_ttl: Duration::from_secs(60),
+            defer: false,
+            in_transaction: false,
+            ticket: false,
+            terms: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_yes_covers_what_the_same_people_would_be_asked() {
+        let yes = Approved {
+            id: "a-1".to_owned(),
+            by: Vec::new(),
+            requirements: vec![asked("ports/open", "sre"), asked("hours", "lead")],
+        };
+        assert!(yes.covers(&[asked("ports/open", "sre")]));
+        assert!(yes.covers(&[asked("hours", "lead"), asked("ports/open", "sre")]));
+        // The same rule sends another port to other people, or to more of them.
+        assert!(!yes.covers(&[asked("ports/open", "dba")]));
+        let mut two = asked("ports/open", "sre");
+        two.approvers = 2;
+        assert!(!yes.covers(&[two]));
+        assert!(!yes.covers(&[asked("ports/open", "sre"), asked("databases", "sre")]));
+        assert_eq!(
+            yes.warning(),
+            "held by ports/open, hours, approved by  (a-1)"
+        );
+    }
 }
