@@ -2,8 +2,9 @@
 //! in frames of the gateway's own: what comes out of a masker has another length than what went in, and pings are
 //! answered here, on either side.
 //!
-//! Refuses bytes on streams that have none in that direction, streams that a server opens, and text messages around
-//! frames. What one side still says about a stream that the other has left counts for nothing.
+//! Refuses bytes on streams that have none in that direction, streams that a server opens, standard input and sizes that
+//! the request has not asked for, and text messages around frames. What one side still says about a stream that the
+//! other has left counts for nothing.
 
 use super::super::exec::FORWARD;
 use super::ports::{Asking, Ports};
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use portcullis_gate::{House, Next, Outgoing};
 use portcullis_link::{ClientOutlet, UpstreamOutlet};
 use portcullis_model::message::Body;
-use portcullis_model::{Blame, Fault, limits};
+use portcullis_model::{Blame, Call, Fault, limits};
 use tokio::io::AsyncReadExt as _;
 
 /// What carries the frames.
@@ -166,6 +167,16 @@ fn broken(blame: Blame) -> End {
     Fault::bare(blame, "say something that its stream has room for").into()
 }
 
+/// True when the request that policy was asked about has said that it uses such a stream. A server takes whatever
+/// stream is opened; over WebSocket it looks at the request.
+fn is_asked(call: &Call, role: &Role) -> bool {
+    match role {
+        Role::Channel(Channel::Input) => call.stdin,
+        Role::Channel(Channel::Resize) => call.tty,
+        Role::Channel(_) | Role::Data { .. } | Role::Trouble { .. } => true,
+    }
+}
+
 impl Pump {
     /// From the client to the pod.
     pub(super) async fn spdy_up(
@@ -291,6 +302,9 @@ impl Up<'_> {
         let Some(role) = claimed else {
             return self.tell(reset(stream, REFUSED_STREAM)).await;
         };
+        if !is_asked(&self.spdy.asking.call, &role) {
+            return Err(broken(Blame::Client));
+        }
         let headers = role.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         // Another frame begins where this one is not sent.
@@ -492,5 +506,31 @@ impl Down<'_> {
     async fn say(&mut self, wire: Bytes) -> Result<(), End> {
         let housed = self.pump.house(House::Step, wire).await?;
         Ok(self.to_client.say(housed).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call;
+    use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+    use hyper::{HeaderMap, Method};
+
+    #[test]
+    fn no_stream_is_opened_that_the_request_has_not_named() {
+        let asked = |query: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("SPDY/3.1"));
+            let target = format!("/api/v1/namespaces/shop/pods/cart-0/{query}");
+            let call = call::read(&Method::POST, &target, &headers).expect("reads");
+            let opens = |channel| is_asked(&call.call, &Role::Channel(channel));
+            assert!(opens(Channel::Output) && opens(Channel::Errors) && opens(Channel::Status));
+            (opens(Channel::Input), opens(Channel::Resize))
+        };
+        assert_eq!(asked("exec?command=id&stdout=true"), (false, false));
+        assert_eq!(asked("exec?command=id&stdin=false&tty=true"), (false, true));
+        assert_eq!(asked("attach?stdin=true"), (true, false));
+        assert_eq!(asked("exec?command=sh&stdin=true&tty=true"), (true, true));
     }
 }
