@@ -7,6 +7,7 @@ use super::hold::Approved;
 use super::line::Head;
 use super::live::Live;
 use super::refuse::{Answer, Refused, again, denied, turned};
+use super::repeats::comes_again;
 use super::visit::{Errand, Visit};
 use crate::call::{self, Asked, Opens, Upgrade};
 use crate::filter::Sifting;
@@ -152,8 +153,8 @@ impl Visit {
             }
             Ruling::Deny(refusal) => {
                 let (refused, status) = denied(gate, refusal, self.now());
-                let socket = matches!(asked.kept.upgrade, Some(Upgrade::WebSocket { .. }));
-                if let (true, Some(status)) = (socket, status) {
+                let again = comes_again(asked.kept.upgrade.as_ref());
+                if let (true, Some(status)) = (again, status) {
                     let repeats = &self.house.repeats;
                     repeats.note(&errand.token, &errand.target, status, self.now());
                 }

@@ -4,6 +4,7 @@
 //!
 //! It remembers refusals only; nothing is ever allowed from here.
 
+use crate::call::Upgrade;
 use crate::status::Status;
 use parking_lot::Mutex;
 use portcullis_model::{Timestamp, limits};
@@ -22,6 +23,11 @@ struct Repeat {
     key: u64,
     until: Timestamp,
     status: Status,
+}
+
+/// True when a refused stream is asked for once more, over SPDY: only the one that came over WebSocket.
+pub(super) fn comes_again(upgrade: Option<&Upgrade>) -> bool {
+    matches!(upgrade, Some(Upgrade::WebSocket { .. }))
 }
 
 impl Repeats {
@@ -51,6 +57,21 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_refused_over_websocket_is_answered_unjudged() {
+        let protocols = vec!["v4.channel.k8s.io".to_owned()];
+        let spdy = Upgrade::Spdy {
+            protocols: protocols.clone(),
+        };
+        let socket = Upgrade::WebSocket {
+            key: "dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
+            protocols,
+        };
+        assert!(comes_again(Some(&socket)));
+        assert!(!comes_again(Some(&spdy)));
+        assert!(!comes_again(None));
+    }
 
     #[test]
     fn a_refusal_is_said_again_once_and_not_for_long() {

@@ -9,9 +9,10 @@ use super::exchange::Going;
 use super::line::Head;
 use super::live::Live;
 use super::refuse::{Refused, denied_as};
+use super::repeats::comes_again;
 use super::visit::{Errand, Visit};
 use crate::body;
-use crate::call::{Opens, encoded, parameter};
+use crate::call::{encoded, parameter};
 use crate::filter::{Sieve, hidden};
 use crate::turned::Turned;
 use bytes::Bytes;
@@ -45,7 +46,7 @@ impl Visit {
             Err(away) => away,
         };
         let (refused, status) = denied_as(gate, &away.denial(), away.code, self.now());
-        if let (Opens::Streams, Some(status)) = (going.asked.opens, status) {
+        if let (true, Some(status)) = (comes_again(going.asked.kept.upgrade.as_ref()), status) {
             let repeats = &self.house.repeats;
             repeats.note(&errand.token, &errand.target, status, self.now());
         }
