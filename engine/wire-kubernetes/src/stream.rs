@@ -4,9 +4,11 @@
 //! It refuses frames that the RFC does not allow, and never passes on a frame that it has not taken apart.
 
 mod channel;
+mod size;
 mod socket;
 #[cfg(test)]
 mod tests;
 
 pub use channel::{Channel, Part, Subprotocol};
+pub use size::Size;
 pub use socket::{Frames, From, Said, Saying, frame};

@@ -15,7 +15,7 @@ pub(super) use spdy::{Carrier, Spdy};
 use crate::mask::{Expected, Walk};
 use crate::spdy::data;
 use crate::status;
-use crate::stream::{Channel, Saying, Subprotocol, frame};
+use crate::stream::{Channel, Saying, Size, Subprotocol, frame};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -351,6 +351,18 @@ impl Pump {
     }
 }
 
+/// The terminal has another size, in the words in which the record has it of every terminal.
+fn resize(message: &[u8]) -> Result<Body, Fault> {
+    if message.is_empty() {
+        return Ok(Body::Control("resize"));
+    }
+    Ok(Body::Named {
+        control: "resize",
+        name: Size::read(message)?.to_string().into(),
+        rows: 0,
+    })
+}
+
 /// The stream's own status says why it ends.
 async fn last_word(
     gate: &mut Gate,
@@ -373,5 +385,20 @@ async fn last_word(
     match refusal {
         Ok(refusal) => ClientOutlet::new(client).refuse(refusal).await,
         Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, resize};
+
+    #[test]
+    fn the_record_has_the_size_of_a_terminal() {
+        let Ok(Body::Named { control, name, .. }) = resize(br#"{"Width":120,"Height":40}"#) else {
+            panic!("a size is recorded by its columns and rows");
+        };
+        assert_eq!((control, &*name), ("resize", "120x40"));
+        assert!(matches!(resize(b""), Ok(Body::Control("resize"))));
+        assert!(resize(b"120x40").is_err());
     }
 }

@@ -3,7 +3,7 @@
 //! Refuses what the frames and the channels refuse.
 
 use super::super::exec::FORWARD;
-use super::{End, Mode, Pump, READ_BYTES, Reading, Wire};
+use super::{End, Mode, Pump, READ_BYTES, Reading, Wire, resize};
 use crate::stream::{Channel, Frames, From, Part, Said, Saying, frame};
 use bytes::Bytes;
 use portcullis_gate::{House, Next, Outgoing};
@@ -68,7 +68,7 @@ impl Pump {
             },
             Mode::Channels(protocol) => match protocol.part(&bytes, true)? {
                 Part::Bytes(Channel::Input, bytes) => self.input(bytes),
-                Part::Bytes(..) => Body::Control("resize"),
+                Part::Bytes(_, size) => resize(&size)?,
                 Part::End(_) => Body::Control("end of input"),
             },
         };

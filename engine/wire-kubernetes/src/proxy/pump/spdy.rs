@@ -8,7 +8,7 @@
 
 use super::super::exec::FORWARD;
 use super::ports::{Asking, Ports};
-use super::{End, Pump, READ_BYTES, Reading, Wire};
+use super::{End, Pump, READ_BYTES, Reading, Wire, resize};
 use crate::spdy::{
     Frame, Place, REFUSED_STREAM, Reader, Role, Streams, Use, Writer, data, go_away, ping, reply,
     reset, syn,
@@ -336,7 +336,7 @@ impl Up<'_> {
             let frames = data(stream, &bytes, false);
             let body = match &role {
                 Role::Channel(Channel::Input) => self.pump.input(bytes),
-                Role::Channel(Channel::Resize) => Body::Control("resize"),
+                Role::Channel(Channel::Resize) => resize(&bytes)?,
                 Role::Data { .. } => Body::Opaque {
                     stream: FORWARD,
                     bytes,
