@@ -64,6 +64,12 @@ pub enum Error {
     /// The file of the payload keys.
     #[error("cannot read or write the keys of the payloads")]
     PayloadKeys(#[source] io::Error),
+    /// A place in that file that cannot be read, and must not be written over.
+    #[error(
+        "payload-keys cannot be read from byte {0} on: restore the file from a copy; keys may stand there that are needed, or \
+         that were to be destroyed"
+    )]
+    PayloadKeysDamaged(u64),
     /// The key that wraps them.
     #[error("the key that wraps the keys of the payloads is not one of 32 bytes")]
     BadWrappingKey,

@@ -8,7 +8,8 @@
 //! The key is wrapped for the node (which reads its record with it) or for age recipients (then the node cannot read what
 //! it wrote). Who came when, to what, how it ended and who approved stays in clear.
 //!
-//! Refuses to open a payload that does not authenticate as the entry it stands in, and a key that others could read.
+//! Refuses to open a payload that does not authenticate as the entry it stands in, a key that others could read, and to
+//! write on in a file of keys in which more than the end of a crashed write cannot be read.
 
 use crate::age::{self, Recipient};
 use crate::error::Error;
@@ -121,8 +122,29 @@ fn nonce(sequence: u64) -> Nonce {
 
 /// Makes keys, and writes them down wrapped.
 pub(crate) struct Locksmith {
-    file: Mutex<File>,
+    file: Mutex<Keyring>,
     how: Wrap,
+}
+
+struct Keyring {
+    file: File,
+    /// Bytes of whole records. Nothing is written behind anything else.
+    whole: u64,
+}
+
+impl Keyring {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        if self.file.metadata()?.len() > self.whole {
+            self.file.set_len(self.whole)?;
+        }
+        if let Err(error) = self.file.write_all(record) {
+            // If even this fails, the next key tries again before it is written.
+            let _ = self.file.set_len(self.whole);
+            return Err(error);
+        }
+        self.whole += record.len() as u64;
+        Ok(())
+    }
 }
 
 enum Wrap {
@@ -146,10 +168,18 @@ impl Locksmith {
             .open(path_of(dir))
             .map_err(Error::PayloadKeys)?;
         // What a crash left half written is cut: its session has no entry yet.
-        let whole = Records::read(&file)?.whole;
+        let records = Records::read(&file)?;
+        if records.lost {
+            return Err(Error::PayloadKeysDamaged(records.whole));
+        }
+        for damaged in &records.damaged {
+            let offset = damaged.offset;
+            tracing::error!(offset, "a record of payload-keys is damaged");
+        }
+        let whole = records.whole;
         file.set_len(whole).map_err(Error::PayloadKeys)?;
         Ok(Some(Self {
-            file: Mutex::new(file),
+            file: Mutex::new(Keyring { file, whole }),
             how,
         }))
     }
@@ -171,14 +201,14 @@ impl Locksmith {
         let record = encode(session, how, &wrapped);
         self.file
             .lock()
-            .write_all(&record)
+            .append(&record)
             .map_err(Error::PayloadKeys)?;
         PayloadKey::of(&secret).ok_or_else(broken)
     }
 
     /// Brings keys to stable storage: before the entries that need them.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.lock().sync_data()
+        self.file.lock().file.sync_data()
     }
 }
 
@@ -253,10 +283,15 @@ fn wrapping_key(path: &Path, make: bool) -> Result<[u8; 32], Error> {
 }
 
 /// The records of the file.
+#[derive(Default)]
 struct Records {
     found: HashMap<SessionId, Wrapped>,
-    /// Bytes of whole records.
+    /// What is as long as it says and is not what was written.
+    damaged: Vec<Damaged>,
+    /// Bytes of records, whole and damaged.
     whole: u64,
+    /// What follows is more than the half of a record that a crash leaves.
+    lost: bool,
 }
 
 struct Wrapped {
@@ -265,26 +300,66 @@ struct Wrapped {
     bytes: Vec<u8>,
 }
 
+struct Damaged {
+    /// As far as it can be believed.
+    session: SessionId,
+    offset: u64,
+    /// Bytes of the wrapped key.
+    len: usize,
+}
+
 impl Records {
     fn read(file: &File) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let mut from = file;
         io::Seek::seek(&mut from, io::SeekFrom::Start(0)).map_err(Error::PayloadKeys)?;
         from.read_to_end(&mut bytes).map_err(Error::PayloadKeys)?;
-        let mut found = HashMap::new();
+        Ok(Self::of(&bytes))
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let mut all = Self::default();
         let mut at = 0;
-        while let Some((session, wrapped, next)) = record(&bytes, at) {
-            found.insert(session, wrapped);
-            at = next;
+        while let Some(record) = record(bytes, at) {
+            // A crash can leave a length without its bytes.
+            if record.damaged && bytes[at..].iter().all(|byte| *byte == 0) {
+                break;
+            }
+            let offset = at as u64;
+            match record.damaged {
+                false => {
+                    let wrapped = Wrapped {
+                        how: record.how,
+                        offset,
+                        bytes: record.wrapped.to_vec(),
+                    };
+                    all.found.insert(record.session, wrapped);
+                }
+                true => all.damaged.push(Damaged {
+                    session: record.session,
+                    offset,
+                    len: record.wrapped.len(),
+                }),
+            }
+            at += HEAD + record.wrapped.len() + TAIL;
         }
-        Ok(Self {
-            found,
-            whole: at as u64,
-        })
+        all.whole = at as u64;
+        // No crash leaves a whole record behind the half of one: then it is a length that cannot be believed.
+        all.lost = bytes.len() - at > HEAD + WRAPPED_MAX + TAIL
+            || (at + 1..bytes.len()).any(|at| record(bytes, at).is_some_and(|r| !r.damaged));
+        all
     }
 }
 
-fn record(bytes: &[u8], at: usize) -> Option<(SessionId, Wrapped, usize)> {
+struct Record<'a> {
+    session: SessionId,
+    how: How,
+    wrapped: &'a [u8],
+    damaged: bool,
+}
+
+/// The record at a place; none where what is left is shorter than it says.
+fn record(bytes: &[u8], at: usize) -> Option<Record<'_>> {
     let rest = bytes.get(at..)?;
     let len = u32::from_be_bytes(*rest.first_chunk::<4>()?) as usize;
     if len > WRAPPED_MAX {
@@ -292,43 +367,58 @@ fn record(bytes: &[u8], at: usize) -> Option<(SessionId, Wrapped, usize)> {
     }
     let whole = rest.get(..HEAD + len + TAIL)?;
     let (body, crc) = whole.split_at(HEAD + len);
-    if crc32c::crc32c(body).to_be_bytes() != crc {
-        return None;
-    }
-    let session = SessionId(u128::from_be_bytes(*body.get(4..)?.first_chunk::<16>()?));
     let how = match body[HEAD - 1] {
         1 => How::Node,
         2 => How::Age,
         _ => How::Shredded,
     };
-    let wrapped = Wrapped {
+    Some(Record {
+        session: SessionId(u128::from_be_bytes(*body.get(4..)?.first_chunk::<16>()?)),
         how,
-        offset: at as u64,
-        bytes: body[HEAD..].to_vec(),
-    };
-    Some((session, wrapped, at + whole.len()))
+        wrapped: &body[HEAD..],
+        damaged: crc32c::crc32c(body).to_be_bytes() != crc,
+    })
 }
 
 /// Destroys the keys of some sessions: overwritten where they stand, and on stable storage when this returns. Returns how
 /// many there were.
+///
+/// # Errors
+/// Also when one of them has no record that can be read while some record cannot be: its key may stand there.
 pub(crate) fn destroy(dir: &Path, sessions: &HashSet<SessionId>) -> Result<usize, Error> {
     let file = match OpenOptions::new().read(true).write(true).open(path_of(dir)) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(e) => return Err(Error::PayloadKeys(e)),
     };
-    let mut destroyed = 0;
-    for (session, wrapped) in Records::read(&file)?.found {
-        if wrapped.how == How::Shredded || !sessions.contains(&session) {
+    let records = Records::read(&file)?;
+    let whole = records.found.iter().filter_map(|(id, wrapped)| {
+        (wrapped.how != How::Shredded).then_some((*id, wrapped.offset, wrapped.bytes.len()))
+    });
+    // An overwriting that a crash cut short is made good, too.
+    let torn = records.damaged.iter().map(|d| (d.session, d.offset, d.len));
+    let mut destroyed = HashSet::new();
+    for (session, offset, len) in whole.chain(torn) {
+        if !sessions.contains(&session) {
             continue;
         }
-        let record = encode(session, How::Shredded, &vec![0; wrapped.bytes.len()]);
-        file.write_all_at(&record, wrapped.offset)
+        let record = encode(session, How::Shredded, &vec![0; len]);
+        file.write_all_at(&record, offset)
             .map_err(Error::PayloadKeys)?;
-        destroyed += 1;
+        destroyed.insert(session);
     }
     file.sync_all().map_err(Error::PayloadKeys)?;
-    Ok(destroyed)
+    let missing = |id: &SessionId| !records.found.contains_key(id) && !destroyed.contains(id);
+    let unread = records
+        .damaged
+        .iter()
+        .find(|damaged| !destroyed.contains(&damaged.session))
+        .map(|damaged| damaged.offset)
+        .or(records.lost.then_some(records.whole));
+    match unread {
+        Some(offset) if sessions.iter().any(missing) => Err(Error::PayloadKeysDamaged(offset)),
+        _ => Ok(destroyed.len()),
+    }
 }
 
 /// Opens payloads for a reader.
@@ -429,3 +519,6 @@ impl PayloadKeys {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
