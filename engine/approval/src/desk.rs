@@ -21,6 +21,7 @@ use crate::review::{Delegation, Review};
 use crate::state::State;
 use crate::store::{Keep, Shelf};
 use crate::view::View;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::Mutex;
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, HoldRequest, Standing};
@@ -424,15 +425,30 @@ fn join(request: &mut Request, asked: &HoldRequest) {
 
 fn opened(request: &Request) -> Value {
     let asked = &request.asked;
-    json!({
+    let mut detail = json!({
         "id": request.id, "session": asked.session.id, "identity": asked.session.identity.principal,
         "actors": asked.session.identity.actors, "target": asked.session.target.name,
-        "binding": hex::encode(asked.binding), "shown": asked.shown, "access": asked.access,
+        "binding": hex::encode(asked.binding), "access": asked.access,
         "deferred": request.is_deferred(), "requirements": asked.requirements,
         "ticket": asked.ticket, "reason": asked.session.reason,
         "until": request.until.wall,
         "lasts_seconds": asked.wish.lasts.map(|time| time.as_secs()),
-    })
+    });
+    show(&mut detail, &asked.shown, asked.access);
+    detail
+}
+
+/// What people saw. What is held stands in its session's own entry, which is sealed and shredded with the session; the
+/// node's entries stay for ever, and have its digest.
+fn show(detail: &mut Value, shown: &str, access: bool) {
+    let (key, said) = match access {
+        true => ("shown", shown.to_owned()),
+        false => {
+            let digest = digest(&SHA256, shown.as_bytes());
+            ("shown_sha256", hex::encode(digest))
+        }
+    };
+    detail[key] = said.into();
 }
 
 /// What whoever waited is told when it ended without a yes.

@@ -336,6 +336,29 @@ fn what_cannot_be_recorded_does_not_let_anything_through() {
 }
 
 #[test]
+fn the_text_of_a_statement_is_in_no_entry_that_stays_for_ever() {
+    let world = World::new();
+    let id = world.open(Wants::people(1));
+    world.approve(&id, &human("bea")).expect("approved");
+    assert_eq!(
+        world.desk.show(&id).expect("there").shown,
+        "DROP TABLE orders"
+    );
+    let notes = serde_json::Value::from(world.notes());
+    assert!(!notes.to_string().contains("DROP TABLE"), "{notes}");
+    let digest = "fd0ca7112b4eedf9a353f0e0baf22cbd21b2ef9db83999fcb79434ede828835a";
+    assert_eq!(notes[0]["shown_sha256"], digest);
+
+    // An access request has no entry of its own.
+    let mut wants = Wants::people(1);
+    wants.request.access = true;
+    wants.request.shown = "connect to orders".to_owned();
+    let before = world.notes().len();
+    world.open(wants);
+    assert_eq!(world.notes()[before]["shown"], "connect to orders");
+}
+
+#[test]
 fn an_approver_sees_what_is_there_and_nothing_acts() {
     let world = World::new();
     let mut wants = Wants::people(1);

@@ -1,7 +1,7 @@
 //! Grants: made when enough people have said yes, used, extended, ended early. Each use and each end is on record.
 //! Refuses to last longer than the shortest of what policy allows and what each approver has said.
 
-use super::{Desk, Shelves, fresh_id};
+use super::{Desk, Shelves, fresh_id, show};
 use crate::electorate::{VoteRefused, stands_apart};
 use crate::grant::{Grant, Purpose};
 use crate::moment::{Deadline, Moment};
@@ -247,13 +247,19 @@ impl Desk {
 }
 
 fn detail(grant: &Grant) -> serde_json::Value {
-    json!({
+    let mut detail = json!({
         "grant": grant.id, "request": grant.request, "purpose": grant.purpose,
         "holder": grant.holder.principal, "actors": grant.holder.actors, "name": grant.holder.name,
-        "target": grant.target.name, "class": grant.sameness, "shown": grant.shown,
+        "target": grant.target.name, "class": grant.sameness,
         "by": grant.by, "reason": grant.reason, "from": grant.from, "until": grant.until,
         "binding": hex::encode(grant.binding),
-    })
+    });
+    show(
+        &mut detail,
+        &grant.shown,
+        grant.purpose != Purpose::Commands,
+    );
+    detail
 }
 
 pub(super) fn made(

@@ -72,6 +72,8 @@ pub(super) struct Feed {
     sums: HashMap<i64, Sums>,
     pending: HashMap<(SessionId, u32), Pending>,
     bases: HashMap<(i64, u64), Said>,
+    /// Something was shredded, and the write-ahead log may still have it.
+    unscrubbed: bool,
 }
 
 impl Feed {
@@ -84,6 +86,8 @@ impl Feed {
             sums: HashMap::new(),
             pending: HashMap::new(),
             bases: HashMap::new(),
+            // Whoever was killed between a shredding and this leaves no word of it.
+            unscrubbed: true,
         };
         match feed.meta("version")? {
             None => {
@@ -165,6 +169,23 @@ impl Feed {
             self.sessions.clear();
         }
         Ok(())
+    }
+
+    /// What was shredded goes from the file and its write-ahead log. While a reader is in the way it is tried again.
+    pub(super) fn scrub(&mut self) -> Result<(), IndexError> {
+        if self.unscrubbed {
+            let busy: i64 = self
+                .db
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            self.unscrubbed = busy != 0;
+        }
+        Ok(())
+    }
+
+    /// Waits for no reader.
+    #[cfg(test)]
+    pub(super) fn hurry(&self) -> Result<(), IndexError> {
+        Ok(self.db.busy_timeout(std::time::Duration::ZERO)?)
     }
 
     /// Lets go of what was seen since the batch began.
@@ -570,14 +591,22 @@ impl Feed {
 
     /// What belongs to the node itself.
     fn node(&mut self, frame: &Frame<'_>, payload: &[u8]) -> Result<(), IndexError> {
-        let event: Event = serde_json::from_slice(payload).unwrap_or_default();
+        let mut event: Event = serde_json::from_slice(payload).unwrap_or_default();
         if event.event == "policy-snapshot" {
             // Megabytes of modules are no event to list; the entry has them.
             let revision = payload::text(&event.detail, "/revision");
             let short = json!({"event": event.event, "detail": {"revision": revision}});
             return self.event(frame, None, "node", short.to_string().as_bytes());
         }
-        self.event(frame, None, "node", payload)?;
+        if holds_statement(&event) {
+            if let Some(detail) = event.detail.as_object_mut() {
+                detail.remove("shown");
+            }
+            let short = json!({"event": event.event, "detail": event.detail});
+            self.event(frame, None, "node", short.to_string().as_bytes())?;
+        } else {
+            self.event(frame, None, "node", payload)?;
+        }
         let detail = &event.detail;
         match event.event.as_str() {
             "approval/opened" => self.approval_opened(frame, detail),
@@ -673,6 +702,7 @@ impl Feed {
         let rule = payload::text(detail, "/rule").to_owned();
         let sessions = detail["sessions"].as_array().cloned().unwrap_or_default();
         let ids = sessions.iter().filter_map(Value::as_str);
+        self.unscrubbed = true;
         for id in ids.filter_map(|id| id.parse::<SessionId>().ok()) {
             let Some(known) = self.session(id)? else {
                 continue;
@@ -680,6 +710,8 @@ impl Feed {
             for sql in [
                 "DELETE FROM texts WHERE rowid IN (SELECT id FROM commands WHERE session = ?1)",
                 "UPDATE held SET text = '' WHERE session = ?1",
+                // Why something was refused may quote it; built anew, the index would not have it either.
+                "DELETE FROM events WHERE session = ?1 AND kind = 'refusal'",
             ] {
                 self.db.prepare_cached(sql)?.execute([known.row])?;
             }
@@ -690,6 +722,15 @@ impl Feed {
                 .execute(params![known.row, frame.at.0, rule])?;
         }
         Ok(())
+    }
+}
+
+/// True for what may have the text of a statement, as records of earlier versions do: it is its session's to keep.
+fn holds_statement(event: &Event) -> bool {
+    match event.event.as_str() {
+        "approval/opened" => event.detail["access"] != true,
+        "approval/granted" | "approval/extended" => event.detail["purpose"] == "commands",
+        _ => false,
     }
 }
 

@@ -130,6 +130,8 @@ impl Builder {
         if result.is_err() {
             // What was seen of this batch is seen again.
             self.tail = Tail::new(&self.dir, self.feed.place());
+        } else {
+            self.feed.scrub()?;
         }
         result
     }
@@ -370,4 +372,73 @@ fn said(error: &IndexError) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Settings;
+    use crate::key::NodeKey;
+    use portcullis_gate::{Entry, StreamId};
+    use portcullis_model::{Principal, SessionId, Timestamp};
+    use serde_json::json;
+
+    const WORDS: &[u8] = b"customers";
+
+    fn holds_words(dir: &Path) -> bool {
+        ["", "-wal"].iter().any(|end| {
+            let mut file = path_of(dir).into_os_string();
+            file.push(end);
+            let bytes = fs::read(file).unwrap_or_default();
+            bytes.windows(WORDS.len()).any(|window| window == WORDS)
+        })
+    }
+
+    #[test]
+    fn what_is_shredded_leaves_the_file_and_its_log_while_both_are_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
+        let settings = Settings::new(dir.path().join("record"), "gw");
+        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let ana = Principal {
+            issuer: "https://id.example".to_owned(),
+            subject: "ana".to_owned(),
+        };
+        let said = json!({"id": "ap-1", "stage": "query", "request": "DELETE FROM customers"});
+        let run = [
+            (EntryKind::Admit, json!({"session": {}})),
+            (EntryKind::Decision, json!({})),
+            (EntryKind::Request, said.clone()),
+            (EntryKind::Hold, said),
+        ]
+        .map(|(kind, json)| Entry {
+            kind,
+            at: Timestamp(5),
+            payload: json.to_string().into(),
+        });
+        let mut record = journal.session(SessionId(1), &ana).unwrap();
+        record.append(StreamId(0), &run).unwrap();
+        let opened = json!({"id": "ap-1", "session": SessionId(1), "access": false, "shown": "DELETE FROM customers"});
+        journal.node("approval/opened", &opened).unwrap();
+        let granted =
+            json!({"request": "ap-1", "purpose": "commands", "shown": "DELETE FROM customers"});
+        journal.node("approval/granted", &granted).unwrap();
+
+        let mut builder = Builder::open(journal.dir()).unwrap();
+        while builder.round(0).unwrap() > 0 {}
+        assert!(holds_words(journal.dir()));
+        let gone = json!({"rule": "age", "sessions": [SessionId(1)]});
+        journal.node("payloads-shredded", &gone).unwrap();
+        // A reader that is in the way.
+        let reader = Connection::open(path_of(journal.dir())).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let count = "SELECT count(*) FROM sessions";
+        reader.query_row(count, [], |_| Ok(())).unwrap();
+        builder.feed.hurry().unwrap();
+        while builder.round(0).unwrap() > 0 {}
+        assert!(holds_words(journal.dir()), "the reader may still need it");
+        reader.execute_batch("COMMIT").unwrap();
+        builder.round(0).unwrap();
+        assert!(!holds_words(journal.dir()));
+    }
 }
