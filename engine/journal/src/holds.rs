@@ -26,7 +26,7 @@ pub struct Hold {
     /// This session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
-    /// Sessions of this name or subject.
+    /// Sessions of this name or subject, and those in which this subject acted on another's behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// Sessions on this target.
@@ -48,6 +48,7 @@ pub(crate) struct Held<'a> {
     pub session: SessionId,
     pub identity: &'a str,
     pub subject: &'a str,
+    pub actors: &'a [String],
     pub target: &'a str,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
@@ -59,12 +60,20 @@ impl Hold {
             wanted.as_deref().is_none_or(|wanted| any.contains(&wanted))
         };
         self.session.is_none_or(|id| id == what.session)
-            && is(&self.identity, &[what.identity, what.subject])
+            && self.is_of(what)
             && is(&self.target, &[what.target])
             && self
                 .since
                 .is_none_or(|since| what.ended.is_none_or(|ended| ended >= since))
             && self.until.is_none_or(|until| what.started < until)
+    }
+
+    /// Whoever acted on somebody's behalf is in the matter too.
+    fn is_of(&self, what: &Held<'_>) -> bool {
+        self.identity.as_deref().is_none_or(|wanted| {
+            [what.identity, what.subject].contains(&wanted)
+                || what.actors.iter().any(|actor| actor == wanted)
+        })
     }
 }
 
@@ -73,6 +82,15 @@ impl Hold {
 pub(crate) struct Holds(Vec<Hold>);
 
 impl Holds {
+    /// By the record in `dir`.
+    pub(crate) fn of(dir: &Path) -> Result<Self, Error> {
+        let mut holds = Self::default();
+        Reader::open(dir)?.session(NODE).visit(|frame, _| {
+            holds.see(frame.payload);
+        })?;
+        Ok(holds)
+    }
+
     /// Takes an entry of the node.
     pub(crate) fn see(&mut self, payload: &[u8]) {
         if !payload.starts_with(b"{\"event\":\"hold-") {
@@ -109,9 +127,5 @@ impl Holds {
 /// # Errors
 /// When the record cannot be read.
 pub fn in_force(dir: &Path) -> Result<Vec<Hold>, Error> {
-    let mut holds = Holds::default();
-    Reader::open(dir)?.session(NODE).visit(|frame, _| {
-        holds.see(frame.payload);
-    })?;
-    Ok(holds.0)
+    Ok(Holds::of(dir)?.0)
 }

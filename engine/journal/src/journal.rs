@@ -123,6 +123,8 @@ pub(crate) struct Shared {
     pub held_up: std::sync::atomic::AtomicBool,
     /// Makes the keys of payloads, where they are sealed.
     pub locksmith: Option<Locksmith>,
+    /// A hold is recorded before or after retention chooses and says so, never in between.
+    pub choosing: Mutex<()>,
 }
 
 /// The record of one node.
@@ -189,6 +191,7 @@ impl Journal {
             volumes: Volumes::default(),
             held_up: std::sync::atomic::AtomicBool::new(false),
             locksmith,
+            choosing: Mutex::new(()),
         });
         let thread = start(&shared, notes, recovered.notes_len, recovered.checkpoints)?;
         Ok(Arc::new(Self {
@@ -242,6 +245,7 @@ impl Journal {
     /// When the record cannot be written.
     pub fn node(&self, event: &str, detail: &Value) -> Result<Sequence, Fault> {
         let payload = json!({"event": event, "detail": detail}).to_string();
+        let _choosing = (event == crate::holds::HOLD_ADDED).then(|| self.shared.choosing.lock());
         let sequence = self.shared.own(NODE, EntryKind::Node, payload.as_bytes())?;
         Ok(Sequence(sequence))
     }

@@ -50,6 +50,8 @@ struct Aged {
     id: SessionId,
     identity: String,
     subject: String,
+    /// Subjects of those who acted on its behalf.
+    actors: Vec<String>,
     target: String,
     started: Timestamp,
     ended: Option<Timestamp>,
@@ -61,7 +63,6 @@ struct Aged {
 /// What a walk over the log finds.
 struct Seen {
     sessions: Vec<Aged>,
-    holds: Holds,
     /// Sessions whose shredding is on record.
     named: HashSet<SessionId>,
     bytes: u64,
@@ -75,26 +76,37 @@ impl Journal {
     pub fn retain(&self, rules: &Retention, now: Timestamp) -> Result<Retained, Error> {
         let dir = self.dir().to_owned();
         let signed = self.shared.progress.borrow().signed;
-        let seen = look(&dir, signed)?;
+        self.shred(look(&dir, signed)?, rules, now)
+    }
+
+    /// Shreds of what was seen what is older, or more, than `rules` keep.
+    fn shred(&self, seen: Seen, rules: &Retention, now: Timestamp) -> Result<Retained, Error> {
         let mut retained = Retained::default();
-        let mut chosen: Vec<(SessionId, &'static str)> = Vec::new();
-        let mut left = seen.bytes;
-        for session in &seen.sessions {
-            let Some(ended) = session.ended.filter(|_| session.signed) else {
-                continue;
-            };
-            let old = rules.age.is_some_and(|age| now.since(ended) > age);
-            let much = rules.bytes.is_some_and(|most| left > most);
-            if session.bytes == 0 || seen.named.contains(&session.id) || !(old || much) {
-                continue;
-            }
-            if seen.holds.keeps(&session.view()) {
-                retained.held += 1;
-                continue;
-            }
-            left = left.saturating_sub(session.bytes);
-            chosen.push((session.id, if old { "age" } else { "size" }));
+        let (chosen, held) = {
+            // A hold that was added since the look was answered as in force; none is added until it is said what goes.
+            let _choosing = self.shared.choosing.lock();
+            let holds = Holds::of(self.dir())?;
+            let (chosen, held) = choose(&seen, &holds, rules, now);
+            self.announce(&chosen, rules)?;
+            (chosen, held)
+        };
+        retained.held = held;
+        retained.shredded = chosen.len() as u64;
+        let mut gone = seen.named;
+        gone.extend(chosen.iter().map(|(id, _)| *id));
+        if gone.is_empty() {
+            return Ok(retained);
         }
+        self.shared.wait_signed()?;
+        // A key that cannot be found does not keep what it opens from being dropped here.
+        let destroyed = payloads::destroy(self.dir(), &gone);
+        retained.freed = compact(&self.shared, &gone)?;
+        destroyed?;
+        Ok(retained)
+    }
+
+    /// Puts on record which sessions go.
+    fn announce(&self, chosen: &[Chosen], rules: &Retention) -> Result<(), Error> {
         for rule in ["age", "size"] {
             let of: Vec<SessionId> = chosen
                 .iter()
@@ -107,16 +119,7 @@ impl Journal {
                     .map_err(|_| Error::Unrecorded)?;
             }
         }
-        retained.shredded = chosen.len() as u64;
-        let mut gone = seen.named;
-        gone.extend(chosen.iter().map(|(id, _)| *id));
-        if gone.is_empty() {
-            return Ok(retained);
-        }
-        self.shared.wait_signed()?;
-        payloads::destroy(&dir, &gone)?;
-        retained.freed = compact(&self.shared, &gone)?;
-        Ok(retained)
+        Ok(())
     }
 
     /// The holds that are in force.
@@ -134,6 +137,7 @@ impl Aged {
             session: self.id,
             identity: &self.identity,
             subject: &self.subject,
+            actors: &self.actors,
             target: &self.target,
             started: self.started,
             ended: self.ended,
@@ -149,10 +153,34 @@ fn said(rule: &str, rules: &Retention) -> String {
     }
 }
 
+/// A session that goes, and the rule that it goes by.
+type Chosen = (SessionId, &'static str);
+
+/// Which sessions go, and how many are held.
+fn choose(seen: &Seen, holds: &Holds, rules: &Retention, now: Timestamp) -> (Vec<Chosen>, u64) {
+    let (mut chosen, mut held, mut left) = (Vec::new(), 0, seen.bytes);
+    for session in &seen.sessions {
+        let Some(ended) = session.ended.filter(|_| session.signed) else {
+            continue;
+        };
+        let old = rules.age.is_some_and(|age| now.since(ended) > age);
+        let much = rules.bytes.is_some_and(|most| left > most);
+        if session.bytes == 0 || seen.named.contains(&session.id) || !(old || much) {
+            continue;
+        }
+        if holds.keeps(&session.view()) {
+            held += 1;
+            continue;
+        }
+        left = left.saturating_sub(session.bytes);
+        chosen.push((session.id, if old { "age" } else { "size" }));
+    }
+    (chosen, held)
+}
+
 fn look(dir: &Path, signed: u64) -> Result<Seen, Error> {
     let mut seen = Seen {
         sessions: Vec::new(),
-        holds: Holds::default(),
         named: HashSet::new(),
         bytes: 0,
     };
@@ -160,7 +188,6 @@ fn look(dir: &Path, signed: u64) -> Result<Seen, Error> {
     Reader::open(dir)?.all().visit(|frame, leaf| {
         seen.bytes += frame.bytes.len() as u64;
         if frame.session == NODE {
-            seen.holds.see(frame.payload);
             seen.named.extend(named(frame.payload));
             return;
         }
@@ -188,6 +215,7 @@ impl Aged {
             id: frame.session,
             identity: String::new(),
             subject: String::new(),
+            actors: Vec::new(),
             target: String::new(),
             started: frame.at,
             ended: None,
@@ -205,12 +233,22 @@ impl Aged {
         self.identity = text("/session/identity/name");
         self.subject = text("/session/identity/principal/subject");
         self.target = text("/session/target/name");
+        let actors = json.pointer("/session/identity/actors");
+        let actors = actors.and_then(Value::as_array).into_iter().flatten();
+        self.actors = actors
+            .filter_map(|actor| Some(actor.get("subject")?.as_str()?.to_owned()))
+            .collect();
     }
 }
 
 /// True for what retention drops. A husk is no shorter than its chain's head.
 fn is_payload(frame: &Frame<'_>) -> bool {
-    !frame.husk && frame.session != NODE && payloads::is_speech(frame.kind)
+    !frame.husk && may_go(frame)
+}
+
+/// True for entries whose payloads retention may ever drop.
+pub(crate) fn may_go(frame: &Frame<'_>) -> bool {
+    frame.session != NODE && payloads::is_speech(frame.kind)
 }
 
 /// The sessions that an entry of the node says are shredded.
@@ -306,4 +344,58 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         }
     };
     write().map_err(Error::WriteSegment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Settings;
+    use crate::key::NodeKey;
+    use portcullis_gate::{Entry, StreamId};
+    use portcullis_model::Principal;
+    use std::sync::Arc;
+
+    fn entry(kind: EntryKind, payload: &str) -> Entry {
+        Entry {
+            kind,
+            at: Timestamp(5),
+            payload: payload.to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn a_hold_added_while_retention_looks_around_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
+        let settings = Settings::new(dir.path().join("record"), "gw");
+        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let bea = Principal {
+            issuer: "https://id.example".to_owned(),
+            subject: "bea".to_owned(),
+        };
+        let mut record = journal.session(SessionId(1), &bea).unwrap();
+        let admit = json!({"session": {"identity": {"name": "Bea", "principal": bea,
+            "actors": [{"issuer": "https://id.example", "subject": "bot"}]}, "target": {"name": "orders"}}});
+        let run = [
+            entry(EntryKind::Admit, &admit.to_string()),
+            entry(EntryKind::Request, "{}"),
+            entry(EntryKind::End, "{}"),
+        ];
+        record.append(StreamId(0), &run).unwrap();
+        journal.shared.wait_signed().unwrap();
+        let rules = Retention {
+            age: Some(Duration::ZERO),
+            bytes: None,
+        };
+        let signed = journal.shared.progress.borrow().signed;
+        let seen = look(journal.dir(), signed).unwrap();
+        let hold = json!({"id": "hold-1", "reason": "case 7", "identity": "bot"});
+        journal.node(crate::HOLD_ADDED, &hold).unwrap();
+        let done = journal.shred(seen, &rules, Timestamp(9)).unwrap();
+        assert_eq!((done.shredded, done.held), (0, 1), "its actor is held");
+
+        journal.node(crate::HOLD_RELEASED, &hold).unwrap();
+        let done = journal.retain(&rules, Timestamp(9)).unwrap();
+        assert_eq!((done.shredded, done.held), (1, 0));
+    }
 }
