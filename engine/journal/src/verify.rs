@@ -324,6 +324,10 @@ impl<'n> Walk<'n> {
         if frame.kind == EntryKind::End as u8 {
             self.ended.insert(id);
         }
+        if frame.husk && !retention::may_go(frame) {
+            let what = "an entry is gone that no shredding drops";
+            self.report(what.into(), Some(id), Some(&place()));
+        }
         if frame.husk {
             self.husks.entry(id).or_insert_with(&place);
         }

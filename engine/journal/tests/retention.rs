@@ -271,25 +271,7 @@ fn a_payload_dropped_without_a_shredding_on_record_shows() {
     journal.close().expect("closed");
     assert_eq!(other.verify().problems, []);
     let path = other.segment(1);
-    let mut bytes = fs::read(&path).expect("segment");
-    let all = frames(&path);
-    let frame = all
-        .iter()
-        .find(|f| f.session == 7 && f.sequence == 3)
-        .expect("there");
-    // What it was, hashed as the chain hashes it: the forger knows all heads.
-    let mut head = genesis(7);
-    for before in all.iter().filter(|f| f.session == 7 && f.sequence <= 3) {
-        head = link(&head, &bytes[before.offset..before.offset + before.len]);
-    }
-    let mut husk = bytes[frame.offset..frame.offset + 41].to_vec();
-    husk[..4].copy_from_slice(&32_u32.to_be_bytes());
-    husk[40] |= 0x40;
-    husk.extend_from_slice(&head);
-    let crc = crc32c::crc32c(&husk);
-    husk.extend_from_slice(&crc.to_be_bytes());
-    bytes.splice(frame.offset..frame.offset + frame.len, husk);
-    fs::write(&path, bytes).expect("written");
+    let dropped = drop_payload(&path, 7, 3);
     let problems = other.verify().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(
@@ -300,16 +282,58 @@ fn a_payload_dropped_without_a_shredding_on_record_shows() {
     assert_eq!(problems[0].session, Some(SessionId(7)));
     // Another head in its place does not come out at all.
     let mut bytes = fs::read(&path).expect("segment");
-    bytes[frame.offset + 45] ^= 1;
+    bytes[dropped + 45] ^= 1;
     let raw = frames(&path);
     mend_crc(
         &mut bytes,
-        raw.iter()
-            .find(|f| f.offset == frame.offset)
-            .expect("there"),
+        raw.iter().find(|f| f.offset == dropped).expect("there"),
     );
     fs::write(&path, bytes).expect("written");
     assert!(other.verify().problems.len() > 1);
+}
+
+#[test]
+fn a_shredding_excuses_no_entry_that_is_kept_for_ever() {
+    let world = sealed(Sealing::Node);
+    let journal = world.open();
+    spoken(&journal, 7);
+    let detail = json!({"rule": "age over 1 s", "sessions": [SessionId(7)]});
+    journal
+        .node("payloads-shredded", &detail)
+        .expect("recorded");
+    journal.close().expect("closed");
+    // What was said may go.
+    drop_payload(&world.segment(1), 7, 3);
+    assert_eq!(world.verify().problems, []);
+    // Who came may not.
+    drop_payload(&world.segment(1), 7, 1);
+    let problems = world.verify().problems;
+    assert!(
+        problems[0].what.contains("no shredding drops"),
+        "{problems:?}"
+    );
+}
+
+/// Puts the chain's head in the place of a payload, as whoever knows all heads can. Returns where the frame stands.
+fn drop_payload(path: &std::path::Path, session: u128, sequence: u64) -> usize {
+    let mut bytes = fs::read(path).expect("segment");
+    let all = frames(path);
+    let wanted = |f: &&world::Raw| f.session == session && f.sequence == sequence;
+    let frame = all.iter().find(wanted).expect("there");
+    let mut head = genesis(session);
+    let upto = |f: &&world::Raw| f.session == session && f.sequence <= sequence;
+    for before in all.iter().filter(upto) {
+        head = link(&head, &bytes[before.offset..before.offset + before.len]);
+    }
+    let mut husk = bytes[frame.offset..frame.offset + 41].to_vec();
+    husk[..4].copy_from_slice(&32_u32.to_be_bytes());
+    husk[40] |= 0x40;
+    husk.extend_from_slice(&head);
+    let crc = crc32c::crc32c(&husk);
+    husk.extend_from_slice(&crc.to_be_bytes());
+    bytes.splice(frame.offset..frame.offset + frame.len, husk);
+    fs::write(path, bytes).expect("written");
+    frame.offset
 }
 
 fn genesis(session: u128) -> [u8; 32] {

@@ -19,8 +19,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use portcullis_model::{SessionId, Timestamp};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
@@ -223,14 +223,32 @@ fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>, manifest: &str) -> io
             "it is there already; name a new one",
         ));
     }
+    let mut random = [0; 8];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("there is no randomness"))?;
+    // A name that nobody else has: what stands under another one is not ours to remove.
     let mut aside = folder.as_os_str().to_owned();
-    aside.push(".new");
+    aside.push(format!(".{}.new", hex::encode(random)));
     let aside = Path::new(&aside);
-    let _ = fs::remove_dir_all(aside);
     DirBuilder::new().mode(0o700).create(aside)?;
-    for (name, bytes) in files {
-        fs::write(aside.join(name), bytes)?;
+    let written = fill(aside, files, manifest).and_then(|()| fs::rename(aside, folder));
+    if written.is_err() {
+        let _ = fs::remove_dir_all(aside);
+        return written;
     }
-    fs::write(aside.join("manifest"), manifest)?;
-    fs::rename(aside, folder)
+    match folder.parent().filter(|parent| *parent != Path::new("")) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+/// All of it is on stable storage when this returns.
+fn fill(folder: &Path, files: &BTreeMap<String, Vec<u8>>, manifest: &str) -> io::Result<()> {
+    let manifest = ("manifest", manifest.as_bytes());
+    let files = files.iter().map(|(name, bytes)| (&**name, &**bytes));
+    for (name, bytes) in files.chain([manifest]) {
+        let mut file = File::create_new(folder.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+    }
+    File::open(folder)?.sync_all()
 }

@@ -10,6 +10,7 @@ use crate::frame::{self, sha256};
 use crate::key::VerifyKey;
 use crate::note::Checkpoint;
 use crate::proof::is_included;
+use crate::retention::may_go;
 use crate::tree::Hash;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use portcullis_model::Timestamp;
@@ -69,6 +70,12 @@ pub fn verify(folder: &Path, key: &VerifyKey) -> Result<Checked, EvidenceError> 
         }
     }
     strangers(folder, &named, &mut checked)?;
+    for needed in ["checkpoints", "entries.jsonl"] {
+        if !named.contains_key(needed) {
+            let what = format!("the manifest names no {needed}: nothing is proved");
+            checked.problems.push(what);
+        }
+    }
     let notes = match files
         .get("checkpoints")
         .map(|bytes| String::from_utf8_lossy(bytes))
@@ -190,9 +197,19 @@ fn entries(lines: &str, last: Option<&Checkpoint>, checked: &mut Checked) {
     };
     // Two entries of one session that stand side by side have to be links of one chain.
     let mut heads: HashMap<(u128, u64), Hash> = HashMap::new();
+    let mut before: Option<u64> = None;
     for (number, line) in lines.lines().enumerate() {
         match proved(line, last, &mut heads) {
-            Some(()) => checked.entries += 1,
+            Some(leaf) if before.is_some_and(|before| before >= leaf) => {
+                checked.problems.push(format!(
+                    "entries.jsonl:{}: the entry stands in the wrong place or a second time",
+                    number + 1
+                ));
+            }
+            Some(leaf) => {
+                before = Some(leaf);
+                checked.entries += 1;
+            }
             None => checked.problems.push(format!(
                 "entries.jsonl:{}: the entry is not proved",
                 number + 1
@@ -201,7 +218,7 @@ fn entries(lines: &str, last: Option<&Checkpoint>, checked: &mut Checked) {
     }
 }
 
-fn proved(line: &str, last: &Checkpoint, heads: &mut HashMap<(u128, u64), Hash>) -> Option<()> {
+fn proved(line: &str, last: &Checkpoint, heads: &mut HashMap<(u128, u64), Hash>) -> Option<u64> {
     let line: Line = serde_json::from_str(line).ok()?;
     let hash = |text: &str| -> Option<Hash> { BASE64_STANDARD.decode(text).ok()?.try_into().ok() };
     let bytes = BASE64_STANDARD.decode(&line.frame).ok()?;
@@ -209,6 +226,8 @@ fn proved(line: &str, last: &Checkpoint, heads: &mut HashMap<(u128, u64), Hash>)
     if frame.session.to_string() != line.session
         || frame.sequence != line.sequence
         || frame.bytes.len() != bytes.len()
+        // In the place of what is never shredded nothing else may stand.
+        || (frame.husk && !may_go(&frame))
     {
         return None;
     }
@@ -228,7 +247,7 @@ fn proved(line: &str, last: &Checkpoint, heads: &mut HashMap<(u128, u64), Hash>)
         .iter()
         .map(|step| hash(step))
         .collect::<Option<Vec<_>>>()?;
-    is_included(line.leaf, &link, last.size, &proof, &last.root).then_some(())
+    is_included(line.leaf, &link, last.size, &proof, &last.root).then_some(line.leaf)
 }
 
 #[cfg(test)]
@@ -278,6 +297,29 @@ mod tests {
         problems
     }
 
+    /// Entries twice, and folders without what proves them, under the right signature.
+    fn lacking(folder: &Path, key: &NodeKey) {
+        let path = folder.join("entries.jsonl");
+        let lines = fs::read_to_string(&path).unwrap();
+        let first = lines.lines().next().unwrap();
+        fs::write(&path, format!("{first}\n{lines}")).unwrap();
+        sign(folder, key);
+        let problems = verify(folder, key.public()).unwrap().problems;
+        assert!(problems[0].contains("a second time"), "{problems:?}");
+        fs::write(&path, &lines).unwrap();
+
+        for name in ["entries.jsonl", "checkpoints"] {
+            let bytes = fs::read(folder.join(name)).unwrap();
+            fs::remove_file(folder.join(name)).unwrap();
+            sign(folder, key);
+            let problems = verify(folder, key.public()).unwrap().problems;
+            let what = format!("the manifest names no {name}: nothing is proved");
+            assert!(problems.contains(&what), "{problems:?}");
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+        sign(folder, key);
+    }
+
     #[test]
     fn an_entry_that_the_tree_does_not_have_shows_under_the_right_signature_too() {
         let dir = tempfile::tempdir().unwrap();
@@ -319,6 +361,7 @@ mod tests {
         ] {
             assert!(!alter(&folder, &key, change).is_empty());
         }
+        lacking(&folder, &key);
         let outside = fs::read_to_string(folder.join("manifest")).unwrap();
         assert!(parse(&outside.replace("access.csv", "../access.csv")).is_none());
         assert!(parse(&outside.replace("access.csv", "/etc/passwd")).is_none());
