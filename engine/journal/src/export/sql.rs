@@ -80,14 +80,23 @@ fn request(entry: &ReadEntry, json: &Value, out: &mut dyn Write) -> io::Result<(
             commented(text, out)
         }
         _ if text.is_empty() => Ok(()),
+        _ if takes_rows(text) => {
+            remark(out, entry.at, "ran, with rows that are not in this script")?;
+            commented(text, out)
+        }
         _ => {
             remark(out, entry.at, "ran")?;
-            let text = escape_for_people(text.trim_end());
-            // Behind `--` at the end of a statement a semicolon would be a comment too.
-            let end = if text.ends_with(';') { "" } else { "\n;" };
-            writeln!(out, "{text}{end}")
+            // On a line of its own: behind `--` a semicolon is a comment too, and so may be the last one of the text.
+            writeln!(out, "{}\n;", escape_for_people(text.trim_end()))
         }
     }
+}
+
+/// True for what may be `COPY … FROM STDIN`: a program that runs the script would take the rest of it for rows.
+fn takes_rows(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let mut met = |wanted: &str| words.any(|word| word.eq_ignore_ascii_case(wanted));
+    met("copy") && met("from") && met("stdin")
 }
 
 /// CommandComplete and ErrorResponse of the frames released.

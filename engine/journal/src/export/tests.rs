@@ -69,6 +69,8 @@ fn a_script_runs_what_ran_and_nothing_else() {
             admit("postgres"),
             request("query", "SELECT 1 -- no end"),
             entry(EntryKind::Release, 0, complete.to_vec()),
+            request("query", "SELECT 2 -- its end;"),
+            request("query", "COPY t /* x */ FROM\nSTDIN;"),
             request("parse", "DELETE FROM e"),
             entry(EntryKind::Refusal, 0, refused.to_string()),
             entry(EntryKind::End, 0, r#"{"reason":"bye"}"#),
@@ -78,13 +80,18 @@ fn a_script_runs_what_ran_and_nothing_else() {
         .lines()
         .filter(|line| !line.starts_with("--"))
         .collect();
-    assert_eq!(runs, ["SELECT 1 -- no end", ";"], "{script}");
+    assert_eq!(
+        runs,
+        ["SELECT 1 -- no end", ";", "SELECT 2 -- its end;", ";"],
+        "{script}"
+    );
     assert!(script.contains("SELECT 1\n-- "), "{script}");
     assert!(
         !script.contains('\u{1b}') && !script.contains('\r'),
         "{script}"
     );
     assert!(script.contains("-- | DROP TABLE d;"), "{script}");
+    assert!(script.contains("-- | COPY t "), "{script}");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Facility 13, log audit.
 const FACILITY: u64 = 13;
-/// A collector that does not close is taken at its silence.
-const CLOSES_WITHIN: Duration = Duration::from_secs(3);
+/// A collector that does not close by then has not said that it read everything.
+const CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A collector.
 pub struct Syslog {
@@ -48,7 +48,13 @@ impl Deliver for Syslog {
             let mut rest = [0; 256];
             loop {
                 match tokio::time::timeout(CLOSES_WITHIN, socket.read(&mut rest)).await {
-                    Err(_) | Ok(Ok(0)) => return Ok(()),
+                    Ok(Ok(0)) => return Ok(()),
+                    // Silence is no answer: it may have read nothing of it.
+                    Err(_) => {
+                        return Err(
+                            "the collector has not closed the connection behind a batch".to_owned()
+                        );
+                    }
                     Ok(Ok(_)) => {}
                     // Many close without a word of TLS.
                     Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
