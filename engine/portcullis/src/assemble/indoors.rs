@@ -3,7 +3,7 @@
 //!
 //! It refuses to be led around by another name: every name that leads to a known server here is that server, and where
 //! `localhost` of an SSH target is asked for, that target is meant. What only the target's own resolver knows cannot be
-//! known here; that a name means nothing here is said.
+//! known here; that a name means nothing here, or may mean something else there, is said.
 
 use super::Gateway;
 use crate::front_desk::{Connection, Reception};
@@ -81,27 +81,70 @@ async fn known(
     candidates: &[&Arc<Connection>],
     through: Option<&Connection>,
 ) -> Behind {
-    let asked = match (addresses(&place.host).await, through) {
-        // The target's own machine is meant, whatever that is called here.
-        (Some(asked), Some(through)) if asked.iter().all(IpAddr::is_loopback) => {
-            addresses(&through.host).await
-        }
-        (asked, _) => asked,
+    let target = match through {
+        Some(through) => Some(Spot::of(&through.host).await),
+        None => None,
     };
-    let mut found = Vec::new();
+    let asked = Spot::of(&place.host).await.meant(target.as_ref());
+    let (mut servers, mut found) = (Vec::new(), Vec::new());
     for candidate in candidates {
-        let same = match (&asked, addresses(&candidate.host).await) {
-            (Some(asked), Some(there)) => !asked.is_disjoint(&there),
-            _ => false,
-        };
-        if same || plain(&candidate.host) == plain(&place.host) {
+        let server = Spot::of(&candidate.host).await;
+        if server.is(&asked) {
             found.push(Arc::clone(&candidate.target));
         }
+        servers.push(server);
     }
-    match (found.is_empty(), asked) {
-        (false, _) => Behind::Known(found),
-        (true, Some(_)) => Behind::Other,
-        (true, None) => Behind::Unresolved,
+    match found.is_empty() {
+        false => Behind::Known(found),
+        true if asked.is_elsewhere(&servers, target.as_ref()) => Behind::Other,
+        true => Behind::Unresolved,
+    }
+}
+
+/// A host, and where it stands as far as the gateway's resolver knows.
+struct Spot<'a> {
+    host: &'a str,
+    at: Option<BTreeSet<IpAddr>>,
+}
+
+impl<'a> Spot<'a> {
+    async fn of(host: &'a str) -> Self {
+        let at = addresses(host).await;
+        Self { host, at }
+    }
+
+    /// Where it leads from a target: one's own machine is the target's then, whatever that is called here, and also where
+    /// the name has other addresses beside.
+    fn meant(mut self, target: Option<&Self>) -> Self {
+        let own = |at: &BTreeSet<IpAddr>| at.iter().any(IpAddr::is_loopback);
+        if let Some(target) = target
+            && self.at.as_ref().is_some_and(own)
+        {
+            self.at = self.at.zip(target.at.as_ref()).map(|(asked, target)| {
+                let others = asked.into_iter().filter(|address| !address.is_loopback());
+                others.chain(target.iter().copied()).collect()
+            });
+        }
+        self
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let shared = match (&self.at, &other.at) {
+            (Some(one), Some(other)) => !one.is_disjoint(other),
+            _ => false,
+        };
+        shared || plain(self.host) == plain(other.host)
+    }
+
+    /// True where it can be none of these servers. A target resolves names for itself, and where one of them stands on
+    /// the target it may have addresses that mean nothing here.
+    fn is_elsewhere(&self, servers: &[Self], target: Option<&Self>) -> bool {
+        let certain = self.at.is_some() && servers.iter().all(|server| server.at.is_some());
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        certain
+            && target.is_none_or(|target| {
+                bare.parse::<IpAddr>().is_ok() && !servers.iter().any(|server| server.is(target))
+            })
     }
 }
 
@@ -156,5 +199,49 @@ mod tests {
         assert_eq!(addresses("no-such-name.invalid").await, None);
         assert_eq!(addresses("").await, None);
         assert_eq!(plain("DB.Example."), plain("db.example"));
+    }
+
+    fn spot<'a>(host: &'a str, at: &[&str]) -> Spot<'a> {
+        let at: BTreeSet<IpAddr> = at.iter().map(|text| one(text.parse().unwrap())).collect();
+        Spot {
+            host,
+            at: (!at.is_empty()).then_some(at),
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_ones_own_machine_beside_others_is_the_targets_too() {
+        let target = spot("web.example", &["192.0.2.10"]);
+        let database = spot("db.example", &["192.0.2.10"]);
+        for at in [
+            ["127.0.0.1", "127.0.0.1"],
+            ["127.0.0.1", "198.51.100.1"],
+            ["0.0.0.0", "198.51.100.1"],
+        ] {
+            let asked = spot("x.example", &at).meant(Some(&target));
+            assert!(asked.is(&database), "{at:?}");
+        }
+        // The gateway's own machine is not meant then.
+        let asked = spot("127.0.0.1", &["127.0.0.1"]).meant(Some(&target));
+        assert!(!asked.is(&spot("here.example", &["127.0.0.1"])));
+        let nowhere = spot("127.0.0.1", &["127.0.0.1"]).meant(Some(&spot("web.example", &[])));
+        assert!(nowhere.at.is_none());
+    }
+
+    #[test]
+    fn what_the_target_may_know_otherwise_is_not_called_elsewhere() {
+        let target = spot("web.example", &["192.0.2.10"]);
+        let apart = [spot("db.example", &["192.0.2.20"])];
+        let on_it = [spot("db.example", &["192.0.2.10"])];
+        let unknown = [spot("db.example", &[])];
+        let address = spot("198.51.100.1", &["198.51.100.1"]);
+        let name = spot("other.example", &["198.51.100.1"]);
+        assert!(address.is_elsewhere(&apart, Some(&target)));
+        assert!(!address.is_elsewhere(&on_it, Some(&target)));
+        assert!(!address.is_elsewhere(&unknown, Some(&target)));
+        // What the name is for the target's resolver is the target's affair.
+        assert!(!name.is_elsewhere(&apart, Some(&target)));
+        assert!(name.is_elsewhere(&apart, None));
+        assert!(!spot("198.51.100.1", &[]).is_elsewhere(&apart, None));
     }
 }
