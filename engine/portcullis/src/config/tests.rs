@@ -81,7 +81,14 @@ const fn case(
     }
 }
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
+    case(
+        "audiences: [portcullis]",
+        "audiences: [portcullis]\n    openpubkey_clients: [portcullis]",
+        11,
+        5,
+        "good as passwords",
+    ),
     case("node: gw-1", "nod: gw-1", 1, 1, "unknown field `nod`"),
     case("node: gw-1", "node: gw 1", 1, 1, "no node name"),
     case(
@@ -223,6 +230,23 @@ fn every_complaint_names_line_column_and_remedy() {
         assert!(!problem.remedy.is_empty());
     }
     assert!(misplaced.is_empty(), "{}", misplaced.join("\n"));
+}
+
+#[test]
+fn copies_that_outlast_retention_are_named() {
+    let said = |payloads: &str, retention: &str, lock: &str| {
+        let copies = format!("copies: {{ account: audit, bucket: acme-audit{lock} }}");
+        let journal =
+            format!("journal: {{ payloads: {payloads}, retention: {{{retention}}}, {copies} }}");
+        problems(&format!("{GOOD}{journal}\n")).to_string()
+    };
+    for retention in ["age: 365d", "max_mib: 4096"] {
+        assert!(said("clear", retention, "").contains("keeps payloads in clear"));
+        let locked = said("keys", retention, ", lock_days: 365");
+        assert!(locked.contains("noncurrent versions"), "{locked}");
+        assert!(!said("keys", retention, "").contains("noncurrent versions"));
+    }
+    assert!(!said("keys", "", ", lock_days: 365").contains("noncurrent versions"));
 }
 
 #[test]

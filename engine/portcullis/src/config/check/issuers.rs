@@ -109,6 +109,14 @@ fn tokens(issuer: &Issuer, place: &Place, notes: &mut Notes<'_>) {
             "name the audience that your tokens carry for this gateway",
         );
     }
+    let both = |client: &&String| issuer.openpubkey_clients.contains(client);
+    if let Some(client) = issuer.audiences.iter().find(both) {
+        notes.error(
+            &place.key("openpubkey_clients"),
+            format!("names {client}, and so does `audiences`: its tokens, which stand in every certificate, would be good as passwords"),
+            "keep a client of its own for `opkssh`, and name it here alone",
+        );
+    }
     if issuer.algorithms.as_ref().is_none_or(Vec::is_empty) {
         notes.error(
             &place.key("algorithms"),

@@ -76,11 +76,20 @@ fn copies(copies: &Copies, config: &Config, place: &Place, notes: &mut Notes<'_>
             "leave the key out, or write for example 365",
         );
     }
-    if config.journal.payloads == Payloads::Clear && config.journal.retention.age.is_some() {
+    let retention = &config.journal.retention;
+    let drops = retention.age.is_some() || retention.max_mib.is_some();
+    if config.journal.payloads == Payloads::Clear && drops {
         notes.warning(
             place,
             "keeps payloads in clear, also those that retention drops here",
             "add `payloads: keys`: then destroying a key makes copies unreadable too",
+        );
+    }
+    if config.journal.payloads != Payloads::Clear && drops && copies.lock_days.is_some() {
+        notes.warning(
+            &place.key("lock_days"),
+            "needs a bucket with versions, which keeps earlier ones of `payload-keys` with the keys that retention destroys",
+            "let a lifecycle rule of the bucket remove noncurrent versions of `payload-keys` after a day",
         );
     }
 }
