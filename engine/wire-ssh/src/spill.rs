@@ -195,7 +195,10 @@ impl Block {
         let (slot, number) = self.spill.place();
         let vessel = Arc::clone(&self.spill.vessel);
         let written = spawn_blocking(move || vessel.seal(slot, number, &bytes)).await;
-        written.map_err(io::Error::other)??;
+        if let Err(error) = written.map_err(io::Error::other).flatten() {
+            self.spill.places.lock().free.push(slot);
+            return Err(error);
+        }
         let mut state = self.state.lock();
         match &*state {
             State::Here(_) => *state = State::There { slot, number },
@@ -316,6 +319,32 @@ mod tests {
         drop((first, second));
         assert_eq!((ana.used(), bea.used(), ana.beyond_half()), (0, 0, None));
         assert!(anas.block(bytes(100)).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_block_that_could_not_be_written_keeps_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("spill");
+        std::fs::write(&named, b"").unwrap();
+        let good = Spill::open(&share(&folder, 1 << 20, 1 << 20)).unwrap();
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).unwrap();
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).unwrap();
+        let spill = Arc::new(Spill {
+            vessel: Arc::new(Vessel {
+                key: LessSafeKey::new(key),
+                // It takes no bytes.
+                file: File::open(named).unwrap(),
+            }),
+            share: good.share.clone(),
+            places: Mutex::new(Places::default()),
+        });
+        let block = spill.block(Bytes::from_static(b"lost")).unwrap();
+        for _ in 0..3 {
+            assert!(block.write().await.is_err());
+        }
+        let places = spill.places.lock();
+        assert_eq!((places.slots, places.free.len()), (1, 1));
     }
 
     #[tokio::test]
