@@ -113,6 +113,8 @@ const START: &[u8] = b"portcullis/desk/v1";
 pub struct FileStore {
     path: PathBuf,
     key: hmac::Key,
+    /// [`limits::DESK_FILE_BYTES_MAX`], or less in tests.
+    most: u64,
     open: Mutex<Open>,
 }
 
@@ -120,10 +122,43 @@ struct Open {
     file: File,
     bytes: u64,
     chain: [u8; MAC_BYTES],
-    things: BTreeMap<(Shelf, String), (Timestamp, Value)>,
-    /// Bytes of the file when it was last written anew.
-    clean: u64,
+    things: Things,
+    /// Bytes of the lines that still say something.
+    live: u64,
     broken: bool,
+}
+
+type Things = BTreeMap<(Shelf, String), Thing>;
+
+#[derive(Clone)]
+struct Thing {
+    at: Timestamp,
+    value: Value,
+    /// Of its line.
+    bytes: u64,
+}
+
+impl Open {
+    /// True when much of the file is about what is gone.
+    fn is_stale(&self, most: u64) -> bool {
+        self.bytes > most / 2 && self.bytes > self.live + (self.live / 2).max(most / 64)
+    }
+
+    /// The thing that was written, or the end of one.
+    fn settle(&mut self, line: Line, bytes: u64) {
+        let key = (line.shelf, line.id);
+        let gone = match line.value {
+            Some(value) => {
+                self.live += bytes;
+                let at = line.at;
+                self.things.insert(key, Thing { at, value, bytes })
+            }
+            None => self.things.remove(&key),
+        };
+        self.live = self
+            .live
+            .saturating_sub(gone.map_or(0, |thing| thing.bytes));
+    }
 }
 
 impl FileStore {
@@ -149,14 +184,17 @@ impl FileStore {
             let read = checked(&key, &mut chain, line).ok_or_else(changed)?;
             seen = seen.max(read.at);
             match read.value {
-                Some(value) => things.insert((read.shelf, read.id), (read.at, value)),
+                Some(value) => {
+                    let (at, bytes) = (read.at, 0);
+                    things.insert((read.shelf, read.id), Thing { at, value, bytes })
+                }
                 None => things.remove(&(read.shelf, read.id)),
             };
         }
         let kept = Kept {
             things: things
                 .iter()
-                .map(|(k, (_, v))| (k.clone(), v.clone()))
+                .map(|(k, thing)| (k.clone(), thing.value.clone()))
                 .collect(),
             seen,
         };
@@ -164,6 +202,7 @@ impl FileStore {
         let store = Self {
             path: path.to_owned(),
             key,
+            most: limits::DESK_FILE_BYTES_MAX,
             open: Mutex::new(open),
         };
         Ok((store, kept))
@@ -178,15 +217,19 @@ impl FileStore {
                 "keep what people have said: an earlier write has failed half-way",
             ));
         }
-        if open.bytes > limits::DESK_FILE_BYTES_MAX / 2 && open.bytes > 4 * open.clean.max(1 << 20)
-        {
+        let (mut text, mut chain) = written(&self.key, &open.chain, &line).map_err(fault)?;
+        let bytes = text.len() as u64;
+        let bound = self.bound(&line);
+        let room = |open: &Open| bound.saturating_sub(open.bytes);
+        // Before anything is refused, what is gone makes room: where that is enough.
+        let would_fit = bytes > room(&open) && bytes <= bound.saturating_sub(open.live);
+        if open.is_stale(self.most) || would_fit {
             let things = open.things.clone();
             *open = anew(&self.path, &self.key, things, line.at)
                 .map_err(|error| fault(io::Error::other(error)))?;
+            (text, chain) = written(&self.key, &open.chain, &line).map_err(fault)?;
         }
-        let (text, chain) = written(&self.key, &open.chain, &line).map_err(fault)?;
-        let room = limits::DESK_FILE_BYTES_MAX.saturating_sub(open.bytes);
-        if text.len() > limits::DESK_LINE_BYTES_MAX || text.len() as u64 > room {
+        if text.len() > limits::DESK_LINE_BYTES_MAX || bytes > room(&open) {
             return Err(Fault::bare(
                 Blame::Gateway,
                 "keep more than the desk may hold",
@@ -204,13 +247,21 @@ impl FileStore {
             open.broken = undone.is_err() || back.is_err();
             return Err(fault(error));
         }
-        open.bytes += text.len() as u64;
+        open.bytes += bytes;
         open.chain = chain;
-        match line.value {
-            Some(value) => open.things.insert((line.shelf, line.id), (line.at, value)),
-            None => open.things.remove(&(line.shelf, line.id)),
-        };
+        open.settle(line, bytes);
         Ok(())
+    }
+
+    /// How large the file may become by this line. The last sixteenth is for what is removed, the one before it for all
+    /// but requests: whoever asks for much keeps nobody from ending what stands, nor from breaking the glass.
+    fn bound(&self, line: &Line) -> u64 {
+        let sixteenth = self.most / 16;
+        match (&line.value, line.shelf) {
+            (None, _) => self.most,
+            (Some(_), Shelf::Request) => self.most - 2 * sixteenth,
+            (Some(_), _) => self.most - sixteenth,
+        }
     }
 }
 
@@ -351,13 +402,8 @@ fn open_key(path: &Path, file: &Path) -> Result<hmac::Key, StoreError> {
 }
 
 /// Writes the file anew, with what is still there, and opens it for more.
-fn anew(
-    path: &Path,
-    key: &hmac::Key,
-    things: BTreeMap<(Shelf, String), (Timestamp, Value)>,
-    seen: Timestamp,
-) -> Result<Open, StoreError> {
-    let write = || -> io::Result<Open> {
+fn anew(path: &Path, key: &hmac::Key, things: Things, seen: Timestamp) -> Result<Open, StoreError> {
+    let write = move || -> io::Result<Open> {
         let quiet = path.with_extension("new");
         let _ = fs::remove_file(&quiet);
         let mut file = OpenOptions::new()
@@ -369,23 +415,31 @@ fn anew(
         let mut chain = first(key);
         let mut bytes = 0;
         // The latest time that was seen stands in it even when nothing else does.
-        let mut lines = vec![Line {
+        let first = Line {
             at: seen,
             shelf: Shelf::Message,
             id: String::new(),
             value: None,
-        }];
-        lines.extend(things.iter().map(|((shelf, id), (at, value))| Line {
-            at: *at,
-            shelf: *shelf,
-            id: id.clone(),
-            value: Some(value.clone()),
-        }));
-        for line in lines {
-            let (text, next) = written(key, &chain, &line)?;
+        };
+        let mut things = things;
+        let mut live = 0;
+        let mut put = |line: &Line| -> io::Result<u64> {
+            let (text, next) = written(key, &chain, line)?;
             file.write_all(&text)?;
             bytes += text.len() as u64;
             chain = next;
+            Ok(text.len() as u64)
+        };
+        put(&first)?;
+        for ((shelf, id), thing) in &mut things {
+            let line = Line {
+                at: thing.at,
+                shelf: *shelf,
+                id: id.clone(),
+                value: Some(thing.value.clone()),
+            };
+            thing.bytes = put(&line)?;
+            live += thing.bytes;
         }
         file.sync_all()?;
         fs::rename(&quiet, path)?;
@@ -396,8 +450,8 @@ fn anew(
             file,
             bytes,
             chain,
-            things: things.clone(),
-            clean: bytes,
+            things,
+            live,
             broken: false,
         })
     };

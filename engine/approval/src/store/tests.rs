@@ -128,3 +128,42 @@ fn what_is_too_long_is_not_kept() {
         .unwrap();
     assert_eq!(folder.open().unwrap().1.things.len(), 1);
 }
+
+#[test]
+fn who_asks_for_much_keeps_nobody_from_ending_or_granting_anything() {
+    let folder = Folder::new("full");
+    let (mut store, _) = folder.open().unwrap();
+    store.most = 32 * 1024;
+    let put = |shelf, at: usize| {
+        let id = format!("x-{at}");
+        store.put(shelf, &id, json!("x".repeat(500)), Timestamp(1))
+    };
+    let fits = (0..100).take_while(|at| put(Shelf::Request, *at).is_ok());
+    let fits = fits.count();
+    assert!((20..100).contains(&fits), "{fits}");
+    put(Shelf::Grant, 200).expect("room for a grant");
+    let full = (201..300).find(|at| put(Shelf::Grant, *at).is_err());
+    assert!(full.is_some(), "that room ends too");
+    for at in 0..fits {
+        let id = format!("x-{at}");
+        store.remove(Shelf::Request, &id, Timestamp(2)).unwrap();
+    }
+    put(Shelf::Request, 0).expect("what is gone makes room");
+    assert!(fs::metadata(folder.file()).unwrap().len() <= store.most);
+    assert!(folder.open().is_ok());
+}
+
+#[test]
+fn a_thing_that_changes_for_ever_fits_for_ever() {
+    let folder = Folder::new("change");
+    let (mut store, _) = folder.open().unwrap();
+    store.most = 8 * 1024;
+    for at in 0..200 {
+        store
+            .put(Shelf::Grant, "gr-1", json!(at), Timestamp(at))
+            .unwrap();
+    }
+    drop(store);
+    let (_, kept) = folder.open().unwrap();
+    assert_eq!(kept.things.into_values().collect::<Vec<_>>(), [json!(199)]);
+}
