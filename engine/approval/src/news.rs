@@ -85,8 +85,8 @@ impl News {
                 "shown": shown, "access": asked.access,
                 "rules": requirements.iter().map(|r| escape_line(&r.rule)).collect::<Vec<_>>(),
                 "messages": requirements.iter().map(|r| escape_line(&r.msg)).collect::<Vec<_>>(),
-                "reason": session.reason.as_deref().map(escape_line),
-                "ticket": asked.ticket.as_deref().map(escape_line),
+                "reason": session.reason.as_deref().map(glance),
+                "ticket": asked.ticket.as_deref().map(glance),
                 "expires": request.until.wall.rfc3339(),
                 "votes": request.votes.iter().map(|v| json!({
                     "by": escape_line(&v.voter.name), "ballot": v.ballot,

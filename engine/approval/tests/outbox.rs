@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use portcullis_approval::{Announce, Channel, Clocks, Keep, Kept, News, Note, Outbox, Shelf};
 use portcullis_gate::BoxFuture;
-use portcullis_model::{Blame, Chat, Fault, Timestamp};
+use portcullis_model::{Blame, Chat, Fault, Timestamp, limits};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Channel for Receiver {
     }
 
     fn wants(&self, _: &News) -> bool {
-        true
+        self.name != "deaf"
     }
 
     fn deliver<'a>(&'a self, id: &'a str, news: &'a News) -> BoxFuture<'a, Result<(), Fault>> {
@@ -198,4 +198,52 @@ async fn a_message_that_could_be_lost_is_not_taken_in() {
     assert!(outbox.announce(&news("ap-1")).is_err());
     outbox.turn().await;
     assert!(receiver.got().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_urgent_has_room_that_nobody_else_takes() {
+    let world = Arc::new(World::default());
+    let outbox = open(&world, &[&Receiver::new("hook", |_| false)]);
+    let share = limits::OUTBOX_MAX / 2;
+    for at in 0..share {
+        outbox.announce(&news(&format!("ap-{at}"))).expect("room");
+    }
+    assert!(outbox.announce(&news("ap-more")).is_err());
+    let mut page = news("rv-1");
+    page.event = "glass.broken".to_owned();
+    page.urgent = true;
+    outbox.announce(&page).expect("there is room for the page");
+    assert_eq!(outbox.waiting(), share + 1);
+}
+
+#[tokio::test]
+async fn of_broken_glass_every_receiver_is_told_whatever_it_has_chosen() {
+    let world = Arc::new(World::default());
+    let receiver = Receiver::new("deaf", |_| true);
+    let outbox = open(&world, &[&receiver]);
+    let mut page = news("rv-1");
+    page.event = "glass.broken".to_owned();
+    for news in [&news("ap-1"), &page] {
+        outbox.announce(news).expect("taken in");
+    }
+    outbox.turn().await;
+    assert_eq!(receiver.got(), ["rv-1"]);
+}
+
+#[tokio::test]
+async fn nobody_is_told_late_of_a_request_that_has_ended() {
+    let world = Arc::new(World::default());
+    let receiver = Receiver::new("hook", |_| true);
+    let outbox = open(&world, &[&receiver]);
+    let mut ended = news("ap-1");
+    ended.event = "approval.ended".to_owned();
+    for news in [&news("ap-1"), &news("ap-2"), &ended] {
+        outbox.announce(news).expect("taken in");
+    }
+    assert_eq!(outbox.waiting(), 2);
+    assert_eq!(world.things.lock().len(), 2, "it is not kept either");
+    outbox.turn().await;
+    let mut got = receiver.got();
+    got.sort();
+    assert_eq!(got, ["ap-1", "ap-2"]);
 }

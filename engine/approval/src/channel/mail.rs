@@ -91,8 +91,21 @@ impl Channel for Mail {
             let text = self.message(id, news, (self.clock)())?;
             let mut talk = self.server.greet().await?;
             talk.say(&format!("MAIL FROM:<{}>", self.from), 250).await?;
+            // One address that is not taken in keeps the message from no other.
+            let mut taken = 0;
             for to in &self.to {
-                talk.say(&format!("RCPT TO:<{to}>"), 250).await?;
+                match talk.ask(&format!("RCPT TO:<{to}>")).await? {
+                    250 | 251 => taken += 1,
+                    code => {
+                        tracing::warn!(channel = self.name, to, code, "an address was not taken in")
+                    }
+                }
+            }
+            if taken == 0 {
+                return Err(Fault::bare(
+                    Blame::Gateway,
+                    "send e-mail: no address was taken in",
+                ));
             }
             talk.say("DATA", 354).await?;
             talk.say(&text, 250).await?;
@@ -208,17 +221,35 @@ impl Talk {
     }
 
     async fn say(&mut self, line: &str, expected: u16) -> Result<(), Fault> {
-        let lost = |e| Fault::new(Blame::Gateway, "speak to the mail server", e);
-        self.wire.write_all(line.as_bytes()).await.map_err(lost)?;
-        self.wire.write_all(b"\r\n").await.map_err(lost)?;
-        self.wire.flush().await.map_err(lost)?;
+        self.tell(line).await?;
         self.hear(expected).await
     }
 
-    /// The last line of an answer has a space behind its code.
+    /// Says something and returns the code of the answer.
+    async fn ask(&mut self, line: &str) -> Result<u16, Fault> {
+        self.tell(line).await?;
+        self.answer().await
+    }
+
+    async fn tell(&mut self, line: &str) -> Result<(), Fault> {
+        let lost = |e| Fault::new(Blame::Gateway, "speak to the mail server", e);
+        self.wire.write_all(line.as_bytes()).await.map_err(lost)?;
+        self.wire.write_all(b"\r\n").await.map_err(lost)?;
+        self.wire.flush().await.map_err(lost)
+    }
+
     async fn hear(&mut self, expected: u16) -> Result<(), Fault> {
+        match self.answer().await? == expected {
+            true => Ok(()),
+            false => Err(refuses()),
+        }
+    }
+
+    /// The code of an answer, whose last line has a space behind it.
+    async fn answer(&mut self) -> Result<u16, Fault> {
         let lost = |e| Fault::new(Blame::Gateway, "speak to the mail server", e);
         let mut left = ANSWER_BYTES_MAX;
+        let mut first = None;
         loop {
             let mut line = Vec::new();
             let read = (&mut self.wire)
@@ -229,17 +260,22 @@ impl Talk {
             left = left.saturating_sub(read);
             let code = line.get(..3).and_then(|c| std::str::from_utf8(c).ok());
             let code = code.and_then(|code| code.parse::<u16>().ok());
-            if code != Some(expected) || !line.ends_with(b"\n") {
-                return Err(Fault::bare(
-                    Blame::Gateway,
-                    "speak to the mail server: it refuses",
-                ));
+            let (Some(code), true) = (code, line.ends_with(b"\n")) else {
+                return Err(refuses());
+            };
+            // Every line of an answer has the same code.
+            if *first.get_or_insert(code) != code {
+                return Err(refuses());
             }
             if line.get(3) != Some(&b'-') {
-                return Ok(());
+                return Ok(code);
             }
         }
     }
+}
+
+fn refuses() -> Fault {
+    Fault::bare(Blame::Gateway, "speak to the mail server: it refuses")
 }
 
 #[cfg(test)]

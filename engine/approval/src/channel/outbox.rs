@@ -205,32 +205,78 @@ impl Outbox {
     }
 }
 
+/// What nobody has to hear any more once the request has ended.
+const OF_OPEN_REQUESTS: [&str; 3] = ["approval.opened", "approval.vote", "approval.escalated"];
+
+impl Outbox {
+    fn take_in(&self, channel: &str, news: &News) -> Result<(), Fault> {
+        let now = self.clocks.now();
+        if !self.has_room(channel, news.urgent) {
+            return Err(Fault::bare(
+                Blame::Gateway,
+                "take in another message: the outbox is full",
+            ));
+        }
+        let parcel = Parcel {
+            channel: channel.to_owned(),
+            news: news.clone(),
+            attempts: 0,
+            since: now.steady,
+            on_its_way: false,
+        };
+        let id = fresh_id()?;
+        let value = serde_json::to_value(&parcel)
+            .map_err(|e| Fault::new(Blame::Gateway, "write down a message", e))?;
+        self.keep.put(Shelf::Message, &id, value, now.wall)?;
+        self.waiting.lock().parcels.insert(id, parcel);
+        Ok(())
+    }
+
+    /// Half of the outbox is for what is urgent: nobody fills that with what they ask for. Of the other half each
+    /// receiver has its share: one that is down takes no room of the others.
+    fn has_room(&self, channel: &str, urgent: bool) -> bool {
+        let waiting = self.waiting.lock();
+        let parcels = &waiting.parcels;
+        if parcels.len() >= limits::OUTBOX_MAX {
+            return false;
+        }
+        let share = limits::OUTBOX_MAX / 2 / self.channels.len().max(1);
+        let theirs = |p: &&Parcel| p.channel == channel && !p.news.urgent;
+        urgent || parcels.len() < share || parcels.values().filter(theirs).count() < share
+    }
+
+    /// Takes back what was not delivered of a request that has ended.
+    fn take_back(&self, about: &str) {
+        let now = self.clocks.now();
+        let mut waiting = self.waiting.lock();
+        let late: Vec<String> = waiting
+            .parcels
+            .iter()
+            .filter(|(_, p)| p.news.id == about && !p.on_its_way)
+            .filter(|(_, p)| OF_OPEN_REQUESTS.contains(&p.news.event.as_str()))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in late {
+            waiting.parcels.remove(&id);
+            if let Err(fault) = self.keep.remove(Shelf::Message, &id, now.wall) {
+                tracing::warn!(id, fault = %fault.chain(), "a late message will be delivered after a restart");
+            }
+        }
+    }
+}
+
 impl Announce for Outbox {
     fn announce(&self, news: &News) -> Result<(), Fault> {
-        let now = self.clocks.now();
-        let wanting = self.channels.iter().filter(|channel| channel.wants(news));
-        for channel in wanting {
-            let parcel = Parcel {
-                channel: channel.name().to_owned(),
-                news: news.clone(),
-                attempts: 0,
-                since: now.steady,
-                on_its_way: false,
-            };
-            if self.waiting() >= limits::OUTBOX_MAX {
-                return Err(Fault::bare(
-                    Blame::Gateway,
-                    "take in another message: the outbox is full",
-                ));
-            }
-            let id = fresh_id()?;
-            let value = serde_json::to_value(&parcel)
-                .map_err(|e| Fault::new(Blame::Gateway, "write down a message", e))?;
-            self.keep.put(Shelf::Message, &id, value, now.wall)?;
-            self.waiting.lock().parcels.insert(id, parcel);
+        if news.event == "approval.ended" {
+            self.take_back(&news.id);
         }
+        // What everybody has to know nobody chooses not to hear.
+        let page = news.event == "glass.broken";
+        let wanting = self.channels.iter().filter(|c| page || c.wants(news));
+        // One receiver whose share is full keeps nothing from the others.
+        let taken: Vec<_> = wanting.map(|c| self.take_in(c.name(), news)).collect();
         self.woken.notify_one();
-        Ok(())
+        taken.into_iter().collect()
     }
 }
 
