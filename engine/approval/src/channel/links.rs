@@ -92,6 +92,11 @@ impl Links {
         })
     }
 
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clocks.now().wall
+    }
+
     /// A code for an account that wants to be linked.
     ///
     /// # Errors
@@ -164,13 +169,25 @@ impl Links {
         Some(Arc::new(person))
     }
 
+    /// Forgets the accounts of a person who is in fewer groups by now: the link would go on voting for those.
+    pub fn seen(&self, who: &Identity) {
+        self.forget_where(|person| {
+            person.principal == who.principal
+                && !person.groups.iter().all(|g| who.groups.contains(g))
+        });
+    }
+
     /// Forgets the accounts of a person.
     pub fn forget(&self, who: &Principal) {
+        self.forget_where(|person| person.principal == *who);
+    }
+
+    fn forget_where(&self, lost: impl Fn(&Identity) -> bool) {
         let now = self.clocks.now();
         let mut linked = self.linked.lock();
         let gone: Vec<String> = linked
             .iter()
-            .filter(|(_, (link, _))| link.person.principal == *who)
+            .filter(|(_, (link, _))| lost(&link.person))
             .map(|(key, _)| key.clone())
             .collect();
         for key in gone {

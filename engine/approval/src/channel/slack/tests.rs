@@ -110,6 +110,22 @@ async fn the_example_of_the_documentation_is_taken_in_once_and_now() {
         read(&desk, SIGNATURE, BODY, TIME).await.err(),
         Some(NotSigned::Replayed)
     );
+    let loud = format!("v0={}", SIGNATURE[3..].to_uppercase());
+    assert_eq!(
+        read(&desk, &loud, BODY, TIME).await.err(),
+        Some(NotSigned::Replayed),
+        "it means the same"
+    );
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_start_may_have_been_taken_in_before_it() {
+    let clocks = Clocks::new(Arc::new(|| at(TIME + 1)), Arc::new(|| Duration::ZERO));
+    let lasts = Duration::from_secs(3600);
+    let links = Links::new(Arc::new(Nowhere), clocks, lasts, &Kept::default()).unwrap();
+    let desk = desk(&Arc::new(links));
+    let early = read(&desk, SIGNATURE, BODY, TIME + 1).await;
+    assert_eq!(early.err(), Some(NotSigned::Late));
 }
 
 #[tokio::test]
@@ -144,7 +160,7 @@ async fn an_account_votes_once_its_person_has_said_that_it_is_theirs() {
         request,
         ballot,
         person: who,
-        ..
+        account,
     }) = word
     else {
         panic!("no vote");
@@ -158,10 +174,16 @@ async fn an_account_votes_once_its_person_has_said_that_it_is_theirs() {
         let word = read(&desk, &sign(&body, TIME), &body, TIME).await;
         assert!(!matches!(word, Ok(SlackWord::Vote { .. })), "{team} {user}");
     }
+    links.seen(&person());
+    assert!(links.person(&account).is_some());
+    let mut fewer = (*person()).clone();
+    fewer.groups.clear();
+    links.seen(&fewer);
+    assert!(links.person(&account).is_none(), "it has lost a group");
+    let again = links.code(account.clone()).unwrap();
+    links.link(&again, &person()).unwrap();
     links.forget(&person().principal);
-    let body = click("approve", "T1DC2JH3J", "U1");
-    let word = read(&desk, &sign(&body, TIME), &body, TIME).await;
-    assert!(!matches!(word, Ok(SlackWord::Vote { .. })));
+    assert!(links.person(&account).is_none());
 }
 
 #[test]
