@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, HoldRequest, Standing};
 use portcullis_model::{Blame, Denial, Fault, Principal, limits};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +96,8 @@ pub struct Desk {
 struct Shelves {
     requests: HashMap<String, Request>,
     grants: BTreeMap<String, Grant>,
+    /// Grants that have ended and could not be forgotten for good yet.
+    unforgotten: BTreeSet<String>,
     reviews: BTreeMap<String, Review>,
     delegations: BTreeMap<String, Delegation>,
 }
@@ -172,7 +174,10 @@ impl Desk {
             let usable = |r: &&mut Request| {
                 r.state() == State::Approved && r.waiting == 0 && r.covers(&asked)
             };
-            if let Some(request) = shelves.requests.values_mut().find(usable) {
+            // Nor for whoever breaks the glass: it would be used up for nothing.
+            if asked.wish.glass.is_none()
+                && let Some(request) = shelves.requests.values_mut().find(usable)
+            {
                 let answer = self.consume(request, now)?;
                 return Ok((request.id.clone(), Some(answer)));
             }
@@ -262,13 +267,10 @@ impl Desk {
             )));
         };
         self.expire(request, now);
-        let granted = request.grant.as_ref().and_then(|id| grants.get(id));
+        let granted = request.grant.as_ref().and_then(|id| grants.get_mut(id));
         if let Some(grant) = granted.filter(|grant| grant.is_live(now)) {
             request.waiting = request.waiting.saturating_sub(1);
-            return Ok(Some(Answer::Approve {
-                id: grant.id.clone(),
-                by: grant.by.clone(),
-            }));
+            return self.used(grant, &request.asked).map(Some);
         }
         match request.state() {
             State::Pending => Ok(None),
@@ -392,10 +394,10 @@ impl ApprovalDesk for Desk {
         let Some(request) = shelves.requests.get_mut(id) else {
             return;
         };
+        request.waiting = request.waiting.saturating_sub(1);
         if request.is_deferred() || request.state().is_final() {
             return;
         }
-        request.waiting = request.waiting.saturating_sub(1);
         if request.waiting == 0 {
             self.end(request, State::Withdrawn, now);
         }

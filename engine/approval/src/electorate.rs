@@ -61,6 +61,11 @@ pub enum VoteRefused {
     /// No room for more.
     #[error("there are too many {0} already")]
     Full(&'static str),
+    /// It has ended, and is still in the store.
+    #[error(
+        "it has ended, which is in force but not kept over a restart; the gateway goes on trying"
+    )]
+    NotForgotten,
     /// The vote could not be recorded: so it was not cast.
     #[error("the vote could not be recorded and does not count")]
     Unrecorded,

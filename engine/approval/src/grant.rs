@@ -5,7 +5,7 @@
 use crate::moment::{Deadline, Moment};
 use portcullis_gate::HoldRequest;
 use portcullis_model::{
-    Class, Context, Effect, Identity, Principal, Requirement, Sameness, Target, Timestamp,
+    Class, Context, Effect, Identity, Principal, Requirement, Sameness, Target, Timestamp, Verbs,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -53,6 +53,9 @@ pub(crate) struct Grant {
     /// What was voted on.
     pub requirements: Vec<Requirement>,
     pub reason: String,
+    /// The ticket that it was asked for with.
+    #[serde(default)]
+    pub ticket: Option<String>,
     pub by: Vec<Principal>,
     pub from: Timestamp,
     pub until: Timestamp,
@@ -77,17 +80,21 @@ impl Grant {
         whose
             && !asked.requirements.is_empty()
             && match (self.purpose, asked.access) {
-                (Purpose::Access | Purpose::Glass, true) => {
+                (Purpose::Access, true) => {
                     self.binding == asked.binding && self.was_voted_on(asked)
+                }
+                (Purpose::Glass, true) => {
+                    self.binding == asked.binding && self.was_voted_on(asked) && breaks(asked)
                 }
                 (Purpose::Commands, false) => {
                     self.target == session.target
+                        && self.ticket == asked.ticket
                         && same_state(&self.context, &asked.context)
                         && self.was_voted_on(asked)
                         && self.is_of_class(asked)
                 }
                 (Purpose::Glass, false) => {
-                    session.access_request.as_deref() == Some(&self.id) && self.breaks(asked)
+                    session.access_request.as_deref() == Some(&self.id) && breaks(asked)
                 }
                 (Purpose::Access, false) | (Purpose::Commands, true) => false,
             }
@@ -101,14 +108,6 @@ impl Grant {
             .all(|r| self.requirements.contains(r))
     }
 
-    /// Every rule that holds the command lets the holder go ahead.
-    fn breaks(&self, asked: &HoldRequest) -> bool {
-        asked
-            .requirements
-            .iter()
-            .all(|r| may_break(&self.holder, r))
-    }
-
     fn is_of_class(&self, asked: &HoldRequest) -> bool {
         match self.sameness {
             Sameness::Exact => self.binding == asked.binding,
@@ -117,20 +116,45 @@ impl Grant {
     }
 }
 
+/// Every rule that holds it lets whoever asks now go ahead: who has left the group since is asked like anybody.
+fn breaks(asked: &HoldRequest) -> bool {
+    let who = &asked.session.identity;
+    asked.requirements.iter().all(|r| may_break(who, r))
+}
+
 /// True when the rule lets this person go ahead without a vote.
 pub(crate) fn may_break(who: &Identity, requirement: &Requirement) -> bool {
     let glass = requirement.terms.glass.as_ref();
     glass.is_some_and(|g| g.groups.iter().any(|group| who.groups.contains(group)))
 }
 
-/// True when `class` does nothing that `granted` does not. What was not understood, or names nothing, is in no class.
+/// What its objects do not tell: which program or file, which right for whom, which setting of the server.
+const BEYOND_OBJECTS: [Verbs; 6] = [
+    Verbs::EXEC,
+    Verbs::FILE,
+    Verbs::NET,
+    Verbs::DCL,
+    Verbs::PRIV,
+    Verbs::ADMIN,
+];
+
+/// True when the objects of a command tell what it does to what. One that was not understood, names nothing, or whose
+/// danger is in another operand, is like no other command.
+pub(crate) fn by_objects(class: &Class) -> bool {
+    class.effect < Effect::Escalate
+        && !class.objects.is_empty()
+        && !BEYOND_OBJECTS
+            .iter()
+            .any(|verb| class.verbs.contains(*verb))
+}
+
+/// True when `class` does nothing that `granted` does not.
 fn within(class: &Class, granted: &Class) -> bool {
-    class.effect != Effect::Unknown
+    by_objects(class)
         && class.effect <= granted.effect
         && class.risk <= granted.risk
         && granted.verbs.contains(class.verbs)
         && class.labels.is_subset(&granted.labels)
-        && !class.objects.is_empty()
         && class.objects.is_subset(&granted.objects)
         && class.findings.iter().all(|f| granted.findings.contains(f))
 }

@@ -72,10 +72,14 @@ impl Deadline {
         self.left(now).is_zero()
     }
 
+    /// What the steady count alone leaves.
+    pub(crate) fn left_steady(self, now: Moment) -> Duration {
+        self.steady.saturating_sub(now.steady)
+    }
+
     /// The less of what both clocks leave.
     pub(crate) fn left(self, now: Moment) -> Duration {
-        let steady = self.steady.saturating_sub(now.steady);
-        self.wall.since(now.wall).min(steady)
+        self.wall.since(now.wall).min(self.left_steady(now))
     }
 }
 

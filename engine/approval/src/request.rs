@@ -3,8 +3,9 @@
 
 use crate::moment::{Deadline, Moment};
 use crate::state::State;
+use aws_lc_rs::digest;
 use portcullis_gate::HoldRequest;
-use portcullis_model::{Identity, Principal, Requirement, Timestamp};
+use portcullis_model::{Identity, Principal, Requirement, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub struct Vote {
     /// Who has asked the voter to stand in meanwhile. It gives the voter nothing.
     #[serde(default)]
     pub stands_in_for: Vec<String>,
+    /// The requirements of the request, by place, that policy lets the voter answer. None is none.
+    #[serde(default)]
+    pub counts_for: Vec<usize>,
     /// Where it was cast: `cli`, `console`, `slack`.
     #[serde(default)]
     pub channel: String,
@@ -120,6 +124,8 @@ impl Request {
             && self.asked.requirements == other.requirements
             && self.asked.session.target.name == other.session.target.name
             && self.asked.session.identity.principal == other.session.identity.principal
+            // A connection that was asked for in advance is opened with or without naming the ticket again.
+            && (other.access || self.asked.ticket == other.ticket)
             // A yes to an hour is none to a day.
             && (!other.access || self.asked.wish.lasts == other.wish.lasts)
     }
@@ -137,17 +143,17 @@ impl Request {
     }
 
     fn age(&self, now: Moment) -> Duration {
-        AGES.saturating_sub(self.age.left(now))
+        AGES.saturating_sub(self.age.left_steady(now))
     }
 
-    /// The votes that count for a requirement. A person votes once; a vote counts for every
-    /// requirement whose groups the person is in.
-    pub(crate) fn counted(&self, requirement: &Requirement, now: Moment) -> usize {
+    /// The votes that count for the requirement in this place. A person votes once; a vote counts for every
+    /// requirement whose groups the person is in and for which policy has let them vote.
+    pub(crate) fn counted(&self, place: usize, requirement: &Requirement, now: Moment) -> usize {
         let groups = self.groups(requirement, now);
         let stands_for: Vec<Vec<&String>> = self
             .votes
             .iter()
-            .filter(|vote| vote.ballot == Ballot::Approve)
+            .filter(|vote| vote.ballot == Ballot::Approve && vote.counts_for.contains(&place))
             .filter(|vote| may_meet(&vote.voter, &groups))
             .map(|vote| {
                 groups
@@ -168,7 +174,8 @@ impl Request {
         !requirements.is_empty()
             && requirements
                 .iter()
-                .all(|r| self.counted(r, now) >= needed(r))
+                .enumerate()
+                .all(|(place, r)| self.counted(place, r, now) >= needed(r))
     }
 
     pub(crate) fn execution_ttl(&self) -> Duration {
@@ -192,9 +199,11 @@ impl Request {
     }
 
     pub(crate) fn to_keep(&self) -> Kept {
+        let mut asked = (*self.asked).clone();
+        asked.shown = kept_text(asked.shown);
         Kept {
             id: self.id.clone(),
-            asked: (*self.asked).clone(),
+            asked,
             requesters: self.requesters.clone(),
             opened: self.opened,
             until: self.until.wall,
@@ -203,6 +212,24 @@ impl Request {
             state: self.state(),
         }
     }
+}
+
+/// What is kept of a text: nobody fills the store with what they ask for. The binding is that of the whole.
+pub(crate) fn kept_text(text: String) -> String {
+    let mut end = limits::DESK_SHOWN_BYTES_MAX;
+    if text.len() <= end {
+        return text;
+    }
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let start = text.get(..end).unwrap_or_default();
+    format!(
+        "{start}\n[cut: {} bytes in all, SHA-256 {}]",
+        text.len(),
+        hex::encode(digest.as_ref())
+    )
 }
 
 /// A request as the store has it.
@@ -341,7 +368,21 @@ fn shortest(requirements: &[Requirement], ttl: impl Fn(&Requirement) -> Duration
 
 #[cfg(test)]
 mod tests {
-    use super::apart;
+    use super::{apart, kept_text};
+    use portcullis_model::limits::DESK_SHOWN_BYTES_MAX;
+
+    #[test]
+    fn a_long_text_is_kept_cut_and_says_so() {
+        assert_eq!(kept_text("DROP TABLE a".to_owned()), "DROP TABLE a");
+        let long = "é".repeat(DESK_SHOWN_BYTES_MAX);
+        let kept = kept_text(long.clone());
+        assert!(kept.len() < DESK_SHOWN_BYTES_MAX + 200 && kept.contains("[cut: "));
+        assert_ne!(
+            kept,
+            kept_text(format!("{long}!")),
+            "the digest is of the whole"
+        );
+    }
 
     #[test]
     fn each_person_stands_for_a_group_of_their_own() {

@@ -214,8 +214,8 @@ fn reuse(request: &Request) -> Option<u64> {
 }
 
 fn requirements(request: &Request, now: Moment) -> Vec<RequirementView> {
-    let all = request.asked.requirements.iter();
-    all.map(|requirement| RequirementView {
+    let all = request.asked.requirements.iter().enumerate();
+    all.map(|(place, requirement)| RequirementView {
         rule: escape_line(&requirement.rule),
         msg: escape_line(&requirement.msg),
         groups: request
@@ -224,7 +224,7 @@ fn requirements(request: &Request, now: Moment) -> Vec<RequirementView> {
             .map(|g| escape_line(g))
             .collect(),
         needed: needed(requirement),
-        have: request.counted(requirement, now),
+        have: request.counted(place, requirement, now),
         distinct_groups: requirement.terms.distinct_groups,
         chat: requirement.terms.chat,
     })

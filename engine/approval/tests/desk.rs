@@ -154,7 +154,7 @@ fn a_person_votes_once_with_a_reason() {
             because,
             ..world::word(Ballot::Approve)
         };
-        world.desk.vote(&id, &bea, word, |_| Ok(()))
+        world.desk.vote(&id, &bea, word, world::everything)
     };
     assert_eq!(say(" \n"), Err(VoteRefused::NoReason));
     assert_eq!(say(&"x".repeat(5000)), Err(VoteRefused::NoReason));
@@ -421,4 +421,41 @@ fn of_two_executions_at_once_exactly_one_is_let_through() {
             .count();
         assert_eq!(let_through, 1, "round {round}");
     }
+}
+
+#[test]
+fn a_vote_counts_only_where_policy_lets_it() {
+    let world = World::new();
+    let mut wants = Wants::people(1);
+    let mut second = wants.request.requirements[0].clone();
+    second.rule = "sql/finance".to_owned();
+    second.approver_groups = Vec::new();
+    wants.request.requirements.push(second);
+    let id = world.open(wants);
+    let says = |who: &str, places: &[usize]| {
+        let places = places.to_vec();
+        let word = world::word(Ballot::Approve);
+        world.desk.vote(&id, &human(who), word, |_| Ok(places))
+    };
+    assert_eq!(says("bea", &[]), Err(VoteRefused::NotAnApprover));
+    assert_eq!(says("bea", &[7]), Err(VoteRefused::NotAnApprover));
+    assert_eq!(says("bea", &[0]), Ok(State::Pending), "not for the second");
+    assert_eq!(says("cem", &[1]), Ok(State::Approved));
+}
+
+#[test]
+fn an_approval_is_for_the_ticket_that_people_saw() {
+    let world = World::new();
+    let with = |ticket: &str| {
+        let mut wants = Wants::people(1).deferred();
+        wants.request.ticket = Some(ticket.to_owned());
+        wants
+    };
+    let id = world.open(with("OPS-1"));
+    assert_eq!(world.approve(&id, &human("bea")), Ok(State::Approved));
+    assert_ne!(world.open(with("OPS-2")), id);
+    assert!(matches!(
+        world.at_once(with("OPS-1")),
+        Answer::Approve { .. }
+    ));
 }

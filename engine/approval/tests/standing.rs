@@ -591,7 +591,9 @@ fn guessing_an_id_gives_no_vote() {
         world.approve("ap-00000000", &stranger),
         Err(VoteRefused::Unknown)
     );
-    let policy = |_: &portcullis_gate::HoldRequest| Err(Denial::new("approve/no", "not you"));
+    let policy = |_: &portcullis_gate::HoldRequest| {
+        Err::<Vec<usize>, _>(Denial::new("approve/no", "not you"))
+    };
     let word = Word {
         ballot: Ballot::Approve,
         because: "because",

@@ -184,6 +184,7 @@ impl DevIssuer {
         all.insert("iss".to_owned(), json!(self.url));
         all.insert("aud".to_owned(), json!(AUDIENCE));
         all.insert("iat".to_owned(), json!(now));
+        all.insert("auth_time".to_owned(), json!(now));
         all.insert("exp".to_owned(), json!(now + LIFETIME_SECONDS));
         all.insert("jti".to_owned(), json!(random_name()));
         all.extend(claims.as_object().cloned().unwrap_or_default());

@@ -210,6 +210,8 @@ pub const REVIEWS_MAX: usize = 10_000;
 pub const DESK_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// One line in it: a request with what it shows.
 pub const DESK_LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is kept of a command's text: more than anybody reads; the rest is told by its digest.
+pub const DESK_SHOWN_BYTES_MAX: usize = 64 * 1024;
 /// Messages that wait to be delivered: a desk that is full of requests, told of to a few receivers.
 pub const OUTBOX_MAX: usize = 20_000;
 /// Signed messages that are remembered so that none counts twice: more within ten minutes are no callbacks.

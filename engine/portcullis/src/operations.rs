@@ -165,13 +165,14 @@ impl Operations for Front {
         });
         self.on_record("revoked", &detail)?;
         let ledger = &self.gateway.ledger;
+        let mut forgotten = Ok(());
         let kept = match (subject, token_id) {
             (Some(subject), None) => {
                 let who = Principal {
                     issuer: issuer.clone(),
                     subject: subject.clone(),
                 };
-                self.gateway.people.end_grants_of(&who);
+                forgotten = self.gateway.people.end_grants_of(&who);
                 ledger.revoke_principal(who, now)
             }
             (None, Some(id)) => ledger.revoke_token(issuer.clone(), id.clone(), now),
@@ -185,7 +186,7 @@ impl Operations for Front {
             covered.map(|_| revoked())
         });
         match kept {
-            Ok(()) => Ok(ended),
+            Ok(()) => forgotten.map(|()| ended),
             Err(error) => {
                 tracing::error!(error = %error, "a revocation does not outlive a restart");
                 Err(Refused::new(

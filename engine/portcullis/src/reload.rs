@@ -173,9 +173,14 @@ impl Reloader {
                 }
                 Verdict::Allow { .. } => None,
                 Verdict::Deny(denial) => Some(denial.clone()),
-                // People have opened it, and the rule still asks for people.
-                Verdict::Hold(_) if session.access_request.is_some() => None,
-                Verdict::Hold(_) => Some(ground_lost()),
+                Verdict::Hold(wanted) => {
+                    let id = session.access_request.as_deref();
+                    let who = &session.identity;
+                    let people = &self.gateway.people;
+                    // People have opened it; they have not voted on what other rules ask for by now.
+                    let open = id.is_some_and(|id| people.opens_still(id, who, wanted));
+                    (!open).then(ground_lost)
+                }
             },
             Err(fault) => {
                 tracing::error!(

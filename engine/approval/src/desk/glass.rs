@@ -97,7 +97,9 @@ impl Desk {
         let review = review.ok_or(VoteRefused::Nothing("review"))?;
         is_present(who, now.wall, self.settings.fresh_within)?;
         stands_apart(&review.holder, who)?;
-        if !review.reviewers.iter().any(|g| who.groups.contains(g)) {
+        // Groups are names of one issuer: those of another say nothing here.
+        let of_issuer = who.principal.issuer == review.holder.principal.issuer;
+        if !of_issuer || !review.reviewers.iter().any(|g| who.groups.contains(g)) {
             return Err(VoteRefused::NotAnApprover);
         }
         let mut closed = review.clone();

@@ -2,17 +2,21 @@
 //! Refuses to last longer than the shortest of what policy allows and what each approver has said.
 
 use super::{Desk, Shelves, fresh_id, show};
-use crate::electorate::{VoteRefused, stands_apart};
-use crate::grant::{Grant, Purpose};
+use crate::electorate::{VoteRefused, is_present, stands_apart};
+use crate::grant::{Grant, Purpose, by_objects, may_break};
 use crate::moment::{Deadline, Moment};
 use crate::news::News;
-use crate::request::{Ballot, Request};
+use crate::request::{Ballot, Request, kept_text};
+use crate::state::State;
 use crate::store::Shelf;
 use crate::view::GrantView;
 use portcullis_gate::{Answer, HoldRequest, Standing};
-use portcullis_model::{Class, Effect, Fault, Identity, Principal, Requirement, Sameness, limits};
+use portcullis_model::{Class, Fault, Identity, Principal, Requirement, Sameness, limits};
 use serde_json::json;
 use std::time::Duration;
+
+/// A chat account is linked so soon after a login.
+const LINKED_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 
 impl Desk {
     /// The answer that a grant gives, if one covers the request.
@@ -26,17 +30,22 @@ impl Desk {
         let Some(grant) = grants.find(|g| g.is_live(now) && g.covers(asked)) else {
             return Ok(None);
         };
+        let answer = self.used(grant, asked)?;
+        Ok(Some((grant.id.clone(), Some(answer))))
+    }
+
+    /// The yes of a grant, on record.
+    pub(super) fn used(&self, grant: &mut Grant, asked: &HoldRequest) -> Result<Answer, Fault> {
         let detail = json!({
             "grant": grant.id, "purpose": grant.purpose, "session": asked.session.id,
             "binding": hex::encode(asked.binding), "access": asked.access,
         });
         self.hands.notes.note("approval/grant-used", &detail)?;
         grant.uses += 1;
-        let answer = Answer::Approve {
+        Ok(Answer::Approve {
             id: grant.id.clone(),
             by: grant.by.clone(),
-        };
-        Ok(Some((grant.id.clone(), Some(answer))))
+        })
     }
 
     /// The grant that an approved request becomes, where policy and approvers have made it one. `Err` when it cannot be
@@ -57,6 +66,8 @@ impl Desk {
                 && g.purpose == Purpose::Access
                 && g.is_live(now)
                 && g.binding == request.asked.binding
+                // What other rules have opened keeps its own time.
+                && g.requirements == request.asked.requirements
         });
         match older.map(|grant| grant.id.clone()) {
             Some(older) => Some(self.extend(shelves, &older, id, lasts, now)),
@@ -147,7 +158,8 @@ impl Desk {
     /// Ends a grant early, whoever says so: that only ever takes away.
     ///
     /// # Errors
-    /// When there is none. That it cannot be recorded or kept does not let it live.
+    /// When there is none. That it cannot be recorded or kept does not let it live; but where a restart could bring it
+    /// back ([`VoteRefused::NotForgotten`]), whoever ends it is told.
     pub fn end_grant(&self, id: &str, by: &str, why: &str) -> Result<GrantView, VoteRefused> {
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
@@ -156,8 +168,10 @@ impl Desk {
             .grants
             .remove(id)
             .ok_or(VoteRefused::Nothing("grant"))?;
-        self.ended(&grant, by, why, now);
-        Ok(GrantView::of(&grant, now))
+        match self.ended(&mut shelves, &grant, by, why, now) {
+            true => Ok(GrantView::of(&grant, now)),
+            false => Err(VoteRefused::NotForgotten),
+        }
     }
 
     /// A grant of whoever holds it, or the refusal that tells nothing of others'.
@@ -174,17 +188,38 @@ impl Desk {
             .ok_or(VoteRefused::Nothing("grant"))
     }
 
-    pub(super) fn ended(&self, grant: &Grant, by: &str, why: &str, now: Moment) {
+    /// Says that a grant has ended, and forgets it. False when it is not forgotten for good yet.
+    pub(super) fn ended(
+        &self,
+        shelves: &mut Shelves,
+        grant: &Grant,
+        by: &str,
+        why: &str,
+        now: Moment,
+    ) -> bool {
         let mut detail = detail(grant);
         detail["ended_by"] = json!(by);
         detail["why"] = json!(why);
         detail["uses"] = json!(grant.uses);
         let noted = self.hands.notes.note("approval/grant-ended", &detail);
-        let forgotten = self.hands.keep.remove(Shelf::Grant, &grant.id, now.wall);
-        if let Err(fault) = noted.and(forgotten) {
+        if let Err(fault) = noted {
             tracing::error!(id = grant.id, fault = %fault.chain(), "the end of a grant is not on record");
         }
+        let forgotten = self.hands.keep.remove(Shelf::Grant, &grant.id, now.wall);
+        if let Err(fault) = &forgotten {
+            tracing::error!(id = grant.id, fault = %fault.chain(), "a grant has ended, and a restart could bring it back");
+            shelves.unforgotten.insert(grant.id.clone());
+        }
         self.tell_of(grant, "grant.ended", now, why);
+        forgotten.is_ok()
+    }
+
+    /// Tries again to forget for good what has ended.
+    pub(super) fn forget_again(&self, shelves: &mut Shelves, now: Moment) {
+        let keep = &self.hands.keep;
+        shelves
+            .unforgotten
+            .retain(|id| keep.remove(Shelf::Grant, id, now.wall).is_err());
     }
 
     fn tell_of(&self, grant: &Grant, event: &'static str, now: Moment, why: &str) {
@@ -219,8 +254,40 @@ impl Desk {
         })
     }
 
+    /// True when what people have said to this grant, or to this request that a connection was opened by, answers these
+    /// requirements too. What was forgotten answers nothing.
+    #[must_use]
+    pub fn opens_still(&self, id: &str, who: &Identity, wanted: &[Requirement]) -> bool {
+        let shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        let voted = |on: &[Requirement]| wanted.iter().all(|r| on.contains(r));
+        if let Some(grant) = shelves.grants.get(id).filter(|g| g.is_live(now)) {
+            let broken = grant.purpose == Purpose::Glass;
+            return voted(&grant.requirements)
+                && (!broken || wanted.iter().all(|r| may_break(who, r)));
+        }
+        let request = shelves.requests.get(id);
+        request.is_some_and(|r| r.state() == State::Consumed && voted(&r.asked.requirements))
+    }
+
+    /// Whether this is a person who has logged in just now: what lets a chat account vote for them takes that.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn is_at_the_door(&self, who: &Identity) -> Result<(), VoteRefused> {
+        let within = self.settings.fresh_within.unwrap_or(LINKED_AFTER_MAX);
+        is_present(
+            who,
+            self.clocks.now().wall,
+            Some(within.min(LINKED_AFTER_MAX)),
+        )
+    }
+
     /// Ends what somebody holds who has to do with nobody here any more.
-    pub fn end_grants_of(&self, who: &Principal, why: &str) -> usize {
+    ///
+    /// # Errors
+    /// When a restart could bring one of them back; all have ended.
+    pub fn end_grants_of(&self, who: &Principal, why: &str) -> Result<usize, VoteRefused> {
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
         let theirs: Vec<String> = shelves
@@ -229,12 +296,16 @@ impl Desk {
             .filter(|g| g.holder.involves(who))
             .map(|g| g.id.clone())
             .collect();
+        let mut forgotten = true;
         for id in &theirs {
             if let Some(grant) = shelves.grants.remove(id) {
-                self.ended(&grant, "the gateway", why, now);
+                forgotten &= self.ended(&mut shelves, &grant, "the gateway", why, now);
             }
         }
-        theirs.len()
+        match forgotten {
+            true => Ok(theirs.len()),
+            false => Err(VoteRefused::NotForgotten),
+        }
     }
 
     /// True when this person has nothing to do with whoever holds the grant.
@@ -281,9 +352,10 @@ pub(super) fn made(
         sameness: sameness(&asked.requirements, &asked.class),
         class: asked.class.clone(),
         context: asked.context.clone(),
-        shown: asked.shown.clone(),
+        shown: kept_text(asked.shown.clone()),
         requirements: asked.requirements.clone(),
         reason: asked.session.reason.clone().unwrap_or_default(),
+        ticket: asked.ticket.clone(),
         by: request.approvers(),
         from: now.wall,
         until: deadline.wall,
@@ -292,13 +364,13 @@ pub(super) fn made(
     }
 }
 
-/// The strictest that a rule says; and what was not understood, or names nothing, stands for itself alone.
+/// The strictest that a rule says; and what its objects do not tell stands for itself alone.
 fn sameness(requirements: &[Requirement], class: &Class) -> Sameness {
     let reuse = requirements.iter().filter_map(|r| r.terms.reuse.as_ref());
     let said = reuse.map(|r| r.class).min().unwrap_or(Sameness::Exact);
-    match class.effect == Effect::Unknown || class.objects.is_empty() {
-        true => Sameness::Exact,
-        false => said,
+    match by_objects(class) {
+        true => said,
+        false => Sameness::Exact,
     }
 }
 

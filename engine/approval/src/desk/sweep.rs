@@ -32,7 +32,7 @@ impl Desk {
             .collect();
         for id in grants {
             if let Some(grant) = shelves.grants.remove(&id) {
-                self.ended(&grant, "the gateway", "its time is over", now);
+                self.ended(shelves, &grant, "the gateway", "its time is over", now);
             }
         }
         let delegations: Vec<_> = shelves
@@ -45,6 +45,7 @@ impl Desk {
                 self.over(&delegation, now);
             }
         }
+        self.forget_again(shelves, now);
         self.mind_reviews(shelves, now);
     }
 

@@ -29,7 +29,8 @@ pub struct Word<'a> {
 impl Desk {
     /// Votes on a request. `voter` was verified from a fresh token of its own just now. `policy` is asked
     /// what the `approve` stage says about this voter and this request; it is asked without a lock held,
-    /// and it can refuse a vote but never allow one that the desk refuses.
+    /// and it can refuse a vote but never allow one that the desk refuses. It answers with the places of the
+    /// requirements that the voter may answer: the vote counts for no others.
     ///
     /// # Errors
     /// [`VoteRefused`] says why the vote does not count.
@@ -38,7 +39,7 @@ impl Desk {
         id: &str,
         voter: &Arc<Identity>,
         word: Word<'_>,
-        policy: impl FnOnce(&HoldRequest) -> Result<(), Denial>,
+        policy: impl FnOnce(&HoldRequest) -> Result<Vec<usize>, Denial>,
     ) -> Result<State, VoteRefused> {
         let because = reason(word.because)?;
         let asked = {
@@ -47,11 +48,18 @@ impl Desk {
             let request = self.votable(&mut shelves.requests, id, voter, now)?;
             request.asked_by_now(now)
         };
-        policy(&asked).map_err(VoteRefused::Policy)?;
+        let counts_for = policy(&asked).map_err(VoteRefused::Policy)?;
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
         // The world may have moved while policy was asked.
-        self.votable(&mut shelves.requests, id, voter, now)?;
+        let request = self.votable(&mut shelves.requests, id, voter, now)?;
+        let meets = |place: &usize| {
+            let requirement = request.asked.requirements.get(*place);
+            requirement.is_some_and(|r| may_meet(voter, &request.groups(r, now)))
+        };
+        if !counts_for.iter().any(meets) {
+            return Err(VoteRefused::NotAnApprover);
+        }
         let vote = Vote {
             voter: voter.clone(),
             ballot: word.ballot,
@@ -59,6 +67,7 @@ impl Desk {
             at: now.wall,
             reuse: word.reuse.filter(|_| word.ballot == Ballot::Approve),
             stands_in_for: stands_in_for(&shelves, id, voter, now),
+            counts_for,
             channel: word.channel.to_owned(),
         };
         self.cast(&mut shelves, id, vote, now)

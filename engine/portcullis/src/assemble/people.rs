@@ -17,7 +17,7 @@ use portcullis_console::{Approval, Ballot, Choice, Refused, Vote};
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, Clock, HoldRequest, Standing};
 use portcullis_identity::Revocations;
 use portcullis_journal::Journal;
-use portcullis_model::{Chat, Denial, Fault, Identity, Timestamp, Verdict};
+use portcullis_model::{Chat, Denial, Fault, Identity, Requirement, Timestamp, Verdict};
 use portcullis_policy::{ApproveQuestion, Policy};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -209,17 +209,19 @@ impl People {
         &self.channels
     }
 
-    /// Policy's word on this voter: one requirement that it may meet is enough to be heard.
+    /// Policy's word on this voter: one requirement that it may answer is enough to be heard, and the vote counts for
+    /// those that it may answer and no others.
     fn may_vote(
         &self,
         id: &str,
         voter: &Identity,
         request: &HoldRequest,
         seconds_left: u64,
-    ) -> Result<(), Denial> {
+    ) -> Result<Vec<usize>, Denial> {
         let now = (self.clock)();
+        let mut allowed = Vec::new();
         let mut last = Denial::new("approval/nothing-required", "there is nothing to vote on");
-        for requirement in &request.requirements {
+        for (place, requirement) in request.requirements.iter().enumerate() {
             let question = ApproveQuestion {
                 id,
                 voter,
@@ -232,7 +234,10 @@ impl People {
                 now,
             };
             last = match self.policy.approve(&question) {
-                Ok(Verdict::Allow { .. }) => return Ok(()),
+                Ok(Verdict::Allow { .. }) => {
+                    allowed.push(place);
+                    continue;
+                }
                 Ok(Verdict::Deny(denial)) => denial,
                 Ok(Verdict::Hold(_)) => {
                     Denial::new("approval/held", "a vote cannot wait for another vote")
@@ -243,7 +248,16 @@ impl People {
                 }
             };
         }
-        Err(last)
+        match allowed.is_empty() {
+            true => Err(last),
+            false => Ok(allowed),
+        }
+    }
+
+    /// True when what people have opened answers these requirements too.
+    #[must_use]
+    pub fn opens_still(&self, id: &str, who: &Identity, wanted: &[Requirement]) -> bool {
+        self.desk.opens_still(id, who, wanted)
     }
 }
 
@@ -282,6 +296,7 @@ fn not_counted(why: &VoteRefused) -> Refused {
         VoteRefused::TooLate(_) => 409,
         VoteRefused::NoReason | VoteRefused::Time => 400,
         VoteRefused::Unrecorded => 503,
+        VoteRefused::NotForgotten => 500,
         _ => 403,
     };
     match why {

@@ -22,7 +22,10 @@ impl People {
         let who = who.map_err(|denial| refused(401, &denial))?;
         let now = (self.clock)();
         match self.revocations.covers(&who, None, now) {
-            None => Ok(Arc::new(who)),
+            None => {
+                self.channels.links.seen(&who);
+                Ok(Arc::new(who))
+            }
             Some(_) => Err(refused(401, &revoked())),
         }
     }
@@ -145,7 +148,7 @@ impl People {
     /// Ends a grant early.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or a restart could bring it back.
     pub fn end_grant(&self, id: &str, by: &str, reason: &str) -> Result<Grant, Refused> {
         let ended = self.desk.end_grant(id, by, reason);
         ended
@@ -154,9 +157,13 @@ impl People {
     }
 
     /// Ends what a revoked identity holds.
-    pub fn end_grants_of(&self, who: &Principal) {
-        self.desk.end_grants_of(who, "the identity is revoked");
+    ///
+    /// # Errors
+    /// When a restart could bring some of it back; it has ended.
+    pub fn end_grants_of(&self, who: &Principal) -> Result<(), Refused> {
+        let ended = self.desk.end_grants_of(who, "the identity is revoked");
         self.channels.links.forget(who);
+        ended.map(drop).map_err(|why| not_counted(&why))
     }
 
     /// Closes a review.
@@ -212,6 +219,9 @@ impl People {
         let until = match wish.confirm {
             false => None,
             true => {
+                self.desk
+                    .is_at_the_door(&who)
+                    .map_err(|why| not_counted(&why).hint("log in again, then confirm"))?;
                 let linked = links.link(&wish.code, &who);
                 let linked = linked.map_err(|fault| Refused::new(503, fault.chain()))?;
                 Some(linked.until.rfc3339())
