@@ -16,7 +16,7 @@ if (list) {
   setInterval(async () => {
     if (document.hidden || list.contains(document.activeElement) || !getSelection().isCollapsed) return;
     try {
-      const answer = await fetch(location.href, { credentials: 'same-origin' });
+      const answer = await fetch(location.href, { credentials: 'same-origin', headers: { 'x-portcullis-again': '1' } });
       if (answer.status === 401) { location.reload(); return; }
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');

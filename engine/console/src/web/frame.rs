@@ -94,7 +94,7 @@ fn head(title: &str, scripts: &[&str], again: Option<u32>) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            @if let Some(seconds) = again { noscript { meta http-equiv="refresh" content=(seconds); } }
+            @if let Some(seconds) = again { noscript { meta http-equiv="refresh" content=(format!("{seconds};url=?again=1")); } }
             title { (title) " · Portcullis" }
             link rel="stylesheet" href=(assets::address("console.css"));
             link rel="icon" type="image/svg+xml" href=(assets::address("icon.svg"));

@@ -6,7 +6,7 @@
 
 use super::frame;
 use super::role::Roles;
-use super::visits::{Key, Known, Tokens, Visit, key, same};
+use super::visits::{Asked, Key, Known, Tokens, Visit, key, same};
 use super::{BODY_BYTES_MAX, Console};
 use crate::operations::Refused;
 use crate::portal::{TokenRequest, bearer};
@@ -28,6 +28,9 @@ use zeroize::Zeroizing;
 pub(super) const VISIT: &str = "__Host-portcullis";
 /// The cookie of a login that is under way.
 pub(super) const LOGIN: &str = "__Host-portcullis-login";
+
+/// The header of a request that a page makes by itself.
+const AGAIN: &str = "x-portcullis-again";
 
 /// A token is renewed so long before it ends.
 const AHEAD: Duration = Duration::from_secs(60);
@@ -62,11 +65,12 @@ impl Visitor {
         }
     }
 
-    /// When this person last proved who they are, as far as anybody says so.
+    /// When this person last proved who they are, as far as anybody says so. Where nobody does, the login here counts
+    /// if the provider was told to ask then: else its cookie may have let in whoever sits there now.
     pub(super) fn proved(&self) -> Option<Timestamp> {
         match (&self.via, self.identity.authenticated) {
             (_, Some(at)) => Some(at),
-            (Via::Visit(visit), None) => Some(visit.begun),
+            (Via::Visit(visit), None) => visit.asked.then_some(visit.begun),
             (Via::Bearer(_), None) => None,
         }
     }
@@ -149,9 +153,9 @@ fn unknown() -> Refused {
 
 impl Console {
     /// Whoever has this cookie, now.
-    async fn visitor(&self, headers: &HeaderMap) -> Result<Visitor, Refused> {
-        let cookie = cookie(headers, VISIT).ok_or_else(unknown)?;
-        let visit = match self.visits.find(&cookie, (self.clock)()) {
+    async fn visitor(self: &Arc<Self>, parts: &Parts) -> Result<Visitor, Refused> {
+        let cookie = cookie(&parts.headers, VISIT).ok_or_else(unknown)?;
+        let visit = match self.visits.find(&cookie, (self.clock)(), asked(parts)) {
             Known::Visit(visit) => visit,
             Known::Busy => return Err(busy()),
             Known::Nobody => return Err(unknown()),
@@ -175,13 +179,25 @@ impl Console {
     }
 
     /// A token that is about to end is renewed; the provider is asked again who it is.
-    async fn renewed(&self, visit: &Arc<Visit>) -> Result<(), Refused> {
-        let soon = |c: &Self| visit.identity().expires <= (c.clock)().after(AHEAD);
-        if !soon(self) {
+    async fn renewed(self: &Arc<Self>, visit: &Arc<Visit>) -> Result<(), Refused> {
+        if !self.soon(visit) {
             return Ok(());
         }
+        // A refresh token is good once: whoever asked may go away, what was exchanged for it is kept all the same.
+        let (console, visit) = (Arc::clone(self), Arc::clone(visit));
+        let renewed = tokio::spawn(async move { console.exchange(&visit).await });
+        let failed = |_| Refused::new(503, "the login cannot be renewed now");
+        renewed.await.map_err(failed)?
+    }
+
+    /// True when a token is about to end.
+    fn soon(&self, visit: &Visit) -> bool {
+        visit.identity().expires <= (self.clock)().after(AHEAD)
+    }
+
+    async fn exchange(&self, visit: &Visit) -> Result<(), Refused> {
         let mut tokens = visit.tokens.lock().await;
-        let Some(refresh) = tokens.refresh.clone().filter(|_| soon(self)) else {
+        let Some(refresh) = tokens.refresh.clone().filter(|_| self.soon(visit)) else {
             // Renewed by somebody else meanwhile, or good for a little longer: standing says when it is over.
             return Ok(());
         };
@@ -201,11 +217,11 @@ impl Console {
     }
 
     /// Whoever has this token.
-    async fn client(&self, headers: &HeaderMap) -> Result<Visitor, Refused> {
-        if !headers.contains_key(header::AUTHORIZATION) {
-            return self.visitor(headers).await;
+    async fn client(self: &Arc<Self>, parts: &Parts) -> Result<Visitor, Refused> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return self.visitor(parts).await;
         }
-        let token = bearer(headers).ok_or_else(|| {
+        let token = bearer(&parts.headers).ok_or_else(|| {
             Refused::new(401, "no token was given (console/login)")
                 .hint("send it as `Authorization: Bearer …`")
         })?;
@@ -265,7 +281,7 @@ impl FromRequestParts<Arc<Console>> for Person {
         if let Some(again) = bounced(parts) {
             return Err(again);
         }
-        match console.visitor(&parts.headers).await {
+        match console.visitor(parts).await {
             Ok(visitor) => Ok(Self(visitor)),
             Err(refused) if refused.status == 401 => {
                 Err(super::login::sign_in(console, &here(&parts.uri), None))
@@ -291,6 +307,16 @@ fn here(uri: &Uri) -> String {
         .to_owned()
 }
 
+/// Whether somebody has asked, or a page that is open: our script says so in a header, a page without script in its
+/// address, and a feed that was cut off with the place where it was.
+fn asked(parts: &Parts) -> Asked {
+    let told = |name| parts.headers.contains_key(name);
+    match told(AGAIN) || told("last-event-id") || parts.uri.query() == Some("again=1") {
+        true => Asked::Again,
+        false => Asked::Person,
+    }
+}
+
 /// Somebody with a token or a cookie, for the API.
 pub(super) struct Client(pub Visitor);
 
@@ -301,7 +327,7 @@ impl FromRequestParts<Arc<Console>> for Client {
         parts: &mut Parts,
         console: &Arc<Console>,
     ) -> Result<Self, Problem> {
-        let visitor = console.client(&parts.headers).await;
+        let visitor = console.client(parts).await;
         visitor.map(Self).map_err(Problem)
     }
 }
@@ -316,7 +342,7 @@ impl<F: DeserializeOwned> FromRequest<Arc<Console>> for Posted<F> {
         let (parts, body) = request.into_parts();
         let refuse = |refused: Refused| frame::refusal(&refused);
         console.from_here(&parts.headers).map_err(refuse)?;
-        let visitor = match console.visitor(&parts.headers).await {
+        let visitor = match console.visitor(&parts).await {
             Ok(visitor) => visitor,
             Err(refused) if refused.status == 401 => {
                 return Err(super::login::sign_in(console, "/console", None));
@@ -363,7 +389,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Console>> for Sent<T> {
 
     async fn from_request(request: Request, console: &Arc<Console>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let visitor = console.client(&parts.headers).await.map_err(Problem)?;
+        let visitor = console.client(&parts).await.map_err(Problem)?;
         if let Via::Visit(visit) = &visitor.via {
             console.from_here(&parts.headers).map_err(Problem)?;
             let sent = parts

@@ -6,7 +6,7 @@
 use super::Console;
 use super::frame;
 use super::guard::{LOGIN, Posted, VISIT, Via, cookie};
-use super::visits::Tokens;
+use super::visits::{Drawn, Tokens, Visit, Way, key};
 use crate::operations::Refused;
 use crate::portal::{BrowserWish, Source, TokenRequest, block};
 use axum::Router;
@@ -80,28 +80,37 @@ async fn page(State(console): State<Arc<Console>>, Query(wanted): Query<Wanted>)
 async fn begin(
     State(console): State<Arc<Console>>,
     Extension(from): Extension<Source>,
+    headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Response> {
     let refuse = |refused: Refused| frame::refusal(&refused);
-    let now = (console.clock)();
-    let next = local(&wanted.next);
-    let begun = console.visits.begin(wanted.provider.clone(), next, now);
-    let (cookie, state, challenge) =
-        begun.ok_or_else(|| refuse(Refused::new(503, "the gateway cannot draw random numbers")))?;
+    let drawn = Drawn::new();
+    let drawn =
+        drawn.ok_or_else(|| refuse(Refused::new(503, "the gateway cannot draw random numbers")))?;
+    let way = Way {
+        provider: wanted.provider.clone(),
+        next: local(&wanted.next),
+        asked: wanted.fresh,
+        from: block(from.0),
+        // The return comes from the provider's site: the strict cookie does not come along then.
+        before: cookie(&headers, VISIT).map(|before| key(&before)),
+    };
     let wish = BrowserWish {
         provider: wanted.provider,
         port: 0,
-        challenge,
-        state: state.to_string(),
+        challenge: drawn.challenge(),
+        state: drawn.state.to_string(),
         console: true,
         fresh: wanted.fresh,
     };
-    let begun = console.entrance.begin(block(from.0), &wish).await;
+    let begun = console.entrance.begin(way.from, &wish).await;
     let begun = begun.map_err(refuse)?;
+    let pending = drawn.cookie.clone();
+    console.visits.begin(drawn, way, (console.clock)());
     // Lax: the return is a top-level navigation from the provider's site.
     let kept = format!(
         "{LOGIN}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600",
-        *cookie
+        *pending
     );
     let heads = [(header::LOCATION, begun.url), (header::SET_COOKIE, kept)];
     Ok((StatusCode::SEE_OTHER, heads).into_response())
@@ -153,19 +162,22 @@ async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<R
         .map_err(|error| Refused::new(401, error.error_description))?;
     let identity = console.bureau.verify(&granted.access_token).await?;
     let roles = console.bureau.standing(&identity)?;
-    // A second login in one browser takes the place of the first.
-    if let Some(before) = cookie(headers, VISIT) {
-        console.visits.leave(&before);
-    }
     let detail = serde_json::json!({"roles": roles.names()});
     console.bureau.note("console-login", &identity, &detail)?;
     let tokens = Tokens {
         token: granted.access_token,
         refresh: granted.refresh_token,
     };
-    let visit = console.visits.enter(identity, tokens, begun.provider, now);
+    let visit = console.visits.enter(identity, tokens, &begun.way, now);
     let visit = visit.ok_or_else(|| Refused::new(503, "the gateway cannot draw random numbers"))?;
-    let mut answer = frame::onwards(&begun.next);
+    // A second login in one browser takes the place of the first.
+    let known = cookie(headers, VISIT).map(|before| key(&before));
+    for before in begun.way.before.into_iter().chain(known) {
+        if let Some(before) = console.visits.leave(&before) {
+            over(console, &before).await;
+        }
+    }
+    let mut answer = frame::onwards(&begun.way.next);
     let kept = format!(
         "{VISIT}={}; Path=/; Secure; HttpOnly; SameSite=Strict",
         *visit
@@ -176,6 +188,16 @@ async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<R
         }
     }
     Ok(answer)
+}
+
+/// Ends the login of a visit that another one has replaced.
+async fn over(console: &Console, visit: &Visit) {
+    let tokens = visit.tokens.lock().await;
+    let known = tokens.refresh.as_ref().unwrap_or(&tokens.token);
+    if let Err(refused) = console.entrance.leave(known).await {
+        // The visit itself is gone; what is left of its login ends by time.
+        tracing::warn!(why = refused.error, "the login before could not be ended");
+    }
 }
 
 fn gone(name: &str) -> String {
@@ -193,7 +215,7 @@ async fn leave(
     Posted(visitor, Nothing {}): Posted<Nothing>,
 ) -> Response {
     if let Some(cookie) = cookie(&headers, VISIT) {
-        console.visits.leave(&cookie);
+        console.visits.leave(&key(&cookie));
     }
     if let Via::Visit(visit) = &visitor.via {
         let tokens = visit.tokens.lock().await;

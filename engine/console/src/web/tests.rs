@@ -132,12 +132,16 @@ impl House {
         .await
     }
 
-    /// Logs somebody in; the cookie.
+    /// Logs somebody in, whom the provider asks for the proof; the cookie.
     async fn log_in(&self, name: &str) -> String {
+        self.log_in_by(name, "fresh=true", "").await
+    }
+
+    /// The same by another way, in a browser that has a cookie.
+    async fn log_in_by(&self, name: &str, way: &str, before: &str) -> String {
         *self.paper.user.lock() = name.to_owned();
-        let begun = self
-            .get("/console/login/begin?provider=corp&next=/console/live", "")
-            .await;
+        let address = format!("/console/login/begin?provider=corp&next=/console/live&{way}");
+        let begun = self.get(&address, before).await;
         assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.text);
         let pending = begun.cookie(guard::LOGIN).expect("a cookie for the login");
         let state = begun

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{Identity, Timestamp, limits};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -68,6 +69,8 @@ pub(super) struct Visit {
     pub csrf: Zeroizing<String>,
     /// When the login was.
     pub begun: Timestamp,
+    /// The provider was told to ask for the proof: the login was no silent one, with a cookie of the provider's.
+    pub asked: bool,
     /// Which provider, so that a fresh login goes there.
     pub provider: Option<String>,
     /// Over a refresh they change: one at a time.
@@ -93,9 +96,11 @@ impl Visit {
     }
 
     /// False when it asks too often.
-    fn counts(&self, now: Timestamp) -> bool {
+    fn counts(&self, now: Timestamp, by: Asked) -> bool {
         let mut used = self.used.lock();
-        used.last = now;
+        if by == Asked::Person {
+            used.last = now;
+        }
         if now.since(used.since) >= WINDOW {
             (used.since, used.count) = (now, 0);
         }
@@ -108,13 +113,79 @@ impl Visit {
     }
 }
 
-/// Somebody who is at a provider.
-pub(super) struct Pending {
+/// Who has made a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Somebody did something.
+    Person,
+    /// A page that is open has asked for itself again: nobody need be there.
+    Again,
+}
+
+/// The secrets of a login.
+pub(super) struct Drawn {
+    pub cookie: Zeroizing<String>,
     pub state: Zeroizing<String>,
-    pub verifier: Zeroizing<String>,
+    verifier: Zeroizing<String>,
+}
+
+impl Drawn {
+    /// New ones.
+    pub(super) fn new() -> Option<Self> {
+        Some(Self {
+            cookie: draw()?,
+            state: draw()?,
+            verifier: draw()?,
+        })
+    }
+
+    /// What the entrance is told of the verifier.
+    pub(super) fn challenge(&self) -> String {
+        challenge(&self.verifier)
+    }
+}
+
+/// How a login was begun.
+#[derive(Clone)]
+pub(super) struct Way {
     pub provider: Option<String>,
     pub next: String,
+    /// The provider is to ask for the proof.
+    pub asked: bool,
+    /// The address it was begun from, as it is counted.
+    pub from: IpAddr,
+    /// The visit of this browser before.
+    pub before: Option<Key>,
+}
+
+/// Somebody who is at a provider.
+pub(super) struct Pending {
+    state: Zeroizing<String>,
+    pub verifier: Zeroizing<String>,
+    pub way: Way,
     until: Timestamp,
+}
+
+/// Makes room for one more. Whoever has begun the most loses the oldest: a flood from one address pushes itself out, and
+/// nobody else.
+fn room(pending: &mut HashMap<Key, Pending>, now: Timestamp) {
+    if pending.len() < limits::LOGINS_PENDING_MAX {
+        return;
+    }
+    pending.retain(|_, p| p.until > now);
+    while pending.len() >= limits::LOGINS_PENDING_MAX {
+        let mut begun: HashMap<IpAddr, usize> = HashMap::new();
+        for p in pending.values() {
+            *begun.entry(p.way.from).or_default() += 1;
+        }
+        let most = begun.values().copied().max();
+        let theirs = pending
+            .iter()
+            .filter(|(_, p)| begun.get(&p.way.from).copied() == most);
+        let oldest = theirs.min_by_key(|(_, p)| p.until).map(|(key, _)| *key);
+        let Some(oldest) = oldest else { return };
+        pending.remove(&oldest);
+    }
 }
 
 /// All of them.
@@ -147,34 +218,19 @@ impl Visits {
         self.stay
     }
 
-    /// A login begins; the cookie for it.
-    pub(super) fn begin(
-        &self,
-        provider: Option<String>,
-        next: String,
-        now: Timestamp,
-    ) -> Option<(Zeroizing<String>, Zeroizing<String>, String)> {
-        let (cookie, state, verifier) = (draw()?, draw()?, draw()?);
-        let challenge = challenge(&verifier);
+    /// A login has begun.
+    pub(super) fn begin(&self, drawn: Drawn, way: Way, now: Timestamp) {
         let mut pending = self.pending.lock();
-        if pending.len() >= limits::LOGINS_PENDING_MAX {
-            pending.retain(|_, p| p.until > now);
-        }
-        if pending.len() >= limits::LOGINS_PENDING_MAX {
-            let oldest = pending.iter().min_by_key(|(_, p)| p.until).map(|(k, _)| *k);
-            oldest.and_then(|key| pending.remove(&key));
-        }
+        room(&mut pending, now);
         pending.insert(
-            key(&cookie),
+            key(&drawn.cookie),
             Pending {
-                state: state.clone(),
-                verifier,
-                provider,
-                next,
+                state: drawn.state,
+                verifier: drawn.verifier,
+                way,
                 until: now.after(limits::LOGIN_PENDING_MAX),
             },
         );
-        Some((cookie, state, challenge))
     }
 
     /// The browser is back. Once.
@@ -188,7 +244,7 @@ impl Visits {
         &self,
         identity: Arc<Identity>,
         tokens: Tokens,
-        provider: Option<String>,
+        way: &Way,
         now: Timestamp,
     ) -> Option<Zeroizing<String>> {
         let (cookie, csrf) = (draw()?, draw()?);
@@ -210,7 +266,8 @@ impl Visits {
         let visit = Visit {
             csrf,
             begun: now,
-            provider,
+            asked: way.asked,
+            provider: way.provider.clone(),
             tokens: tokio::sync::Mutex::new(tokens),
             identity: RwLock::new(identity),
             until: now.after(self.stay.longest),
@@ -225,7 +282,7 @@ impl Visits {
     }
 
     /// Whose cookie that is.
-    pub(super) fn find(&self, cookie: &str, now: Timestamp) -> Known {
+    pub(super) fn find(&self, cookie: &str, now: Timestamp, by: Asked) -> Known {
         let key = key(cookie);
         let mut open = self.open.lock();
         let Some(visit) = open.get(&key).cloned() else {
@@ -235,7 +292,7 @@ impl Visits {
             open.remove(&key);
             return Known::Nobody;
         }
-        match visit.counts(now) {
+        match visit.counts(now, by) {
             true => Known::Visit(visit),
             false => Known::Busy,
         }
@@ -247,15 +304,15 @@ impl Visits {
     }
 
     /// Somebody leaves.
-    pub(super) fn leave(&self, cookie: &str) -> Option<Arc<Visit>> {
-        self.open.lock().remove(&key(cookie))
+    pub(super) fn leave(&self, whose: &Key) -> Option<Arc<Visit>> {
+        self.open.lock().remove(whose)
     }
 
     /// True while this visit goes on.
     pub(super) fn holds(&self, visit: &Arc<Visit>, now: Timestamp) -> bool {
         let open = self.open.lock();
         let there = open.values().any(|open| Arc::ptr_eq(open, visit));
-        there && now < visit.until
+        there && !visit.is_over(now, self.stay.idle)
     }
 
     /// This visit is over.
@@ -279,18 +336,28 @@ mod tests {
         Timestamp(0).after(Duration::from_secs(seconds))
     }
 
+    fn way(from: u32) -> Way {
+        Way {
+            provider: None,
+            next: "/console".to_owned(),
+            asked: false,
+            from: IpAddr::V4(from.into()),
+            before: None,
+        }
+    }
+
     fn enter(visits: &Visits, name: &str, now: Timestamp) -> Zeroizing<String> {
         let tokens = Tokens {
             token: Zeroizing::new("t".to_owned()),
             refresh: None,
         };
         visits
-            .enter(Arc::new(person(name)), tokens, None, now)
+            .enter(Arc::new(person(name)), tokens, &way(1), now)
             .expect("drawn")
     }
 
     fn there(visits: &Visits, cookie: &str, now: Timestamp) -> bool {
-        matches!(visits.find(cookie, now), Known::Visit(_))
+        matches!(visits.find(cookie, now, Asked::Person), Known::Visit(_))
     }
 
     #[test]
@@ -307,7 +374,7 @@ mod tests {
         }
         assert!(!there(&visits, &cookie, at(600)), "time is up");
         let cookie = enter(&visits, "ana", at(0));
-        assert!(visits.leave(&cookie).is_some());
+        assert!(visits.leave(&key(&cookie)).is_some());
         assert!(!there(&visits, &cookie, at(1)));
         assert!(!there(&visits, "guess", at(1)));
     }
@@ -328,9 +395,10 @@ mod tests {
     fn a_login_comes_back_once_with_its_own_state() {
         let visits = Visits::new(STAY);
         let begin = || {
-            visits
-                .begin(None, "/console".to_owned(), at(0))
-                .expect("drawn")
+            let drawn = Drawn::new().expect("drawn");
+            let told = (drawn.cookie.clone(), drawn.state.clone(), drawn.challenge());
+            visits.begin(drawn, way(1), at(0));
+            told
         };
         let (cookie, state, challenge) = begin();
         assert_eq!(challenge.len(), 43);
@@ -344,13 +412,52 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_logins_pushes_itself_out_and_nobody_else() {
+        let visits = Visits::new(STAY);
+        let begin = |from: u32, second: u64| {
+            let drawn = Drawn::new().expect("drawn");
+            let told = (drawn.cookie.clone(), drawn.state.clone());
+            visits.begin(drawn, way(from), at(second));
+            told
+        };
+        let (cookie, state) = begin(1, 0);
+        let (first, first_state) = begin(2, 1);
+        for _ in 0..limits::LOGINS_PENDING_MAX + 8 {
+            begin(2, 2);
+        }
+        assert!(visits.back(&first, &first_state, at(3)).is_none());
+        assert!(visits.back(&cookie, &state, at(3)).is_some());
+        assert!(visits.pending.lock().len() < limits::LOGINS_PENDING_MAX);
+    }
+
+    #[test]
+    fn a_page_that_asks_for_itself_again_does_not_keep_a_visit_from_idleness() {
+        let visits = Visits::new(STAY);
+        let cookie = enter(&visits, "ana", at(0));
+        let again = |second| match visits.find(&cookie, at(second), Asked::Again) {
+            Known::Visit(visit) => Some(visit),
+            Known::Busy | Known::Nobody => None,
+        };
+        let visit = again(50).expect("not idle yet");
+        assert!(visits.holds(&visit, at(60)));
+        assert!(
+            !visits.holds(&visit, at(61)),
+            "what is watched ends as well"
+        );
+        assert!(again(61).is_none());
+    }
+
+    #[test]
     fn whoever_asks_too_often_waits() {
         let visits = Visits::new(STAY);
         let cookie = enter(&visits, "ana", at(0));
         for _ in 0..limits::CONSOLE_REQUESTS_PER_MINUTE {
             assert!(there(&visits, &cookie, at(1)));
         }
-        assert!(matches!(visits.find(&cookie, at(1)), Known::Busy));
+        assert!(matches!(
+            visits.find(&cookie, at(1), Asked::Person),
+            Known::Busy
+        ));
         assert!(there(&visits, &cookie, at(60)));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fakes::SESSION;
 use super::*;
+use futures_util::FutureExt as _;
 
 #[tokio::test]
 async fn a_login_ends_in_a_strict_cookie_for_this_host() {
@@ -147,6 +148,22 @@ async fn a_token_is_renewed_and_whoever_is_locked_out_meanwhile_is_out() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_given_up_does_not_end_the_login_it_renews() {
+    let house = House::new();
+    *house.paper.lasts.lock() = 120;
+    let cookie = house.log_in("ana").await;
+    house.later(100);
+    let given_up = house.get("/console", &cookie).now_or_never();
+    assert!(given_up.is_none(), "it waits for the token");
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    // What it was exchanged for is good once, and was kept.
+    *house.paper.user.lock() = "bea".to_owned();
+    assert_eq!(house.get("/console", &cookie).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_form_from_elsewhere_or_without_its_token_does_nothing() {
     let house = House::new();
     let cookie = house.log_in("operator").await;
@@ -266,6 +283,7 @@ async fn a_vote_needs_a_fresh_login_and_sends_there() {
         to.contains("next=%2Fconsole%2Fapprovals%2Fap-1") && to.contains("provider=corp"),
         "{to}"
     );
+    *house.paper.wished.lock() = None;
     house.get(&to, &cookie).await;
     assert!(
         house.paper.wished.lock().clone().unwrap().fresh,
@@ -284,6 +302,39 @@ async fn a_vote_needs_a_fresh_login_and_sends_there() {
     assert_eq!(voted.status, StatusCode::FORBIDDEN);
     assert!(voted.text.contains("fresh"), "{}", voted.text);
     assert!(house.paper.votes.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_silent_login_is_no_proof_for_a_vote() {
+    let house = House::new();
+    let cookie = house.log_in_by("approver", "fresh=false", "").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    let form = format!("csrf={csrf}&choice=approve&reason=fine");
+    let voted = house
+        .post("/console/approvals/ap-1/vote", &cookie, &form)
+        .await;
+    assert!(
+        voted.head("location").contains("fresh=true"),
+        "{}",
+        voted.status
+    );
+    assert!(house.paper.votes.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_login_ends_the_one_before_in_this_browser() {
+    let house = House::new();
+    let first = house.log_in("ana").await;
+    let elsewhere = house.log_in("ana").await;
+    let second = house.log_in_by("ana", "fresh=true", &first).await;
+    let seen = |cookie: String| {
+        let house = &house;
+        async move { house.get("/console", &cookie).await.status }
+    };
+    assert_eq!(seen(first).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(seen(second).await, StatusCode::OK);
+    assert_eq!(seen(elsewhere).await, StatusCode::OK, "another browser");
+    assert_eq!(house.said("left").len(), 1, "with what came of it");
 }
 
 #[tokio::test]
@@ -356,10 +407,7 @@ async fn whoever_watches_is_cut_off_with_the_login() {
         seen.text
     );
     assert!(seen.text.contains("event: over"), "{}", seen.text);
-    assert!(
-        house.console.watching.lock().is_empty(),
-        "the place is free again"
-    );
+    assert!(house.console.watching.lock().is_empty(), "the place is free again");
 }
 
 #[tokio::test]
