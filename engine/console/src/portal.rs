@@ -5,6 +5,7 @@
 
 mod entrance;
 mod hooks;
+mod strangers;
 mod turnstile;
 
 pub use hooks::Hooks;
@@ -32,8 +33,10 @@ use portcullis_model::{Blame, Fault, limits};
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use strangers::{Stranger, Strangers};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -81,6 +84,7 @@ pub struct Portal {
     console: Option<Arc<Console>>,
     /// Connections, where one carries several requests.
     connections: Turnstile,
+    strangers: Arc<Strangers>,
 }
 
 impl Portal {
@@ -112,6 +116,7 @@ impl Portal {
             turnstile: Arc::new(Turnstile::new(limits::PORTAL_REQUESTS_PER_MINUTE)),
             console: None,
             connections: Turnstile::new(limits::PORTAL_CONNECTIONS_PER_MINUTE),
+            strangers: Strangers::new(limits::PORTAL_STRANGERS_MAX),
         }
     }
 
@@ -142,6 +147,15 @@ impl Portal {
         if !passes {
             return Err(Fault::bare(Blame::Client, "ask less often"));
         }
+        let stranger = match &self.console {
+            None => None,
+            Some(_) => Some(self.strangers.enter(peer.ip()).ok_or_else(|| {
+                Fault::bare(
+                    Blame::Client,
+                    "open fewer connections before it proves anything",
+                )
+            })?),
+        };
         let served = match &self.tls {
             Some(config) => {
                 let tls = TlsAcceptor::from(Arc::clone(config)).accept(stream);
@@ -149,9 +163,9 @@ impl Portal {
                     .await
                     .map_err(|_| late())?;
                 let tls = tls.map_err(|e| Fault::new(Blame::Client, "shake hands over TLS", e))?;
-                self.answer(tls, peer.ip()).await
+                self.answer(tls, peer.ip(), stranger).await
             }
-            None if peer.ip().is_loopback() => self.answer(stream, peer.ip()).await,
+            None if peer.ip().is_loopback() => self.answer(stream, peer.ip(), stranger).await,
             None => Err(Fault::bare(Blame::Client, "come over TLS")),
         };
         drop(slot);
@@ -162,25 +176,37 @@ impl Portal {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send,
         from: IpAddr,
+        stranger: Option<Stranger>,
     ) -> Result<(), Fault> {
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())
             .keep_alive(self.console.is_some())
             .max_buf_size(limits::PROOF_BYTES_MAX * 2);
         let mut routes = self.routes.clone();
-        if let Some(console) = &self.console {
+        let stranger = stranger.map(Arc::new);
+        if let (Some(console), Some(stranger)) = (&self.console, &stranger) {
             http.header_read_timeout(limits::HANDSHAKE_MAX);
             let counted = Counted {
                 console: Arc::clone(console),
                 turnstile: Arc::clone(&self.turnstile),
                 from,
+                stranger: Arc::clone(stranger),
             };
             routes = routes.layer(middleware::from_fn_with_state(counted, counted_request));
         }
         let routes = routes.layer(axum::Extension(Source(from)));
-        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
-            .await
-            .map_err(|e| Fault::new(Blame::Client, "speak HTTP", e))
+        let served = async {
+            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+                .await
+                .map_err(|e| Fault::new(Blame::Client, "speak HTTP", e))
+        };
+        let mut served = pin!(served);
+        // Whoever has not proved anything by then does not stay.
+        match timeout(limits::HANDSHAKE_MAX * 2, &mut served).await {
+            Ok(served) => served,
+            Err(_) if stranger.is_some_and(|stranger| !stranger.is_known()) => Err(late()),
+            Err(_) => served.await,
+        }
     }
 }
 
@@ -190,22 +216,38 @@ struct Counted {
     console: Arc<Console>,
     turnstile: Arc<Turnstile>,
     from: IpAddr,
+    stranger: Arc<Stranger>,
 }
 
-/// Whoever is known has limits of their own; everybody else is counted by address. An answer begins in time or not at all.
+/// Whoever is known has limits of their own, and a connection that stays open; everybody else is counted by address, and
+/// comes again for the next request. An answer begins in time or not at all.
 async fn counted_request(State(counted): State<Counted>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let ours = path.starts_with("/console") || path.starts_with("/api/");
-    let known = ours && counted.console.knows(request.headers());
-    if !known && !counted.turnstile.passes(counted.from, Instant::now()) {
-        return Refused::new(429, "this address asks too often")
-            .hint("wait a minute")
-            .into_response();
+    let heads = ours.then(|| request.headers().clone());
+    let knows = || heads.as_ref().is_some_and(|h| counted.console.knows(h));
+    if !knows() && !counted.turnstile.passes(counted.from, Instant::now()) {
+        let refused = Refused::new(429, "this address asks too often").hint("wait a minute");
+        return closing(refused.into_response());
     }
-    match timeout(limits::HANDSHAKE_MAX, next.run(request)).await {
+    let answer = match timeout(limits::HANDSHAKE_MAX, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => Refused::new(503, "this takes too long").into_response(),
+    };
+    // Asked once more: a token is known only after it was verified, and nobody is known after they have left.
+    match knows() {
+        true => {
+            counted.stranger.is_known_now();
+            answer
+        }
+        false => closing(answer),
     }
+}
+
+fn closing(mut answer: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(header::CONNECTION, close);
+    answer
 }
 
 fn late() -> Fault {
@@ -264,6 +306,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tower::ServiceExt as _;
 
     struct Booth;
     impl Counter for Booth {
@@ -369,6 +412,40 @@ mod tests {
                 "{status}: {answer}"
             );
             assert!(!answer.contains("pcs_"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_known_comes_again_and_whoever_is_stays() {
+        let console = crate::web::tests::console();
+        let from = IpAddr::from([192, 0, 2, 1]);
+        let stranger = Strangers::new(1).enter(from).map(Arc::new).expect("room");
+        let counted = Counted {
+            console: Arc::clone(&console),
+            turnstile: Arc::new(Turnstile::new(2)),
+            from,
+            stranger: Arc::clone(&stranger),
+        };
+        let routes = console
+            .routes()
+            .layer(axum::Extension(Source(from)))
+            .layer(middleware::from_fn_with_state(counted, counted_request));
+        for (token, status, stays) in [
+            ("none", 401, false),
+            ("t-ana", 200, true),
+            ("none", 429, false),
+            ("t-ana", 200, true),
+        ] {
+            let before = stranger.is_known();
+            let request = Request::get("/api/v1/me")
+                .header("authorization", format!("Bearer {token}"))
+                .body(axum::body::Body::empty())
+                .expect("a request");
+            let answer = routes.clone().oneshot(request).await.expect("answers");
+            assert_eq!(answer.status().as_u16(), status);
+            let closes = answer.headers().get(header::CONNECTION);
+            assert_eq!(closes.is_none(), stays, "{token}: {closes:?}");
+            assert_eq!(stranger.is_known(), before || stays, "{token}");
         }
     }
 }

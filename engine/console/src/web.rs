@@ -15,7 +15,7 @@ mod pages;
 mod rest;
 pub mod role;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod visits;
 
 pub use openapi::document as openapi_document;

@@ -109,6 +109,9 @@ pub const LOGINS_PENDING_MAX: usize = 1024;
 pub const PORTAL_REQUESTS_PER_MINUTE: u32 = 240;
 /// Connections that one address may open there within a minute, where the console is served: a browser opens several.
 pub const PORTAL_CONNECTIONS_PER_MINUTE: u32 = 960;
+/// Connections of one address to the HTTPS listener that are open at a time and have not proved anything yet: a browser
+/// opens six to a host, and an office has several people behind one address.
+pub const PORTAL_STRANGERS_MAX: usize = 64;
 /// Addresses that are counted at a time.
 pub const PORTAL_ADDRESSES_MAX: usize = 16_384;
 /// Requests that one login may make to the console within a minute: a person with a page that looks again, and a program

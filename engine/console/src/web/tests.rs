@@ -26,6 +26,11 @@ struct House {
     console: Arc<Console>,
 }
 
+/// A console for the tests of the listener: `t-NAME` is a token of NAME.
+pub(crate) fn console() -> Arc<Console> {
+    House::new().console
+}
+
 /// What came back.
 struct Seen {
     status: StatusCode,
