@@ -61,15 +61,11 @@ function show(step) {
 
 if (feed && window.EventSource) {
   state.textContent = 'Connecting …';
-  let last = 0;
   const source = new EventSource(feed.dataset.feed);
-  source.addEventListener('open', () => { state.textContent = 'What is put on record appears here.'; });
+  // After a lost connection what is on record comes once more.
+  source.addEventListener('open', () => { feed.replaceChildren(); state.textContent = 'What is put on record appears here.'; });
   source.addEventListener('step', (event) => {
-    const step = JSON.parse(event.data);
-    // After a lost connection it begins again from the record.
-    if (step.sequence <= last) return;
-    last = step.sequence;
-    show(step);
+    show(JSON.parse(event.data));
   });
   source.addEventListener('skipped', (event) => { state.textContent = `${Number(event.data)} entries came too fast to be shown; the recording has them.`; });
   source.addEventListener('over', (event) => { source.close(); state.textContent = event.data; });

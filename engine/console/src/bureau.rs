@@ -32,8 +32,8 @@ pub trait Bureau: Send + Sync {
     fn glance(&self) -> Glance;
     /// Live sessions, oldest first.
     fn live(&self) -> Vec<SessionRow>;
-    /// A live session as it goes on: what is on record, then what comes. None when it is not live.
-    fn watch(&self, id: SessionId) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>>;
+    /// A live session as it goes on: what is on record where `past` is wanted, then what comes. None when it is not live.
+    fn watch(&self, id: SessionId, past: bool) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>>;
     /// Ends a live session in somebody's name.
     ///
     /// # Errors

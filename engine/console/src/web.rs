@@ -12,6 +12,7 @@ mod guard;
 mod login;
 mod openapi;
 mod pages;
+mod places;
 mod rest;
 pub mod role;
 #[cfg(test)]
@@ -29,10 +30,9 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use parking_lot::Mutex;
+use places::{Places, Turns};
 use portcullis_gate::Clock;
-use portcullis_model::{Principal, limits};
-use std::collections::HashMap;
+use portcullis_model::limits;
 use std::sync::Arc;
 use visits::Visits;
 
@@ -67,7 +67,9 @@ pub struct Console {
     origin: String,
     visits: Visits,
     bearers: guard::Bearers,
-    watching: Mutex<HashMap<Principal, usize>>,
+    watching: Arc<Places>,
+    playing: Arc<Places>,
+    reading: Turns,
     clock: Clock,
 }
 
@@ -82,7 +84,9 @@ impl Console {
             origin: parts.origin,
             visits: Visits::new(parts.stay),
             bearers: guard::Bearers::default(),
-            watching: Mutex::default(),
+            watching: Places::new(limits::WATCHES_MAX, limits::WATCHES_PER_IDENTITY_MAX),
+            playing: Places::new(limits::FILMS_MAX, limits::FILMS_PER_IDENTITY_MAX),
+            reading: Turns::default(),
             clock: parts.clock,
         })
     }

@@ -125,6 +125,12 @@ pub const VISITS_PER_IDENTITY_MAX: usize = 8;
 pub const WATCHES_MAX: usize = 64;
 /// The same of one identity.
 pub const WATCHES_PER_IDENTITY_MAX: usize = 4;
+/// Films that are played at a time; each reads the record on a thread of its own as long as it lasts.
+pub const FILMS_MAX: usize = 16;
+/// The same of one identity.
+pub const FILMS_PER_IDENTITY_MAX: usize = 4;
+/// A film ends when whoever plays it takes nothing for so long.
+pub const FILM_STALL_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked whether a session that is watched has ended.
 pub const WATCH_LOOK: Duration = Duration::from_millis(500);
 /// Entries of all live sessions that are kept for whoever watches one: a slow page misses older ones.
@@ -145,6 +151,8 @@ pub const CONSOLE_CELL_CHARS_MAX: usize = 400;
 pub const CONSOLE_TERMINALS_MAX: usize = 50;
 /// Rules of packs on trial that a page lists.
 pub const TRIAL_RULES_MAX: usize = 200;
+/// Decisions that a page on packs on trial counts: the latest ones.
+pub const TRIAL_DECISIONS_MAX: usize = 20_000;
 /// A connection of a browser to the console; it opens another one by itself.
 pub const CONSOLE_CONNECTION_MAX: Duration = Duration::from_secs(3600);
 /// From the return of the browser to the moment when the command line fetches its token.

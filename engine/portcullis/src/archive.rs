@@ -22,6 +22,8 @@ use portcullis_model::{Principal, Reason, SessionId, escape_line, limits};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc};
 
 /// Shots that wait for whoever plays them.
@@ -32,6 +34,36 @@ pub struct Shelf {
     dir: PathBuf,
     index: Arc<Index>,
     reading: Arc<Semaphore>,
+    playing: Arc<Semaphore>,
+}
+
+/// How long a read goes on: until its time is up, or whoever asked has gone.
+struct Patience {
+    until: Instant,
+    gone: Arc<AtomicBool>,
+}
+
+impl Patience {
+    /// Refuses to read on once it is over.
+    fn ask(&self) -> Result<(), Refused> {
+        if self.gone.load(Ordering::Relaxed) || Instant::now() >= self.until {
+            return Err(
+                Refused::new(503, "this takes too long; nothing was shown").hint(
+                    "`portcullis replay` and `portcullis policy` read the record without a bound on time",
+                ),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whoever asked: dropped with the request.
+struct Asker(Arc<AtomicBool>);
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Shelf {
@@ -42,6 +74,7 @@ impl Shelf {
             dir,
             index,
             reading: Arc::new(Semaphore::new(limits::ARCHIVE_READERS_MAX)),
+            playing: Arc::new(Semaphore::new(limits::FILMS_MAX)),
         })
     }
 
@@ -58,26 +91,33 @@ impl Shelf {
         })
     }
 
-    /// Reads on a thread that may block.
+    /// Reads on a thread that may block, no longer than an answer may take to begin.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Self) -> Result<T, Refused> + Send + 'static,
+        read: impl FnOnce(&Self, &Patience) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Refused> {
         let busy = || Refused::new(503, "the record cannot be read now");
+        let asker = Asker(Arc::default());
+        let patience = Patience {
+            until: Instant::now() + limits::HANDSHAKE_MAX,
+            gone: Arc::clone(&asker.0),
+        };
         let place = Arc::clone(&self.reading).acquire_owned().await;
         let place = place.map_err(|_| busy())?;
         let shelf = Self {
             dir: self.dir.clone(),
             index: Arc::clone(&self.index),
             reading: Arc::clone(&self.reading),
+            playing: Arc::clone(&self.playing),
         };
         let read = move || {
             let _place = place;
-            read(&shelf)
+            patience.ask()?;
+            read(&shelf, &patience)
         };
-        tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|_| busy())?
+        let read = tokio::task::spawn_blocking(read).await;
+        drop(asker);
+        read.map_err(|_| busy())?
     }
 }
 
@@ -117,15 +157,19 @@ impl Archive for Shelf {
         whose: Option<&'a Principal>,
     ) -> BoxFuture<'a, Result<Found, Refused>> {
         let (ask, whose) = (ask.clone(), whose.cloned());
-        Box::pin(self.read(move |shelf| sessions::find(shelf, &ask, whose.as_ref())))
+        Box::pin(self.read(move |shelf, _| sessions::find(shelf, &ask, whose.as_ref())))
     }
 
     fn session(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Volume>, Refused>> {
-        Box::pin(self.read(move |shelf| volume(shelf, id)))
+        Box::pin(self.read(move |shelf, patience| volume(shelf, id, patience)))
     }
 
     fn steps(&self, id: SessionId, after: u64, most: u32) -> BoxFuture<'_, Result<Steps, Refused>> {
-        Box::pin(self.read(move |shelf| steps::page(shelf.entries(id)?, after, most)))
+        Box::pin(
+            self.read(move |shelf, patience| {
+                steps::page(shelf.entries(id)?, after, most, patience)
+            }),
+        )
     }
 
     fn film(
@@ -134,21 +178,29 @@ impl Archive for Shelf {
         stream: Option<u32>,
     ) -> BoxFuture<'_, Result<mpsc::Receiver<Shot>, Refused>> {
         Box::pin(async move {
-            let entries = self.read(move |shelf| shelf.entries(id)).await?;
+            let place = Arc::clone(&self.playing).try_acquire_owned().map_err(|_| {
+                Refused::new(429, "too many films are being played (console/films)")
+                    .hint("try again in a while")
+            })?;
+            let entries = self.read(move |shelf, _| shelf.entries(id)).await?;
             let (sender, receiver) = mpsc::channel(SHOTS);
-            tokio::task::spawn_blocking(move || film::play(entries, stream, &sender));
+            tokio::task::spawn_blocking(move || {
+                let _place = place;
+                film::play(entries, stream, &sender, limits::FILM_STALL_MAX);
+            });
             Ok(receiver)
         })
     }
 
     fn events<'a>(&'a self, ask: &'a EventAsk) -> BoxFuture<'a, Result<Events, Refused>> {
         let ask = ask.clone();
-        Box::pin(self.read(move |shelf| events::find(shelf, &ask)))
+        Box::pin(self.read(move |shelf, patience| events::find(shelf, &ask, patience)))
     }
 
     fn decision(&self, id: SessionId, sequence: u64) -> BoxFuture<'_, Result<Judged, Refused>> {
-        Box::pin(self.read(move |shelf| {
+        Box::pin(self.read(move |shelf, patience| {
             for decision in Decisions::new(shelf.entries(id)?) {
+                patience.ask()?;
                 let decision = decision.map_err(|error| broken(&error))?;
                 if decision.sequence == sequence {
                     return Ok(judged(&decision));
@@ -192,7 +244,7 @@ pub(crate) fn said(reason: &Reason) -> Said {
     }
 }
 
-fn volume(shelf: &Shelf, id: SessionId) -> Result<Option<Volume>, Refused> {
+fn volume(shelf: &Shelf, id: SessionId, patience: &Patience) -> Result<Option<Volume>, Refused> {
     let Some(session) = sessions::one(shelf, id)? else {
         return Ok(None);
     };
@@ -201,6 +253,7 @@ fn volume(shelf: &Shelf, id: SessionId) -> Result<Option<Volume>, Refused> {
         ..Volume::default()
     };
     for entry in shelf.entries(id)? {
+        patience.ask()?;
         let entry = entry.map_err(|error| broken(&error))?;
         if entry.kind == EntryKind::End as u8 {
             break;

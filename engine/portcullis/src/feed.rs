@@ -3,6 +3,7 @@
 //! told how many.
 
 use crate::front_desk::Books;
+use bytes::Bytes;
 use portcullis_gate::{BoxFuture, Entry, EntryKind, Record, Sequence, StreamId};
 use portcullis_journal::ReadEntry;
 use portcullis_model::{Fault, Principal, SessionId, limits};
@@ -10,9 +11,18 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
+/// An entry as it goes round.
+#[derive(Debug)]
+pub struct Heard {
+    /// What was written.
+    pub entry: ReadEntry,
+    /// So many bytes of content do not go round, because they are too many; zero when all do.
+    pub left_out: usize,
+}
+
 /// Entries of live sessions, as they are written.
 #[derive(Clone)]
-pub struct Feed(broadcast::Sender<Arc<ReadEntry>>);
+pub struct Feed(broadcast::Sender<Arc<Heard>>);
 
 impl Default for Feed {
     fn default() -> Self {
@@ -23,7 +33,7 @@ impl Default for Feed {
 impl Feed {
     /// From now on.
     #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Arc<ReadEntry>> {
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Heard>> {
         self.0.subscribe()
     }
 
@@ -42,22 +52,26 @@ impl Feed {
         let first = last.0.saturating_sub(entries.len() as u64) + 1;
         for (sequence, entry) in (first..).zip(entries) {
             // A film is not watched here, and what a result holds is shown in part only.
-            let large = entry.payload.len() > limits::FEED_PAYLOAD_BYTES_MAX;
-            let bytes = matches!(entry.kind, EntryKind::Upload | EntryKind::Opaque);
-            if large || bytes {
+            if matches!(entry.kind, EntryKind::Upload | EntryKind::Opaque) {
                 continue;
             }
-            // Nobody may be listening any more: that is no error.
-            let _heard = self.0.send(Arc::new(ReadEntry {
+            // Whoever watches sees that something large was there: a long statement does not hide.
+            let (payload, left_out) = match entry.payload.len() {
+                bytes if bytes > limits::FEED_PAYLOAD_BYTES_MAX => (Bytes::new(), bytes),
+                _ => (entry.payload.clone(), 0),
+            };
+            let entry = ReadEntry {
                 session,
                 sequence,
                 at: entry.at,
                 stream,
                 kind: entry.kind as u8,
-                payload: entry.payload.clone(),
+                payload,
                 leaf: 0,
                 withheld: None,
-            }));
+            };
+            // Nobody may be listening any more: that is no error.
+            let _heard = self.0.send(Arc::new(Heard { entry, left_out }));
         }
     }
 }
@@ -154,9 +168,9 @@ mod tests {
             .expect("written");
         let places = std::iter::from_fn(|| listening.try_recv().ok());
         let places: Vec<_> = places
-            .map(|e| (e.sequence, e.stream, e.payload.len()))
+            .map(|h| (h.entry.sequence, h.entry.payload.len(), h.left_out))
             .collect();
-        assert_eq!(places, [(6, StreamId(3), 1), (8, StreamId(3), 2)]);
+        assert_eq!(places, [(6, 1, 0), (7, 0, large), (8, 2, 0)]);
         assert!(told(&feed, true).append(StreamId(3), &entries).is_err());
         assert!(
             listening.try_recv().is_err(),

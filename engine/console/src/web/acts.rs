@@ -5,6 +5,7 @@
 
 use super::Console;
 use super::guard::{Via, Visitor};
+use super::places::Place;
 use super::role::{Page, Roles, Scope};
 use crate::archive::{Ask, EventAsk, Events, Found, Judged, Recorded, Shot, Steps, Trial, Volume};
 use crate::bureau::{Explained, PluginView, PolicyView, Watched};
@@ -12,7 +13,7 @@ use crate::operations::{Approval, Choice, ConnectionRow, Refused, SessionRow};
 use portcullis_model::{Identity, Principal, SessionId, escape_line, limits};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Steps of a page of a session.
 pub(super) const STEPS: u32 = 200;
@@ -42,20 +43,25 @@ impl NotCast {
     }
 }
 
-/// Somebody watches; the place is free again when it is dropped.
-pub(super) struct Place {
+/// Something that goes on while somebody looks: by whom, by which right, and on which place.
+pub(super) struct Sight {
     console: Arc<Console>,
-    whose: Principal,
+    by: Visitor,
+    page: Page,
+    own: bool,
+    _place: Place,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut watching = self.console.watching.lock();
-        if let Some(count) = watching.get_mut(&self.whose) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                watching.remove(&self.whose);
-            }
+impl Sight {
+    /// Why it is over, once the login or the right to it is.
+    pub(super) fn over(&self) -> Option<&'static str> {
+        let Some(roles) = self.console.still(&self.by) else {
+            return Some("you are no longer logged in");
+        };
+        match self.page.scope(roles) {
+            Ok(Scope::All) => None,
+            Ok(Scope::Own) if self.own => None,
+            Ok(Scope::Own) | Err(_) => Some("you may no longer see this"),
         }
     }
 }
@@ -77,6 +83,11 @@ fn mine(who: &Identity, issuer: &str, subject: &str) -> bool {
     } = &who.principal;
     // What is shown is escaped.
     escape_line(own_issuer) == issuer && escape_line(own_subject) == subject
+}
+
+/// True for whoever may read what was recorded of others.
+fn reads_all(roles: Roles) -> bool {
+    matches!(Page::Replay.scope(roles), Ok(Scope::All))
 }
 
 fn my_request(who: &Identity, approval: &Approval) -> bool {
@@ -102,38 +113,37 @@ impl Console {
         row.ok_or_else(|| nothing("live session"))
     }
 
-    /// Watches a live session.
+    /// Watches a live session. Whoever may not read what was recorded sees what comes, not what was before.
     pub(super) async fn watch(
         self: &Arc<Self>,
         by: &Visitor,
         id: SessionId,
-    ) -> Result<(mpsc::Receiver<Watched>, Place), Refused> {
+    ) -> Result<(mpsc::Receiver<Watched>, Sight), Refused> {
         let scope = Page::Watch.scope(by.roles)?;
         let row = self.live_one(by, id)?;
-        if scope == Scope::Own && !mine(&by.identity, &row.issuer, &row.subject) {
+        let own = mine(&by.identity, &row.issuer, &row.subject);
+        if scope == Scope::Own && !own {
             return Err(nothing("live session"));
         }
-        let place = self.place(&by.identity.principal)?;
+        let place = self.watching.take(&by.identity.principal).ok_or_else(|| {
+            Refused::new(429, "too many sessions are being watched (console/watches)")
+                .hint("close another page that watches")
+        })?;
         self.looked(by, "session-watched", &row.id.to_string())?;
-        let feed = self.bureau.watch(id).await;
-        Ok((feed.ok_or_else(|| nothing("live session"))?, place))
+        let past = own || reads_all(by.roles);
+        let feed = self.bureau.watch(id, past).await;
+        let feed = feed.ok_or_else(|| nothing("live session"))?;
+        Ok((feed, self.sight(by, Page::Watch, own, place)))
     }
 
-    fn place(self: &Arc<Self>, whose: &Principal) -> Result<Place, Refused> {
-        let mut watching = self.watching.lock();
-        let all: usize = watching.values().sum();
-        let own = watching.get(whose).copied().unwrap_or(0);
-        if all >= limits::WATCHES_MAX || own >= limits::WATCHES_PER_IDENTITY_MAX {
-            return Err(
-                Refused::new(429, "too many sessions are being watched (console/watches)")
-                    .hint("close another page that watches"),
-            );
-        }
-        watching.insert(whose.clone(), own + 1);
-        Ok(Place {
+    fn sight(self: &Arc<Self>, by: &Visitor, page: Page, own: bool, place: Place) -> Sight {
+        Sight {
             console: Arc::clone(self),
-            whose: whose.clone(),
-        })
+            by: by.clone(),
+            page,
+            own,
+            _place: place,
+        }
     }
 
     /// Ends a live session.
@@ -165,13 +175,17 @@ impl Console {
             let detail = json!({"words": q});
             self.bureau.note("record-searched", &by.identity, &detail)?;
         }
+        let _turn = self.turn(by).await?;
         self.archive.sessions(ask, whose).await
     }
 
     /// One recorded session.
     pub(super) async fn session(&self, by: &Visitor, id: SessionId) -> Result<Volume, Refused> {
         let scope = Page::Sessions.scope(by.roles)?;
-        let volume = self.archive.session(id).await?;
+        let volume = {
+            let _turn = self.turn(by).await?;
+            self.archive.session(id).await?
+        };
         let volume = volume.ok_or_else(|| nothing("session"))?;
         let Recorded {
             issuer, subject, ..
@@ -215,20 +229,35 @@ impl Console {
         let detail = json!({"session": id, "after": after});
         self.bureau
             .note("recording-viewed", &by.identity, &detail)?;
+        let _turn = self.turn(by).await?;
         let steps = self.archive.steps(id, after, most).await?;
         Ok((volume, steps))
     }
 
     /// A terminal of a session.
     pub(super) async fn film(
-        &self,
+        self: &Arc<Self>,
         by: &Visitor,
         id: SessionId,
         stream: Option<u32>,
-    ) -> Result<mpsc::Receiver<Shot>, Refused> {
-        self.readable(by, id).await?;
+    ) -> Result<(mpsc::Receiver<Shot>, Sight), Refused> {
+        let Recorded {
+            issuer, subject, ..
+        } = self.readable(by, id).await?.session;
+        let own = mine(&by.identity, &issuer, &subject);
+        let place = self.playing.take(&by.identity.principal).ok_or_else(|| {
+            Refused::new(429, "too many films are being played (console/films)")
+                .hint("close another page that plays one")
+        })?;
         self.looked(by, "recording-played", &id.to_string())?;
-        self.archive.film(id, stream).await
+        let shots = self.archive.film(id, stream).await?;
+        Ok((shots, self.sight(by, Page::Replay, own, place)))
+    }
+
+    /// One read at a time for each identity: nobody takes all the readers with a page that is opened many times.
+    async fn turn(&self, by: &Visitor) -> Result<OwnedSemaphorePermit, Refused> {
+        let turn = self.reading.turn(&by.identity.principal).await;
+        turn.ok_or_else(|| Refused::new(503, "the record cannot be read now"))
     }
 
     fn looked(&self, by: &Visitor, event: &str, session: &str) -> Result<(), Refused> {
@@ -298,10 +327,21 @@ impl Console {
         Ok(self.bureau.policies())
     }
 
-    /// What packs on trial would have said.
+    /// What packs on trial would have said; to which commands, for whoever may read what was recorded.
     pub(super) async fn trial(&self, by: &Visitor) -> Result<Trial, Refused> {
         Page::Policies.scope(by.roles)?;
-        self.archive.trial().await
+        let examples = reads_all(by.roles);
+        if examples {
+            self.bureau.note("trial-viewed", &by.identity, &json!({}))?;
+        }
+        let _turn = self.turn(by).await?;
+        let mut trial = self.archive.trial().await?;
+        if !examples {
+            for row in &mut trial.rules {
+                (row.example, row.session) = (None, None);
+            }
+        }
+        Ok(trial)
     }
 
     /// A decision as it was made, and what the set that serves now says to the same input.
@@ -313,7 +353,10 @@ impl Console {
     ) -> Result<(Judged, Option<Explained>), Refused> {
         Page::Explain.scope(by.roles)?;
         self.looked(by, "decision-viewed", &id.to_string())?;
-        let judged = self.archive.decision(id, sequence).await?;
+        let judged = {
+            let _turn = self.turn(by).await?;
+            self.archive.decision(id, sequence).await?
+        };
         let explained = match judged.input.is_null() {
             true => None,
             false => Some(self.bureau.explain(&judged.input).await?),
@@ -330,6 +373,7 @@ impl Console {
     /// Events.
     pub(super) async fn events(&self, by: &Visitor, ask: &EventAsk) -> Result<Events, Refused> {
         Page::Events.scope(by.roles)?;
+        let _turn = self.turn(by).await?;
         self.archive.events(ask).await
     }
 

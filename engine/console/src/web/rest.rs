@@ -346,8 +346,8 @@ async fn feed(
     Client(by): Client,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (feed, place) = console.watch(&by, session_id(&id)?).await?;
-    Ok(pages::events(console, by, feed, place).into_response())
+    let (feed, sight) = console.watch(&by, session_id(&id)?).await?;
+    Ok(pages::events(feed, sight).into_response())
 }
 
 async fn kill(
@@ -432,8 +432,8 @@ async fn film(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let which: WhichStream = asked(query.as_deref())?;
-    let shots = console.film(&by, session_id(&id)?, which.stream).await?;
-    Ok(pages::lines(shots))
+    let (shots, sight) = console.film(&by, session_id(&id)?, which.stream).await?;
+    Ok(pages::lines(shots, sight))
 }
 
 async fn decision(

@@ -2,20 +2,20 @@
 //! the index; what packs on trial would have said stands in the record alone, which is read for it. Refuses to look on for
 //! ever for what hardly anything fits.
 
-use super::{Shelf, broken, unindexed};
+use super::{Patience, Shelf, broken, unindexed};
 use portcullis_console::Refused;
 use portcullis_console::archive::{Event, EventAsk, Events, Fact, Hit, Trial, TrialRow};
 use portcullis_journal::index::{EventFilter, EventRow, Page};
-use portcullis_journal::{Decisions, Reader};
-use portcullis_model::{escape_line, limits};
+use portcullis_journal::{Decisions, Reader, RecordedDecision};
+use portcullis_model::{Reason, SessionId, Timestamp, escape_line, limits};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A value in a list is cut to this many characters.
 const VALUE_CHARS_MAX: usize = 300;
 
 /// A page of events, the newest first.
-pub(super) fn find(shelf: &Shelf, ask: &EventAsk) -> Result<Events, Refused> {
+pub(super) fn find(shelf: &Shelf, ask: &EventAsk, patience: &Patience) -> Result<Events, Refused> {
     let filter = EventFilter {
         kind: ask.kind.clone(),
         ..EventFilter::default()
@@ -27,6 +27,7 @@ pub(super) fn find(shelf: &Shelf, ask: &EventAsk) -> Result<Events, Refused> {
     };
     let mut found = Events::default();
     for _ in 0..limits::ARCHIVE_PAGES_MAX {
+        patience.ask()?;
         let listing = shelf
             .index
             .events(&filter, &page)
@@ -78,40 +79,77 @@ pub(super) fn facts(json: &Value) -> Vec<Fact> {
         .collect()
 }
 
+/// What is kept of a decision to count it.
+struct Tried {
+    at: Timestamp,
+    session: SessionId,
+    sequence: u64,
+    denied: bool,
+    would: Vec<Reason>,
+    text: String,
+}
+
+impl Tried {
+    fn of(decision: RecordedDecision) -> Self {
+        let text = decision.input.pointer("/command/text");
+        let text = text.and_then(Value::as_str).unwrap_or("connect");
+        Self {
+            at: decision.at,
+            session: decision.session,
+            sequence: decision.sequence,
+            denied: decision.verdict == "deny",
+            text: match decision.would.is_empty() {
+                true => String::new(),
+                false => text.chars().take(120).collect(),
+            },
+            would: decision.would,
+        }
+    }
+}
+
 /// What packs on trial would have said to the latest decisions.
-pub(super) fn trial(shelf: &Shelf) -> Result<Trial, Refused> {
+pub(super) fn trial(shelf: &Shelf, patience: &Patience) -> Result<Trial, Refused> {
     let reader = Reader::open(&shelf.dir).map_err(|error| broken(&error))?;
-    let mut trial = Trial::default();
-    let mut rows: BTreeMap<(String, String), TrialRow> = BTreeMap::new();
+    let mut latest = VecDeque::new();
     for decision in Decisions::new(reader.all()) {
+        patience.ask()?;
         let decision = decision.map_err(|error| broken(&error))?;
-        trial.decisions += 1;
-        trial.since.get_or_insert_with(|| decision.at.rfc3339());
-        for said in &decision.would {
+        if latest.len() >= limits::TRIAL_DECISIONS_MAX {
+            latest.pop_front();
+        }
+        latest.push_back(Tried::of(decision));
+    }
+    Ok(counted(latest))
+}
+
+fn counted(latest: VecDeque<Tried>) -> Trial {
+    let mut trial = Trial {
+        decisions: latest.len() as u64,
+        since: latest.front().map(|first| first.at.rfc3339()),
+        ..Trial::default()
+    };
+    let mut rows: BTreeMap<(String, String), TrialRow> = BTreeMap::new();
+    for tried in latest {
+        for said in &tried.would {
             if rows.len() >= limits::TRIAL_RULES_MAX {
                 break;
             }
-            let key = (said.pack.clone(), said.rule.clone());
+            let key = (said.pack.to_string(), said.rule.to_string());
             let row = rows.entry(key).or_insert_with(|| TrialRow {
                 pack: escape_line(&said.pack),
                 rule: escape_line(&said.rule),
                 ..TrialRow::default()
             });
             row.count += 1;
-            row.allowed += u64::from(decision.verdict != "deny");
-            let text = decision
-                .input
-                .pointer("/command/text")
-                .and_then(Value::as_str);
-            let text: String = text.unwrap_or("connect").chars().take(120).collect();
-            row.session = Some(decision.session.to_string());
+            row.allowed += u64::from(!tried.denied);
+            row.session = Some(tried.session.to_string());
             row.example = Some(Hit {
-                sequence: decision.sequence,
-                text: escape_line(&text),
+                sequence: tried.sequence,
+                text: escape_line(&tried.text),
             });
         }
     }
     trial.rules = rows.into_values().collect();
     trial.rules.sort_by_key(|row| std::cmp::Reverse(row.count));
-    Ok(trial)
+    trial
 }

@@ -7,23 +7,31 @@ use portcullis_gate::EntryKind;
 use portcullis_journal::{Error, Film, ReadEntry};
 use portcullis_stream::Quiet;
 use portcullis_stream::asciicast::{Event, Happening};
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
-/// Sends everything, until the end or until nobody listens. Blocks.
+/// Sends everything, until the end, until nobody listens, or until whoever listens takes nothing for so long. Blocks.
 pub(super) fn play(
     entries: impl Iterator<Item = Result<ReadEntry, Error>>,
     stream: Option<u32>,
     out: &mpsc::Sender<Shot>,
+    patience: Duration,
 ) {
     let mut film = Film::new(stream);
     let mut screen = Screen::default();
     let mut begun = false;
     for entry in entries {
+        // Much of a record may be read that is not shown.
+        if out.is_closed() {
+            return;
+        }
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 let refused = broken(&error);
-                let _gone = out.blocking_send(Shot::Broken(refused.error));
+                send(out, Shot::Broken(refused.error), patience);
                 return;
             }
         };
@@ -36,15 +44,27 @@ pub(super) fn play(
             // Titles and markers of a film are escaped already.
             let title = header.title.clone().unwrap_or_default();
             let shot = Shot::Header(header.columns, header.rows, title);
-            if out.blocking_send(shot).is_err() {
+            if !send(out, shot, patience) {
                 return;
             }
         }
         let Some(shot) = event.and_then(|event| screen.shot(&event)) else {
             continue;
         };
-        if out.blocking_send(shot).is_err() {
+        if !send(out, shot, patience) {
             return;
+        }
+    }
+}
+
+/// False when nobody takes it.
+fn send(out: &mpsc::Sender<Shot>, shot: Shot, patience: Duration) -> bool {
+    match out.try_send(shot) {
+        Ok(()) => true,
+        Err(TrySendError::Closed(_)) => false,
+        Err(TrySendError::Full(shot)) => {
+            let taken = async { out.send_timeout(shot, patience).await.is_ok() };
+            Handle::current().block_on(taken)
         }
     }
 }

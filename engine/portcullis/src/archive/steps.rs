@@ -3,7 +3,7 @@
 //!
 //! Refuses to show a byte unescaped, and more of a result or an output than fits a page; what is left out is counted.
 
-use super::{broken, events};
+use super::{Patience, broken, events};
 use portcullis_console::Refused;
 use portcullis_console::archive::{Fact, Step, Steps as Page, Table};
 use portcullis_gate::EntryKind;
@@ -19,12 +19,18 @@ pub(crate) fn text(json: &Value, pointer: &str) -> String {
 }
 
 /// A page of a session.
-pub(super) fn page(entries: Entries, after: u64, most: u32) -> Result<Page, Refused> {
+pub(super) fn page(
+    entries: Entries,
+    after: u64,
+    most: u32,
+    patience: &Patience,
+) -> Result<Page, Refused> {
     let mut maker = Steps::default();
     let mut page = Page::default();
     let mut looked = 0_u32;
     let mut last = after;
     for entry in entries {
+        patience.ask()?;
         let entry = entry.map_err(|error| broken(&error))?;
         let steps = maker.take(&entry);
         if entry.sequence <= after {
@@ -101,6 +107,22 @@ impl Steps {
             return steps;
         }
         steps.extend(self.other(entry, &json));
+        steps
+    }
+
+    /// The step of an entry whose content is too large to be shown as it comes: what it was, and how much.
+    pub(crate) fn left_out(&mut self, entry: &ReadEntry, bytes: usize) -> Vec<Step> {
+        let output = [EntryKind::Release, EntryKind::Diagnostic];
+        let output = output.iter().any(|kind| entry.kind == *kind as u8);
+        if output && self.terminals.contains(&entry.stream.0) {
+            return Vec::new();
+        }
+        // What comes next of a result may begin in the middle of a message.
+        self.pieces = None;
+        let mut steps = self.rest();
+        let head =
+            format!("{bytes} bytes, too large to be shown as they come; the recording has them");
+        steps.push(self.step(entry, kind_name(entry.kind), head));
         steps
     }
 

@@ -8,6 +8,7 @@ use portcullis_gate::{EntryKind, StreamId};
 use portcullis_journal::ReadEntry;
 use portcullis_model::{SessionId, Timestamp};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 struct Tape {
     sequence: u64,
@@ -239,7 +240,7 @@ async fn a_film_paints_and_does_nothing_else() {
     tape.json(2, EntryKind::Closed, &json!({"exit": 3}));
     let (out, mut shots) = tokio::sync::mpsc::channel(16);
     let entries = tape.entries.into_iter().map(Ok);
-    tokio::task::spawn_blocking(move || film::play(entries, None, &out))
+    tokio::task::spawn_blocking(move || film::play(entries, None, &out, Duration::from_secs(30)))
         .await
         .unwrap();
     let mut all = Vec::new();
@@ -255,4 +256,59 @@ async fn a_film_paints_and_does_nothing_else() {
             Shot::Exit(4000, 3),
         ]
     );
+}
+
+/// A terminal that goes on for ever, after so many shots that nothing more is shown of.
+fn endless(shown: usize) -> impl Iterator<Item = Result<ReadEntry, portcullis_journal::Error>> {
+    let mut tape = Tape::of("ssh");
+    tape.json(
+        2,
+        EntryKind::Opened,
+        &json!({"stream": {"ssh": "shell", "terminal": {"columns": 90, "rows": 30}}}),
+    );
+    for _ in 0..shown {
+        tape.raw(2, EntryKind::Release, "$ ");
+    }
+    let silent = ReadEntry {
+        stream: StreamId(9),
+        ..tape.entries[1].clone()
+    };
+    let entries = tape.entries.into_iter();
+    entries.chain(std::iter::repeat(silent)).map(Ok)
+}
+
+#[tokio::test]
+async fn a_film_that_nobody_takes_or_waits_for_ends() {
+    let ends = Duration::from_secs(10);
+    let (out, shots) = tokio::sync::mpsc::channel(1);
+    let stalled = tokio::task::spawn_blocking(move || {
+        film::play(endless(5), None, &out, Duration::from_millis(20));
+    });
+    let ended = tokio::time::timeout(ends, stalled).await;
+    assert!(ended.is_ok(), "nobody takes a shot");
+    drop(shots);
+    let (out, shots) = tokio::sync::mpsc::channel(16);
+    let playing = tokio::task::spawn_blocking(move || {
+        film::play(endless(1), None, &out, Duration::from_secs(30));
+    });
+    drop(shots);
+    let ended = tokio::time::timeout(ends, playing).await;
+    assert!(ended.is_ok(), "nobody listens, and nothing is sent");
+}
+
+#[test]
+fn a_read_ends_with_its_time_and_with_whoever_asked() {
+    use super::{Asker, Patience};
+    use std::sync::Arc;
+    use std::time::Instant;
+    let asker = Asker(Arc::default());
+    let of = |seconds| Patience {
+        until: Instant::now() + Duration::from_secs(seconds),
+        gone: Arc::clone(&asker.0),
+    };
+    assert!(of(60).ask().is_ok());
+    assert_eq!(of(0).ask().unwrap_err().status, 503, "time is up");
+    let waiting = of(60);
+    drop(asker);
+    assert!(waiting.ask().is_err(), "nobody waits for it");
 }

@@ -5,7 +5,7 @@
 use super::{Gateway, entrance};
 use crate::archive::{Shelf, StepMaker, said};
 use crate::config::Loaded;
-use crate::feed::Feed;
+use crate::feed::{Feed, Heard};
 use crate::front_desk::{Verify, revoked};
 use crate::roles::Table;
 use arc_swap::ArcSwapOption;
@@ -18,7 +18,7 @@ use portcullis_console::web::role::Roles;
 use portcullis_console::web::{Console, Parts, Stay};
 use portcullis_console::{Approval, Ballot, Choice, ConnectionRow, Refused, SessionRow};
 use portcullis_gate::BoxFuture;
-use portcullis_journal::{Entries, ReadEntry};
+use portcullis_journal::ReadEntry;
 use portcullis_model::{Denial, Identity, SessionId, Timestamp, Verdict, escape_line, limits};
 use portcullis_policy::{Condition, Explanation, PackExplanation};
 use serde_json::{Value, json};
@@ -174,12 +174,13 @@ impl Bureau for Office {
         rows.map(Self::live_row).collect()
     }
 
-    fn watch(&self, id: SessionId) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>> {
+    fn watch(&self, id: SessionId, past: bool) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>> {
         Box::pin(async move {
             let registry = &self.gateway.reception.desk().registry;
             registry.find(id)?;
             // First listen, then read: nothing falls between the two.
             let live = self.feed.listen();
+            let from = (!past).then(|| (self.gateway.clock)());
             let shelf = Arc::clone(&self.shelf);
             let entries = tokio::task::spawn_blocking(move || shelf.entries(id));
             let entries = entries.await.ok()?.ok()?;
@@ -188,7 +189,7 @@ impl Bureau for Office {
             tokio::spawn(async move {
                 let gone = out.clone();
                 tokio::select! {
-                    () = show(id, entries, live, out) => {}
+                    () = show(id, entries, live, from, out) => {}
                     () = ended(&gateway, id) => {}
                     () = gone.closed() => {}
                 }
@@ -332,11 +333,12 @@ async fn ended(gateway: &Gateway, id: SessionId) {
     tokio::time::sleep(limits::WATCH_LOOK).await;
 }
 
-/// What is on record, then what comes.
+/// What is on record, then what comes. Of what was written before `from` nothing is sent: it only says how to read on.
 async fn show(
     id: SessionId,
-    entries: Entries,
-    mut live: broadcast::Receiver<Arc<ReadEntry>>,
+    entries: impl Iterator<Item = Result<ReadEntry, portcullis_journal::Error>> + Send + 'static,
+    mut live: broadcast::Receiver<Arc<Heard>>,
+    from: Option<Timestamp>,
     out: mpsc::Sender<Watched>,
 ) {
     let (mut maker, mut last) = (StepMaker::default(), 0);
@@ -360,13 +362,18 @@ async fn show(
         last = entry.sequence;
         let mut steps = maker.take(&entry);
         steps.extend(maker.answered());
+        if from.is_some_and(|from| entry.at < from) {
+            // A decision that waits for its statement is past as well.
+            maker.rest();
+            continue;
+        }
         if !sent(steps, out.clone()).await {
             return;
         }
     }
     loop {
-        let entry = match live.recv().await {
-            Ok(entry) => entry,
+        let heard = match live.recv().await {
+            Ok(heard) => heard,
             Err(broadcast::error::RecvError::Lagged(count)) => {
                 if out.send(Watched::Skipped(count)).await.is_err() {
                     return;
@@ -375,11 +382,15 @@ async fn show(
             }
             Err(broadcast::error::RecvError::Closed) => return,
         };
+        let entry = &heard.entry;
         if entry.session != id || entry.sequence <= last {
             continue;
         }
         last = entry.sequence;
-        let mut steps = maker.take(&entry);
+        let mut steps = match heard.left_out {
+            0 => maker.take(entry),
+            bytes => maker.left_out(entry, bytes),
+        };
         steps.extend(maker.answered());
         if !sent(steps, out.clone()).await {
             return;
@@ -440,5 +451,56 @@ fn failed(condition: &Condition, depth: usize, lines: &mut Vec<String>) {
     }
     for inner in &condition.because {
         failed(inner, depth + 1, lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_gate::{EntryKind, StreamId};
+
+    fn entry(sequence: u64, request: &str) -> ReadEntry {
+        ReadEntry {
+            session: SessionId(7),
+            sequence,
+            at: Timestamp(i64::try_from(sequence).unwrap_or_default()),
+            stream: StreamId(0),
+            kind: EntryKind::Request as u8,
+            payload: json!({"stage": "query", "request": request})
+                .to_string()
+                .into(),
+            leaf: 0,
+            withheld: None,
+        }
+    }
+
+    async fn watched(from: Option<Timestamp>) -> Vec<(String, Option<String>)> {
+        let (told, live) = broadcast::channel(8);
+        let (out, mut steps) = mpsc::channel(8);
+        let past = [entry(1, "first"), entry(2, "second")].map(Ok);
+        for (sequence, left_out) in [(2, 0), (3, 0), (4, 70_000)] {
+            let entry = entry(sequence, "third");
+            told.send(Arc::new(Heard { entry, left_out }))
+                .expect("heard");
+        }
+        drop(told);
+        show(SessionId(7), past.into_iter(), live, from, out).await;
+        let mut all = Vec::new();
+        while let Some(watched) = steps.recv().await {
+            if let Watched::Step(step) = watched {
+                all.push((step.head.clone(), step.text.clone()));
+            }
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn whoever_may_not_read_the_record_sees_what_comes_and_nothing_before() {
+        let said = |text: &str| (String::new(), Some(text.to_owned()));
+        let all = watched(None).await;
+        assert_eq!(all[..3], [said("first"), said("second"), said("third")]);
+        let large = &all[3].0;
+        assert!(large.starts_with("70000 bytes, too large"), "{large}");
+        assert_eq!(watched(Some(Timestamp(3))).await, all[2..]);
     }
 }

@@ -1,9 +1,9 @@
 //! Live sessions: who, on what, doing what; the commands of one as they come, and its end.
 
 use super::super::Console;
-use super::super::acts::{Place, session_id};
+use super::super::acts::{Sight, session_id};
 use super::super::frame::{self, Sheet};
-use super::super::guard::{Person, Posted, Visitor};
+use super::super::guard::{Person, Posted};
 use super::super::role::{Page as Seen, Scope};
 use super::{Page, show};
 use crate::bureau::Watched;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, interval};
 
 /// How often it is looked whether whoever watches still may.
-const LOOK: Duration = Duration::from_secs(2);
+pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person) -> Page {
     let rows = console.live(&by)?;
@@ -127,54 +127,61 @@ pub(super) async fn feed(
     Person(by): Person,
     Path(id): Path<String>,
 ) -> Page {
-    let (feed, place) = console.watch(&by, session_id(&id)?).await?;
-    Ok(events(console, by, feed, place).into_response())
+    let (feed, sight) = console.watch(&by, session_id(&id)?).await?;
+    Ok(events(feed, sight).into_response())
 }
 
 struct Watching {
-    console: Arc<Console>,
-    by: Visitor,
     feed: mpsc::Receiver<Watched>,
+    sight: Sight,
     look: Interval,
+    /// Events that were sent.
+    sent: u64,
     over: bool,
-    _place: Place,
 }
 
-/// What comes, until the session or the right to see it is over.
-pub(in crate::web) fn events(
-    console: Arc<Console>,
-    by: Visitor,
-    feed: mpsc::Receiver<Watched>,
-    place: Place,
-) -> impl IntoResponse {
+impl Watching {
+    async fn next(&mut self) -> Event {
+        loop {
+            tokio::select! {
+                // First whether it may be seen, then what.
+                biased;
+                _ = self.look.tick() => {
+                    if let Some(why) = self.sight.over() {
+                        self.over = true;
+                        return Event::default().event("over").data(why);
+                    }
+                }
+                next = self.feed.recv() => return match next {
+                    Some(Watched::Step(step)) => told("step", &step),
+                    Some(Watched::Skipped(count)) => told("skipped", &count),
+                    None => {
+                        self.over = true;
+                        Event::default().event("over").data("the session has ended")
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// What comes, until the session or the right to see it is over. Each event has a number of its own: several may come of
+/// one entry.
+pub(in crate::web) fn events(feed: mpsc::Receiver<Watched>, sight: Sight) -> impl IntoResponse {
     let watching = Watching {
-        console,
-        by,
         feed,
+        sight,
         look: interval(LOOK),
+        sent: 0,
         over: false,
-        _place: place,
     };
     let events = stream::unfold(watching, |mut w| async move {
         if w.over {
             return None;
         }
-        let event = loop {
-            tokio::select! {
-                next = w.feed.recv() => break match next {
-                    Some(Watched::Step(step)) => told("step", &step),
-                    Some(Watched::Skipped(count)) => told("skipped", &count),
-                    None => { w.over = true; Event::default().event("over").data("the session has ended") }
-                },
-                _ = w.look.tick() => {
-                    if w.console.still(&w.by).is_none() {
-                        w.over = true;
-                        break Event::default().event("over").data("you are no longer logged in");
-                    }
-                }
-            }
-        };
-        Some((Ok::<_, Infallible>(event), w))
+        let event = w.next().await;
+        w.sent += 1;
+        Some((Ok::<_, Infallible>(event.id(w.sent.to_string())), w))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }

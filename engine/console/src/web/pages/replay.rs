@@ -2,9 +2,10 @@
 //! that a long one begins at once. What is painted was cleaned on the way: it draws and does nothing else.
 
 use super::super::Console;
-use super::super::acts::session_id;
+use super::super::acts::{Sight, session_id};
 use super::super::frame::Sheet;
 use super::super::guard::Person;
+use super::live::LOOK;
 use super::{Page, asked, show};
 use crate::archive::Shot;
 use axum::body::Body;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio::time::{Interval, interval};
 
 /// Lines are sent together up to so many bytes.
 const CHUNK: usize = 32 * 1024;
@@ -74,21 +76,57 @@ pub(super) async fn film(
     RawQuery(query): RawQuery,
 ) -> Page {
     let which: Which = asked(query.as_deref())?;
-    let shots = console.film(&by, session_id(&id)?, which.stream).await?;
-    Ok(lines(shots))
+    let (shots, sight) = console.film(&by, session_id(&id)?, which.stream).await?;
+    Ok(lines(shots, sight))
 }
 
-/// The film, line by line.
-pub(in crate::web) fn lines(shots: mpsc::Receiver<Shot>) -> Response {
-    let body = stream::unfold(shots, |mut shots| async move {
-        let mut chunk = line(&shots.recv().await?);
+struct Playing {
+    shots: mpsc::Receiver<Shot>,
+    sight: Sight,
+    look: Interval,
+    over: bool,
+}
+
+impl Playing {
+    async fn next(&mut self) -> Option<String> {
+        let first = loop {
+            tokio::select! {
+                // First whether it may be seen, then what.
+                biased;
+                _ = self.look.tick() => {
+                    if let Some(why) = self.sight.over() {
+                        self.over = true;
+                        return Some(line(&Shot::Broken(why.to_owned())));
+                    }
+                }
+                shot = self.shots.recv() => break shot?,
+            }
+        };
+        let mut chunk = line(&first);
         while chunk.len() < CHUNK {
-            match shots.try_recv() {
+            match self.shots.try_recv() {
                 Ok(shot) => chunk.push_str(&line(&shot)),
                 Err(_) => break,
             }
         }
-        Some((Ok::<_, Infallible>(chunk), shots))
+        Some(chunk)
+    }
+}
+
+/// The film, line by line, until it or the right to see it is over.
+pub(in crate::web) fn lines(shots: mpsc::Receiver<Shot>, sight: Sight) -> Response {
+    let playing = Playing {
+        shots,
+        sight,
+        look: interval(LOOK),
+        over: false,
+    };
+    let body = stream::unfold(playing, |mut playing| async move {
+        if playing.over {
+            return None;
+        }
+        let chunk = playing.next().await?;
+        Some((Ok::<_, Infallible>(chunk), playing))
     });
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     (kind, Body::from_stream(body)).into_response()

@@ -2,7 +2,9 @@
 
 use super::fakes::SESSION;
 use super::*;
+use crate::archive::Trial;
 use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
 
 #[tokio::test]
 async fn a_login_ends_in_a_strict_cookie_for_this_host() {
@@ -338,6 +340,68 @@ async fn a_new_login_ends_the_one_before_in_this_browser() {
 }
 
 #[tokio::test]
+async fn what_goes_on_ends_with_the_right_to_see_it() {
+    let house = House::new();
+    let roles = |name: &str| role::Role::named(name).into_iter().collect();
+    let by = |name: &str, role: &str| guard::Visitor {
+        identity: Arc::new(person(name)),
+        roles: roles(role),
+        via: guard::Via::Bearer(zeroize::Zeroizing::new(format!("t-{name}"))),
+    };
+    // The paper gives roles by name: `bea` had the role, and has it no longer.
+    let watched = house.console.watch(&by("bea", "operator"), SESSION).await;
+    let auditor = by("bea", "auditor");
+    let played = house.console.film(&auditor, SESSION, None).await;
+    let (watched, played) = (watched.expect("a place").1, played.expect("a place").1);
+    assert_eq!(watched.over(), Some("you may no longer see this"));
+    assert_eq!(played.over(), Some("you may no longer see this"));
+    // What is one's own is seen without any.
+    let ana = by("ana", "auditor");
+    let own = house.console.film(&ana, SESSION, None).await;
+    let own = own.expect("a place").1;
+    assert_eq!(own.over(), None);
+    house.paper.revoked.lock().insert("ana".to_owned());
+    assert_eq!(own.over(), Some("you are no longer logged in"));
+    // Nothing comes, and nothing ends by itself.
+    let (_shots, film) = mpsc::channel(1);
+    let (_steps, feed) = mpsc::channel(1);
+    for body in [
+        pages::lines(film, played).into_body(),
+        pages::events(feed, watched).into_response().into_body(),
+    ] {
+        let text = body.collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains("you may no longer see this"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_before_is_for_whoever_may_read_it() {
+    let house = House::new();
+    for (token, past) in [("t-operator", false), ("t-auditor", true), ("t-ana", true)] {
+        let address = format!("/api/v1/live/{SESSION}/feed");
+        house.call(Method::GET, &address, token, "").await;
+        assert_eq!(house.paper.past.lock().take(), Some(past), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn examples_of_a_trial_are_for_the_auditor_and_on_record() {
+    let house = House::new();
+    let address = "/api/v1/policies/trial";
+    let seen = house.call(Method::GET, address, "t-operator", "").await;
+    let trial: Trial = serde_json::from_str(&seen.text).expect("a trial");
+    assert_eq!(trial.rules.len(), 1, "how often is seen");
+    let row = &trial.rules[0];
+    assert!(row.example.is_none() && row.session.is_none());
+    assert!(house.said("trial-viewed").is_empty());
+    let seen = house.call(Method::GET, address, "t-auditor", "").await;
+    let trial: Trial = serde_json::from_str(&seen.text).expect("a trial");
+    assert!(trial.rules[0].example.is_some());
+    assert_eq!(house.said("trial-viewed").len(), 1);
+}
+
+#[tokio::test]
 async fn every_answer_keeps_the_page_to_itself() {
     let house = House::new();
     let cookie = house.log_in("auditor").await;
@@ -407,7 +471,9 @@ async fn whoever_watches_is_cut_off_with_the_login() {
         seen.text
     );
     assert!(seen.text.contains("event: over"), "{}", seen.text);
-    assert!(house.console.watching.lock().is_empty(), "the place is free again");
+    let numbers = seen.text.lines().filter_map(|l| l.strip_prefix("id: "));
+    assert!(numbers.eq(["1", "2", "3"]), "{}", seen.text);
+    assert!(house.console.watching.are_free(), "the place is free again");
 }
 
 #[tokio::test]

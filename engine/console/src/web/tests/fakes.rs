@@ -45,6 +45,8 @@ pub(crate) struct Paper {
     pub votes: Mutex<Vec<(String, Choice, String)>>,
     pub killed: Mutex<Vec<(SessionId, String)>>,
     pub wished: Mutex<Option<BrowserWish>>,
+    /// Whether whoever watched last was to see what was before.
+    pub past: Mutex<Option<bool>>,
 }
 
 impl Default for Paper {
@@ -60,6 +62,7 @@ impl Default for Paper {
             votes: Mutex::default(),
             killed: Mutex::default(),
             wished: Mutex::default(),
+            past: Mutex::default(),
         }
     }
 }
@@ -207,7 +210,8 @@ impl Bureau for Paper {
         }]
     }
 
-    fn watch(&self, id: SessionId) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>> {
+    fn watch(&self, id: SessionId, past: bool) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>> {
+        *self.past.lock() = Some(past);
         Box::pin(async move {
             let (sender, receiver) = mpsc::channel(4);
             let step = Watched::Step(Box::new(self.step()));
