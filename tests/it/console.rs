@@ -81,6 +81,10 @@ fn a_held_statement_is_approved_in_a_browser_and_read_back() -> Result<()> {
     bea.click(&format!("a[href$='{id}']"))?;
     bea.sees("DELETE FROM stale_carts WHERE id = 7 -- <script>alert(1)</script>")?;
     bea.sees("search path")?;
+    // The provider was not told to ask for the proof, and does not say when it did.
+    bea.sees("A vote needs a fresh login")?;
+    bea.click("a.button.primary")?;
+    bea.sees("Why; recorded and shown to whoever asked")?;
     bea.picture("approval")?;
     bea.write("textarea[name=reason]", "the cart is stale")?;
     bea.click("button[value=approve]")?;
