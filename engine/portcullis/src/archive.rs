@@ -47,11 +47,8 @@ impl Patience {
     /// Refuses to read on once it is over.
     fn ask(&self) -> Result<(), Refused> {
         if self.gone.load(Ordering::Relaxed) || Instant::now() >= self.until {
-            return Err(
-                Refused::new(503, "this takes too long; nothing was shown").hint(
-                    "`portcullis replay` and `portcullis policy` read the record without a bound on time",
-                ),
-            );
+            return Err(Refused::new(503, "this takes too long; nothing was shown")
+                .hint("`portcullis sessions replay` reads the record without a bound on time"));
         }
         Ok(())
     }
