@@ -151,26 +151,16 @@ fn find_end(segments: &[(u64, PathBuf)], notes: &Checkpoints) -> Result<End, Err
         let bytes = set_tail_aside(path, *from).map_err(Error::WriteSegment)?;
         end.aside.push((path.clone(), bytes));
     }
-    // What no checkpoint after its end covers was not sealed; the others need no more.
-    end.heads
-        .retain(|_, head| !head.ended || end.tree.size() > signed);
     Ok(end)
 }
 
 /// Reads one segment up to its last whole frame.
 fn scan(segment: &Segment, number: u64, notes: &Checkpoints) -> Result<End, Error> {
-    let signed = notes.notes.last().map_or(0, |n| n.size);
     let mut tree = segment.header.tree.clone();
-    let mut heads: BTreeMap<SessionId, Head> = segment
-        .header
-        .heads
-        .iter()
-        .copied()
-        .filter(|(_, head)| !head.ended || tree.size() > signed)
-        .collect();
+    let mut heads: BTreeMap<SessionId, Head> = segment.header.heads.iter().copied().collect();
     let first = notes.notes.partition_point(|n| n.size < tree.size());
     let mut due = notes.notes[first..].iter().peekable();
-    check_root(&tree, &mut due)?;
+    check_root(&tree, &mut heads, &mut due)?;
     let mut offset = segment.body;
     let mut closed = false;
     while let Some(Ok(frame)) = segment.frame_at(offset) {
@@ -183,13 +173,10 @@ fn scan(segment: &Segment, number: u64, notes: &Checkpoints) -> Result<End, Erro
             hash,
             ended: frame.kind == EntryKind::End as u8,
         };
-        match head.ended && tree.size() <= signed {
-            true => heads.remove(&frame.session),
-            false => heads.insert(frame.session, head),
-        };
+        heads.insert(frame.session, head);
         closed = frame.session == NODE && frame.payload.starts_with(b"{\"event\":\"closed\"");
         offset += frame.bytes.len();
-        check_root(&tree, &mut due)?;
+        check_root(&tree, &mut heads, &mut due)?;
     }
     Ok(End {
         segment: number,
@@ -201,8 +188,11 @@ fn scan(segment: &Segment, number: u64, notes: &Checkpoints) -> Result<End, Erro
     })
 }
 
+/// Compares with the roots that are signed. Sessions that have ended are let go where a checkpoint vouches for it, as
+/// whoever wrote did: until then a recovery may have ended them once more, and that entry follows the first.
 fn check_root<'a>(
     tree: &Tree,
+    heads: &mut BTreeMap<SessionId, Head>,
     due: &mut std::iter::Peekable<impl Iterator<Item = &'a Checkpoint>>,
 ) -> Result<(), Error> {
     while let Some(note) = due.next_if(|note| note.size <= tree.size()) {
@@ -211,6 +201,9 @@ fn check_root<'a>(
                 checkpoint: note.number,
                 what: "an entry that it covers was altered",
             });
+        }
+        if note.size == tree.size() {
+            heads.retain(|_, head| !head.ended);
         }
     }
     Ok(())

@@ -174,9 +174,9 @@ fn a_torn_tail_is_cut_to_a_side_file_and_noted() {
     );
 }
 
-#[test]
-fn an_end_that_no_checkpoint_covers_is_never_sealed() {
-    let mut world = World::new();
+/// What a crash between the end of a session and its checkpoint leaves.
+fn ended_without_checkpoint() -> World {
+    let world = World::new();
     let journal = world.open();
     let mut record = session(&journal, 5);
     signed(&journal);
@@ -186,9 +186,26 @@ fn an_end_that_no_checkpoint_covers_is_never_sealed() {
     drop(record);
     let log = fs::read(world.segment(1)).expect("segment");
     drop(journal);
-    // What a crash between the end and its checkpoint leaves.
     fs::write(world.segment(1), log).expect("restored");
     fs::write(world.record().join("checkpoints"), notes).expect("restored");
+    world
+}
+
+#[test]
+fn a_record_opens_again_however_often_a_crash_has_ended_its_sessions() {
+    let world = ended_without_checkpoint();
+    for _ in 0..3 {
+        // The first one ends the session once more, before any checkpoint vouches for the first end.
+        let journal = world.open();
+        signed(&journal);
+        journal.close().expect("closed");
+        assert_eq!(world.verify().problems, []);
+    }
+}
+
+#[test]
+fn an_end_that_no_checkpoint_covers_is_never_sealed() {
+    let mut world = ended_without_checkpoint();
     let state =
         |world: &World| sessions(&world.record(), &world.public()).expect("listed")[0].state;
     assert_eq!(state(&world), SessionState::Interrupted);
