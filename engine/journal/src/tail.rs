@@ -7,12 +7,11 @@ use crate::error::Error;
 use crate::frame::{self, Broken, Frame};
 use crate::segment::{self, Header};
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Read at once.
-const CHUNK: usize = 1 << 20;
+const CHUNK: u64 = 1 << 20;
 
 /// A place in the log that outlives compaction: bytes may move in their segment, leaves do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +29,12 @@ pub(crate) struct Tail {
     dir: PathBuf,
     place: Place,
     open: Option<Open>,
+    enough: bool,
 }
 
 struct Open {
+    /// Stands where the buffer ends.
     file: File,
-    /// Where in the file the buffer ends.
-    read: u64,
     buffer: Vec<u8>,
     at: usize,
     leaf: u64,
@@ -48,6 +47,7 @@ impl Tail {
             dir: dir.to_owned(),
             place,
             open: None,
+            enough: false,
         }
     }
 
@@ -61,6 +61,12 @@ impl Tail {
         self.place
     }
 
+    /// True when the last reading ended because it had enough: there may be more. Whoever has read up to the end of a
+    /// log that is being written waits a little, or it wakes up, commits and tells for a few entries at a time.
+    pub(crate) fn had_enough(&self) -> bool {
+        self.enough
+    }
+
     /// Hands on what is whole, at most about `most` bytes. Returns how many frames that were; none at the end.
     ///
     /// # Errors
@@ -71,6 +77,7 @@ impl Tail {
         mut see: impl FnMut(&Frame<'_>, u64) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let (mut frames, mut bytes) = (0, 0);
+        self.enough = false;
         while bytes < most {
             if self.open.is_none() && !self.enter()? {
                 break;
@@ -112,6 +119,7 @@ impl Tail {
                 Err(_) => return Err(damaged()),
             }
         }
+        self.enough = bytes >= most;
         Ok(frames)
     }
 
@@ -131,7 +139,6 @@ impl Tail {
         };
         let mut open = Open {
             file,
-            read: 0,
             buffer: Vec::new(),
             at: 0,
             leaf: 0,
@@ -163,12 +170,8 @@ impl Open {
     fn more(&mut self) -> Result<bool, Error> {
         self.buffer.drain(..self.at);
         self.at = 0;
-        let had = self.buffer.len();
-        self.buffer.resize(had + CHUNK, 0);
-        let got = self.file.read_at(&mut self.buffer[had..], self.read);
-        let got = got.map_err(Error::ReadSegment)?;
-        self.buffer.truncate(had + got);
-        self.read += got as u64;
+        let chunk = (&self.file).take(CHUNK).read_to_end(&mut self.buffer);
+        let got = chunk.map_err(Error::ReadSegment)?;
         Ok(got > 0)
     }
 }
@@ -178,4 +181,47 @@ fn damaged() -> Error {
         io::ErrorKind::InvalidData,
         "a frame is not whole: run verify",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Journal, NodeKey, Settings};
+    use portcullis_gate::{Entry, EntryKind, StreamId};
+    use portcullis_model::{Principal, SessionId, Timestamp};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_reading_that_had_enough_says_so_and_the_next_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
+        let record = dir.path().join("record");
+        let settings = Settings::new(record.clone(), "gw");
+        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let who = Principal {
+            issuer: "https://id.example".to_owned(),
+            subject: "ana".to_owned(),
+        };
+        let mut session = journal.session(SessionId(1), &who).unwrap();
+        let entry = Entry {
+            kind: EntryKind::Request,
+            at: Timestamp(5),
+            // Several chunks.
+            payload: vec![b'x'; 400_000].into(),
+        };
+        for _ in 0..8 {
+            let entry = std::slice::from_ref(&entry);
+            session.append(StreamId(0), entry).unwrap();
+        }
+        let mut tail = Tail::new(&record, Place::default());
+        let mut read = |most| {
+            let frames = tail.read(most, |_, _| Ok(())).unwrap();
+            (frames, tail.had_enough())
+        };
+        let (first, enough) = read(500_000);
+        assert!(enough && (1..8).contains(&first), "{first}");
+        let (rest, enough) = read(usize::MAX);
+        assert!(!enough && first + rest >= 8, "{first} {rest}");
+        assert_eq!(read(500_000), (0, false));
+    }
 }

@@ -72,7 +72,7 @@ impl Builder {
         db.busy_timeout(limits::INDEX_QUERY_MAX)?;
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; \
-             PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+             PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
         )?;
         db.set_prepared_statement_cache_capacity(64);
         let feed = Feed::new(db)?;
@@ -307,10 +307,10 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
         let worked = step(dir, &mut builder, journal.progress.borrow().signed);
         let mut doing = state.0.lock();
         let pause = match worked {
-            Ok((read, indexed)) => {
+            Ok((more, indexed)) => {
                 doing.indexed = indexed;
                 doing.failing = None;
-                if read > 0 { Duration::ZERO } else { EVERY }
+                if more { Duration::ZERO } else { EVERY }
             }
             Err(error) => {
                 let text = said(&error);
@@ -336,11 +336,8 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
     }
 }
 
-fn step(
-    dir: &Path,
-    builder: &mut Option<Builder>,
-    signed: u64,
-) -> Result<(usize, u64), IndexError> {
+/// One batch. Returns whether more is waiting, and how far the index has come.
+fn step(dir: &Path, builder: &mut Option<Builder>, signed: u64) -> Result<(bool, u64), IndexError> {
     if wish(dir).exists() {
         *builder = None;
         discard(dir)?;
@@ -351,7 +348,7 @@ fn step(
         None => builder.insert(Builder::open(dir)?),
     };
     match open.round(signed) {
-        Ok(read) => Ok((read, open.feed.place().leaf)),
+        Ok(_) => Ok((open.tail.had_enough(), open.feed.place().leaf)),
         Err(error) => {
             // Opened anew; what is of no use is thrown away then.
             let ruin = error.is_ruin();
