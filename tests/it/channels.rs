@@ -342,7 +342,7 @@ fn what_was_asked_and_granted_outlives_the_gateway() -> Result<()> {
     let mut desk = desk()?;
     let id = desk.ask(1)?;
     desk.world.gateway.signal("KILL");
-    desk.world.gateway.wait(Duration::from_secs(10))?;
+    desk.world.gateway.wait(Duration::from_secs(60))?;
     desk.world.restart()?;
     ensure!(desk.state(&id)? == "pending", "it still waits");
     let bea = desk.world.token(&BEA)?;
@@ -352,7 +352,7 @@ fn what_was_asked_and_granted_outlives_the_gateway() -> Result<()> {
     )?;
     ensure!(voted.code == 0, "{}", voted.all());
     desk.world.gateway.signal("KILL");
-    desk.world.gateway.wait(Duration::from_secs(10))?;
+    desk.world.gateway.wait(Duration::from_secs(60))?;
     desk.world.restart()?;
     let shown = desk
         .world
@@ -363,7 +363,7 @@ fn what_was_asked_and_granted_outlives_the_gateway() -> Result<()> {
         .ask(&ANA, "orders", "DELETE FROM stale_carts WHERE id = 1")?;
     ensure!(shown.code == 1, "an approval is good once: {}", shown.all());
     desk.world.gateway.signal("KILL");
-    desk.world.gateway.wait(Duration::from_secs(10))?;
+    desk.world.gateway.wait(Duration::from_secs(60))?;
     let file = desk.world.folder().join("state/approvals");
     let mut text = std::fs::read(&file)?;
     let at = text.len() / 2;

@@ -74,7 +74,7 @@ fn a_held_statement_is_approved_in_a_browser_and_read_back() -> Result<()> {
         "DELETE FROM stale_carts WHERE id = 7 -- <script>alert(1)</script>",
     ]);
     let waiting = std::thread::spawn(move || Shown::by(&mut session));
-    let id = world.gateway.pending(Duration::from_secs(20))?;
+    let id = world.gateway.pending(Duration::from_secs(60))?;
     bea.go(&format!("{portal}/console/approvals"))?;
     bea.sees(&id)?;
     bea.picture("approvals")?;

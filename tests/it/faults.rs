@@ -31,7 +31,7 @@ fn a_killed_gateway_leaves_a_record_that_verifies() -> Result<()> {
     }
     std::thread::sleep(Duration::from_millis(1500));
     world.gateway.signal("KILL");
-    world.gateway.wait(Duration::from_secs(5))?;
+    world.gateway.wait(Duration::from_secs(60))?;
     let _ = child.kill();
     let _ = child.wait();
     let shown = verify(&world)?;
@@ -212,7 +212,7 @@ fn orphans_of_a_killed_gateway_are_swept_at_start() -> Result<()> {
         .spawn()?;
     std::thread::sleep(Duration::from_millis(1500));
     world.gateway.signal("KILL");
-    world.gateway.wait(Duration::from_secs(5))?;
+    world.gateway.wait(Duration::from_secs(60))?;
     let _ = child.kill();
     let _ = child.wait();
     let count =

@@ -173,7 +173,7 @@ fn an_exec_waits_for_people_before_it_is_opened() -> Result<()> {
     };
     let tickets = rows.into_iter().flatten().filter(waits).count();
     ensure!(tickets == 1, "{tickets} tickets: {}", pending.out);
-    approve(&day.0.gateway.pending(Duration::from_secs(5))?)?;
+    approve(&day.0.gateway.pending(Duration::from_secs(60))?)?;
     day.does(&words, 0, "20")?;
     ensure!(opened()? == 2, "once each");
     Ok(())

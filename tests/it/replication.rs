@@ -112,7 +112,7 @@ fn pg_receivewal_gets_the_log_byte_for_byte() -> Result<()> {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
         files.map(|e| e.path()).find(|p| p.extension().is_none())
     };
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while whole(&folder).is_none() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -240,7 +240,7 @@ fn play(world: &World, block: &Block, said: &mut BTreeMap<String, String>) -> Re
 fn administered(gateway: &Gateway, token: Option<&str>, block: &Block) -> Result<Shown> {
     let mut line = block.input.join(" ");
     if line.contains("PENDING") {
-        line = line.replace("PENDING", &gateway.pending(Duration::from_secs(5))?);
+        line = line.replace("PENDING", &gateway.pending(Duration::from_secs(60))?);
     }
     for (word, listing) in [
         ("GRANT", ["access", "list"]),

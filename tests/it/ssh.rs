@@ -165,7 +165,7 @@ fn a_held_command_runs_once_somebody_else_has_approved_it() -> Result<()> {
     let (mut child, _) = waiting(&ANA)?;
     child.kill()?;
     child.wait()?;
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     while world.gateway.pending(Duration::ZERO).is_ok() {
         ensure!(Instant::now() < until, "the request is still pending");
         std::thread::sleep(Duration::from_millis(100));
@@ -230,7 +230,7 @@ fn a_second_secret_of_the_gateway_ends_the_whole_session() -> Result<()> {
     for shown in [&first, &second] {
         ensure!(!shown.all().contains(lines[4]), "the key shows");
     }
-    let until = Instant::now() + Duration::from_secs(15);
+    let until = Instant::now() + Duration::from_secs(60);
     while other.try_wait()?.is_none() {
         ensure!(Instant::now() < until, "the session goes on");
         std::thread::sleep(Duration::from_millis(100));
@@ -300,7 +300,7 @@ pub(crate) fn typed(command: &mut Command, lines: &[&[u8]]) -> Result<Shown> {
 }
 
 pub(crate) fn session(world: &SshWorld) -> Result<String> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let list = world.gateway.json(&["sessions", "list", "--recorded"])?;
         let rows = list.as_array().or_else(|| list["sessions"].as_array());
@@ -393,7 +393,7 @@ fn bulk_both_ways_and_a_stalled_neighbour_do_not_stop_a_connection() -> Result<(
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !socket.exists() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -106,7 +106,7 @@ impl Inner {
             .stderr(Stdio::null())
             .spawn()?;
         let forward = Forward { child, local };
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         // Looking whether it listens opens a channel of its own; that one says nothing.
         while TcpStream::connect(("127.0.0.1", local)).is_err() {
             ensure!(
@@ -333,7 +333,7 @@ fn a_session_of_single_commands_forwards_nothing_and_an_end_of_ssh_ends_what_is_
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     let live = loop {
         let sessions = inner.world.gateway.json(&["sessions", "list"])?;
         let sessions = sessions.as_array().context("a list")?.clone();
@@ -354,7 +354,7 @@ fn a_session_of_single_commands_forwards_nothing_and_an_end_of_ssh_ends_what_is_
         .gateway
         .admin(&["sessions", "kill", &live, "--reason", "test"])?;
     ensure!(killed.code == 0, "{killed:?}");
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let sessions = inner.world.gateway.json(&["sessions", "list"])?;
         if sessions.as_array().is_some_and(Vec::is_empty) {

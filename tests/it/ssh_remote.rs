@@ -44,7 +44,7 @@ fn mount(world: &SshWorld, name: &str, road: &Road) -> Result<Mounted> {
         .stderr(Stdio::piped());
     road.environ(&mut sshfs);
     let mut sshfs = sshfs.spawn().context("start sshfs")?;
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     let mounts = || fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     while !mounts().contains(&*at.to_string_lossy()) {
         if sshfs.try_wait()?.is_some() || Instant::now() > until {

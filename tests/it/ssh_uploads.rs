@@ -112,7 +112,7 @@ fn nothing_of_an_upload_is_left_when_the_gateway_is_killed() -> Result<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
     world.gateway.signal("KILL");
-    let _ended = world.gateway.wait(Duration::from_secs(10))?;
+    let _ended = world.gateway.wait(Duration::from_secs(60))?;
     let _ended = stuck.wait()?;
     let _fed = feeding.join();
     ensure!(names(&world)? == before, "{:?}", names(&world)?);

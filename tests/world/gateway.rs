@@ -198,7 +198,7 @@ impl Gateway {
     pub fn page(&self, path: &str) -> Result<String> {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.metrics))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -209,7 +209,7 @@ impl Gateway {
     }
 
     fn until_ready(&self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         loop {
             match self.page("/readyz") {
                 Ok(page) if page.starts_with("HTTP/1.1 200") => return Ok(()),

@@ -65,7 +65,7 @@ impl Host {
         }
         let command = contained(at, &sshd);
         let mut server = Server::start("sshd", command, &at.join("sshd.log"), "TERM")?;
-        server.wait_for_port(port, Duration::from_secs(15))?;
+        server.wait_for_port(port, Duration::from_secs(60))?;
         Ok(Self {
             _server: server,
             port,

@@ -80,7 +80,7 @@ impl Issuer {
             &folder.join("issuer.log"),
             "TERM",
         )?;
-        server.wait_for_port(port, Duration::from_secs(15))?;
+        server.wait_for_port(port, Duration::from_secs(60))?;
         Ok(Self {
             server,
             program: program.to_owned(),

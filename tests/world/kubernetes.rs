@@ -140,7 +140,7 @@ impl ApiServer {
             .env("API_LOG", &log)
             .envs(settings.iter().copied());
         let server = Server::start("the API server", command, &folder.join("api.log"), "TERM")?;
-        let until = Instant::now() + Duration::from_secs(15);
+        let until = Instant::now() + Duration::from_secs(60);
         let port = loop {
             match fs::read_to_string(&port_file) {
                 Ok(port) => break port.trim().parse().context("read the API server's port")?,

@@ -160,7 +160,7 @@ impl SshWorld {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut first = ssh.spawn().context("start ssh")?;
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         while !socket.exists() {
             if Instant::now() > until {
                 first.kill()?;
