@@ -4,7 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::ANA;
 use portcullis_tests::{Shown, World, WorldOptions, install, world};
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn python() -> Result<std::path::PathBuf> {
@@ -44,7 +45,7 @@ fn psql(world: &World, user: &str, password: &str, more: &str, sql: &str) -> Res
         .arg(format!("{} {more}", world.dsn(user, "orders")))
         .args(["-c", sql])
         .env("PGPASSWORD", password)
-        .env("PGCONNECT_TIMEOUT", "20");
+        .env("PGCONNECT_TIMEOUT", "60");
     Shown::by(&mut command).context("run psql")
 }
 
@@ -182,89 +183,73 @@ fn a_wrong_unknown_ended_or_revoked_login_stays_out() -> Result<()> {
     Ok(())
 }
 
-/// Ends TLS with a certificate of its own and opens another one to the gateway: what `sslmode=require` alone
-/// cannot notice.
-const IN_BETWEEN: &str = "
-import socket, ssl, struct, sys, threading
-port, certificate, key = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-request = struct.pack('!ii', 8, 80877103)
-mine = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-mine.load_cert_chain(certificate, key)
-theirs = ssl.create_default_context()
-theirs.check_hostname = False
-theirs.verify_mode = ssl.CERT_NONE
-listener = socket.create_server(('127.0.0.1', 0))
-print(listener.getsockname()[1], flush=True)
-def copy(a, b):
-    try:
-        while data := a.recv(65536):
-            b.sendall(data)
-    except OSError:
-        pass
-    for s in (a, b):
-        try: s.close()
-        except OSError: pass
-while True:
-    client, _ = listener.accept()
-    if client.recv(8) != request: client.close(); continue
-    client.sendall(b'S')
-    client = mine.wrap_socket(client, server_side=True)
-    server = socket.create_connection(('127.0.0.1', port))
-    server.sendall(request)
-    assert server.recv(1) == b'S'
-    server = theirs.wrap_socket(server)
-    threading.Thread(target=copy, args=(client, server), daemon=True).start()
-    threading.Thread(target=copy, args=(server, client), daemon=True).start()
-";
+/// Somebody who ends TLS with a certificate of their own, and opens another one to the gateway.
+struct Between {
+    child: Child,
+    port: u16,
+}
+
+impl Between {
+    fn start(world: &World) -> Result<Self> {
+        let (certificate, key) = (world.folder().join("m.crt"), world.folder().join("m.key"));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()?;
+        ensure!(made.status.success(), "openssl failed");
+        let child = Command::new("python3")
+            .arg(world::workspace().join("tests/it/logins/in_between.py"))
+            .arg(world.gateway.port.to_string())
+            .args([&certificate, &key])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start python3")?;
+        let mut between = Self { child, port: 0 };
+        let mut line = String::new();
+        let out = between.child.stdout.take().context("its output")?;
+        BufReader::new(out).read_line(&mut line)?;
+        between.port = line.trim().parse().context("its port")?;
+        Ok(between)
+    }
+}
+
+impl Drop for Between {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}
 
 #[test]
 fn somebody_in_between_with_another_certificate_gets_nowhere() -> Result<()> {
-    use std::io::BufRead as _;
     let world = World::start(&WorldOptions::default())?;
     let (user, password) = login(&world, "5m")?;
-    let (certificate, key) = (world.folder().join("m.crt"), world.folder().join("m.key"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()?;
-    ensure!(made.status.success(), "openssl failed");
-    let mut between = Command::new("python3")
-        .args(["-c", IN_BETWEEN, &world.gateway.port.to_string()])
-        .args([&certificate, &key])
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("start python3")?;
-    let mut line = String::new();
-    let out = between.stdout.take().context("its output")?;
-    std::io::BufReader::new(out).read_line(&mut line)?;
+    let between = Between::start(&world)?;
     let ask = |binding: &str| -> Result<Shown> {
         let mut command = Command::new("psql");
         command
             .arg("-X")
             .arg(format!(
                 "host=127.0.0.1 port={} user={user} dbname=orders sslmode=require channel_binding={binding}",
-                line.trim()
+                between.port
             ))
             .args(["-c", "SELECT 1"])
             .env("PGPASSWORD", &password)
-            .env("PGCONNECT_TIMEOUT", "20");
+            .env("PGCONNECT_TIMEOUT", "60");
         Shown::by(&mut command).context("run psql")
     };
-    let bound = ask("require");
-    let open = ask("disable");
-    let _ = between.kill();
-    let _ = between.wait();
-    let (bound, open) = (bound?, open?);
+    let bound = ask("require")?;
+    let open = ask("disable")?;
     ensure!(
         bound.code != 0 && bound.shows("FATAL:") && !bound.shows("(1 row)"),
         "{}",

@@ -14,6 +14,8 @@ context.load_cert_chain(CERTIFICATE, KEY)
 server = socket.create_server(("127.0.0.1", int(PORT)))
 while True:
     plain, _ = server.accept()
+    # Whoever says nothing keeps the others waiting no longer than this.
+    plain.settimeout(60)
     try:
         with context.wrap_socket(plain, server_side=True) as secure:
             data = b""

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Passes bytes on to a port of this machine, unless it is cut.
 pub(super) struct Wire {
@@ -42,9 +43,15 @@ impl Wire {
     }
 }
 
+/// One direction; the other goes on until it ends by itself, unless this one broke.
 fn pass(mut from: TcpStream, mut to: TcpStream) {
-    let _ = std::io::copy(&mut from, &mut to);
-    let _ = to.shutdown(std::net::Shutdown::Both);
+    match std::io::copy(&mut from, &mut to) {
+        Ok(_) => drop(to.shutdown(Shutdown::Write)),
+        Err(_) => {
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// Takes POSTs and keeps their bodies.
@@ -63,6 +70,8 @@ impl Collector {
         let (kept, refuses) = (bodies.clone(), refusing.clone());
         thread::spawn(move || {
             for mut client in listener.incoming().flatten() {
+                // Whoever says nothing keeps the others waiting no longer than this.
+                let _ = client.set_read_timeout(Some(Duration::from_secs(60)));
                 let Some(body) = body(&mut client) else {
                     continue;
                 };
