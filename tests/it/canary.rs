@@ -1,5 +1,5 @@
 //! Injected credentials and protected values stay where they belong: not in what clients see, not in the
-//! gateway's log, metrics, journal or command line, and not in its memory once the session is over.
+//! gateway's log, metrics, journal or command line.
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::AGENT;

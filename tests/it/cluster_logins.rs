@@ -305,8 +305,12 @@ impl Visit {
     }
 
     fn ask(&mut self) -> Result<String> {
+        self.ask_for("/prod/api/v1/namespaces/shop/pods")
+    }
+
+    fn ask_for(&mut self, path: &str) -> Result<String> {
         let input = self.child.stdin.as_mut().context("standard input")?;
-        input.write_all(b"ask\n")?;
+        writeln!(input, "{path}")?;
         self.answers
             .next()
             .context("an answer")?
@@ -348,6 +352,51 @@ fn a_token_is_renewed_in_its_session_and_never_used_beyond_its_end() -> Result<(
     );
     fs::remove_file(world.folder.path().join("stops"))?;
     let again = visit.ask()?;
+    ensure!(again.starts_with("200 PodList"), "{again}");
+    Ok(())
+}
+
+#[test]
+fn a_second_token_of_the_gateways_in_what_is_shown_ends_the_session() -> Result<()> {
+    let world = minting()?;
+    let log = "/prod/api/v1/namespaces/shop/pods/mirror/log";
+    let mut visit = Visit::start(&world)?;
+    let first = visit.ask_for(log)?;
+    ensure!(
+        first.starts_with("200 shown: Bearer [pc-masked:tripwire]"),
+        "{first}"
+    );
+    let pods = visit.ask()?;
+    ensure!(pods.starts_with("200 PodList"), "{pods}");
+    let second = visit.ask_for(log)?;
+    ensure!(
+        second.starts_with("ended "),
+        "{second}\n{}",
+        world.gateway.log()
+    );
+    let third = visit.ask()?;
+    ensure!(third.starts_with("ended "), "the session goes on: {third}");
+    let shown = world.shown("GET ")?;
+    ensure!(shown.len() == 3, "it was asked all the same: {shown:?}");
+    for (bearer, _) in shown {
+        let bearer = bearer.context("a token")?;
+        let secret = bearer.trim_start_matches("Bearer ");
+        for answer in [&first, &second] {
+            ensure!(!answer.contains(secret), "{answer}");
+        }
+    }
+    let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
+    let id = sessions[0]["id"]
+        .as_str()
+        .context("a session is recorded")?;
+    let replay = ["sessions", "replay", id, "--verbose", "--json"];
+    let told = world.gateway.admin(&replay)?.out.replace(' ', "");
+    ensure!(
+        told.matches("\"event\":\"tripwire\"").count() == 2,
+        "{told}"
+    );
+    // It was the session that ended: whoever comes again has another one.
+    let again = Visit::start(&world)?.ask()?;
     ensure!(again.starts_with("200 PodList"), "{again}");
     Ok(())
 }

@@ -374,7 +374,8 @@ fn rotate(keepers: &Keepers, world: &World, seen: &mut String) -> Result<Vec<(St
     writeln!(input, "SELECT 'before';")?;
     let mut rotated = Vec::new();
     for (name, _) in REFERENCES.iter().filter(|(name, _)| *name != "by-env") {
-        let password = random_word();
+        // With what URLs and JSON write in another way.
+        let password = format!("{}/+\"&", random_word());
         login(&world.cluster, name, &password)?;
         keepers.put(Some(world), name, &password)?;
         rotated.push(((*name).to_owned(), password));
@@ -445,11 +446,15 @@ fn left_in_the_database(
     let base64 = |before: &str, secret: &str| {
         base64::engine::general_purpose::STANDARD.encode(format!("{before}{secret}, and more"))
     };
-    let hex = |secret: &str| {
-        secret
-            .bytes()
-            .map(|b| format!("{b:02x}"))
-            .collect::<String>()
+    let bytes = |secret: &str, written: &dyn Fn(u8) -> String| -> String {
+        secret.bytes().map(written).collect()
+    };
+    let hex = |secret: &str| bytes(secret, &|b| format!("{b:02x}"));
+    let percent = |secret: &str| {
+        bytes(secret, &|b| match b.is_ascii_alphanumeric() {
+            true => char::from(b).to_string(),
+            false => format!("%{b:02X}"),
+        })
     };
     let mut rows = Vec::new();
     for (name, secret) in secrets {
@@ -457,9 +462,18 @@ fn left_in_the_database(
         rows.push((name.clone(), base64("", secret)));
     }
     let (name, secret) = secrets.last().context("there are some")?;
-    for form in [base64("x", secret), base64("xy", secret), hex(secret)] {
+    for form in [
+        base64("x", secret),
+        base64("xy", secret),
+        hex(secret),
+        percent(secret),
+        serde_json::to_string(secret)?,
+    ] {
+        ensure!(!form.contains(secret), "it is a form of its own: {form}");
         rows.push((name.clone(), form));
     }
+    let before = on_record(&world.gateway, "", "tripwire")?;
+    ensure!(before == 0, "nobody has read any yet: {before}");
     world.cluster.sql(
         "orders",
         "CREATE TABLE left_behind (id int, value text); GRANT SELECT ON left_behind TO app_rw",
@@ -476,26 +490,45 @@ fn left_in_the_database(
         );
         seen.push_str(&shown.all());
     }
+    let told = on_record(&world.gateway, "", "tripwire")?;
+    ensure!(told == rows.len(), "{told} of {} are told", rows.len());
+    let (first, _) = rows.first().context("there are some")?;
+    twice_in_a_session(world, first, seen)
+}
+
+/// One may have strayed there; the second that one session reads is its last. It reads the two rows of its own credential.
+fn twice_in_a_session(world: &World, name: &str, seen: &mut String) -> Result<()> {
+    let token = world.token(&AGENT)?;
+    let mut command = world.psql("anybody", &token, name);
+    let shown = Shown::by(command.args([
+        "-At",
+        "-c",
+        "SELECT value FROM left_behind WHERE id = 0",
+        "-c",
+        "SELECT 'goes ' || 'on'",
+        "-c",
+        "SELECT value FROM left_behind WHERE id = 1",
+        "-c",
+        "SELECT 'still ' || 'here'",
+    ]))?;
+    ensure!(
+        shown.out.matches("[pc-masked:tripwire]").count() == 1 && shown.shows("goes on"),
+        "{}",
+        shown.all()
+    );
+    ensure!(
+        shown.code == 2 && shown.err.contains("FATAL") && !shown.shows("still here"),
+        "{}: {}",
+        shown.code,
+        shown.all()
+    );
+    seen.push_str(&shown.all());
     Ok(())
 }
 
 /// A client that sends one has it already: the record tells, without repeating it.
 fn sent_by_a_client(world: &World, secrets: &[(String, String)], seen: &mut String) -> Result<()> {
-    let events = |connection: &str| -> Result<usize> {
-        let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
-        let mut count = 0;
-        for session in sessions.as_array().into_iter().flatten() {
-            if !session.to_string().contains(connection) {
-                continue;
-            }
-            let id = session["id"].as_str().context("a session has an id")?;
-            let replay = world
-                .gateway
-                .admin(&["sessions", "replay", id, "--verbose", "--json"])?;
-            count += replay.out.matches("tripwire-request").count();
-        }
-        Ok(count)
-    };
+    let events = |name: &str| on_record(&world.gateway, name, "tripwire-request");
     for (name, secret) in secrets {
         ensure!(events(name)? == 0, "{name}: nobody has sent it yet");
         let shown = world.ask(&AGENT, name, &format!("SELECT length('{secret}')"))?;
@@ -510,16 +543,24 @@ fn sent_by_a_client(world: &World, secrets: &[(String, String)], seen: &mut Stri
     Ok(())
 }
 
-/// Events of that kind in all that was recorded.
-fn leaks_on_record(gateway: &Gateway) -> Result<usize> {
+/// Events of that kind in all that was recorded of sessions in whose description this stands.
+fn on_record(gateway: &Gateway, of: &str, event: &str) -> Result<usize> {
     let sessions = gateway.json(&["sessions", "list", "--recorded"])?;
+    let event = format!("\"event\":\"{event}\"");
     let mut count = 0;
     for session in sessions.as_array().into_iter().flatten() {
+        if !session.to_string().contains(of) {
+            continue;
+        }
         let id = session["id"].as_str().context("a session has an id")?;
         let replay = gateway.admin(&["sessions", "replay", id, "--verbose", "--json"])?;
-        count += replay.out.matches("tripwire-request").count();
+        count += replay.out.replace(' ', "").matches(&event).count();
     }
     Ok(count)
+}
+
+fn leaks_on_record(gateway: &Gateway) -> Result<usize> {
+    on_record(gateway, "", "tripwire-request")
 }
 
 /// The record does not hold it; where it does, the entries are shown.

@@ -197,6 +197,14 @@ fn secrets_in_output_are_masked_and_stand_nowhere() -> Result<()> {
         .nth(4)
         .context("a key has lines")?
         .to_owned();
+    // So is one of the gateway's own.
+    let (one, two) = secret_line.split_at(20);
+    let split = format!("printf '{one}'; sleep 0.3; printf '{two}\\n'");
+    let shown = world.run(&ANA, &split)?;
+    ensure!(
+        shown.code == 0 && shown.out.trim() == "[pc-masked:tripwire]",
+        "{shown:?}"
+    );
     let mut kept = Vec::new();
     read_all(&world.gateway.state().join("journal"), &mut kept)?;
     let kept = String::from_utf8_lossy(&kept);

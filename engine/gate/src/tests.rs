@@ -8,7 +8,7 @@ mod leaks;
 mod stand_ins;
 mod streams;
 
-use crate::{Answer, Outgoing, Ruling, Unreleased};
+use crate::{Answer, EntryKind, Outgoing, Ruling, Unreleased};
 use bytes::Bytes;
 use fakes::{Fakes, NOW, query, upload};
 use portcullis_model::message::{Context, Message, Transaction};
@@ -313,9 +313,20 @@ async fn a_secret_of_ours_is_masked_and_the_second_ends_the_session() {
         .release(vec![row("x hunter2", &shape)], NOW)
         .await
         .expect("a release");
+    let told = || {
+        let security = fakes.kinds().into_iter().filter_map(|(_, kind, payload)| {
+            let text = String::from_utf8_lossy(&payload).into_owned();
+            (kind == EntryKind::Security).then_some(text)
+        });
+        security
+            .filter(|text| text.contains("tripwire") && !text.contains("hunter2"))
+            .count()
+    };
     assert_eq!(release.into_frames(), [Bytes::from_static(b"masked")]);
+    assert_eq!(told(), 1, "{:?}", fakes.kinds());
     let second = gate.release(vec![row("y hunter2", &shape)], NOW).await;
     assert!(matches!(second, Err(Unreleased::Fault(_))));
+    assert_eq!(told(), 2, "{:?}", fakes.kinds());
 }
 
 #[tokio::test]
