@@ -308,6 +308,9 @@ listeners:
   - protocol: postgres
     address: 127.0.0.1:6432
     tls: { self_signed: true }
+  - protocol: https
+    address: 127.0.0.1:6443
+    tls: { self_signed: true }
 connections:
   - name: orders
     protocol: postgres
@@ -340,7 +343,7 @@ policies:
                 blocks += 1;
             }
         }
-        assert!(blocks >= 13, "{blocks}");
+        assert!(blocks >= 15, "{blocks}");
     }
 
     #[test]
