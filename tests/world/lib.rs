@@ -20,6 +20,7 @@ pub mod oidc;
 pub mod openbao;
 pub mod process;
 pub mod psql;
+pub mod real_kubernetes;
 pub mod saml;
 pub mod sample;
 pub mod scratch;

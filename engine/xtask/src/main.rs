@@ -21,6 +21,9 @@ cargo xtask COMMAND
   demo [--exit]      build everything, start a throw-away world, and show the main job with real psql;
                      stays up to be tried by hand, --exit ends it (exit code 1 if any step fell short)
   test [FILTER]      install what is missing, build plugins, check the house rules, run every test
+  test --world real-kubernetes
+                     kubectl directly and through the gate, before a real API server that it builds first: five
+                     minutes on two idle processors, once
   test corpus        the detectors alone: recall, near misses and clean text, as tables
   bench [NAME]       the figures, as ratios beside direct and PgBouncer in one run; writes
                      tests/bench/results.md

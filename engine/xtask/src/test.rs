@@ -18,6 +18,11 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|filter| filter == "corpus") {
         return corpus(workspace);
     }
+    if let [flag, world] = arguments
+        && flag == "--world"
+    {
+        return real_kubernetes(workspace, world);
+    }
     let [python, node, asciinema] = needs(workspace)?;
 
     screen::heading("The house");
@@ -112,6 +117,33 @@ fn corpus(workspace: &Path) -> Result<()> {
     match good && sums.passed > 0 && sums.failed == 0 {
         true => Ok(()),
         false => bail!("detectors or classifiers fall short of the corpora"),
+    }
+}
+
+/// `cargo xtask test --world real-kubernetes`: builds a real API server where there is none, and compares with it.
+fn real_kubernetes(workspace: &Path, world: &str) -> Result<()> {
+    if world != "real-kubernetes" {
+        bail!("there is no world `{world}`: the one that has to be asked for is real-kubernetes");
+    }
+    screen::heading("A real API server");
+    install::ensure(&[Need::Libclang, Need::Postgres, Need::Python, Need::Linux])?;
+    debian::kubectl_1_20(workspace)?;
+    debian::kubectl_1_32(workspace)?;
+    portcullis_tests::real_kubernetes::built(workspace)?;
+    screen::heading("Building");
+    build::all_plugins(workspace)?;
+    build::cargo(workspace, &["test", "--workspace", "--no-run", "--quiet"])?;
+    screen::heading("Testing");
+    let mut command = build::cargo_command(workspace);
+    command
+        .args(["test", "--package", "portcullis-tests"])
+        .args(["--test", "real_kubernetes"])
+        .env("PORTCULLIS_PROFILE", "debug");
+    let (good, sums) = counted(command)?;
+    println!("\n{} passed, {} failed", sums.passed, sums.failed);
+    match good && sums.passed > 0 && sums.failed == 0 {
+        true => Ok(()),
+        false => bail!("the gateway and a real API server differ"),
     }
 }
 
