@@ -15,6 +15,7 @@ mod eighteen;
 mod evidence;
 mod faults;
 mod kubernetes;
+mod kubernetes_answers;
 mod kubernetes_clients;
 mod kubernetes_day;
 mod kubernetes_filter;

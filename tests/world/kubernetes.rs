@@ -59,6 +59,21 @@ approval contains {
 }
 
 # METADATA
+# title: A map that goes when people have said so; whoever deletes it comes back for the answer
+approval contains {
+	"rule": "clusters/later",
+	"msg": "a map is deleted",
+	"approver_groups": ["dba"],
+	"ttl_seconds": 60,
+	"mode": "defer",
+} if {
+	input.action == "command"
+	some statement in input.command.statements
+	"cluster-delete" in input.command.labels
+	statement.call.name == "later"
+}
+
+# METADATA
 # title: Of events the record keeps that they were read
 obligation contains {"type": "record", "level": "metadata"} if {
 	input.action == "command"

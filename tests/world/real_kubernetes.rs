@@ -5,7 +5,7 @@
 
 mod build;
 
-pub use build::{Built, built};
+pub use build::{Built, built, found};
 
 use crate::cluster::random_word;
 use crate::debian::kubectl_1_32;
@@ -34,7 +34,7 @@ struct Cluster {
 
 impl Cluster {
     fn start(at: &Path, gateway: &str, root: &str) -> Result<(Self, u16)> {
-        let Built { etcd, api_server } = built(&workspace())?;
+        let Built { etcd, api_server } = found(&workspace())?;
         let tokens = format!("{gateway},gateway,1,gateways\n{root},root,2,system:masters\n");
         fs::write(at.join("tokens.csv"), tokens)?;
         run(Command::new("openssl")
@@ -180,11 +180,6 @@ impl RealCluster {
             ensure!(done.code == 0, "{arguments:?}: {}", done.all());
         }
         Ok(())
-    }
-
-    /// `kubectl` of another version.
-    pub fn use_kubectl(&mut self, program: PathBuf) {
-        self.kubectl = program;
     }
 
     /// `kubectl` past the gateway, as somebody who may do anything.

@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod json;
 mod mask;
 mod proxy;
+mod schema;
 mod secrets;
 mod spdy;
 mod status;

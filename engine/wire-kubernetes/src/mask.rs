@@ -12,6 +12,7 @@ mod role;
 mod tests;
 mod walk;
 
+pub(crate) use role::COPIES;
 pub use walk::Walk;
 
 /// What is known of an answer before its first byte.

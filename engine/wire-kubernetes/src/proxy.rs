@@ -8,6 +8,7 @@
 mod answer;
 mod exchange;
 mod exec;
+mod form;
 mod hold;
 mod line;
 mod live;

@@ -7,6 +7,7 @@ storage or protobuf answers (see tests/README.md). Every request is written to a
 """
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -136,8 +137,17 @@ SCHEMA = {
     "components": {"schemas": {"io.k8s.api.core.v1.Pod": {
         "description": "Pod is a collection of containers that can run on a host.", "type": "object",
         "properties": {"kind": {"type": "string", "description": "Kind is a string value."}},
-        "x-kubernetes-group-version-kind": [{"group": "", "kind": "Pod", "version": "v1"}]}}},
+        "x-kubernetes-group-version-kind": [{"group": "", "kind": "Pod", "version": "v1"}]},
+        "io.k8s.api.core.v1.Secret": {
+        "description": "Secret holds secret data of a certain type.", "type": "object",
+        "properties": {
+            "data": {"description": "Data contains the secret data. The serialized form of the secret data is a base64 encoded string.",
+                     "type": "object", "additionalProperties": {"type": "string", "format": "byte"}},
+            "kind": {"type": "string", "description": "Kind is a string value."}},
+        "x-kubernetes-group-version-kind": [{"group": "", "kind": "Secret", "version": "v1"}]}}},
 }
+# The same as servers before 1.24 have it, which call it text.
+OLD_SCHEMA = {"swagger": "2.0", "info": SCHEMA["info"], "paths": {}, "definitions": SCHEMA["components"]["schemas"]}
 
 
 def fields(data):
@@ -399,6 +409,11 @@ class Server(BaseHTTPRequestHandler):
             self.answer(200, {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=0A1B"}}})
         elif parts == ["openapi", "v3", "api", "v1"]:
             self.answer(200, SCHEMA)
+        elif parts == ["openapi", "v2"]:
+            self.answer(200, OLD_SCHEMA, "text/plain; charset=utf-8")
+        elif parts == ["openapi", "v3", "api", "no-schema"]:
+            # What a broken or dishonest API behind the server would publish.
+            self.answer(200, OBJECTS[("secrets", "shop", "db")])
         else:
             return False
         return True
@@ -447,6 +462,9 @@ class Server(BaseHTTPRequestHandler):
                 return self.refuse(404, "NotFound", f'{resource} "{name}" not found')
             if wants_table:
                 return self.answer(200, table(resource, [obj], include, VERSION))
+            if name == "squeezed":
+                # Nobody asked for that.
+                return self.answer(200, gzip.compress(json.dumps(obj).encode()), extra=[("Content-Encoding", "gzip")])
             return self.answer(200, obj)
         if namespace == "big":
             return self.big(wants_table)

@@ -22,6 +22,14 @@ pub struct Built {
     pub api_server: PathBuf,
 }
 
+const ETCD: &str = "etcd-3.4";
+const SERVER: &str = "kube-apiserver-1.20";
+/// Written when the server has been compiled to its end.
+const MARK: &str = "built";
+/// What is told where it cannot be built.
+const NEEDS: &str = "the API server cannot be built here: that takes Debian's packages of bookworm (apt-get and a mirror that has them), \
+     1.5 GB of disk and memory for Go's compiler; every other test runs without it";
+
 /// The tag of packages whose types stand in the published schema.
 const TAG: &str = "+k8s:openapi-gen=";
 
@@ -30,21 +38,34 @@ const TAG: &str = "+k8s:openapi-gen=";
 /// # Errors
 /// When they cannot be.
 pub fn built(workspace: &Path) -> Result<Built> {
-    let etcd = unpacked(workspace, BOOKWORM, &["etcd-server"], "etcd-3.4")?;
-    let folder = cache(workspace).join("kube-apiserver-1.20");
-    let api_server = folder.join("kube-apiserver");
-    let mark = folder.join("built");
+    unpacked(workspace, BOOKWORM, &["etcd-server"], ETCD).context(NEEDS)?;
+    let folder = cache(workspace).join(SERVER);
+    let mark = folder.join(MARK);
     if !mark.is_file() {
         eprintln!("  building kube-apiserver 1.20: five minutes on two idle processors, 1.5 GB");
         let begun = Instant::now();
         fs::create_dir_all(&folder)?;
-        build(workspace, &folder, &api_server)?;
+        build(workspace, &folder, &folder.join("kube-apiserver")).context(NEEDS)?;
         fs::write(mark, "")?;
         eprintln!("  built in {} s", begun.elapsed().as_secs());
     }
+    found(workspace)
+}
+
+/// The programs, where they were built.
+///
+/// # Errors
+/// When they were not.
+pub fn found(workspace: &Path) -> Result<Built> {
+    let needs = cache(workspace);
+    ensure!(
+        needs.join(SERVER).join(MARK).is_file(),
+        "there is no API server in {}: `cargo xtask test --world real-kubernetes` builds one",
+        needs.display()
+    );
     Ok(Built {
-        etcd: etcd.join("usr/bin/etcd"),
-        api_server,
+        etcd: needs.join(ETCD).join("usr/bin/etcd"),
+        api_server: needs.join(SERVER).join("kube-apiserver"),
     })
 }
 

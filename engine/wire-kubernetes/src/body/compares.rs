@@ -5,6 +5,7 @@
 //! It refuses all of them for what is masked in Secrets, and to make a Secret immutable that is there already: an apply
 //! that takes the fields over whatever they hold, and a write that happens, tell nothing that the writer does not know.
 
+use crate::mask::COPIES;
 use crate::turned::Turned;
 use portcullis_model::{Call, CallBody, Obligations};
 use serde::Deserialize;
@@ -12,9 +13,6 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 const RULE: &str = "kubernetes/compares-masked";
-
-/// Where kubectl keeps a copy of the whole object, values and all.
-const COPY: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// True where values of Secrets are not shown.
 pub(crate) fn masks_secrets(obligations: &Obligations) -> bool {
@@ -125,13 +123,13 @@ fn copies(body: &CallBody) -> bool {
             let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
             match steps.as_slice() {
                 ["metadata"] | ["metadata", "annotations"] => true,
-                ["metadata", "annotations", name, ..] => *name == COPY,
+                ["metadata", "annotations", name, ..] => COPIES.contains(name),
                 _ => false,
             }
         }),
         CallBody::Object(value) => value
             .pointer("/metadata/annotations")
-            .is_some_and(|annotations| annotations.get(COPY).is_some()),
+            .is_some_and(|kept| COPIES.iter().any(|copy| kept.get(copy).is_some())),
     }
 }
 

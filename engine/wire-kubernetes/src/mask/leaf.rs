@@ -53,6 +53,15 @@ impl Leaf {
         }
     }
 
+    /// It is a secret, or holds one.
+    pub(super) fn is_secret(&self) -> bool {
+        let within = match &self.form {
+            Form::Nested { leaves, .. } => leaves.iter().any(Self::is_secret),
+            _ => false,
+        };
+        within || matches!(self.role, Role::Secret | Role::SecretBlob)
+    }
+
     /// Its raw text in `bytes`, without quotes.
     fn raw<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         let raw = bytes.get(self.at.clone()).unwrap_or_default();

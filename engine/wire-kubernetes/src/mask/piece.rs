@@ -54,12 +54,8 @@ impl Piece {
     #[must_use]
     pub(crate) fn secrets(&self) -> Vec<Range<u32>> {
         let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let marked = |leaf: &Leaf| matches!(leaf.role, Role::Secret | Role::SecretBlob);
-        let secret = |leaf: &&Leaf| match &leaf.form {
-            Form::Nested { leaves, .. } => marked(leaf) || leaves.iter().any(marked),
-            _ => marked(leaf),
-        };
         let inner = |leaf: &Leaf| number(leaf.at.start + 1)..number(leaf.at.end.saturating_sub(1));
+        let secret = |leaf: &&Leaf| leaf.is_secret();
         self.leaves.iter().filter(secret).map(inner).collect()
     }
 

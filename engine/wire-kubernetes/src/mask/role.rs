@@ -1,16 +1,25 @@
 //! What names mean: which members of which objects hold secrets whatever they look like.
 
+/// Annotations that hold a copy of the object they stand on: kubectl's, and those of kapp, Rancher and Banzai Cloud, of which
+/// the last two compress it.
+pub(crate) const COPIES: [&str; 4] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "kapp.k14s.io/original",
+    "objectset.rio.cattle.io/applied",
+    "banzaicloud.com/last-applied",
+];
+
 /// A member's name, where it means something here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Name {
     #[default]
     Other,
     BinaryData,
+    Copy,
     Data,
     Env,
     Items,
     Kind,
-    LastApplied,
     NameOf,
     Rows,
     Spec,
@@ -26,10 +35,9 @@ impl Name {
         match name {
             b"binaryData" => Self::BinaryData,
             b"data" => Self::Data,
-            b"env" => Self::Env,
+            b"env" | b"httpHeaders" => Self::Env,
             b"items" => Self::Items,
             b"kind" => Self::Kind,
-            b"kubectl.kubernetes.io/last-applied-configuration" => Self::LastApplied,
             b"name" => Self::NameOf,
             b"rows" => Self::Rows,
             b"spec" => Self::Spec,
@@ -37,6 +45,7 @@ impl Name {
             b"stringData" => Self::StringData,
             b"token" => Self::Token,
             b"value" => Self::Value,
+            copy if COPIES.iter().any(|name| name.as_bytes() == copy) => Self::Copy,
             _ => Self::Other,
         }
     }

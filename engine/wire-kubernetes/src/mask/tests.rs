@@ -307,6 +307,61 @@ fn environments_are_masked_by_name_and_by_detector() {
 }
 
 #[test]
+fn a_copy_of_a_secret_is_masked_wherever_a_tool_keeps_it() {
+    let secret = |blob: &str| json!({"kind": "Secret", "data": {"a": blob}}).to_string();
+    let kept = |name: &str, copy: &str| json!({"kind": "Thing", "metadata": {"annotations": {name: copy}}});
+    for name in [
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "kapp.k14s.io/original",
+        "example.com/backup",
+    ] {
+        assert_eq!(
+            masked(&kept(name, &secret("aHVudGVyMg==")), ANYTHING),
+            kept(name, &secret(&blob())),
+            "{name}"
+        );
+    }
+    let map = |copy: &str| json!({"kind": "ConfigMap", "data": {"db.json": copy}});
+    assert_eq!(
+        masked(&map(&secret("aHVudGVyMg==")), ANYTHING),
+        map(&secret(&blob()))
+    );
+    // What nobody can look into is a secret.
+    for name in [
+        "objectset.rio.cattle.io/applied",
+        "banzaicloud.com/last-applied",
+    ] {
+        let copy = kept(name, "H4sIAAAAAAAA/6tWSkksSVSyUqhWykxRqgUA");
+        assert_eq!(masked(&copy, ANYTHING), kept(name, &mask()), "{name}");
+    }
+    // A copy in a copy is one secret, however deep.
+    let copies = |inner: &str| kept("kapp.k14s.io/original", &kept("b", inner).to_string());
+    let deep = (0..6).fold(secret("aHVudGVyMg=="), |text, _| {
+        kept("kapp.k14s.io/original", &text).to_string()
+    });
+    for inner in [secret("aHVudGVyMg=="), deep] {
+        assert_eq!(masked(&copies(&inner), ANYTHING), copies(&mask()));
+    }
+    // Other documents are text, and detectors see all of it.
+    let found = mask_text("found", None);
+    for text in ["{\"a\": \"hunter2\"}", "{{ hunter2 }}"] {
+        let instead = text.replace("hunter2", &found);
+        assert_eq!(masked(&map(text), ANYTHING), map(&instead));
+    }
+}
+
+#[test]
+fn headers_that_a_probe_sends_are_masked_by_name() {
+    let pod = |value: &str| {
+        json!({"kind": "Pod", "spec": {"containers": [{"livenessProbe": {"httpGet": {"httpHeaders": [
+            {"name": "Authorization", "value": value},
+            {"name": "Accept", "value": "text/plain"},
+        ]}}}]}})
+    };
+    assert_eq!(masked(&pod("Basic YTpi"), ANYTHING), pod(&mask()));
+}
+
+#[test]
 fn config_maps_are_masked_by_detector() {
     let map = |text: &str, blob: &str| json!({"kind": "ConfigMap", "data": {"a.conf": text}, "binaryData": {"b": blob}});
     let found = |text: &str| text.replace("hunter2", &mask_text("found", None));

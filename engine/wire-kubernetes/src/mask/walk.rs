@@ -15,6 +15,9 @@ use std::ops::Range;
 /// Digits of the shortest number that is shown to detectors.
 const NUMBER_BYTES_MIN: usize = 9;
 
+/// How deep copies of objects stand in one another. Each writes its quotes twice as long, so that nobody nests them far.
+const COPIES_DEPTH_MAX: u8 = 4;
+
 /// An answer that is being read.
 pub struct Walk {
     expected: Expected,
@@ -28,6 +31,8 @@ pub struct Walk {
     cut_leaves: usize,
     /// Objects in front of it.
     objects: u32,
+    /// It is a copy within so many others.
+    depth: u8,
 }
 
 /// Something open.
@@ -85,6 +90,7 @@ impl Walk {
             cut: 0,
             cut_leaves: 0,
             objects: 0,
+            depth: 0,
         }
     }
 
@@ -213,6 +219,7 @@ impl Walk {
     fn text(&mut self, span: &Span) {
         let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
         let mut leaf = Leaf::text(span, Role::Plain);
+        let opens = raw.first() == Some(&b'{');
         let index = self.leaves.len();
         let Some(frame) = self.frames.last_mut() else {
             self.leaves.push(leaf);
@@ -228,16 +235,27 @@ impl Walk {
             }
             Name::NameOf => frame.variable.0 = Some(index),
             Name::Value => frame.variable.1 = Some(index),
-            Name::LastApplied => leaf = self.nested(span),
+            Name::Copy => leaf = self.nested(span),
             _ if matches!(frame.under, Name::Data | Name::StringData) => {
                 leaf.called = Some(frame.called.clone());
             }
             _ => {}
         }
+        if opens && matches!(leaf.form, Form::Text { .. }) && self.depth < COPIES_DEPTH_MAX {
+            // Tools keep copies of objects under other names as well, and in ConfigMaps.
+            let copy = self.nested(span);
+            if matches!(copy.form, Form::Nested { .. }) && copy.is_secret() {
+                leaf = copy;
+            }
+        }
+        if self.depth > 0 && leaf.is_secret() {
+            // What stands in a copy of a copy is not taken apart.
+            leaf.role = Role::Secret;
+        }
         self.leaves.push(leaf);
     }
 
-    /// The copy of an object that kubectl keeps in an annotation.
+    /// The copy of an object, as kubectl keeps one in an annotation.
     fn nested(&self, span: &Span) -> Leaf {
         let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
         let text = decode(raw, span.escaped).into_owned();
@@ -245,7 +263,11 @@ impl Walk {
             events: false,
             ..self.expected
         });
-        let read = inner.push(&text).and_then(|()| inner.end());
+        inner.depth = self.depth.saturating_add(1);
+        let read = match inner.depth > COPIES_DEPTH_MAX {
+            true => Err(broken()),
+            false => inner.push(&text).and_then(|()| inner.end()),
+        };
         let mut leaf = Leaf::text(span, Role::Plain);
         match read {
             Ok(()) => {

@@ -4,6 +4,7 @@
 //! It refuses bodies that it cannot look into where something has to be masked, and it breaks an answer off rather than
 //! let a client take half of it for the whole.
 
+use super::form::{Form, Known, read_as};
 use super::line::Line;
 use super::live::Live;
 use super::outlet::{Outlet, Pipe, pipe};
@@ -11,15 +12,16 @@ use super::refuse::{Answer, Refused, turned};
 use super::visit::Visit;
 use crate::filter::{Sifting, hidden, left};
 use crate::mask::{Expected, Walk};
+use crate::schema::NoSchema;
 use crate::status;
 use crate::turned::Turned;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED,
-    RETRY_AFTER, WARNING,
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER, WARNING,
 };
+use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
 use portcullis_gate::{Gate, Lane, Next, Outgoing, Reader, Unreleased};
 use portcullis_link::ClientOutlet;
@@ -46,8 +48,6 @@ pub(super) struct Pour {
     pub line: Option<Line>,
     pub decision: Arc<Decision>,
     pub expected: Expected,
-    /// A resource was asked for, not discovery or health.
-    pub api: bool,
     /// The schema of the API was asked for, at its own path.
     pub schema: bool,
     pub warning: Option<String>,
@@ -74,16 +74,6 @@ impl Source {
             Self::Read(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         }
     }
-}
-
-/// How a body is read.
-enum Form {
-    /// JSON.
-    Objects(Box<Walk>),
-    /// Text.
-    Pieces,
-    /// Published, and the same for everybody: the schema of the API.
-    Published,
 }
 
 /// Why a body ends.
@@ -119,7 +109,7 @@ impl Pour {
         if !parts.status.is_success() {
             self.sifting = None;
         }
-        let form = match self.form(&parts.headers) {
+        let form = match self.form(&parts) {
             Ok(form) => form,
             Err(away) => return Err(self.away(&away)),
         };
@@ -165,40 +155,14 @@ impl Pour {
         }
     }
 
-    fn form(&self, headers: &HeaderMap) -> Result<Form, Turned> {
-        let masks = self.decision.obligations.masks() || self.sifting.is_some();
-        let unreadable = |reason| {
-            Turned::malformed("kubernetes/unreadable-answer", reason)
-                .code(502)
-                .hint("Ask for JSON or text; what cannot be looked into is not let through where masks apply.")
+    fn form(&self, parts: &Parts) -> Result<Form, Turned> {
+        let known = Known {
+            expected: self.expected,
+            masks: self.decision.obligations.masks() || self.sifting.is_some(),
+            sifted: self.sifting.is_some(),
+            schema: self.schema && parts.status.is_success(),
         };
-        if headers.contains_key(CONTENT_ENCODING) {
-            return Err(unreadable(
-                "the cluster compressed an answer although nobody asked for that",
-            ));
-        }
-        let kind = headers
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok());
-        let kind = kind
-            .and_then(|kind| kind.split(';').next())
-            .unwrap_or_default();
-        let kind = kind.trim().to_ascii_lowercase();
-        match kind.as_str() {
-            // A schema speaks of `data` and passwords, and has none. Before 1.24 its protobuf was called a stream of
-            // octets (k8s.io/kube-openapi pkg/handler).
-            "application/json" | "application/octet-stream" if self.schema => Ok(Form::Published),
-            "application/json" => Ok(Form::Objects(Box::new(Walk::new(self.expected)))),
-            _ if !self.api && kind.contains("openapi") => Ok(Form::Published),
-            _ if self.sifting.is_some() => Err(unreadable(
-                "the cluster answers in a form that the gateway cannot filter",
-            )),
-            "" | "application/openmetrics-text" | "application/yaml" => Ok(Form::Pieces),
-            _ if kind.starts_with("text/") || !masks => Ok(Form::Pieces),
-            _ => Err(unreadable(
-                "the cluster answers in a form that the gateway does not read",
-            )),
-        }
+        read_as(&known, &parts.headers)
     }
 
     /// Tells who let a held request through.
@@ -292,9 +256,17 @@ impl Pour {
     async fn piece(
         &mut self,
         form: &mut Form,
-        bytes: &Bytes,
+        mut bytes: &[u8],
         to_client: &mut ClientOutlet<Pipe>,
     ) -> Result<(), End> {
+        let held;
+        if let Form::Published(schema, _) = form {
+            match schema.push(bytes) {
+                Ok(good) => return self.published(good, to_client).await,
+                Err(none) => held = self.otherwise(form, none)?,
+            }
+            bytes = &held;
+        }
         match form {
             Form::Objects(walk) => {
                 for part in bytes.chunks(limits::BATCH_BYTES_MAX) {
@@ -314,16 +286,20 @@ impl Pour {
                 Ok(())
             }
             Form::Pieces => self.text(bytes, Next::Open, to_client).await,
-            Form::Published => {
-                let now = self.visit.now();
-                let outgoing = vec![Outgoing::Control(bytes.clone())];
-                let release = self.gate.release(outgoing, now).await?;
-                to_client.release(release).await.map_err(|_| End::Unread)
-            }
+            Form::Published(..) => Ok(()),
         }
     }
 
-    async fn end(&mut self, form: Form, to_client: &mut ClientOutlet<Pipe>) -> Result<(), End> {
+    async fn end(&mut self, mut form: Form, to_client: &mut ClientOutlet<Pipe>) -> Result<(), End> {
+        if let Form::Published(schema, _) = &mut form {
+            match schema.end() {
+                Ok(good) => return self.published(good, to_client).await,
+                Err(none) => {
+                    let held = self.otherwise(&mut form, none)?;
+                    self.piece(&mut form, &held, to_client).await?;
+                }
+            }
+        }
         match form {
             Form::Objects(mut walk) => {
                 if let Some(Sifting::Stream(sift)) = &mut self.sifting {
@@ -334,7 +310,39 @@ impl Pour {
                 self.objects(&mut walk, to_client).await
             }
             Form::Pieces => self.text(&[], Next::End, to_client).await,
-            Form::Published => Ok(()),
+            Form::Published(..) => Ok(()),
+        }
+    }
+
+    /// A piece of what is the same for everybody.
+    async fn published(
+        &mut self,
+        good: Bytes,
+        to_client: &mut ClientOutlet<Pipe>,
+    ) -> Result<(), End> {
+        if good.is_empty() {
+            return Ok(());
+        }
+        let now = self.visit.now();
+        let release = self
+            .gate
+            .release(vec![Outgoing::Control(good)], now)
+            .await?;
+        to_client.release(release).await.map_err(|_| End::Unread)
+    }
+
+    /// What stands where a schema should is read as anything else is, as long as none of it has gone on.
+    fn otherwise(&self, form: &mut Form, none: NoSchema) -> Result<Bytes, End> {
+        let broken = || Fault::bare(Blame::Upstream, "publish a schema at the schema's path");
+        let Form::Published(_, otherwise) = form else {
+            return Err(End::Broken(broken()));
+        };
+        match (otherwise.take(), none.0) {
+            (Some(other), Some(held)) => {
+                *form = *other;
+                Ok(held)
+            }
+            _ => Err(End::Broken(broken())),
         }
     }
 

@@ -199,7 +199,6 @@ impl Visit {
             line: Some(line),
             decision,
             expected: Expected::of(&asked.call),
-            api: asked.call.resource.is_some(),
             schema: is_schema(&asked.call),
             warning,
             sifting,
@@ -267,7 +266,8 @@ fn head(asked: &Asked, method: Method) -> Result<Head, Turned> {
 fn is_schema(call: &Call) -> bool {
     let path = call.path.as_deref().unwrap_or_default();
     let published = path == "/openapi/v2" || path == "/openapi/v3";
-    call.resource.is_none() && (published || path.starts_with("/openapi/v3/"))
+    let published = published || path.starts_with("/openapi/v3/");
+    call.verb == "get" && call.resource.is_none() && published
 }
 
 /// What the client accepts, as far as the gateway can look into it.

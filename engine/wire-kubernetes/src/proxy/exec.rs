@@ -150,7 +150,6 @@ impl Visit {
                 line: Some(line),
                 decision: going.decision,
                 expected: Expected::default(),
-                api: true,
                 schema: false,
                 warning,
                 sifting: None,

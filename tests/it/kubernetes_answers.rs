@@ -1,0 +1,237 @@
+//! Answers of a cluster and what is kept of them: the schema it publishes, one that comes compressed, a terminal
+//! as a film, and a client that comes back until people have said yes.
+
+use anyhow::{Context, Result, ensure};
+use portcullis_tests::Shown;
+use portcullis_tests::debian::kubectl_1_20;
+use portcullis_tests::issuer::{ANA, BEA};
+use portcullis_tests::kubernetes::ClusterWorld;
+use portcullis_tests::world::workspace;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_schema_is_shown_as_it_is_published_and_an_object_in_its_place_is_masked() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let raw = |path: &str| -> Result<Value> {
+        let shown = world.ask(&ANA, &["get", "--raw", &format!("/prod{path}")])?;
+        ensure!(shown.code == 0, "{path}: {}", shown.all());
+        serde_json::from_str(&shown.out).context("read what is published")
+    };
+    for (path, definitions) in [
+        ("/openapi/v2", "/definitions"),
+        ("/openapi/v2?timeout=32s", "/definitions"),
+        ("/openapi/v3/api/v1?hash=0A1B", "/components/schemas"),
+    ] {
+        let schema = raw(path)?;
+        let name = format!("{definitions}/io.k8s.api.core.v1.Secret/properties/data");
+        let data = schema.pointer(&name).context("the schema of Secret")?;
+        ensure!(
+            data["type"] == "object" && data["additionalProperties"]["format"] == "byte",
+            "{path}: {data}"
+        );
+        ensure!(
+            !schema.to_string().contains("pc-masked"),
+            "{path}: {schema}"
+        );
+    }
+    let object = raw("/openapi/v3/api/no-schema")?;
+    ensure!(object["kind"] == "Secret", "{object}");
+    ensure!(
+        object["data"]["password"] == "W3BjLW1hc2tlZDpzZWNyZXRd",
+        "{object}"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_comes_compressed_although_nobody_asked_is_refused() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let made = [
+        "create",
+        "configmap",
+        "squeezed",
+        "-n",
+        "shop",
+        "--from-literal=a=b",
+    ];
+    let made = world.ask(&ANA, &made)?;
+    ensure!(made.code == 0, "{}", made.all());
+    let asked = ["get", "configmap", "squeezed", "-n", "shop", "-o", "json"];
+    let shown = world.ask(&ANA, &asked)?;
+    ensure!(
+        shown.code == 1
+            && shown.shows("kubernetes/unreadable-answer")
+            && shown.shows("compressed an answer although nobody asked"),
+        "{}",
+        shown.all()
+    );
+    // kubectl and Go's own client ask for gzip, and the cluster is not asked for it.
+    for request in world.api.requests()? {
+        let headers = request["headers"].as_array().context("headers")?;
+        ensure!(
+            headers.iter().all(|h| h[0] != "accept-encoding"),
+            "{request}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn kubectl_comes_back_by_itself_until_people_have_said_yes() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let made = [
+        "create",
+        "configmap",
+        "later",
+        "-n",
+        "shop",
+        "--from-literal=a=b",
+    ];
+    let made = world.ask(&ANA, &made)?;
+    ensure!(made.code == 0, "{}", made.all());
+    let delete = [
+        "-v=6",
+        "delete",
+        "configmap",
+        "later",
+        "-n",
+        "shop",
+        "--wait=false",
+    ];
+    let child = world
+        .kubectl(&ANA, &delete)?
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("run kubectl")?;
+    let id = world.gateway.pending(Duration::from_secs(30))?;
+    ensure!(
+        world.api.asked("DELETE ")? == 0,
+        "it went before anybody approved"
+    );
+    let bea = world.issuer.token(&BEA)?;
+    let words = ["approvals", "approve", &id, "--reason", "seen"];
+    let vote = world.gateway.admin_as(Some(&bea), &words)?;
+    ensure!(vote.code == 0, "{}", vote.all());
+    // Nobody does anything more.
+    let output = child.wait_with_output()?;
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success() && shown.contains("configmap \"later\" deleted"),
+        "{shown}"
+    );
+    ensure!(shown.contains("429"), "it was held, not sent away: {shown}");
+    ensure!(
+        world
+            .api
+            .asked("DELETE /api/v1/namespaces/shop/configmaps/later")?
+            == 1,
+        "once"
+    );
+    Ok(())
+}
+
+/// All recorded sessions, as they are replayed in JSON.
+fn replayed(world: &ClusterWorld) -> Result<Vec<(String, String)>> {
+    let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
+    let ids = sessions.as_array().context("sessions")?.iter();
+    let mut all = Vec::new();
+    for id in ids.filter_map(|s| s["id"].as_str()) {
+        let words = ["sessions", "replay", id, "--verbose", "--json"];
+        all.push((id.to_owned(), world.gateway.admin(&words)?.out));
+    }
+    Ok(all)
+}
+
+/// A command in a pod that sits at a terminal whose size changes: `script` gives kubectl one.
+fn at_a_terminal(world: &ClusterWorld, program: &Path) -> Result<Shown> {
+    let folder = world.folder();
+    let script = |name: &str, text: &str| -> Result<PathBuf> {
+        let file = folder.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}"))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+        Ok(file)
+    };
+    // It ends when it has seen the second size, and tells the first one where it is asked to change it.
+    let first = folder.join("first");
+    let waits = format!(
+        "n=0\nuntil [ \"$(stty size)\" = \"33 101\" ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done\n\
+         touch {first}\nuntil [ \"$(stty size)\" = \"40 120\" ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done\n\
+         printf 'size %s\\r\\n' \"$(stty size)\"\n",
+        first = first.display()
+    );
+    let waits = script("waits", &waits)?.display().to_string();
+    let exec = ["exec", "-it", "-n", "shop", "cart-0", "--", &waits];
+    let command = world.kubectl_of(program, &ANA, &exec)?;
+    let mut line = vec![command.get_program().to_string_lossy().into_owned()];
+    line.extend(command.get_args().map(|a| a.to_string_lossy().into_owned()));
+    let runs = format!(
+        "stty rows 33 cols 101\n\
+         (n=0; until [ -e {first} ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done; stty rows 40 cols 120 </dev/tty) &\n\
+         exec {}\n",
+        line.join(" "),
+        first = first.display()
+    );
+    let mut within = Command::new("script");
+    within
+        .arg("-qec")
+        .arg(script("runs", &runs)?)
+        .arg("/dev/null");
+    for (name, value) in command.get_envs() {
+        within.env(name, value.unwrap_or_default());
+    }
+    Shown::by(&mut within).context("run kubectl at a terminal")
+}
+
+#[test]
+fn a_terminal_in_a_pod_becomes_a_film_with_its_sizes() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let shown = at_a_terminal(&world, &kubectl_1_20(&workspace())?)?;
+    ensure!(
+        shown.code == 0 && shown.shows("size 40 120"),
+        "{} {}\n{}",
+        shown.code,
+        shown.all(),
+        world.gateway.log()
+    );
+    let until = Instant::now() + Duration::from_secs(60);
+    for number in 0.. {
+        let all = replayed(&world)?;
+        for (id, _) in &all {
+            let file = world.folder().join(format!("{number}-{id}.cast"));
+            let path = file.display().to_string();
+            let words = ["sessions", "export", id, "--output", &path];
+            if world.gateway.admin(&words)?.code != 0 {
+                continue;
+            }
+            let cast = fs::read_to_string(&file)?;
+            if !cast.contains("size 40 120") {
+                continue;
+            }
+            ensure!(cast.starts_with("{\"version\":3,"), "{cast}");
+            let (first, second) = (
+                cast.find(r#""r", "101x33"]"#),
+                cast.find(r#""r", "120x40"]"#),
+            );
+            ensure!(first.is_some() && first < second, "{cast}");
+            let play = ["sessions", "replay", id, "--play", "--speed", "100"];
+            let played = world.gateway.admin(&play)?;
+            ensure!(
+                played.code == 0 && played.shows("size 40 120"),
+                "{}",
+                played.all()
+            );
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "no session is a film: {all:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
