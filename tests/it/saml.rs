@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_tests::WorldOptions;
 use portcullis_tests::process::free_port;
 use portcullis_tests::saml::{Answer, SamlProvider};
+use std::path::Path;
+use std::process::Command;
 
 const LOGIN: [&str; 4] = ["login", "--no-open", "--provider", "campus"];
 
@@ -26,6 +28,7 @@ fn campus() -> Result<(Company, SamlProvider)> {
     );
     let options = WorldOptions {
         portal,
+        more: "console: {}\n".into(),
         ..WorldOptions::default()
     };
     let company = Company::with("1h", &login, options)?;
@@ -69,6 +72,71 @@ fn a_person_logs_in_at_a_saml_provider_and_works() -> Result<()> {
     let page = stolen.deliver(&company.world.certificate())?;
     ensure!(!page.contains("You are logged in"), "{page}");
     other.give_up()
+}
+
+/// The status of an answer with its head.
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or_default()
+}
+
+/// What a browser with these cookies is shown, and sends it on to.
+fn browse(ca: &Path, cookies: &Path, url: &str) -> Result<(String, String)> {
+    let shown = Command::new("curl")
+        .args(["-sS", "-D", "-", "--cacert"])
+        .arg(ca)
+        .arg("-b")
+        .arg(cookies)
+        .arg("-c")
+        .arg(cookies)
+        .arg(url)
+        .output()
+        .context("run curl")?;
+    let shown = String::from_utf8(shown.stdout)?;
+    let onwards = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("location: "))
+        .unwrap_or_default();
+    Ok((shown.clone(), onwards.trim().to_owned()))
+}
+
+#[test]
+fn a_browser_gets_into_the_console_by_saml_and_only_where_it_began() -> Result<()> {
+    let (company, provider) = campus()?;
+    let (ca, portal) = (company.world.certificate(), company.world.portal()?);
+    let cookies = company.home.with_extension("cookies");
+    let me = format!("{portal}/api/v1/me");
+    let (stranger, _) = browse(&ca, &cookies, &me)?;
+    ensure!(status(&stranger) == "401", "{stranger}");
+
+    let begin = format!("{portal}/console/login/begin?provider=campus&next=/console");
+    let (page, to) = browse(&ca, &cookies, &begin)?;
+    ensure!(to.starts_with("http://127.0.0.1:"), "{page}");
+    let answer = provider.visit(&to)?;
+    // Whoever is made to bring somebody else's answer is not logged in as them.
+    let elsewhere = company.home.with_extension("elsewhere");
+    let page = answer.deliver_with(&ca, &elsewhere)?;
+    ensure!(page.contains("not begun in this browser"), "{page}");
+    let (nobody, _) = browse(&ca, &elsewhere, &me)?;
+    ensure!(status(&nobody) == "401", "{nobody}");
+
+    // A login that the provider was not asked to prove anew is good to read, and not for a vote.
+    for (more, fresh) in [("", false), ("&fresh=true", true)] {
+        let (page, to) = browse(&ca, &cookies, &format!("{begin}{more}"))?;
+        ensure!(to.starts_with("http://127.0.0.1:"), "{page}");
+        let page = provider.visit(&to)?.deliver_with(&ca, &cookies)?;
+        let (shown, _) = browse(&ca, &cookies, &me)?;
+        ensure!(status(&shown) == "200", "{page}\n{shown}");
+        let (_, body) = shown.split_once("\r\n\r\n").context("a body")?;
+        let who: serde_json::Value = serde_json::from_str(body)?;
+        ensure!(
+            who["subject"] == "ana" && who["issuer"] == provider.entity() && who["fresh"] == fresh,
+            "{who}"
+        );
+    }
+    // What was used is used.
+    let page = answer.deliver_with(&ca, &elsewhere)?;
+    ensure!(page.contains("not begun here"), "{page}");
+    Ok(())
 }
 
 #[test]

@@ -412,27 +412,7 @@ pub fn node_modules(workspace: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When npm cannot install it.
 pub fn oidc_provider(workspace: &Path) -> Result<PathBuf> {
-    let _alone = one_at_a_time();
-    ensure(&[Need::Npm])?;
-    let folder = cache(workspace).join("oidc");
-    let mark = folder.join("installed-9.13.3");
-    if !mark.is_file() {
-        eprintln!(
-            "  installing oidc-provider from npm into {}",
-            folder.display()
-        );
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(
-            folder.join("package.json"),
-            "{\"private\":true,\"type\":\"module\"}\n",
-        )?;
-        run(Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-            .arg("oidc-provider@9.13.3")
-            .current_dir(&folder))?;
-        std::fs::write(&mark, "")?;
-    }
-    Ok(folder)
+    modules(workspace, "oidc", "oidc-provider", "9.13.3")
 }
 
 /// A folder whose `node_modules` has asciinema's own player.
@@ -440,15 +420,17 @@ pub fn oidc_provider(workspace: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When npm cannot install it.
 pub fn asciinema_player(workspace: &Path) -> Result<PathBuf> {
+    modules(workspace, "asciinema", "asciinema-player", "3.18.0")
+}
+
+/// A folder of this name with a package of npm's in it, as JavaScript modules.
+fn modules(workspace: &Path, name: &str, package: &str, version: &str) -> Result<PathBuf> {
     let _alone = one_at_a_time();
     ensure(&[Need::Npm])?;
-    let folder = cache(workspace).join("asciinema");
-    let mark = folder.join("installed-3.18.0");
+    let folder = cache(workspace).join(name);
+    let mark = folder.join(format!("installed-{version}"));
     if !mark.is_file() {
-        eprintln!(
-            "  installing asciinema-player from npm into {}",
-            folder.display()
-        );
+        eprintln!("  installing {package} from npm into {}", folder.display());
         std::fs::create_dir_all(&folder)?;
         std::fs::write(
             folder.join("package.json"),
@@ -456,7 +438,7 @@ pub fn asciinema_player(workspace: &Path) -> Result<PathBuf> {
         )?;
         run(Command::new("npm")
             .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-            .arg("asciinema-player@3.18.0")
+            .arg(format!("{package}@{version}"))
             .current_dir(&folder))?;
         std::fs::write(&mark, "")?;
     }

@@ -6,6 +6,7 @@ use crate::process::{Server, free_port, run};
 use crate::scratch::Scratch;
 use crate::world::workspace;
 use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -133,15 +134,29 @@ impl SamlProvider {
 }
 
 impl Answer {
-    /// Carries it to the gateway, and follows where that sends the browser: what is shown in the end.
+    /// Carries it to the gateway in a browser that knows nothing, and follows where that leads: what is shown in the end.
     ///
     /// # Errors
     /// When curl cannot be run.
     pub fn deliver(&self, ca: &Path) -> Result<String> {
+        self.carry(ca, &[])
+    }
+
+    /// The same in the browser whose cookies these are.
+    ///
+    /// # Errors
+    /// When curl cannot be run.
+    pub fn deliver_with(&self, ca: &Path, cookies: &Path) -> Result<String> {
+        let jar = cookies.as_os_str();
+        self.carry(ca, &["-b".as_ref(), jar, "-c".as_ref(), jar])
+    }
+
+    fn carry(&self, ca: &Path, more: &[&OsStr]) -> Result<String> {
         ensure!(self.action.starts_with("https://"), "{}", self.action);
         let shown = Command::new("curl")
             .args(["-sSL", "--cacert"])
             .arg(ca)
+            .args(more)
             .args([
                 "--data-urlencode",
                 &format!("SAMLResponse={}", self.response),
