@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What kind of thing is kept.
@@ -77,6 +77,9 @@ pub enum StoreError {
     /// The key is no key.
     #[error("{0} is no key of 32 bytes")]
     Key(String),
+    /// The key is no secret.
+    #[error("others can read the key {0}: chmod 600 it")]
+    KeyMode(String),
     /// Somebody has changed it, or the disk has.
     #[error(
         "line {line} of {path} is not what the gateway wrote: move the file away, which forgets what was approved"
@@ -379,8 +382,16 @@ fn open_key(path: &Path, file: &Path) -> Result<hmac::Key, StoreError> {
         source,
     };
     match fs::read(path) {
-        Ok(bytes) if bytes.len() == KEY_BYTES => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
-        Ok(_) => Err(StoreError::Key(path.display().to_string())),
+        Ok(bytes) => {
+            let file = fs::metadata(path).map_err(|error| failed("read", error))?;
+            if file.permissions().mode() & 0o077 != 0 {
+                return Err(StoreError::KeyMode(path.display().to_string()));
+            }
+            match bytes.len() {
+                KEY_BYTES => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+                _ => Err(StoreError::Key(path.display().to_string())),
+            }
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("read", error)),
         Err(_) if file.exists() => Err(StoreError::NoKey(file.display().to_string())),
         Err(_) => {
@@ -388,16 +399,30 @@ fn open_key(path: &Path, file: &Path) -> Result<hmac::Key, StoreError> {
             SystemRandom::new()
                 .fill(&mut bytes)
                 .map_err(|_| failed("draw a key for", io::Error::other("no random bytes")))?;
-            let made = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path);
-            let wrote =
-                made.and_then(|mut key| key.write_all(&bytes).and_then(|()| key.sync_all()));
+            let wrote = write_key(path, &bytes);
             wrote.map_err(|error| failed("write", error))?;
             Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
         }
+    }
+}
+
+/// Written aside, synced and renamed: a crash at the first start leaves no half a key, with which there is no second one.
+fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = PathBuf::from(aside);
+    let _ = fs::remove_file(&aside);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 

@@ -12,12 +12,12 @@
 
 use crate::error::Error;
 use crate::journal::{Journal, Shared};
-use crate::{note, payloads, segment};
+use crate::{aside, note, payloads, segment};
 use parking_lot::{Condvar, Mutex};
 use portcullis_gate::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -337,10 +337,6 @@ impl Taken {
     }
 
     fn write(&self, dir: &Path) -> io::Result<()> {
-        let aside = dir.join("copies.json.new");
-        let mut file = fs::File::create(&aside)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(aside, Self::path(dir))
+        aside::replace(&Self::path(dir), &serde_json::to_vec(self)?)
     }
 }

@@ -1,14 +1,14 @@
 //! The node's signing key: Ed25519 (RFC 8032), made at first start in a 0600 file, its public half beside
 //! it as a C2SP note verifier key `name+hash+base64(0x01 || key)`. Refuses a key that others can read.
 
-use crate::Error;
+use crate::{Error, aside};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The algorithm byte of Ed25519 in C2SP signed notes.
@@ -211,22 +211,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     fits.then_some(()).ok_or(Error::BadOrigin)
 }
 
-/// Written aside, synced and renamed: a crash at first start leaves no half a key.
+/// A crash at the first start leaves no half a key.
 fn create(path: &Path) -> Result<Vec<u8>, Error> {
     let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::BadKey)?;
-    let fresh = path.with_extension("new");
-    let write = || {
-        let _ = fs::remove_file(&fresh);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        file.write_all(pkcs8.as_ref())?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    };
-    write().map_err(Error::OpenKey)?;
+    aside::replace_for_good(path, pkcs8.as_ref()).map_err(Error::OpenKey)?;
     Ok(pkcs8.as_ref().to_vec())
 }
 

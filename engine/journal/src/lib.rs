@@ -25,6 +25,7 @@
 
 mod admit;
 pub mod age;
+mod aside;
 pub mod copies;
 mod decisions;
 mod disk;

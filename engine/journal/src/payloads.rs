@@ -12,6 +12,7 @@
 //! write on in a file of keys in which more than the end of a crashed write cannot be read.
 
 use crate::age::{self, Recipient};
+use crate::aside;
 use crate::error::Error;
 use crate::frame::Frame;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -268,14 +269,8 @@ fn wrapping_key(path: &Path, make: bool) -> Result<[u8; 32], Error> {
             SystemRandom::new()
                 .fill(&mut key)
                 .map_err(|_| Error::BadWrappingKey)?;
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .map_err(Error::OpenKey)?;
-            file.write_all(&key).map_err(Error::OpenKey)?;
-            file.sync_all().map_err(Error::OpenKey)?;
+            // Half a key would keep the gateway from starting, and what is sealed depends on it.
+            aside::replace_for_good(path, &key).map_err(Error::OpenKey)?;
             Ok(key)
         }
         Err(e) => Err(Error::OpenKey(e)),

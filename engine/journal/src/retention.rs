@@ -6,6 +6,7 @@
 //! from segments that are closed: in the place of each stands the head of the chain after the entry it was. A crash in
 //! between is made good by the next run. Refuses sessions that have not ended under a checkpoint, and held ones.
 
+use crate::aside;
 use crate::error::Error;
 use crate::frame::{self, Frame};
 use crate::holds::{Hold, Holds};
@@ -19,9 +20,6 @@ use portcullis_model::{SessionId, Timestamp, limits};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -290,7 +288,7 @@ fn compact(shared: &Shared, gone: &HashSet<SessionId>) -> Result<u64, Error> {
         }
         if let Some(shorter) = husked(&segment, gone)? {
             freed += segment.bytes.len().saturating_sub(shorter.len()) as u64;
-            replace(&path, &shorter)?;
+            aside::replace_for_good(&path, &shorter).map_err(Error::WriteSegment)?;
         }
     }
     Ok(freed)
@@ -323,27 +321,6 @@ fn husked(segment: &Segment, gone: &HashSet<SessionId>) -> Result<Option<Vec<u8>
         offset += frame.bytes.len();
     }
     Ok(changed.then_some(out))
-}
-
-/// Written aside, synced and renamed: there is always a whole segment.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let aside = path.with_extension("husk");
-    let write = || {
-        let _ = fs::remove_file(&aside);
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        match path.parent() {
-            Some(dir) => fs::File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    write().map_err(Error::WriteSegment)
 }
 
 #[cfg(test)]

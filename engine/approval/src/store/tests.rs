@@ -111,10 +111,33 @@ fn a_file_without_its_key_is_not_read_and_none_is_made_for_it() {
     let folder = filled("key");
     fs::remove_file(folder.0.join("key")).unwrap();
     assert!(matches!(folder.open(), Err(StoreError::NoKey(_))));
-    fs::write(folder.0.join("key"), b"short").unwrap();
+    let put = |bytes: &[u8], mode: u32| {
+        fs::write(folder.0.join("key"), bytes).unwrap();
+        fs::set_permissions(folder.0.join("key"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    put(b"short", 0o600);
     assert!(matches!(folder.open(), Err(StoreError::Key(_))));
-    fs::write(folder.0.join("key"), [7; 32]).unwrap();
+    put(&[7; 32], 0o600);
     assert!(matches!(folder.open(), Err(StoreError::Changed { .. })));
+}
+
+#[test]
+fn a_key_is_made_whole_and_not_read_where_others_can() {
+    let folder = Folder::new("mode");
+    // A crash has left it.
+    fs::write(folder.0.join("key.new"), b"ha").unwrap();
+    folder.open().unwrap();
+    let key = folder.0.join("key");
+    assert_eq!(fs::read(&key).unwrap().len(), KEY_BYTES);
+    assert!(!folder.0.join("key.new").exists());
+    let mode = fs::metadata(&key).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for mode in [0o640, 0o604] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(folder.open(), Err(StoreError::KeyMode(_))));
+    }
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    folder.open().unwrap();
 }
 
 #[test]
