@@ -10,6 +10,7 @@ mod syslog;
 pub use http::{Http, Otlp, Token};
 pub use syslog::Syslog;
 
+use crate::aside;
 use crate::error::Error;
 use crate::export;
 use crate::frame::Frame;
@@ -27,7 +28,7 @@ use portcullis_model::{Timestamp, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,8 +175,6 @@ fn feed(
                     tracing::error!(sink = name, why, "the sink does not take events");
                 }
                 held.failing = Some(why);
-                // What was read and not taken is read again.
-                stream = None;
                 let pause = wait;
                 wait = (wait * 2).min(LAST_WAIT);
                 pause
@@ -198,40 +197,47 @@ fn round(
     runtime: &tokio::runtime::Runtime,
     stream: &mut Option<Stream>,
 ) -> Result<(u64, bool, Option<String>), String> {
-    let mut remark = None;
-    let stream = match stream {
-        Some(stream) => stream,
-        None => {
-            let (opened, said) = Stream::open(shared, file).map_err(|error| error.to_string())?;
-            remark = said;
-            stream.insert(opened)
-        }
+    let mut following = match stream.take() {
+        Some(following) => following,
+        None => Stream::open(shared, file).map_err(|error| error.to_string())?,
     };
-    let before = stream.tail.place();
-    let batch = stream.next().map_err(|error| error.to_string())?;
-    let place = stream.tail.place();
-    if !batch.is_empty() {
+    // What cannot be read is read anew from the cursor: it may have been half a batch.
+    following.fill().map_err(|error| error.to_string())?;
+    // What was read and not taken stays at hand: whoever fails is not an occasion to read the whole record again.
+    let following = stream.insert(following);
+    if !following.untaken.is_empty() {
         let sent = runtime.block_on(async {
-            tokio::time::timeout(limits::SINK_DELIVERY_MAX, to.deliver(&batch)).await
+            let delivery = to.deliver(&following.untaken);
+            tokio::time::timeout(limits::SINK_DELIVERY_MAX, delivery).await
         });
         sent.map_err(|_| "the collector did not answer in time".to_owned())??;
+        following.untaken.clear();
     }
-    if place != before {
+    let place = following.tail.place();
+    let moved = place != following.written;
+    if moved {
         write_cursor(file, place).map_err(|error| format!("write the cursor: {error}"))?;
+        following.written = place;
     }
-    Ok((place.leaf, place != before, remark))
+    Ok((place.leaf, moved, following.remark.take()))
 }
 
 /// The log as events, from a place on.
 struct Stream {
     tail: Tail,
+    /// What was read up to the tail's place and not taken yet.
+    untaken: Vec<Event>,
+    /// Where the cursor stands.
+    written: Place,
+    /// What has to be said once it goes on.
+    remark: Option<String>,
     keys: PayloadKeys,
     wholes: Wholes,
     actors: export::OcsfActors,
 }
 
 impl Stream {
-    fn open(shared: &Shared, file: &Path) -> Result<(Self, Option<String>), Error> {
+    fn open(shared: &Shared, file: &Path) -> Result<Self, Error> {
         let dir = &shared.settings.dir;
         let (place, remark) = match read_cursor(file) {
             Cursor::At(place) => (place, None),
@@ -257,13 +263,23 @@ impl Stream {
                 }
             })?;
         }
-        let stream = Self {
+        Ok(Self {
             tail: Tail::new(dir, place),
+            untaken: Vec::new(),
+            written: place,
+            remark,
             keys: PayloadKeys::of(dir, Vec::new())?,
             wholes: Wholes::default(),
             actors,
-        };
-        Ok((stream, remark))
+        })
+    }
+
+    /// Reads on once everything that was read is taken, and written down as taken.
+    fn fill(&mut self) -> Result<(), Error> {
+        if self.untaken.is_empty() && self.tail.place() == self.written {
+            self.untaken = self.next()?;
+        }
+        Ok(())
     }
 
     fn next(&mut self) -> Result<Vec<Event>, Error> {
@@ -395,15 +411,14 @@ fn write_cursor(file: &Path, place: Place) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let aside = file.with_extension("new");
     let written = Written {
         segment: place.segment,
         leaf: place.leaf,
         mark: place.mark,
         sum: sum(place),
     };
-    let mut out = fs::File::create(&aside)?;
-    out.write_all(&serde_json::to_vec(&written)?)?;
-    out.sync_data()?;
-    fs::rename(aside, file)
+    aside::replace(file, &serde_json::to_vec(&written)?)
 }
+
+#[cfg(test)]
+mod tests;
