@@ -16,13 +16,11 @@ use crate::secrets::{Fetched, Source};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use credentials::Chain;
-use hyper::Request;
 use portcullis_fetch::{Bounds, Fetcher};
 use portcullis_gate::Clock;
 use portcullis_model::limits;
 use portcullis_stream::Tripwires;
 use serde_json::json;
-use sigv4::{Scope, Signable};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -130,45 +128,24 @@ impl Account {
 
     /// One call of a JSON 1.1 service.
     async fn call(&self, service: &str, target: &str, body: Vec<u8>) -> Result<Wiped, Unavailable> {
-        let url = self.endpoint(service);
-        let keys = self.keys().await?;
-        let host = host_of(&url).ok_or(Unavailable::Credential)?;
-        let mut headers = vec![
-            (
-                "content-type".to_owned(),
-                "application/x-amz-json-1.1".to_owned(),
-            ),
-            ("host".to_owned(), host),
-            ("x-amz-target".to_owned(), target.to_owned()),
-        ];
-        if let Some(token) = keys.token() {
-            headers.push(("x-amz-security-token".to_owned(), token.to_owned()));
-        }
-        let scope = Scope {
-            region: &self.account.region,
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let asked = AwsRequest {
             service,
-            seconds: (self.clock)().seconds(),
-        };
-        headers.push(("x-amz-date".to_owned(), scope.stamp()));
-        let signable = Signable {
             method: "POST",
             path: "/",
             query: &[],
             headers: &headers,
-            body: &body,
+            body,
+            bounds: Bounds {
+                time: limits::SECRET_FETCH_MAX,
+                bytes: limits::SECRET_ANSWER_BYTES_MAX,
+            },
         };
-        let authorization = scope.authorization(&signable, &keys);
-        let mut request = Request::post(&url).header("authorization", authorization);
-        for (name, value) in headers.iter().filter(|(name, _)| name != "host") {
-            request = request.header(name, value);
-        }
-        let request = request.body(body).map_err(|_| Unavailable::Credential)?;
-        let bounds = Bounds {
-            time: limits::SECRET_FETCH_MAX,
-            bytes: limits::SECRET_ANSWER_BYTES_MAX,
-        };
-        let answer = self.fetcher.send_within(request, bounds).await;
-        let answer = answer.map_err(Unavailable::Unreachable)?;
+        let answer = self.ask(asked).await?;
         let status = answer.status().as_u16();
         let body = answer.into_body();
         match status {
@@ -176,8 +153,6 @@ impl Account {
             _ => {
                 let why = refused(status, &body);
                 drop(Zeroizing::new(body));
-                // Keys that are over are had anew the next time.
-                self.chain.forget(&keys).await;
                 Err(why)
             }
         }

@@ -1,5 +1,5 @@
-//! A signed request to any service of an account, for what is no secret: copies of the record in S3. The keys stay here;
-//! whoever asks sees an answer.
+//! A signed request to any service of an account: secrets, and copies of the record in S3. The keys stay here; whoever
+//! asks sees an answer.
 //!
 //! It refuses paths that are not encoded, and answers that are longer than was asked for.
 
@@ -76,10 +76,16 @@ impl Account {
             .map_err(|_| Unavailable::Credential)?;
         let answer = self.fetcher.send_within(request, asked.bounds).await;
         let answer = answer.map_err(Unavailable::Unreachable)?;
-        if matches!(answer.status().as_u16(), 401 | 403) {
+        if may_be_of_keys(answer.status().as_u16()) {
             // Keys that are over are had anew the next time.
             self.chain.forget(&keys).await;
         }
         Ok(answer)
     }
+}
+
+/// Whether keys that are over are told so: S3 and the JSON services say it with 400 as well (`ExpiredToken`,
+/// `ExpiredTokenException`). Other answers, such as the 404 and 412 of S3, are no reason to ask for keys again.
+fn may_be_of_keys(status: u16) -> bool {
+    matches!(status, 400 | 401 | 403)
 }

@@ -84,7 +84,7 @@ impl Keys {
 
 /// Has keys, and has them anew.
 pub(super) struct Chain {
-    current: Mutex<Option<Arc<Keys>>>,
+    pub(super) current: Mutex<Option<Arc<Keys>>>,
     metadata: Fetcher,
 }
 

@@ -95,7 +95,7 @@ async fn a_secret_or_a_member_of_it_is_read() {
     );
     assert!(asked.headers.contains(
         "authorization: aws4-hmac-sha256 credential=akidexample/20150830/eu-central-1/secretsmanager/aws4_request, \
-         signedheaders=content-type;host;x-amz-date;x-amz-target, signature="
+         signedheaders=content-type;host;x-amz-content-sha256;x-amz-date;x-amz-target, signature="
     ), "{}", asked.headers);
     assert_eq!(world.tripwires.hits(VALUE.as_bytes()).len(), 1);
 }
@@ -208,4 +208,45 @@ async fn a_role_is_assumed_for_a_token_of_the_platform() {
     );
     let refused = account.assume(role, "stolen").await;
     assert!(matches!(refused.err(), Some(Unavailable::Login(400))));
+}
+
+#[tokio::test]
+async fn keys_that_an_answer_may_be_about_are_had_anew_and_others_are_kept() {
+    let canned = Canned::serve(|asked| {
+        let status = asked.line.rsplit('/').next().unwrap().parse().unwrap();
+        (status, String::new())
+    })
+    .await;
+    let world = world(&canned.url);
+    let account = world.secrets.aws("prod").unwrap();
+    for (status, anew) in [
+        (200, false),
+        (400, true),
+        (403, true),
+        (404, false),
+        (412, false),
+    ] {
+        let secret = Secret::bounded(KEY.as_bytes()).unwrap();
+        let id = "ASIAEXAMPLE".to_owned();
+        let before = credentials::Keys::of(id, secret, None, Some(i64::MAX), &world.tripwires);
+        let before = Arc::new(before);
+        *account.chain.current.lock().await = Some(Arc::clone(&before));
+        let path = format!("/{status}");
+        let asked = AwsRequest {
+            service: "s3",
+            method: "GET",
+            path: &path,
+            query: &[],
+            headers: &[],
+            body: Vec::new(),
+            bounds: Bounds {
+                time: limits::SECRET_FETCH_MAX,
+                bytes: limits::SECRET_ANSWER_BYTES_MAX,
+            },
+        };
+        let answer = account.ask(asked).await.ok().unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        let after = account.keys().await.ok().unwrap();
+        assert_eq!(!Arc::ptr_eq(&before, &after), anew, "{status}");
+    }
 }
