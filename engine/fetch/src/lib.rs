@@ -1,7 +1,9 @@
-//! One request over TLS to something that the gateway relies on: an identity provider, a secret store.
+//! Connections to what the gateway relies on: a request over TLS to an identity provider or a secret store, and a
+//! connection for mail and syslog, which speak no HTTP.
 //!
-//! It exists because the usual clients bring a second TLS stack and follow redirects. It refuses plain
-//! http but to loopback, redirects, bodies over the limit, and slowness; of a document anything but 200.
+//! It exists because the usual clients bring a second TLS stack and follow redirects. It refuses addresses out of its
+//! reach, whatever name leads there; plain http but to loopback, or to the metadata of a machine where that is asked
+//! for; redirects, bodies over the limit, and slow requests; of a document anything but 200.
 
 mod public;
 
@@ -203,29 +205,6 @@ impl Fetcher {
             .map_err(|_| FetchError::Late)?
     }
 
-    /// A connection over TLS, for what speaks no HTTP.
-    ///
-    /// # Errors
-    /// When it cannot be reached in time, or is somebody else.
-    pub async fn connect(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, FetchError> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
-        let connect = async {
-            let socket = TcpStream::connect((host, port)).await;
-            let socket = socket.map_err(FetchError::Connect)?;
-            self.tls
-                .connect(name, socket)
-                .await
-                .map_err(FetchError::Tls)
-        };
-        tokio::time::timeout(DOCUMENTS.time, connect)
-            .await
-            .map_err(|_| FetchError::Late)?
-    }
-
     async fn get_at(&self, address: &Address) -> Result<Document, FetchError> {
         let request = Request::get(&address.path)
             .header(header::ACCEPT, "application/json")
@@ -272,19 +251,14 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Fetcher {
-    /// A connection for another protocol than HTTP, not secured (yet). With `local`, to this machine alone.
+    /// A connection for another protocol than HTTP, not secured (yet). With `local`, to this machine alone. How long it
+    /// may take is up to the caller.
     ///
     /// # Errors
     /// When the host cannot be reached, or may not.
     pub async fn open(&self, host: &str, port: u16, local: bool) -> Result<Wire, FetchError> {
-        let found = tokio::net::lookup_host((host, port));
-        let found = found.await.map_err(FetchError::Connect)?;
-        let allowed: Vec<SocketAddr> = found.filter(|a| !local || a.ip().is_loopback()).collect();
-        if allowed.is_empty() {
-            return Err(FetchError::Reach);
-        }
-        let socket = TcpStream::connect(allowed.as_slice()).await;
-        Ok(Box::new(socket.map_err(FetchError::Connect)?))
+        let may = |ip: IpAddr| !local || ip.is_loopback();
+        Ok(Box::new(self.reach.dial(host, port, may).await?))
     }
 
     /// The same, secured from the first byte.
@@ -304,6 +278,26 @@ impl Fetcher {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
         let secured = self.tls.connect(name, wire).await;
         Ok(Box::new(secured.map_err(FetchError::Tls)?))
+    }
+}
+
+impl Reach {
+    /// Connects to what a name leads to, as far as that is within reach and `may` be gone to.
+    async fn dial(
+        self,
+        host: &str,
+        port: u16,
+        may: impl Fn(IpAddr) -> bool,
+    ) -> Result<TcpStream, FetchError> {
+        let found = tokio::net::lookup_host((host, port));
+        let found = found.await.map_err(FetchError::Connect)?;
+        let within = |ip: IpAddr| self == Self::Anywhere || is_public(ip);
+        let allowed: Vec<SocketAddr> = found.filter(|a| within(a.ip()) && may(a.ip())).collect();
+        if allowed.is_empty() {
+            return Err(FetchError::Reach);
+        }
+        let socket = TcpStream::connect(allowed.as_slice()).await;
+        socket.map_err(FetchError::Connect)
     }
 }
 
@@ -370,21 +364,9 @@ impl Address {
     }
 
     async fn dial(&self, reach: Reach) -> Result<TcpStream, FetchError> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port))
-            .await
-            .map_err(FetchError::Connect)?;
-        let allowed: Vec<SocketAddr> = found
-            .filter(|address| match reach {
-                Reach::Anywhere => self.secure || self.plain.may_reach(address.ip()),
-                Reach::Public => self.secure && public::is_public(address.ip()),
-            })
-            .collect();
-        if allowed.is_empty() {
-            return Err(FetchError::Reach);
-        }
-        TcpStream::connect(allowed.as_slice())
-            .await
-            .map_err(FetchError::Connect)
+        // Nothing that plain http may reach is of the public network.
+        let may = |ip: IpAddr| self.secure || self.plain.may_reach(ip);
+        reach.dial(&self.host, self.port, may).await
     }
 }
 
@@ -487,6 +469,28 @@ mod tests {
         assert!(Address::parse(metadata).is_err());
         assert!(Address::parse_for(metadata, Plain::LinkLocal).is_ok());
         assert!(Address::parse_for("http://10.0.0.1/", Plain::LinkLocal).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_reach_holds_for_every_way_out() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        let anywhere = Fetcher::new(None).expect("a fetcher");
+        assert!(anywhere.open("127.0.0.1", port, true).await.is_ok());
+        let public = anywhere.within(Reach::Public);
+        for host in ["127.0.0.1", "localhost"] {
+            for local in [false, true] {
+                let opened = public.open(host, port, local).await;
+                assert!(matches!(opened, Err(FetchError::Reach)), "{host} {local}");
+            }
+            let secured = public.secured(host, port).await;
+            assert!(matches!(secured, Err(FetchError::Reach)), "{host}");
+            for scheme in ["http", "https"] {
+                let got = public.get(&format!("{scheme}://{host}:{port}/")).await;
+                assert!(matches!(got, Err(FetchError::Reach)), "{scheme} {host}");
+            }
+        }
     }
 
     #[test]

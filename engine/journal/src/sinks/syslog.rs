@@ -33,7 +33,7 @@ impl Deliver for Syslog {
             let said = |error: std::io::Error| error.to_string();
             let mut socket = self
                 .fetcher
-                .connect(&self.host, self.port)
+                .secured(&self.host, self.port)
                 .await
                 .map_err(|error| error.to_string())?;
             let mut bytes = Vec::new();
