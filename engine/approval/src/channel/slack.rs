@@ -1,6 +1,7 @@
 //! Slack: messages out by `chat.postMessage`; clicks and commands in, verified on the raw bytes before anything is read
 //! of them. A message says where to look. A click is a vote only where the rule says `chat: approve`, and then the vote
-//! of the person whose account is linked. It refuses what is forged, late or came before, and other workspaces.
+//! of the person whose account is linked. It refuses what is forged, late or came before, says a thing twice, and other
+//! workspaces.
 
 use super::links::{Account, Links};
 use super::sign::{Seen, of_now};
@@ -14,6 +15,7 @@ use portcullis_gate::BoxFuture;
 use portcullis_model::{Blame, Chat, Fault, Identity, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,13 +226,8 @@ impl SlackDesk {
 
     /// A form: a click (`payload`), or a command.
     fn understand(&self, body: &[u8]) -> Option<SlackWord> {
-        let fields = form(body);
-        let field = |name: &str| {
-            fields
-                .iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, v)| v.as_str())
-        };
+        let fields = form(body)?;
+        let field = |name: &str| fields.get(name).map(String::as_str);
         if let Some(payload) = field("payload") {
             let payload: Payload = serde_json::from_str(payload).ok()?;
             return self.clicked(&payload);
@@ -287,29 +284,12 @@ impl SlackDesk {
     }
 }
 
-/// `application/x-www-form-urlencoded`; what cannot be read is left out.
-fn form(body: &[u8]) -> Vec<(String, String)> {
-    let decode = |part: &[u8]| -> Option<String> {
-        let mut out = Vec::with_capacity(part.len());
-        let mut bytes = part.iter();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'+' => out.push(b' '),
-                b'%' => {
-                    let digits = [*bytes.next()?, *bytes.next()?];
-                    out.extend(hex::decode(digits).ok()?);
-                }
-                other => out.push(*other),
-            }
-        }
-        String::from_utf8(out).ok()
-    };
-    body.split(|b| *b == b'&')
-        .filter_map(|pair| {
-            let mut parts = pair.splitn(2, |b| *b == b'=');
-            Some((decode(parts.next()?)?, decode(parts.next().unwrap_or(b""))?))
-        })
-        .collect()
+/// `application/x-www-form-urlencoded`. None where a name stands twice: two readers could take either.
+fn form(body: &[u8]) -> Option<BTreeMap<String, String>> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(body).ok()?;
+    let count = pairs.len();
+    let fields: BTreeMap<_, _> = pairs.into_iter().collect();
+    (fields.len() == count).then_some(fields)
 }
 
 #[cfg(test)]

@@ -210,3 +210,13 @@ fn a_message_offers_a_vote_only_where_the_rule_does_and_is_plain() {
             .contains("\"approve\"")
     );
 }
+
+#[test]
+fn a_form_that_says_a_thing_twice_is_not_read() {
+    let fields = form(b"text=link+me%21&team_id=T1&empty=").unwrap();
+    assert_eq!(fields["text"], "link me!");
+    assert_eq!((&*fields["team_id"], &*fields["empty"]), ("T1", ""));
+    for twice in [&b"payload=a&payload=b"[..], b"text=a&team_id=T1&te%78t=b"] {
+        assert_eq!(form(twice), None);
+    }
+}
