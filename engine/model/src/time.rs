@@ -27,6 +27,24 @@ impl Timestamp {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The moment of a date and a time in UTC; none where the calendar has no such day, or a day no such time. A
+    /// leap second (60) is the moment after it. Saturates.
+    #[must_use]
+    pub fn of_utc([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<Self> {
+        let date = (0..=9999).contains(&year) && (1..=12).contains(&month);
+        let time = (0..24).contains(&hour) && (0..60).contains(&minute);
+        if !date || !(1..=31).contains(&day) || !time || !(0..=60).contains(&second) {
+            return None;
+        }
+        let days = days_from_civil(year, month, day);
+        // A day that the month has not comes back as another one.
+        if civil_from_days(days) != (year, month, day) {
+            return None;
+        }
+        let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(Self(seconds.saturating_mul(1_000_000_000)))
+    }
+
     /// Whole seconds since the epoch.
     #[must_use]
     pub fn seconds(self) -> i64 {
@@ -57,6 +75,15 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
+/// The proleptic Gregorian calendar to days since the epoch (H. Hinnant, `days_from_civil`).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    era * 146_097 + of_era - 719_468
+}
+
 /// Days since the epoch to the proleptic Gregorian calendar (H. Hinnant, `civil_from_days`).
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
@@ -81,5 +108,39 @@ mod tests {
             Timestamp(951_827_696_789_000_000).rfc3339(),
             "2000-02-29T12:34:56.789Z"
         );
+    }
+
+    #[test]
+    fn a_date_is_a_moment_where_the_calendar_has_it() {
+        let midnight = [0, 0, 0];
+        for (date, time, text) in [
+            ([1970, 1, 1], midnight, "1970-01-01T00:00:00.000Z"),
+            ([2000, 2, 29], [12, 34, 56], "2000-02-29T12:34:56.000Z"),
+            ([1969, 12, 31], [23, 59, 59], "1969-12-31T23:59:59.000Z"),
+            ([2016, 12, 31], [23, 59, 60], "2017-01-01T00:00:00.000Z"),
+        ] {
+            let at = Timestamp::of_utc(date, time).map(Timestamp::rfc3339);
+            assert_eq!(at.as_deref(), Some(text));
+        }
+        let late = Timestamp::of_utc([9999, 12, 31], midnight);
+        assert_eq!(late, Some(Timestamp(i64::MAX)));
+        for (date, time) in [
+            ([2026, 2, 31], midnight),
+            ([2025, 2, 29], midnight),
+            ([1900, 2, 29], midnight),
+            ([2026, 4, 31], midnight),
+            ([2026, 0, 1], midnight),
+            ([2026, 13, 1], midnight),
+            ([2026, 1, 0], midnight),
+            ([2026, 1, 32], midnight),
+            ([-1, 1, 1], midnight),
+            ([i64::MAX, 1, 1], midnight),
+            ([2026, 1, 1], [24, 0, 0]),
+            ([2026, 1, 1], [0, 60, 0]),
+            ([2026, 1, 1], [0, 0, 61]),
+            ([2026, 1, 1], [0, -1, 0]),
+        ] {
+            assert_eq!(Timestamp::of_utc(date, time), None, "{date:?} {time:?}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Times as servers write them: `2026-11-27T16:00:00Z`, with or without a fraction. It refuses every other form, offsets
 //! among them: a time that is misread is a credential that is used too long.
 
+use portcullis_model::Timestamp;
+
 /// As seconds since 1970.
 pub(crate) fn seconds(text: &str) -> Option<i64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
@@ -12,22 +14,11 @@ pub(crate) fn seconds(text: &str) -> Option<i64> {
         let parts: Option<Vec<i64>> = text.split(by).map(digits).collect();
         parts?.try_into().ok()
     };
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
-    let calendar =
-        (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    // 60: a leap second.
-    let clock = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
-    if !calendar || !clock {
-        return None;
-    }
-    // Days since 1970, proleptic Gregorian (H. Hinnant, `days_from_civil`).
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    let date = numbers(date, '-')?;
+    let time = numbers(time.split('.').next()?, ':')?;
+    let at = Timestamp::of_utc(date, time)?.seconds();
+    // Before 1970 there was no credential that could have ended.
+    (at >= 0).then_some(at)
 }
 
 #[cfg(test)]
@@ -43,6 +34,8 @@ mod tests {
             "",
             "2015-08-30",
             "2015-13-30T12:36:00Z",
+            "2015-02-31T12:36:00Z",
+            "1969-12-31T23:59:59Z",
             "2015-08-30T12:36:00+02:00",
             "2015-08-30T25:36:00Z",
             "2015-08-30T12:99:00Z",

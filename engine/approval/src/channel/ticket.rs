@@ -293,14 +293,9 @@ fn text(ticket: &Value, path: &str) -> Option<String> {
 /// Seconds since the epoch of `2026-11-27T19:30:00.000+0100`, `…Z`, or `2026-11-27 19:30:00` (UTC).
 fn time(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let sound = text.get(4..5)? == "-"
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && (0..24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0..=60).contains(&second);
+    let date = [number(0, 4)?, number(5, 7)?, number(8, 10)?];
+    let time = [number(11, 13)?, number(14, 16)?, number(17, 19)?];
+    let utc = Timestamp::of_utc(date, time).filter(|_| text.get(4..5) == Some("-"))?;
     let rest = text.get(19..)?;
     let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let offset = match zone {
@@ -317,18 +312,7 @@ fn time(text: &str) -> Option<i64> {
             sign * (hours * 3600 + minutes * 60)
         }
     };
-    // Days from civil (Howard Hinnant).
-    let (y, m) = if month <= 2 {
-        (year - 1, month + 9)
-    } else {
-        (year, month - 3)
-    };
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let day_of_year = (153 * m + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    sound.then_some(days * 86_400 + hour * 3600 + minute * 60 + second - offset)
+    Some(utc.seconds() - offset)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! read in two ways: there is no other zone than UTC, and no date without a year.
 
 use crate::clock;
+use crate::config::Period;
 use clap::Args;
 use portcullis_model::Timestamp;
 use std::time::Duration;
@@ -30,74 +31,38 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 fn read(text: &str, now: Timestamp) -> Option<Timestamp> {
-    if let Some(ago) = ago(text) {
-        return Some(Timestamp(
-            now.0.checked_sub(i64::try_from(ago.as_nanos()).ok()?)?,
-        ));
+    if let Ok(Period(ago)) = text.parse() {
+        let ago = i64::try_from(ago.as_nanos()).ok()?;
+        return Some(Timestamp(now.0.checked_sub(ago)?));
     }
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, time.strip_suffix('Z')?),
         None => (text, "00:00:00"),
     };
     let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (
+    let date = [
         digits(parts.next()?, 4)?,
         digits(parts.next()?, 2)?,
         digits(parts.next()?, 2)?,
-    );
+    ];
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let mut parts = time.splitn(3, ':');
-    let (hour, minute, second) = (
+    let time = [
         digits(parts.next()?, 2)?,
         digits(parts.next()?, 2)?,
         digits(parts.next()?, 2)?,
-    );
+    ];
     if !(1..=9).contains(&fraction.len()) {
         return None;
     }
-    let nanos = digits(&format!("{fraction:0<9}"), 9)?;
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let seconds = days(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second;
-    let at = Timestamp(seconds.checked_mul(1_000_000_000)?.checked_add(nanos)?);
-    // A day that the month has not would come out as another one.
-    at.rfc3339().starts_with(date).then_some(at)
-}
-
-fn ago(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    Some(Duration::from_secs(
-        number.parse::<u64>().ok()?.checked_mul(unit)?,
-    ))
+    let nanos = u64::try_from(digits(&format!("{fraction:0<9}"), 9)?).ok()?;
+    let at = Timestamp::of_utc(date, time)?;
+    Some(at.after(Duration::from_nanos(nanos)))
 }
 
 fn digits(text: &str, count: usize) -> Option<i64> {
     let plain = text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
-}
-
-/// Days since 1970 of a date, proleptic Gregorian (H. Hinnant, `days_from_civil`).
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some(era * 146_097 + of_era - 719_468)
 }
 
 #[cfg(test)]
@@ -118,6 +83,7 @@ mod tests {
             read("2d", now),
             Some(Timestamp(now.0 - 172_800_000_000_000))
         );
+        assert_eq!(read("1h30m", now), read("90m", now));
         for text in [
             "",
             "d",
