@@ -1,5 +1,5 @@
 //! Following the log while it is written: frames from a place on, as far as they are whole, without reading again what
-//! was read. The index, the sinks and the copies all follow like this, each on a thread of its own.
+//! was read. The index and the sinks follow like this, each on a thread of its own.
 //!
 //! Refuses to go on in a log that is not the one it has read so far, and to skip: a frame that is not whole is the end for now, and damage where it stands before another segment.
 

@@ -2,7 +2,7 @@
 //! Refuses to last longer than the shortest of what policy allows and what each approver has said.
 
 use super::{Desk, Shelves, fresh_id, show};
-use crate::electorate::{VoteRefused, is_present, stands_apart};
+use crate::electorate::{VoteRefused, is_present};
 use crate::grant::{Grant, Purpose, by_objects, may_break};
 use crate::moment::{Deadline, Moment};
 use crate::news::News;
@@ -306,14 +306,6 @@ impl Desk {
             true => Ok(theirs.len()),
             false => Err(VoteRefused::NotForgotten),
         }
-    }
-
-    /// True when this person has nothing to do with whoever holds the grant.
-    #[must_use]
-    pub fn stands_apart_from(&self, id: &str, who: &Identity) -> bool {
-        let shelves = self.shelves.lock();
-        let grant = shelves.grants.get(id);
-        grant.is_some_and(|g| stands_apart(&g.holder, who).is_ok())
     }
 }
 
