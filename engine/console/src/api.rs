@@ -111,7 +111,7 @@ async fn vote(
 }
 
 async fn holds(State(gateway): Gateway) -> Answer<Vec<Value>> {
-    gateway.holds().map(Json)
+    gateway.holds().await.map(Json)
 }
 
 async fn hold(
@@ -128,7 +128,8 @@ async fn release(
     Path(id): Path<String>,
     body: Result<Json<Kill>, JsonRejection>,
 ) -> Answer<Value> {
-    gateway.release(&id, &read(body)?, caller)?;
+    let reason = read(body)?;
+    gateway.release(&id, &reason, caller).await?;
     Ok(Json(json!({ "released": id })))
 }
 

@@ -3,7 +3,7 @@
 
 use crate::door::Caller;
 use portcullis_gate::BoxFuture;
-use portcullis_model::SessionId;
+use portcullis_model::{Denial, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub trait Operations: crate::standing::Standing + Send + Sync {
     ///
     /// # Errors
     /// When the record cannot be read.
-    fn holds(&self) -> Result<Vec<serde_json::Value>, Refused>;
+    fn holds(&self) -> BoxFuture<'_, Result<Vec<serde_json::Value>, Refused>>;
     /// Sets a legal hold: what it covers is kept, whatever its age.
     ///
     /// # Errors
@@ -50,7 +50,12 @@ pub trait Operations: crate::standing::Standing + Send + Sync {
     ///
     /// # Errors
     /// When there is none of that id, or it cannot be recorded.
-    fn release(&self, id: &str, reason: &Kill, by: Caller) -> Result<(), Refused>;
+    fn release<'a>(
+        &'a self,
+        id: &'a str,
+        reason: &'a Kill,
+        by: Caller,
+    ) -> BoxFuture<'a, Result<(), Refused>>;
     /// What clients may ask for.
     fn connections(&self) -> Vec<ConnectionRow>;
     /// Reads configuration, policies and plugins again, all or nothing.
@@ -313,6 +318,15 @@ impl Refused {
             status,
             error: error.into(),
             hint: None,
+        }
+    }
+
+    /// What a denial says: why, which rule, and what to do next.
+    #[must_use]
+    pub fn denied(status: u16, denial: &Denial) -> Self {
+        Self {
+            hint: denial.hint.clone(),
+            ..Self::new(status, format!("{} ({})", denial.reason, denial.rule))
         }
     }
 

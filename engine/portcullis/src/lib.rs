@@ -2,6 +2,7 @@
 //! where the parts meet. It refuses to decide anything itself: who, whether, what and how are answered
 //! by `identity`, `policy`, `sandbox` and `vault`, and this crate only keeps their order.
 
+mod acts;
 pub mod archive;
 pub mod assemble;
 pub mod cli;

@@ -3,6 +3,7 @@
 
 mod holds;
 
+use crate::acts;
 use crate::assemble::Gateway;
 use crate::front_desk::revoked;
 use crate::registry::Registry;
@@ -14,7 +15,7 @@ use portcullis_console::{
 };
 use portcullis_gate::BoxFuture;
 use portcullis_journal::Health;
-use portcullis_model::{Denial, Fault, Principal, SessionId, Timestamp};
+use portcullis_model::{Fault, Principal, SessionId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,20 +130,10 @@ impl Operations for Front {
     }
 
     fn kill(&self, id: SessionId, kill: &Kill, by: Caller) -> Result<(), Refused> {
-        let live = self.registry().find(id).ok_or_else(|| {
-            Refused::new(404, format!("there is no live session {id}"))
-                .hint("`portcullis sessions list` shows them")
-        })?;
-        self.on_record(
-            "session_killed",
-            &json!({"session": id, "reason": kill.reason, "uid": by.uid}),
-        )?;
-        let why = match kill.reason.trim() {
-            "" => "an operator has ended the session".to_owned(),
-            reason => format!("an operator has ended the session: {reason}"),
-        };
-        live.sever(Denial::new("admin/kill", why).hint("Ask whoever runs the gateway."));
-        Ok(())
+        acts::kill(self.registry(), id, &kill.reason, |event, mut detail| {
+            detail["uid"] = json!(by.uid);
+            self.on_record(event, &detail)
+        })
     }
 
     fn revoke(&self, revocation: &Revocation, by: Caller) -> Result<usize, Refused> {
@@ -210,21 +201,15 @@ impl Operations for Front {
         Box::pin(async move {
             let voted = self.gateway.people.vote(id, ballot).await;
             if let Err(refused) = &voted {
-                // The id is whatever was sent; only what ids are made of goes on record.
-                let id: String = id
-                    .chars()
-                    .filter(char::is_ascii_alphanumeric)
-                    .take(16)
-                    .collect();
-                let detail = json!({"id": id, "why": refused.error, "uid": by.uid});
-                self.on_record("vote_refused", &detail)?;
+                let from = ("uid", json!(by.uid));
+                acts::refused_vote(&self.gateway.journal, id, refused, from);
             }
             voted
         })
     }
 
-    fn holds(&self) -> Result<Vec<Value>, Refused> {
-        holds::in_force(&self.gateway)
+    fn holds(&self) -> BoxFuture<'_, Result<Vec<Value>, Refused>> {
+        Box::pin(holds::in_force(&self.gateway))
     }
 
     fn hold(&self, wish: &HoldWish, by: Caller) -> Result<Value, Refused> {
@@ -234,10 +219,17 @@ impl Operations for Front {
         Ok(detail)
     }
 
-    fn release(&self, id: &str, reason: &Kill, by: Caller) -> Result<(), Refused> {
-        holds::known(&self.gateway, id)?;
-        let detail = json!({"id": id, "reason": reason.reason, "uid": by.uid});
-        self.on_record(portcullis_journal::HOLD_RELEASED, &detail)
+    fn release<'a>(
+        &'a self,
+        id: &'a str,
+        reason: &'a Kill,
+        by: Caller,
+    ) -> BoxFuture<'a, Result<(), Refused>> {
+        Box::pin(async move {
+            holds::known(&self.gateway, id).await?;
+            let detail = json!({"id": id, "reason": reason.reason, "uid": by.uid});
+            self.on_record(portcullis_journal::HOLD_RELEASED, &detail)
+        })
     }
 
     fn connections(&self) -> Vec<ConnectionRow> {

@@ -3,6 +3,7 @@
 //! login is over.
 
 use super::{Gateway, entrance};
+use crate::acts;
 use crate::archive::{Shelf, StepMaker, said};
 use crate::config::Loaded;
 use crate::feed::{Feed, Heard};
@@ -19,7 +20,7 @@ use portcullis_console::web::{Console, Parts, Stay};
 use portcullis_console::{Approval, Ballot, Choice, ConnectionRow, Refused, SessionRow};
 use portcullis_gate::BoxFuture;
 use portcullis_journal::ReadEntry;
-use portcullis_model::{Denial, Identity, SessionId, Timestamp, Verdict, escape_line, limits};
+use portcullis_model::{Identity, SessionId, Timestamp, Verdict, escape_line, limits};
 use portcullis_policy::{Condition, Explanation, PackExplanation};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -97,21 +98,13 @@ impl Office {
     }
 }
 
-fn refused(status: u16, denial: &Denial) -> Refused {
-    let refused = Refused::new(status, format!("{} ({})", denial.reason, denial.rule));
-    match &denial.hint {
-        Some(hint) => refused.hint(hint.clone()),
-        None => refused,
-    }
-}
-
 impl Bureau for Office {
     fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Refused>> {
         Box::pin(async move {
             let identity = self.gateway.doormen.verify(token).await;
             identity
                 .map(Arc::new)
-                .map_err(|denial| refused(401, &denial))
+                .map_err(|denial| Refused::denied(401, &denial))
         })
     }
 
@@ -129,7 +122,7 @@ impl Bureau for Office {
         }
         let revocations = &self.gateway.reception.desk().revocations;
         if revocations.covers(who, None, now).is_some() {
-            return Err(refused(401, &revoked()));
+            return Err(Refused::denied(401, &revoked()));
         }
         if !self.gateway.doormen.knows(&who.principal.issuer) {
             return Err(Refused::new(
@@ -200,17 +193,9 @@ impl Bureau for Office {
 
     fn kill(&self, id: SessionId, reason: &str, by: &Identity) -> Result<(), Refused> {
         let registry = &self.gateway.reception.desk().registry;
-        let live = registry.find(id).ok_or_else(|| {
-            Refused::new(404, "there is no such live session").hint("it may have ended by itself")
-        })?;
-        self.note(
-            "session_killed",
-            by,
-            &json!({"session": id, "reason": reason}),
-        )?;
-        let why = format!("an operator has ended the session: {}", escape_line(reason));
-        live.sever(Denial::new("admin/kill", why).hint("Ask whoever runs the gateway."));
-        Ok(())
+        acts::kill(registry, id, reason, |event, detail| {
+            self.note(event, by, &detail)
+        })
     }
 
     fn approvals(&self) -> Vec<Approval> {
@@ -233,10 +218,8 @@ impl Bureau for Office {
             };
             let voted = self.gateway.people.vote(id, &ballot).await;
             if let Err(why) = &voted {
-                let detail = json!({"id": escape_line(id), "why": why.error, "channel": "console"});
-                if let Err(fault) = self.gateway.journal.node("vote_refused", &detail) {
-                    tracing::error!(fault = fault.chain(), "a refused vote is not on record");
-                }
+                let from = ("from", json!("console"));
+                acts::refused_vote(&self.gateway.journal, id, why, from);
             }
             voted
         })

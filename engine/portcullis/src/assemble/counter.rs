@@ -85,9 +85,5 @@ fn refused(denial: &Denial) -> Refused {
         rule if rule.starts_with("fault/") => 503,
         _ => 401,
     };
-    let refused = Refused::new(status, format!("{} ({})", denial.reason, denial.rule));
-    match &denial.hint {
-        Some(hint) => refused.hint(hint),
-        None => refused,
-    }
+    Refused::denied(status, denial)
 }

@@ -486,11 +486,7 @@ fn refused(denial: &Denial) -> Refused {
         rule if rule.starts_with("login/") => 400,
         _ => 401,
     };
-    let refused = Refused::new(status, format!("{} ({})", denial.reason, denial.rule));
-    match &denial.hint {
-        Some(hint) => refused.hint(hint.clone()),
-        None => refused,
-    }
+    Refused::denied(status, denial)
 }
 
 fn invalid_grant(denial: &Denial) -> TokenError {

@@ -3,6 +3,7 @@
 //! in Slack counts where the rule says so, for the person whose account is linked.
 
 use super::people::People;
+use crate::acts;
 use portcullis_approval::{Ballot, NotSigned, SlackWord, Word};
 use portcullis_console::{Approval, Hooks, Refused};
 use portcullis_gate::{BoxFuture, Clock};
@@ -29,15 +30,7 @@ impl Inlet {
     }
 
     fn refused(&self, from: &str, id: &str, refused: &Refused) {
-        let id: String = id
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-            .take(16)
-            .collect();
-        let detail = json!({"from": from, "id": id, "why": refused.error});
-        if let Err(fault) = self.journal.node("vote_refused", &detail) {
-            tracing::error!(fault = fault.chain(), "a refused vote is not on record");
-        }
+        acts::refused_vote(&self.journal, id, refused, ("from", json!(from)));
     }
 }
 

@@ -198,7 +198,7 @@ impl People {
         }
         let now = (self.clock)();
         if self.revocations.covers(voter, None, now).is_some() {
-            return Err(refused(401, &revoked()));
+            return Err(Refused::denied(401, &revoked()));
         }
         self.cast(id, voter, word)
     }
@@ -282,14 +282,6 @@ impl ApprovalDesk for People {
     }
 }
 
-fn refused(status: u16, denial: &Denial) -> Refused {
-    let refused = Refused::new(status, format!("{} ({})", denial.reason, denial.rule));
-    match &denial.hint {
-        Some(hint) => refused.hint(hint),
-        None => refused,
-    }
-}
-
 fn not_counted(why: &VoteRefused) -> Refused {
     let status = match why {
         VoteRefused::Unknown | VoteRefused::Nothing(_) => 404,
@@ -300,7 +292,7 @@ fn not_counted(why: &VoteRefused) -> Refused {
         _ => 403,
     };
     match why {
-        VoteRefused::Policy(denial) => refused(status, denial),
+        VoteRefused::Policy(denial) => Refused::denied(status, denial),
         _ => Refused::new(status, why.to_string()),
     }
 }

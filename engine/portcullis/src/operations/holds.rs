@@ -5,10 +5,11 @@ use crate::assemble::Gateway;
 use portcullis_console::{Caller, HoldWish, Refused};
 use portcullis_journal::Hold;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The holds that are in force.
-pub(super) fn in_force(gateway: &Gateway) -> Result<Vec<Value>, Refused> {
-    let holds = all(gateway)?;
+pub(super) async fn in_force(gateway: &Gateway) -> Result<Vec<Value>, Refused> {
+    let holds = all(gateway).await?;
     Ok(holds.iter().map(|hold| json!(hold)).collect())
 }
 
@@ -33,17 +34,21 @@ pub(super) fn named(wish: &HoldWish, by: Caller) -> Result<Hold, Refused> {
 }
 
 /// Whether there is such a hold.
-pub(super) fn known(gateway: &Gateway, id: &str) -> Result<(), Refused> {
-    match all(gateway)?.iter().any(|hold| hold.id == id) {
+pub(super) async fn known(gateway: &Gateway, id: &str) -> Result<(), Refused> {
+    match all(gateway).await?.iter().any(|hold| hold.id == id) {
         true => Ok(()),
         false => Err(Refused::new(404, "there is no hold of this id in force")
             .hint("`portcullis journal hold list` shows them")),
     }
 }
 
-fn all(gateway: &Gateway) -> Result<Vec<Hold>, Refused> {
-    gateway.journal.holds().map_err(|error| {
+/// The whole record is read for it: not where sessions are served.
+async fn all(gateway: &Gateway) -> Result<Vec<Hold>, Refused> {
+    let journal = Arc::clone(&gateway.journal);
+    let read = tokio::task::spawn_blocking(move || journal.holds()).await;
+    let unreadable = || Refused::new(503, "the record cannot be read");
+    read.map_err(|_| unreadable())?.map_err(|error| {
         tracing::error!(%error, "the holds cannot be read");
-        Refused::new(503, "the record cannot be read")
+        unreadable()
     })
 }

@@ -6,6 +6,7 @@ use crate::config;
 use crate::front_desk::tests::{identity, session};
 use crate::registry::{End, Ground, Pass};
 use portcullis_gate::Tether;
+use portcullis_model::Denial;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -135,6 +136,26 @@ async fn a_kill_is_told_and_on_record() {
     assert!(node.entries().contains("session_killed"));
     let unknown = node.front.kill(SessionId(8), &kill, ROOT);
     assert_eq!(unknown.expect_err("nobody").status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_in_force_until_it_is_released() {
+    let node = node().await;
+    let wish = HoldWish {
+        reason: "case 7".to_owned(),
+        identity: Some("bea".to_owned()),
+        ..HoldWish::default()
+    };
+    let hold = node.front.hold(&wish, ROOT).expect("is set");
+    assert_eq!(node.front.holds().await.as_ref(), Ok(&vec![hold.clone()]));
+    let reason = Kill {
+        reason: "closed".to_owned(),
+    };
+    let unknown = node.front.release("hold-0", &reason, ROOT).await;
+    assert_eq!(unknown.expect_err("there is none").status, 404);
+    let id = hold["id"].as_str().expect("an id");
+    assert_eq!(node.front.release(id, &reason, ROOT).await, Ok(()));
+    assert_eq!(node.front.holds().await, Ok(Vec::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What stands longer than one run, as people ask for it: each with the identity of whoever asks verified like a
 //! client's. It refuses what is in nobody's name.
 
-use super::{People, not_counted, refused, shown};
+use super::{People, not_counted, shown};
 use crate::front_desk::{Asked as Answered, Reception, Verify, Wanted, revoked};
 use portcullis_approval::{DelegationView, Finding as Found, GrantView, ReviewView};
 use portcullis_console::{
@@ -19,14 +19,14 @@ impl People {
     /// When it proves nothing, or is revoked.
     pub async fn who(&self, token: &str) -> Result<Arc<Identity>, Refused> {
         let who = self.doormen.verify(token).await;
-        let who = who.map_err(|denial| refused(401, &denial))?;
+        let who = who.map_err(|denial| Refused::denied(401, &denial))?;
         let now = (self.clock)();
         match self.revocations.covers(&who, None, now) {
             None => {
                 self.channels.links.seen(&who);
                 Ok(Arc::new(who))
             }
-            Some(_) => Err(refused(401, &revoked())),
+            Some(_) => Err(Refused::denied(401, &revoked())),
         }
     }
 
@@ -129,7 +129,7 @@ impl People {
             grant: None,
             retry_after_seconds: None,
         };
-        match answered.map_err(|denial| refused(403, &denial))? {
+        match answered.map_err(|denial| Refused::denied(403, &denial))? {
             Answered::Open => {}
             Answered::Pending(id) => {
                 let view = self.desk.show(&id);
