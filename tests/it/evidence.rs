@@ -2,6 +2,7 @@
 //! to collectors, with the bucket and the collectors away for a while.
 
 mod ends;
+mod full;
 
 use anyhow::{Context, Result, ensure};
 use ends::{Collector, Wire};

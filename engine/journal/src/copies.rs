@@ -114,11 +114,13 @@ impl Copier {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let taken = Taken::read(&journal.shared.settings.dir);
         let mut work = Work {
             shared: journal.shared.clone(),
             depot,
             copying,
-            taken: Taken::read(&journal.shared.settings.dir),
+            written: taken.clone(),
+            taken,
             opened: Instant::now(),
             checked: None,
         };
@@ -155,6 +157,8 @@ struct Work {
     depot: Arc<dyn Depot>,
     copying: Copying,
     taken: Taken,
+    /// As much of it as stands in the file.
+    written: Taken,
     /// When the open segment was begun, as far as is known here.
     opened: Instant,
     /// When a checkpoint was last copied.
@@ -212,6 +216,8 @@ impl Work {
     /// Everything that is due; ends with the first failure.
     async fn round(&mut self, state: &(Mutex<State>, Condvar)) -> Result<(), String> {
         self.close_old_segment();
+        // What a full disk did not take is not forgotten over a restart either, once there is room.
+        self.write_down()?;
         let waiting = self.waiting().map_err(|error| error.to_string())?;
         {
             let mut held = state.0.lock();
@@ -313,10 +319,14 @@ impl Work {
         Ok(())
     }
 
-    fn write_down(&self) -> Result<(), String> {
-        self.taken
-            .write(&self.shared.settings.dir)
-            .map_err(|error| format!("write down what was copied: {error}"))
+    fn write_down(&mut self) -> Result<(), String> {
+        if self.taken == self.written {
+            return Ok(());
+        }
+        let written = self.taken.write(&self.shared.settings.dir);
+        written.map_err(|error| format!("write down what was copied: {error}"))?;
+        self.written = self.taken.clone();
+        Ok(())
     }
 }
 

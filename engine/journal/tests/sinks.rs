@@ -238,3 +238,44 @@ fn written_down(world: &World, journal: &Arc<Journal>, far: &Arc<Far>, copying: 
             .contains_key("segments/00000001.wal")
     });
 }
+
+#[test]
+fn copies_that_cannot_be_written_down_say_so_and_are_once_there_is_room() {
+    let mut world = World::new();
+    world.settings.segment_bytes = 2048;
+    let journal = world.open();
+    let far = Arc::new(Far::default());
+    let copying = Copying {
+        segment_every: Duration::from_secs(3600),
+        checkpoint_every: Duration::from_secs(3600),
+        on_failure: OnFailure::Warn,
+    };
+    // As good as a full disk: no file can be made there.
+    let full = world.record().join("copies.json.new");
+    fs::create_dir(&full).expect("made");
+    let mut record = session(&journal, 1);
+    for round in 0..40 {
+        say(&mut record, &format!("round {round}"));
+    }
+    let copier = Copier::start(&journal, far.clone(), copying).expect("started");
+    until("it says what it cannot do", || {
+        let failing = copier.backlog().failing;
+        failing.is_some_and(|why| why.starts_with("write down what was copied: "))
+    });
+    let file = world.record().join("copies.json");
+    assert!(!file.exists(), "what is not written down is not there");
+    fs::remove_dir(&full).expect("room again");
+    until("everything is copied", || {
+        let backlog = copier.backlog();
+        backlog.segments == 0 && backlog.failing.is_none()
+    });
+    let written = fs::read_to_string(&file).expect("it is written down");
+    let objects = far.objects.lock().expect("whole");
+    let last = objects.keys().filter(|key| key.starts_with("segments/"));
+    let number = last
+        .max()
+        .and_then(|key| key.get(9..17)?.parse::<u64>().ok());
+    let written: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    assert_eq!(written["segment"].as_u64(), number);
+    assert!(number > Some(2), "{written}");
+}

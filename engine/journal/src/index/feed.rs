@@ -188,6 +188,12 @@ impl Feed {
         Ok(self.db.busy_timeout(std::time::Duration::ZERO)?)
     }
 
+    /// The file grows no more, as on a full disk.
+    #[cfg(test)]
+    pub(super) fn no_more_pages(&self) -> Result<(), IndexError> {
+        Ok(self.db.execute_batch("PRAGMA max_page_count = 1")?)
+    }
+
     /// Lets go of what was seen since the batch began.
     pub(super) fn abandon(&mut self) {
         self.pending.clear();

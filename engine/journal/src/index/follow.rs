@@ -438,4 +438,40 @@ mod tests {
         builder.round(0).unwrap();
         assert!(!holds_words(journal.dir()));
     }
+
+    #[test]
+    fn an_index_without_room_keeps_what_it_has_and_goes_on_when_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
+        let settings = Settings::new(dir.path().join("record"), "gw");
+        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let mut builder = Some(Builder::open(journal.dir()).unwrap());
+        let catch_up = |builder: &mut Option<Builder>| -> Result<u64, IndexError> {
+            loop {
+                if let (false, indexed) = step(journal.dir(), builder, 0)? {
+                    return Ok(indexed);
+                }
+            }
+        };
+        let before = catch_up(&mut builder).unwrap();
+        let index = crate::index::Index::of(journal.dir());
+        assert_eq!(index.position().unwrap().indexed, before);
+        // No page more: what SQLite says then is what it says of a full disk.
+        let open = builder.as_ref().unwrap();
+        open.feed.no_more_pages().unwrap();
+        for n in 0..2_000 {
+            let detail = json!({"why": format!("reload {n} {}", "of many words ".repeat(20))});
+            journal.node("reload", &detail).unwrap();
+        }
+        let failed = catch_up(&mut builder).expect_err("there is no room");
+        assert!(said(&failed).contains("full"), "{}", said(&failed));
+        assert!(!failed.is_ruin(), "nothing is thrown away for it");
+        assert!(builder.is_none(), "it is opened anew");
+        let kept = index.position().unwrap().indexed;
+        assert!(kept >= before, "questions are answered meanwhile");
+        let after = catch_up(&mut builder).unwrap();
+        assert_eq!(after, journal.shared.inner.lock().wal.tree.size());
+        assert_eq!(index.position().unwrap().indexed, after);
+        assert!(after >= kept + 2_000, "every entry is in it");
+    }
 }

@@ -99,3 +99,31 @@ fn a_sink_that_began_anew_says_so_also_when_it_fails_at_first() {
     let (_, moved, remark) = one().expect("taken");
     assert!(moved && remark.is_some_and(|said| said.contains("sent again")));
 }
+
+#[test]
+fn a_cursor_without_room_is_said_and_nothing_is_sent_twice_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, runtime) = opened(dir.path());
+    let file = cursor_path(journal.dir(), "siem");
+    let (far, mut stream) = (Far::default(), None);
+    let mut one = || round(&journal.shared, &file, &far, &runtime, &mut stream);
+    one().expect("it stands at the end");
+    journal.node("reloaded", &json!({"uid": 0})).unwrap();
+    // As good as a full disk: no file can be made there.
+    let full = file.with_extension("cursor.new");
+    fs::create_dir(&full).unwrap();
+    let stood = fs::read(&file).unwrap();
+    for _ in 0..3 {
+        let failed = one().expect_err("there is no room");
+        assert!(failed.starts_with("write the cursor: "), "{failed}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), stood, "a restart sends it again");
+    assert_eq!(far.tried.lock().len(), 1, "this run does not");
+    journal.node("reloaded", &json!({"uid": 1})).unwrap();
+    fs::remove_dir(&full).unwrap();
+    let (leaf, moved, _) = one().expect("there is room");
+    let (end, went_on, _) = one().expect("and it goes on");
+    assert!(moved && went_on && end > leaf);
+    assert_ne!(fs::read(&file).unwrap(), stood);
+    assert_eq!(far.tried.lock().len(), 2);
+}
