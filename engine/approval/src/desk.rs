@@ -1,6 +1,6 @@
-//! The desk: requests come in, people vote, whoever waits is answered, once. All of it under one lock; both clocks are
-//! read whenever something is looked at. What has to outlive a restart is on stable storage before it counts. Refuses to
-//! say yes when the yes cannot be recorded or kept.
+//! The desk: requests come in, people vote, whoever waits is answered, once. All of it under one lock, which is waited
+//! for off the workers that serve sessions, as the disk is; both clocks are read whenever something is looked at. What has
+//! to outlive a restart is on stable storage before it counts. Refuses to say yes when the yes cannot be recorded or kept.
 
 mod away;
 mod glass;
@@ -16,6 +16,7 @@ use crate::electorate::stands_apart;
 use crate::grant::Grant;
 use crate::moment::{Clocks, Moment};
 use crate::news::{Announce, News};
+use crate::patience::PatientLock;
 use crate::request::{Ballot, Request};
 use crate::review::{Delegation, Review};
 use crate::state::State;
@@ -23,7 +24,6 @@ use crate::store::{Keep, Shelf};
 use crate::view::View;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use parking_lot::Mutex;
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, HoldRequest, Standing};
 use portcullis_model::{Blame, Denial, Fault, Principal, limits};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ pub struct Desk {
     clocks: Clocks,
     hands: Hands,
     settings: Settings,
-    shelves: Mutex<Shelves>,
+    shelves: PatientLock<Shelves>,
 }
 
 /// Everything on it.
@@ -110,7 +110,7 @@ impl Desk {
             clocks,
             hands,
             settings,
-            shelves: Mutex::default(),
+            shelves: PatientLock::default(),
         })
     }
 

@@ -17,12 +17,15 @@ mod electorate;
 mod grant;
 mod moment;
 mod news;
+mod patience;
 mod request;
 mod review;
 mod state;
 mod store;
 mod view;
 
+#[cfg(fuzzing)]
+pub use channel::fuzzing as hook_fuzzing;
 pub use channel::{
     Account, Callback, Channel, Inbound, Keys, Linked, Links, Mail, MailServer, MailTls, NotSigned,
     Outbox, Phrase, Slack, SlackDesk, SlackWord, TicketChecks, Tickets, Tracker, TrackerKind,
@@ -33,6 +36,7 @@ pub use electorate::VoteRefused;
 pub use grant::Purpose;
 pub use moment::{Clocks, Moment, Steady};
 pub use news::{Announce, News, Nobody};
+pub use patience::PatientKeep;
 pub use portcullis_model::{escape_for_people, escape_line};
 pub use request::{Ballot, Vote};
 pub use review::Finding;

@@ -3,6 +3,7 @@
 //! e-mail, to link without that word, and to keep a link for ever: a vote by it is as fresh as the login it came from.
 
 use crate::moment::Clocks;
+use crate::patience::PatientLock;
 use crate::store::{Keep, Kept, Shelf};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::Mutex;
@@ -59,7 +60,7 @@ pub struct Links {
     clocks: Clocks,
     lasts: Duration,
     codes: Mutex<BTreeMap<String, (Account, Duration)>>,
-    linked: Mutex<BTreeMap<String, (Linked, Duration)>>,
+    linked: PatientLock<BTreeMap<String, (Linked, Duration)>>,
 }
 
 impl Links {
@@ -88,7 +89,7 @@ impl Links {
             clocks,
             lasts,
             codes: Mutex::default(),
-            linked: Mutex::new(linked),
+            linked: PatientLock::new(linked),
         })
     }
 

@@ -7,9 +7,9 @@ use super::Channel;
 use crate::desk::Note;
 use crate::moment::Clocks;
 use crate::news::{Announce, News};
+use crate::patience::PatientLock;
 use crate::store::{Keep, Kept, Shelf};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use parking_lot::Mutex;
 use portcullis_model::{Blame, Fault, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -37,7 +37,7 @@ pub struct Outbox {
     notes: Arc<dyn Note>,
     clocks: Clocks,
     channels: Vec<Arc<dyn Channel>>,
-    waiting: Mutex<Waiting>,
+    waiting: PatientLock<Waiting>,
     woken: Notify,
 }
 
@@ -95,7 +95,7 @@ impl Outbox {
             notes,
             clocks,
             channels,
-            waiting: Mutex::new(waiting),
+            waiting: PatientLock::new(waiting),
             woken: Notify::new(),
         }))
     }

@@ -4,10 +4,10 @@
 use super::{Clocks, Desk, Hands, Settings, Shelves};
 use crate::grant::Grant;
 use crate::moment::Deadline;
+use crate::patience::PatientLock;
 use crate::request::{Ballot, Request};
 use crate::review::{Delegation, Review};
 use crate::store::{Kept, Shelf};
-use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Desk {
             clocks,
             hands,
             settings,
-            shelves: Mutex::new(shelves),
+            shelves: PatientLock::new(shelves),
         });
         desk.sweep();
         Ok(desk)

@@ -10,8 +10,8 @@ use super::issuers::Doormen;
 use crate::clock::steady;
 use crate::front_desk::revoked;
 use portcullis_approval::{
-    Announce, Ballot as Says, Clocks, Desk, FileStore, Hands, Keep, Kept, Note, Settings, View,
-    VoteRefused, Word,
+    Announce, Ballot as Says, Clocks, Desk, FileStore, Hands, Keep, Kept, Note, PatientKeep,
+    Settings, View, VoteRefused, Word,
 };
 use portcullis_console::{Approval, Ballot, Choice, Refused, Vote};
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, Clock, HoldRequest, Standing};
@@ -62,7 +62,7 @@ impl Drawer {
         let (file, key) = (crate::paths::desk(state), crate::paths::desk_key(state));
         let (keep, kept) = FileStore::open(&file, &key).map_err(|e| Broken::Desk(e.to_string()))?;
         Ok(Self {
-            keep: Arc::new(keep),
+            keep: Arc::new(PatientKeep(keep)),
             kept,
         })
     }
