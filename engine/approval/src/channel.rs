@@ -3,6 +3,8 @@
 //! a fresh login of their own.
 
 mod callback;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod links;
 mod mail;
 mod outbox;
