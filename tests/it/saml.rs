@@ -119,11 +119,27 @@ fn a_browser_gets_into_the_console_by_saml_and_only_where_it_began() -> Result<(
     let (nobody, _) = browse(&ca, &elsewhere, &me)?;
     ensure!(status(&nobody) == "401", "{nobody}");
 
-    // A login that the provider was not asked to prove anew is good to read, and not for a vote.
-    for (more, fresh) in [("", false), ("&fresh=true", true)] {
+    // An old login at the provider is good to read, and not for a vote. Where the proof was asked for anew, an old one
+    // and one of the future are nothing.
+    for (more, ago, refused, fresh) in [
+        ("", 7200, None, false),
+        (
+            "&fresh=true",
+            7200,
+            Some("answered with an old login"),
+            false,
+        ),
+        ("&fresh=true", -7200, Some("only later"), false),
+        ("&fresh=true", 0, None, true),
+        ("", 0, None, true),
+    ] {
+        provider.says_proved(ago)?;
         let (page, to) = browse(&ca, &cookies, &format!("{begin}{more}"))?;
         ensure!(to.starts_with("http://127.0.0.1:"), "{page}");
         let page = provider.visit(&to)?.deliver_with(&ca, &cookies)?;
+        if let Some(why) = refused {
+            ensure!(page.contains(why), "{why}: {page}");
+        }
         let (shown, _) = browse(&ca, &cookies, &me)?;
         ensure!(status(&shown) == "200", "{page}\n{shown}");
         let (_, body) = shown.split_once("\r\n\r\n").context("a body")?;

@@ -100,6 +100,17 @@ impl SamlProvider {
         Ok(fs::write(self.folder.path().join("unsigned"), "")?)
     }
 
+    /// From now on it says that people have proved who they are so many seconds ago, whatever it is asked for.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn says_proved(&self, seconds_ago: i64) -> Result<()> {
+        Ok(fs::write(
+            self.folder.path().join("ago"),
+            seconds_ago.to_string(),
+        )?)
+    }
+
     /// Goes there, and comes away with an answer.
     ///
     /// # Errors

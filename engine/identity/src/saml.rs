@@ -2,10 +2,11 @@
 //!
 //! The library verifies, with its strictest settings; the gate in front of it lets nothing through that two
 //! readers could read in two ways. It refuses responses that nobody asked for (no login that the provider
-//! begins), unsigned assertions, signatures with SHA-1, assertions for others or used before, and names that
-//! change with every login.
+//! begins), unsigned assertions, signatures with SHA-1, assertions for others or used before, names that change with
+//! every login, and a login from before the one that was asked for.
 
 mod gate;
+mod proof;
 
 use crate::refused::{Code, Refused};
 use crate::replay::Used;
@@ -16,8 +17,8 @@ use saml_rs::{
     AcsEndpoint, AssertionSignaturePolicy, AudienceValidationPolicy, BrowserInput, ClockSkew,
     EntityId, ForceAuthn, FormField, IdpDescriptor, MetadataTrustPolicy, NameIdFormat,
     PendingAuthnRequest, RelayStateParam, ReplayCache, ReplayKey, ReplayPolicy, Saml, SamlError,
-    SamlValidationContext, Sp, SpConfig, SpValidationPolicy, SsoResponse, SsoSession, StartSso,
-    XmlSignatureProfile,
+    SamlInstant, SamlValidationContext, Sp, SpConfig, SpValidationPolicy, SsoResponse, SsoSession,
+    StartSso, XmlSignatureProfile,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -51,7 +52,11 @@ pub(crate) struct SamlProvider {
 }
 
 /// A login that is under way there.
-pub(crate) struct SamlPending(PendingAuthnRequest);
+pub(crate) struct SamlPending {
+    request: PendingAuthnRequest,
+    /// When the provider was asked for a new proof, if it was.
+    anew: Option<Timestamp>,
+}
 
 impl SamlProvider {
     /// The gateway at `url` as a client of this provider.
@@ -81,20 +86,22 @@ impl SamlProvider {
         self.sp.metadata_xml()
     }
 
-    /// Where the browser goes. `relay` comes back with it.
+    /// Where the browser goes. `relay` comes back with it. With `anew`, the time that it is, the person has to prove
+    /// again who they are.
     pub(crate) fn begin(
         &self,
         relay: &str,
-        fresh: bool,
+        anew: Option<Timestamp>,
     ) -> Result<(String, SamlPending), SamlError> {
         let relay = RelayStateParam::try_from_option(Some(relay.to_owned()))?;
         let mut start = StartSso::redirect().relay_state(relay);
-        if fresh {
+        if anew.is_some() {
             start = start.force_authn(ForceAuthn::Required);
         }
         let started = self.sp.start_sso(&self.idp, start)?;
         let url = started.outbound.redirect_url()?.to_owned();
-        Ok((url, SamlPending(started.pending)))
+        let request = started.pending;
+        Ok((url, SamlPending { request, anew }))
     }
 
     /// Whom a response stands for that answers this request.
@@ -122,7 +129,7 @@ impl SamlProvider {
         let input = BrowserInput::<SsoResponse>::post(fields);
         let session = self
             .sp
-            .finish_sso(&self.idp, &pending.0, input, context)
+            .finish_sso(&self.idp, &pending.request, input, context)
             .map_err(|error| {
                 tracing::info!(provider = %self.settings.name, %error, "a SAML response is refused");
                 match error {
@@ -134,7 +141,13 @@ impl SamlProvider {
                     _ => refused(),
                 }
             })?;
-        self.identity(&session, now)
+        let statements = session.authn_sessions().iter();
+        let said = statements.map(|said| said.authn_instant().map(SamlInstant::as_str));
+        let authenticated = proof::proved(said, pending.anew, now)?;
+        Ok(Identity {
+            authenticated,
+            ..self.identity(&session, now)?
+        })
     }
 
     fn let_through(&self, response: &str) -> Result<(), Refused> {

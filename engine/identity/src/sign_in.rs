@@ -285,7 +285,8 @@ impl SignIn {
             }
             Place::Saml(provider) => {
                 let relay = Secret::draw()?.shown();
-                let begun = provider.begin(&relay, fresh);
+                let anew = fresh.then(|| (self.clock)());
+                let begun = provider.begin(&relay, anew);
                 let (url, pending) = begun.map_err(|error| unusable(provider, &error))?;
                 (url, relay, Expected::Response(Box::new(pending)))
             }

@@ -45,6 +45,17 @@ impl Idp {
 
     /// The response to the request behind this address, in base64.
     fn respond(&self, provider: &SamlProvider, url: &str, format: NameIdFormat) -> String {
+        self.respond_by(provider, url, format, RespondSso::post())
+    }
+
+    /// The same with what the response says besides.
+    fn respond_by(
+        &self,
+        provider: &SamlProvider,
+        url: &str,
+        format: NameIdFormat,
+        how: RespondSso,
+    ) -> String {
         let (_, query) = url.split_once('?').expect("a query");
         let trust = MetadataTrustPolicy::UnsignedForCompatibility;
         let sp = SpDescriptor::from_metadata_xml(provider.metadata(), trust).expect("metadata");
@@ -53,9 +64,7 @@ impl Idp {
         let input = BrowserInput::<AuthnRequest>::redirect(query);
         let request = self.0.receive_sso(&sp, input, context).expect("a request");
         let subject = Subject::new(NameId::new("ana", Some(format)), Vec::new());
-        let answer = self
-            .0
-            .respond_sso(&sp, &request, subject, RespondSso::post());
+        let answer = self.0.respond_sso(&sp, &request, subject, how);
         let answer = answer.expect("a response");
         let form = answer.post_form().expect("a form");
         let field = form.fields().iter().find(|f| f.name() == "SAMLResponse");
@@ -81,7 +90,7 @@ struct Login {
 fn login(format: NameIdFormat) -> Login {
     let idp = Idp::new();
     let provider = SamlProvider::new(idp.settings(), URL).expect("a provider");
-    let (url, pending) = provider.begin("relay", false).expect("begins");
+    let (url, pending) = provider.begin("relay", None).expect("begins");
     let response = idp.respond(&provider, &url, format);
     Login {
         idp,
@@ -126,7 +135,7 @@ fn a_response_to_somebody_else_or_too_late_is_refused() {
     let login = login(NameIdFormat::Persistent);
     let saml = Some(Code::Saml);
     assert_eq!(login.finish(&login.response, "other", now()).err(), saml);
-    let (_, pending) = login.provider.begin("relay", false).expect("begins");
+    let (_, pending) = login.provider.begin("relay", None).expect("begins");
     let other = login
         .provider
         .finish(&pending, &login.response, "relay", &login.used, now());
@@ -194,4 +203,31 @@ fn a_name_of_one_login_names_nobody() {
         login.finish(&login.response, "relay", now()).err(),
         Some(Code::Subject)
     );
+}
+
+#[test]
+fn the_time_of_the_login_is_the_one_that_the_provider_has_signed() {
+    let silent = login(NameIdFormat::Persistent);
+    let said = silent
+        .finish(&silent.response, "relay", now())
+        .expect("good");
+    assert_eq!(said.authenticated, None, "nothing was said");
+
+    let idp = Idp::new();
+    let provider = SamlProvider::new(idp.settings(), URL).expect("a provider");
+    let before = now();
+    let respond = |asked: Timestamp| {
+        let (url, pending) = provider.begin("relay", Some(asked)).expect("begins");
+        assert!(url.contains("SAMLRequest="));
+        let how = RespondSso::post().apply_web_browser_sso_generation_rules();
+        let response = idp.respond_by(&provider, &url, NameIdFormat::Persistent, how);
+        provider.finish(&pending, &response, "relay", &Used::new(), now())
+    };
+    let identity = respond(before).expect("good");
+    let at = identity.authenticated.expect("it was said");
+    // Times in assertions are of whole seconds.
+    assert!(at.seconds() >= before.seconds() && at <= now(), "{at:?}");
+    // As if the provider's cookie had answered a request that came an hour after the login.
+    let late = respond(now().after(Duration::from_secs(3600)));
+    assert_eq!(late.err().map(|refused| refused.code), Some(Code::TooOld));
 }
