@@ -4,6 +4,7 @@ use super::*;
 
 mod approvals;
 mod cluster;
+mod console;
 mod secrets;
 
 const GOOD: &str = "\

@@ -19,6 +19,13 @@ pub(super) fn console(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             "add `login: { url: …, providers: … }`",
         );
     }
+    if !config.journal.index {
+        notes.error(
+            &Place::root().key("journal").key("index"),
+            "is off, and `console` finds sessions, commands and approvals by it",
+            "leave `index` out, which keeps one, or take `console` away",
+        );
+    }
     let mut listeners = config.listeners.iter();
     if !listeners.any(|l| l.protocol == Wire::Https && l.tls.is_some()) {
         notes.error(
