@@ -6,7 +6,7 @@
 //! ```text
 //! manifest               C2SP signed note: every file with its length and SHA-256
 //! report.html            the tables, to read: no script, nothing from elsewhere
-//! access.csv .json …     the tables
+//! access.csv .json …     the tables; `controls` leads from the controls of a framework to the others
 //! entries.jsonl          the entries that rows come from: frame, head of the chain before it, proof
 //! checkpoints            the signed checkpoints of the time, and the one that the proofs lead to
 //! ```
@@ -15,11 +15,13 @@
 //! for that the record itself is verified, against a checkpoint kept elsewhere.
 
 mod collect;
+mod framework;
 mod package;
 mod page;
 mod table;
 mod verify;
 
+pub use framework::Framework;
 pub use package::{Written, export};
 pub use table::Table;
 pub use verify::{Checked, verify};

@@ -3,7 +3,7 @@
 mod world;
 
 use portcullis_gate::{EntryKind, StreamId};
-use portcullis_journal::evidence::{Checked, EvidenceError, Wanted, export, verify};
+use portcullis_journal::evidence::{Checked, EvidenceError, Framework, Wanted, export, verify};
 use portcullis_model::{SessionId, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
@@ -78,6 +78,7 @@ fn made() -> (World, PathBuf) {
         &world.key(),
         &wanted(),
         Vec::new(),
+        None,
         &folder,
         Timestamp(THEN),
     )
@@ -164,6 +165,7 @@ fn a_time_without_entries_is_empty_and_whole() {
         &world.key(),
         &none,
         Vec::new(),
+        None,
         &folder,
         Timestamp(3),
     )
@@ -175,6 +177,7 @@ fn a_time_without_entries_is_empty_and_whole() {
         &world.key(),
         &none,
         Vec::new(),
+        None,
         &folder,
         Timestamp(3),
     );
@@ -192,6 +195,7 @@ fn a_time_without_entries_is_empty_and_whole() {
         &world.key(),
         &backwards,
         Vec::new(),
+        None,
         &elsewhere,
         Timestamp(3),
     );
@@ -249,4 +253,52 @@ fn a_folder_signed_anew_by_somebody_else_does_not_pass() {
     let other = World::new();
     let found = verify(&folder, &other.public()).expect("readable");
     assert_eq!(found.problems, ["the manifest is not signed by this key"]);
+}
+
+#[test]
+fn a_framework_leads_from_its_controls_to_the_tables_and_claims_nothing() {
+    let (world, _folder) = made();
+    let folder = world.dir.path().join("soc2");
+    let soc2 = Framework::named("soc2");
+    assert!(soc2.is_some());
+    export(
+        &world.record(),
+        &world.key(),
+        &wanted(),
+        Vec::new(),
+        soc2,
+        &folder,
+        Timestamp(THEN),
+    )
+    .expect("written");
+    assert_eq!(checked(&world, &folder).problems, [""; 0]);
+    let controls = table(&folder, "controls");
+    let of = |id: &str| {
+        let found = controls.iter().find(|row| row["control"] == id);
+        found.unwrap_or_else(|| panic!("{id} is there"))
+    };
+    assert_eq!(
+        of("soc2 CC6.1")["tables"],
+        "access (1), sessions (2), blocked (1)"
+    );
+    assert!(of("soc2 CC7.2")["beside"].as_str().unwrap().len() > 10);
+    let page = fs::read_to_string(folder.join("report.html")).expect("a page");
+    for text in [
+        "Where to look, by control",
+        "no statement that a control is met",
+        "SOC 2, Trust Services Criteria",
+        "soc2 CC6.3",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    // It is proved as the rest is, and is not there where nobody asked for it.
+    fs::write(folder.join("controls.csv"), "control\n").expect("written");
+    let found = checked(&world, &folder).problems;
+    assert!(
+        found.iter().any(|what| what.contains("controls.csv")),
+        "{found:?}"
+    );
+    let (world, plain) = made();
+    assert!(!plain.join("controls.csv").exists());
+    drop(world);
 }

@@ -4,6 +4,7 @@
 //! The first line of the manifest's text after the origin is no number, so that it can never pass for a checkpoint.
 
 use super::collect::Collected;
+use super::framework::Framework;
 use super::page::page;
 use super::{EvidenceError, Wanted};
 use crate::age::Identity;
@@ -38,7 +39,8 @@ pub struct Written {
     pub entries: usize,
 }
 
-/// Writes the evidence of a time into a new folder. `key` is the gateway's own.
+/// Writes the evidence of a time into a new folder. `key` is the gateway's own. With a framework, the first table says
+/// where to look for its controls.
 ///
 /// # Errors
 /// [`EvidenceError`].
@@ -47,6 +49,7 @@ pub fn export(
     key: &NodeKey,
     wanted: &Wanted,
     identities: Vec<Identity>,
+    framework: Option<&Framework>,
     folder: &Path,
     now: Timestamp,
 ) -> Result<Written, EvidenceError> {
@@ -66,7 +69,10 @@ pub fn export(
             collected.see(frame, leaf, &keys);
         }
     })?;
-    let tables = collected.tables();
+    let mut tables = collected.tables();
+    if let Some(framework) = framework {
+        tables.insert(0, framework.table(&tables));
+    }
     let proved = prove(dir, last, &collected.cited)?;
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for table in &tables {
@@ -83,7 +89,8 @@ pub fn export(
         "checkpoints".to_owned(),
         signed(&notes, wanted, key).into_bytes(),
     );
-    let facts = facts(last, wanted, key, now, &policy);
+    let mut facts = facts(last, wanted, key, now, &policy).to_vec();
+    facts.extend(framework.map(|framework| ("Controls of", framework.title().to_owned())));
     files.insert(
         "report.html".to_owned(),
         page("Evidence of access", &facts, &tables).into_bytes(),

@@ -336,6 +336,7 @@ mod tests {
             &key,
             &wanted(),
             Vec::new(),
+            None,
             &folder,
             Timestamp(9),
         )

@@ -5,8 +5,9 @@ use crate::cli::journal::Record;
 use crate::cli::moments::moment;
 use crate::cli::{Exit, Shape, Whereabouts, explain, paint};
 use crate::{clock, config, paths};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use portcullis_journal::evidence::{Wanted, export, verify};
+use portcullis_journal::evidence::{Framework, Wanted, export, verify};
 use portcullis_journal::{NodeKey, VerifyKey};
 use portcullis_model::{Timestamp, escape_line};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   portcullis evidence export --from 2026-10-01 --to 2027-01-01 -o q4
-  portcullis evidence export --from 90d -o last-quarter
+  portcullis evidence export --from 90d -o last-quarter --framework soc2
   portcullis evidence verify q4 --key gateway.pub";
 
 /// Evidence for an auditor.
@@ -39,6 +40,9 @@ pub struct Export {
     /// The folder to write; it must not exist
     #[arg(long, short)]
     output: PathBuf,
+    /// Say where to look for each control of this framework; a help for reading, no statement that a control is met
+    #[arg(long, value_parser = PossibleValuesParser::new(Framework::names()))]
+    framework: Option<String>,
     #[command(flatten)]
     record: Record,
     #[command(flatten)]
@@ -81,7 +85,9 @@ fn write(wanted: &Export) -> Result<(), Exit> {
     };
     let dir = wanted.record.dir(&wanted.at)?;
     let identities = wanted.record.identities()?;
-    let written = export(&dir, &key, &time, identities, &wanted.output, now)
+    let framework = wanted.framework.as_deref().and_then(Framework::named);
+    let output = &wanted.output;
+    let written = export(&dir, &key, &time, identities, framework, output, now)
         .map_err(|error| Exit::refused(explain(&error)))?;
     for (title, rows) in &written.rows {
         paint::say(&format!("  {rows:>6}  {title}"))?;
