@@ -22,7 +22,8 @@ const READ: &str = "SELECT 'a word to be found', 7";
 const REFUSED: &str = "DROP DATABASE orders";
 
 fn until(what: &str, world: &World, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(40);
+    // Copies and sinks try again after a minute at most.
+    let deadline = Instant::now() + Duration::from_secs(150);
     while !holds()? {
         ensure!(
             Instant::now() < deadline,

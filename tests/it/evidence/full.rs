@@ -21,7 +21,7 @@ const PACK: &str = "package portcullis.packs.full
 
 import rego.v1
 
-held := {\"rule\": \"full/held\", \"msg\": \"it deletes\", \"approver_groups\": [\"dba\"]}
+held := {\"rule\": \"full/held\", \"msg\": \"it deletes\", \"approver_groups\": [\"dba\"], \"ttl_seconds\": 300}
 
 approval contains held if {
     input.action == \"command\"
@@ -223,6 +223,7 @@ fn nothing_counts(
     let world = &company.world;
     let shown = world.ask(&ANA, "orders", "SELECT 1")?;
     ensure!(shown.code != 0, "nobody is admitted: {}", shown.all());
+    company.small.fill()?;
     let shown = company.vote(deferred)?;
     ensure!(
         shown.code != 0 && shown.shows("could not be recorded"),
