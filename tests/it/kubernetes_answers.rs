@@ -1,5 +1,5 @@
-//! Answers of a cluster and what is kept of them: the schema it publishes, one that comes compressed, a terminal
-//! as a film, and a client that comes back until people have said yes.
+//! Answers of a cluster and what is kept of them: the schema it publishes, one that comes compressed, a record of less than
+//! everything, a terminal as a film, and a client that comes back until people have said yes.
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::Shown;
@@ -138,16 +138,101 @@ fn kubectl_comes_back_by_itself_until_people_have_said_yes() -> Result<()> {
     Ok(())
 }
 
-/// All recorded sessions, as they are replayed in JSON.
-fn replayed(world: &ClusterWorld) -> Result<Vec<(String, String)>> {
+/// The sessions on record.
+fn recorded(world: &ClusterWorld) -> Result<Vec<String>> {
     let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
     let ids = sessions.as_array().context("sessions")?.iter();
-    let mut all = Vec::new();
-    for id in ids.filter_map(|s| s["id"].as_str()) {
-        let words = ["sessions", "replay", id, "--verbose", "--json"];
-        all.push((id.to_owned(), world.gateway.admin(&words)?.out));
+    Ok(ids
+        .filter_map(|s| s["id"].as_str().map(str::to_owned))
+        .collect())
+}
+
+/// The entries of the request that read an object, once all of them are on record.
+fn reading(world: &ClusterWorld, resource: &str, name: &str) -> Result<Vec<Value>> {
+    let asks = |entry: &Value| {
+        // The call stands in the record as JSON within JSON.
+        let call = entry["payload"]["request"].as_str().unwrap_or_default();
+        let call: Value = serde_json::from_str(call).unwrap_or_default();
+        entry["kind"] == "request"
+            && call["verb"] == "get"
+            && call["resource"] == resource
+            && call["name"] == name
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        for id in recorded(world)? {
+            let words = ["sessions", "replay", &id, "--verbose", "--json"];
+            let text = world.gateway.admin(&words)?.out;
+            let entries = text.lines().map(serde_json::from_str::<Value>);
+            let entries: Vec<Value> = entries.filter_map(Result::ok).collect();
+            let Some(asked) = entries.iter().find(|entry| asks(entry)) else {
+                continue;
+            };
+            let stream = asked["stream"].clone();
+            let of_it = entries.into_iter().filter(|e| e["stream"] == stream);
+            let of_it: Vec<Value> = of_it.collect();
+            if of_it.iter().any(|entry| entry["kind"] == "closed") {
+                return Ok(of_it);
+            }
+        }
+        ensure!(Instant::now() < until, "{resource}/{name} is not on record");
+        std::thread::sleep(Duration::from_millis(200));
     }
-    Ok(all)
+}
+
+#[test]
+fn of_events_the_record_has_that_they_were_read_and_says_that_this_is_all() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let file = world.folder().join("event.json");
+    let event = serde_json::json!({
+        "apiVersion": "v1", "kind": "Event", "type": "Normal", "reason": "Pulled", "message": "what-the-event-says",
+        "metadata": {"name": "pulled", "namespace": "shop"},
+        "involvedObject": {"kind": "Pod", "name": "cart-0", "namespace": "shop"},
+    });
+    fs::write(&file, event.to_string())?;
+    // The stand-in publishes no schema of events.
+    let made = [
+        "create",
+        "--validate=false",
+        "-f",
+        &file.display().to_string(),
+    ];
+    let made = world.ask(&ANA, &made)?;
+    ensure!(made.code == 0, "{}", made.all());
+    let made = [
+        "create",
+        "configmap",
+        "kept",
+        "-n",
+        "shop",
+        "--from-literal=a=what-the-map-says",
+    ];
+    ensure!(world.ask(&ANA, &made)?.code == 0, "a map is made");
+    for (what, says) in [
+        (["get", "event", "pulled"], "what-the-event-says"),
+        (["get", "configmap", "kept"], "what-the-map-says"),
+    ] {
+        let shown = world.ask(&ANA, &[&what[..], &["-n", "shop", "-o", "json"]].concat())?;
+        ensure!(shown.code == 0 && shown.shows(says), "{}", shown.all());
+    }
+    let level = |entries: &[Value]| -> Result<Value> {
+        let decided = entries.iter().find(|entry| entry["kind"] == "decision");
+        let decided = decided.with_context(|| format!("a decision in {entries:?}"))?;
+        Ok(decided["payload"]["obligations"]["record"].clone())
+    };
+    let released = |entries: &[Value]| entries.iter().filter(|e| e["kind"] == "release").count();
+    let event = reading(&world, "events", "pulled")?;
+    ensure!(
+        level(&event)? == "metadata" && released(&event) == 0,
+        "{event:?}"
+    );
+    ensure!(
+        !format!("{event:?}").contains("what-the-event-says"),
+        "{event:?}"
+    );
+    let map = reading(&world, "configmaps", "kept")?;
+    ensure!(level(&map)? == "full" && released(&map) == 1, "{map:?}");
+    Ok(())
 }
 
 /// A command in a pod that sits at a terminal whose size changes: `script` gives kubectl one.
@@ -203,8 +288,8 @@ fn a_terminal_in_a_pod_becomes_a_film_with_its_sizes() -> Result<()> {
     );
     let until = Instant::now() + Duration::from_secs(60);
     for number in 0.. {
-        let all = replayed(&world)?;
-        for (id, _) in &all {
+        let all = recorded(&world)?;
+        for id in &all {
             let file = world.folder().join(format!("{number}-{id}.cast"));
             let path = file.display().to_string();
             let words = ["sessions", "export", id, "--output", &path];
@@ -221,6 +306,7 @@ fn a_terminal_in_a_pod_becomes_a_film_with_its_sizes() -> Result<()> {
                 cast.find(r#""r", "120x40"]"#),
             );
             ensure!(first.is_some() && first < second, "{cast}");
+            ensure!(cast.contains(r#""x", "0"]"#), "how it ended: {cast}");
             let play = ["sessions", "replay", id, "--play", "--speed", "100"];
             let played = world.gateway.admin(&play)?;
             ensure!(

@@ -10,12 +10,12 @@ mod text;
 
 pub(crate) use text::{decode, encode};
 
-use memchr::memchr2;
 use portcullis_model::limits;
 use std::ops::Range;
 
-/// One token. Ranges are places in the buffer it was read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One token. Where a name, a string or a number stands says [`Scanner::span`]: what is handed over with every token
+/// costs more than reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     /// `{` or `[`.
     Open {
@@ -25,22 +25,29 @@ pub(crate) enum Token {
     /// `}` or `]`.
     Close,
     /// A member's name.
-    Name(Span),
+    Name,
     /// A string.
-    Text(Span),
+    Text,
     /// A number.
-    Number(Range<usize>),
+    Number,
     /// `true`, `false`, `null`.
     Word,
 }
 
-/// A string without its quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A string without its quotes, or a number: its place in the buffer it was read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Where its raw text stands.
-    pub at: Range<usize>,
+    start: usize,
+    end: usize,
     /// It holds escapes.
     pub escaped: bool,
+}
+
+impl Span {
+    /// Where its raw text stands.
+    pub(crate) fn at(self) -> Range<usize> {
+        self.start..self.end
+    }
 }
 
 /// Not JSON.
@@ -68,6 +75,17 @@ enum Expect {
     Comma,
 }
 
+/// What is known of a string that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Inside {
+    /// How far it was looked at.
+    looked: usize,
+    /// It holds escapes.
+    escaped: bool,
+    /// It holds more than ASCII.
+    wide: bool,
+}
+
 /// Reads tokens off a buffer that grows at its end.
 #[derive(Debug)]
 pub(crate) struct Scanner {
@@ -77,8 +95,10 @@ pub(crate) struct Scanner {
     open: Vec<bool>,
     /// More than one value may stand at the top.
     many: bool,
-    /// A string that has not ended: how far it was looked at, and whether it holds escapes.
-    inside: Option<(usize, bool)>,
+    /// A string that has not ended.
+    inside: Option<Inside>,
+    /// The name, string or number that was read last.
+    span: Span,
 }
 
 impl Scanner {
@@ -90,7 +110,13 @@ impl Scanner {
             open: Vec::new(),
             many,
             inside: None,
+            span: Span::default(),
         }
+    }
+
+    /// Where the name, string or number stands that was read last, until the buffer loses bytes.
+    pub(crate) fn span(&self) -> Span {
+        self.span
     }
 
     /// Where the next token begins, at the earliest.
@@ -101,8 +127,8 @@ impl Scanner {
     /// The buffer has lost so many bytes at its beginning.
     pub(crate) fn forget(&mut self, bytes: usize) {
         self.at = self.at.saturating_sub(bytes);
-        if let Some((looked, _)) = &mut self.inside {
-            *looked = looked.saturating_sub(bytes);
+        if let Some(inside) = &mut self.inside {
+            inside.looked = inside.looked.saturating_sub(bytes);
         }
     }
 
@@ -134,10 +160,11 @@ impl Scanner {
                 (Expect::Comma | Expect::FirstName, b'}') => return self.close(true),
                 (Expect::Comma | Expect::FirstItem, b']') => return self.close(false),
                 (Expect::Name | Expect::FirstName, b'"') => {
-                    return Ok(self.string(buffer)?.map(|span| {
-                        self.expect = Expect::Colon;
-                        Token::Name(span)
-                    }));
+                    if !self.string(buffer)? {
+                        return Ok(None);
+                    }
+                    self.expect = Expect::Colon;
+                    return Ok(Some(Token::Name));
                 }
                 (Expect::Top | Expect::Value | Expect::FirstItem, _) => {
                     return self.value(buffer, byte, last);
@@ -152,6 +179,10 @@ impl Scanner {
             return;
         }
         let rest = buffer.get(self.at..).unwrap_or_default();
+        // Servers write none.
+        if rest.first().is_some_and(|byte| *byte > b' ') {
+            return;
+        }
         let space = rest
             .iter()
             .take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'));
@@ -173,9 +204,9 @@ impl Scanner {
                 };
                 Ok(Some(Token::Open { object }))
             }
-            b'"' => Ok(self.string(buffer)?.map(|span| {
+            b'"' => Ok(self.string(buffer)?.then(|| {
                 self.ended();
-                Token::Text(span)
+                Token::Text
             })),
             _ => self.word(buffer, last),
         }
@@ -199,32 +230,42 @@ impl Scanner {
         };
     }
 
-    /// A string, `None` when its end has not come.
-    fn string(&mut self, buffer: &[u8]) -> Result<Option<Span>, Broken> {
+    /// A string; false when its end has not come.
+    fn string(&mut self, buffer: &[u8]) -> Result<bool, Broken> {
         let begin = self.at + 1;
-        let (mut looked, mut escaped) = self.inside.take().unwrap_or((begin, false));
+        let mut inside = self.inside.take().unwrap_or(Inside {
+            looked: begin,
+            escaped: false,
+            wide: false,
+        });
         loop {
-            let rest = buffer.get(looked..).unwrap_or_default();
-            let Some(found) = memchr2(b'"', b'\\', rest) else {
-                self.inside = Some((buffer.len().max(looked), escaped));
-                return Ok(None);
-            };
-            let place = looked + found;
+            let rest = buffer.get(inside.looked..).unwrap_or_default();
+            let stretch = text::stretch(rest);
+            if stretch.control {
+                return Err(Broken);
+            }
+            inside.wide |= stretch.wide;
+            let place = inside.looked + stretch.length;
+            inside.looked = place;
             if buffer.get(place) == Some(&b'"') {
                 self.at = place + 1;
-                let span = Span {
-                    at: begin..place,
-                    escaped,
+                self.span = Span {
+                    start: begin,
+                    end: place,
+                    escaped: inside.escaped,
                 };
-                return text::check(buffer.get(span.at.clone()).unwrap_or_default(), escaped)
-                    .map(|()| Some(span));
+                if inside.escaped || inside.wide {
+                    let raw = buffer.get(begin..place).unwrap_or_default();
+                    text::check(raw, inside.escaped, inside.wide)?;
+                }
+                return Ok(true);
             }
             if place + 1 >= buffer.len() {
-                self.inside = Some((place, escaped));
-                return Ok(None);
+                self.inside = Some(inside);
+                return Ok(false);
             }
-            escaped = true;
-            looked = place + 2;
+            inside.escaped = true;
+            inside.looked = place + 2;
         }
     }
 
@@ -240,7 +281,14 @@ impl Scanner {
         let word = rest.get(..length).unwrap_or_default();
         let token = match word {
             b"true" | b"false" | b"null" => Token::Word,
-            number if text::is_number(number) => Token::Number(self.at..self.at + length),
+            number if text::is_number(number) => {
+                self.span = Span {
+                    start: self.at,
+                    end: self.at + length,
+                    escaped: false,
+                };
+                Token::Number
+            }
             _ => return Err(Broken),
         };
         self.at += length;

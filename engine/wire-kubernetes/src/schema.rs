@@ -130,8 +130,9 @@ fn document(
         match token {
             Token::Open { object } if *depth > 0 || object => *depth += 1,
             Token::Close => *depth = depth.saturating_sub(1),
-            Token::Name(span) if *depth == 1 => {
-                let name = decode(held.get(span.at)?, span.escaped);
+            Token::Name if *depth == 1 => {
+                let span = scanner.span();
+                let name = decode(held.get(span.at())?, span.escaped);
                 let name: &[u8] = &name;
                 let known = match *first {
                     true => FIRST.contains(&name),

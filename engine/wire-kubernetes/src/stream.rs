@@ -4,6 +4,7 @@
 //! It refuses frames that the RFC does not allow, and never passes on a frame that it has not taken apart.
 
 mod channel;
+pub mod exit;
 mod size;
 mod socket;
 #[cfg(test)]

@@ -117,16 +117,16 @@ impl Sift {
     fn walk(&mut self, last: bool) -> Result<(), Broken> {
         while let Some(token) = self.scanner.next(&self.buffer, last)? {
             match self.shape {
-                Shape::List => self.list(&token)?,
-                Shape::Events => self.event(&token)?,
+                Shape::List => self.list(token)?,
+                Shape::Events => self.event(token)?,
             }
         }
         Ok(())
     }
 
-    fn list(&mut self, token: &Token) -> Result<(), Broken> {
+    fn list(&mut self, token: Token) -> Result<(), Broken> {
         match token {
-            Token::Open { object } => self.open(*object)?,
+            Token::Open { object } => self.open(object)?,
             Token::Close => {
                 self.depth -= 1;
                 match (self.depth, self.listed) {
@@ -141,13 +141,12 @@ impl Sift {
                 }
                 self.forget();
             }
-            Token::Name(span) if self.depth == 1 => {
-                let raw = self.buffer.get(span.at.clone()).ok_or(Broken)?;
-                self.member = String::from_utf8_lossy(&decode(raw, span.escaped)).into_owned();
-                self.start = span.at.start.saturating_sub(1);
+            Token::Name if self.depth == 1 => {
+                self.member = self.name()?;
+                self.start = self.scanner.span().at().start.saturating_sub(1);
             }
-            Token::Name(_) => {}
-            Token::Text(_) | Token::Number(_) | Token::Word => match (self.depth, self.listed) {
+            Token::Name => {}
+            Token::Text | Token::Number | Token::Word => match (self.depth, self.listed) {
                 (0, _) => return Err(Broken),
                 (1, _) => {
                     self.member()?;
@@ -159,6 +158,13 @@ impl Sift {
             },
         }
         Ok(())
+    }
+
+    /// The name that was read last.
+    fn name(&self) -> Result<String, Broken> {
+        let span = self.scanner.span();
+        let raw = self.buffer.get(span.at()).ok_or(Broken)?;
+        Ok(String::from_utf8_lossy(&decode(raw, span.escaped)).into_owned())
     }
 
     fn open(&mut self, object: bool) -> Result<(), Broken> {
@@ -236,7 +242,7 @@ impl Sift {
         self.start = 0;
     }
 
-    fn event(&mut self, token: &Token) -> Result<(), Broken> {
+    fn event(&mut self, token: Token) -> Result<(), Broken> {
         match token {
             Token::Open { .. } => {
                 if self.depth == 0 {
@@ -245,12 +251,9 @@ impl Sift {
                 }
                 self.depth += 1;
             }
-            Token::Name(span) if self.depth == 1 => {
-                let raw = self.buffer.get(span.at.clone()).ok_or(Broken)?;
-                self.member = String::from_utf8_lossy(&decode(raw, span.escaped)).into_owned();
-            }
-            Token::Text(span) if self.depth == 1 && self.member == "type" => {
-                self.typed = Some(span.at.clone());
+            Token::Name if self.depth == 1 => self.member = self.name()?,
+            Token::Text if self.depth == 1 && self.member == "type" => {
+                self.typed = Some(self.scanner.span().at());
             }
             Token::Close => {
                 self.depth -= 1;

@@ -13,16 +13,17 @@ fn tokens(text: &[u8], many: bool, piece: usize) -> Result<String, Broken> {
         let more = pieces.next();
         buffer.extend_from_slice(more.unwrap_or_default());
         while let Some(token) = scanner.next(&buffer, more.is_none())? {
-            let text = |span: &super::Span| {
-                let raw = &buffer[span.at.clone()];
+            let span = scanner.span();
+            let text = || {
+                let raw = &buffer[span.at()];
                 String::from_utf8(decode(raw, span.escaped).into_owned()).unwrap()
             };
             match token {
                 Token::Open { object } => shown.push(if object { '{' } else { '[' }),
                 Token::Close => shown.push('/'),
-                Token::Name(span) => shown += &format!("n:{} ", text(&span)),
-                Token::Text(span) => shown += &format!("t:{} ", text(&span)),
-                Token::Number(at) => shown += &format!("{} ", String::from_utf8_lossy(&buffer[at])),
+                Token::Name => shown += &format!("n:{} ", text()),
+                Token::Text => shown += &format!("t:{} ", text()),
+                Token::Number => shown += &format!("{} ", text()),
                 Token::Word => shown.push('w'),
             }
             // What was read may be forgotten.

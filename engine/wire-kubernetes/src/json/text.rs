@@ -8,9 +8,64 @@ use std::borrow::Cow;
 /// A number that is longer is none that a server writes.
 pub(super) const WORD_BYTES_MAX: usize = 512;
 
-/// Checks the raw text of a string.
-pub(super) fn check(raw: &[u8], escaped: bool) -> Result<(), Broken> {
-    if raw.iter().any(|b| *b < 0x20) || std::str::from_utf8(raw).is_err() {
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Bytes of a string up to the next quote or backslash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// How many there are.
+    pub length: usize,
+    /// There are control characters among them.
+    pub control: bool,
+    /// There is more than ASCII among them.
+    pub wide: bool,
+}
+
+/// Looks at eight bytes at a time, once: most strings of an answer are short, and each search costs more to begin than to do.
+pub(super) fn stretch(bytes: &[u8]) -> Stretch {
+    let mut stretch = Stretch::default();
+    let mut words = bytes.chunks_exact(8);
+    for word in words.by_ref() {
+        let word = word
+            .iter()
+            .rev()
+            .fold(0, |word, b| word << 8 | u64::from(*b));
+        let stops = below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
+        let (control, wide) = (below(word, 0x20), word & HIGH);
+        if stops == 0 {
+            stretch.control |= control != 0;
+            stretch.wide |= wide != 0;
+            stretch.length += 8;
+            continue;
+        }
+        // Only what stands in front of it counts. Its lowest bit is the highest of the first byte that stops.
+        let front = (stops & stops.wrapping_neg()) >> 7;
+        let before = front.wrapping_sub(1);
+        stretch.control |= control & before != 0;
+        stretch.wide |= wide & before != 0;
+        stretch.length += front.trailing_zeros() as usize / 8;
+        return stretch;
+    }
+    for byte in words.remainder() {
+        if matches!(byte, b'"' | b'\\') {
+            break;
+        }
+        stretch.control |= *byte < 0x20;
+        stretch.wide |= *byte >= 0x80;
+        stretch.length += 1;
+    }
+    stretch
+}
+
+/// The highest bits of bytes below `bound`, at most 128. Behind the first of them others may be set that are not below it.
+fn below(word: u64, bound: u64) -> u64 {
+    word.wrapping_sub(ONES * bound) & !word & HIGH
+}
+
+/// Checks the escapes in the raw text of a string, and the text where it is more than ASCII.
+pub(super) fn check(raw: &[u8], escaped: bool, wide: bool) -> Result<(), Broken> {
+    if wide && std::str::from_utf8(raw).is_err() {
         return Err(Broken);
     }
     if !escaped {
@@ -132,4 +187,48 @@ pub(super) fn is_number(text: &[u8]) -> bool {
         rest = tail;
     }
     rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    /// The same, byte by byte.
+    fn slowly(bytes: &[u8]) -> Stretch {
+        let stops = |b: &u8| matches!(b, b'"' | b'\\');
+        let length = bytes.iter().position(stops).unwrap_or(bytes.len());
+        Stretch {
+            length,
+            control: bytes[..length].iter().any(|b| *b < 0x20),
+            wide: bytes[..length].iter().any(|b| *b >= 0x80),
+        }
+    }
+
+    #[test]
+    fn every_byte_at_every_place_of_a_word_is_seen() {
+        for byte in 0..=u8::MAX {
+            for stop in [b'"', b'\\', b'x'] {
+                for place in 0..17 {
+                    for end in 0..17 {
+                        let mut bytes = [b'a'; 17];
+                        bytes[end] = stop;
+                        bytes[place] = byte;
+                        assert_eq!(stretch(&bytes), slowly(&bytes), "{bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_and_bytes_say_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..64), ascii in any::<bool>()) {
+            let bytes: Vec<u8> = match ascii {
+                true => bytes.iter().map(|b| b & 0x7f | 0x20).collect(),
+                false => bytes,
+            };
+            prop_assert_eq!(stretch(&bytes), slowly(&bytes));
+        }
+    }
 }

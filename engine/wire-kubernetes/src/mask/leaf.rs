@@ -19,7 +19,7 @@ pub(super) struct Leaf {
     /// What it is.
     pub role: Role,
     /// What it is called: shown to maskers in front of it, as `NAME=`.
-    pub called: Option<String>,
+    pub called: Option<Box<str>>,
 }
 
 /// How it is written.
@@ -32,19 +32,24 @@ pub(super) enum Form {
     },
     /// A number.
     Number,
-    /// A string that holds JSON of its own, with the values in there; places are those of the decoded text.
-    Nested {
-        /// The decoded text.
-        text: Vec<u8>,
-        /// What it holds.
-        leaves: Vec<Leaf>,
-    },
+    /// A string that holds JSON of its own.
+    Nested(Box<Copied>),
+}
+
+/// JSON in a string, with the values in there; places are those of the decoded text.
+#[derive(Clone, Debug)]
+pub(super) struct Copied {
+    /// The decoded text.
+    pub text: Vec<u8>,
+    /// What it holds.
+    pub leaves: Vec<Leaf>,
 }
 
 impl Leaf {
-    pub(super) fn text(span: &Span, role: Role) -> Self {
+    pub(super) fn text(span: Span, role: Role) -> Self {
+        let at = span.at();
         Self {
-            at: span.at.start.saturating_sub(1)..span.at.end + 1,
+            at: at.start.saturating_sub(1)..at.end + 1,
             form: Form::Text {
                 escaped: span.escaped,
             },
@@ -56,7 +61,7 @@ impl Leaf {
     /// It is a secret, or holds one.
     pub(super) fn is_secret(&self) -> bool {
         let within = match &self.form {
-            Form::Nested { leaves, .. } => leaves.iter().any(Self::is_secret),
+            Form::Nested(copy) => copy.leaves.iter().any(Self::is_secret),
             _ => false,
         };
         within || matches!(self.role, Role::Secret | Role::SecretBlob)
@@ -76,7 +81,7 @@ impl Leaf {
         let text = match &self.form {
             Form::Text { escaped } => decode(self.raw(bytes), *escaped),
             Form::Number => Cow::Borrowed(self.raw(bytes)),
-            Form::Nested { text, .. } => Cow::Owned(text.clone()),
+            Form::Nested(copy) => Cow::Owned(copy.text.clone()),
         };
         match self.decoded(&text) {
             Some(inner) => Cow::Owned(inner),

@@ -69,9 +69,9 @@ impl Piece {
         };
         for (index, leaf) in self.leaves.iter().enumerate() {
             match &leaf.form {
-                Form::Nested { text, leaves } if leaf.role == Role::Plain => {
-                    for (inner, leaf) in leaves.iter().enumerate() {
-                        drawing.show(leaf, text, index, Some(inner));
+                Form::Nested(copy) if leaf.role == Role::Plain => {
+                    for (inner, leaf) in copy.leaves.iter().enumerate() {
+                        drawing.show(leaf, &copy.text, index, Some(inner));
                     }
                 }
                 _ => drawing.show(leaf, &self.wire, index, None),
@@ -173,15 +173,15 @@ impl Rewrite for Redraw {
                 lead: shown.lead,
             };
             let leaf = self.leaves.get(shown.leaf).ok_or_else(misfit)?;
-            let (Form::Nested { text, leaves }, Some(inner)) = (&leaf.form, shown.inner) else {
+            let (Form::Nested(copy), Some(inner)) = (&leaf.form, shown.inner) else {
                 changes.extend(wanted.change(leaf, &self.wire)?);
                 continue;
             };
-            let inner = leaves.get(inner).ok_or_else(misfit)?;
-            within.extend(wanted.change(inner, text)?);
+            let inner = copy.leaves.get(inner).ok_or_else(misfit)?;
+            within.extend(wanted.change(inner, &copy.text)?);
             let more = cells.peek().is_some_and(|(_, n)| n.leaf == shown.leaf);
             if !more && !within.is_empty() {
-                let redrawn = splice(text, &std::mem::take(&mut within))?;
+                let redrawn = splice(&copy.text, &std::mem::take(&mut within))?;
                 changes.push((leaf.at.clone(), leaf.written(&self.wire, &redrawn)));
             }
         }

@@ -45,7 +45,9 @@ impl Name {
             b"stringData" => Self::StringData,
             b"token" => Self::Token,
             b"value" => Self::Value,
-            copy if COPIES.iter().any(|name| name.as_bytes() == copy) => Self::Copy,
+            copy if copy.contains(&b'/') && COPIES.iter().any(|name| name.as_bytes() == copy) => {
+                Self::Copy
+            }
             _ => Self::Other,
         }
     }
@@ -91,11 +93,12 @@ pub(super) enum Role {
 }
 
 /// Words in the name of a variable whose value is nobody's business.
-const TELLING: [&str; 14] = [
+const TELLING: [&str; 16] = [
     "ACCESS_KEY",
     "API_KEY",
     "APIKEY",
     "AUTH",
+    "CONNECTION_STRING",
     "CREDENTIAL",
     "DSN",
     "ENCRYPTION_KEY",
@@ -105,13 +108,18 @@ const TELLING: [&str; 14] = [
     "PRIVATE_KEY",
     "PWD",
     "SECRET",
+    "SIGNING_KEY",
     "TOKEN",
 ];
+
+/// The same as the last word of a name, or all of it: in the middle they mean other things.
+const TELLING_LAST: [&str; 3] = ["COOKIE", "JWT", "PASS"];
 
 /// True when a variable's name says that its value is a secret.
 pub(super) fn tells_a_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
     let points_elsewhere = ["_FILE", "_PATH", "_URL", "_NAME", "_TTL", "_ENABLED"];
-    TELLING.iter().any(|word| name.contains(word))
+    let last = name.rsplit('_').next().unwrap_or_default();
+    (TELLING_LAST.contains(&last) || TELLING.iter().any(|word| name.contains(word)))
         && !points_elsewhere.iter().any(|end| name.ends_with(end))
 }

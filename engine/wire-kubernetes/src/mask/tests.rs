@@ -287,7 +287,9 @@ fn environments_are_masked_by_name_and_by_detector() {
         json!({"kind": "Pod", "spec": {"containers": [{"env": [
             {"name": "DB_PASSWORD", "value": password},
             {"value": password, "name": "api-token"},
+            {"name": "SMTP_PASS", "value": password},
             {"name": "TOKEN_FILE", "value": "/run/x"},
+            {"name": "PASS_COUNT", "value": "3"},
             {"name": "PORT", "value": "8080"},
             {"name": "URL", "value": plain},
             {"name": "FROM_SECRET", "valueFrom": {"secretKeyRef": {"name": "a"}}},
@@ -356,6 +358,7 @@ fn headers_that_a_probe_sends_are_masked_by_name() {
         json!({"kind": "Pod", "spec": {"containers": [{"livenessProbe": {"httpGet": {"httpHeaders": [
             {"name": "Authorization", "value": value},
             {"name": "Accept", "value": "text/plain"},
+            {"name": "Cookie", "value": value},
         ]}}}]}})
     };
     assert_eq!(masked(&pod("Basic YTpi"), ANYTHING), pod(&mask()));

@@ -4,7 +4,7 @@
 //! Refuses what is no JSON, and an object longer than [`limits::ANSWER_OBJECT_BYTES_MAX`].
 
 use super::Expected;
-use super::leaf::{Form, Leaf};
+use super::leaf::{Copied, Form, Leaf};
 use super::piece::Piece;
 use super::role::{Kind, Name, Role, tells_a_secret};
 use crate::json::{Broken, Scanner, Span, Token, decode};
@@ -17,6 +17,11 @@ const NUMBER_BYTES_MIN: usize = 9;
 
 /// How deep copies of objects stand in one another. Each writes its quotes twice as long, so that nobody nests them far.
 const COPIES_DEPTH_MAX: u8 = 4;
+
+/// Bytes that names of members are made of. Names with others in them are shown to detectors.
+const fn is_usual(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'-'..=b':' | b'_' | b'$')
+}
 
 /// An answer that is being read.
 pub struct Walk {
@@ -48,25 +53,53 @@ struct Frame {
     kind: Kind,
     /// The first leaf in it.
     first: usize,
-    /// Leaves under names that mean something once the kind is known.
-    data: Vec<Range<usize>>,
-    string_data: Vec<Range<usize>>,
-    binary_data: Vec<Range<usize>>,
-    tokens: Vec<Range<usize>>,
+    /// Leaves that mean something once the kind is known. Most objects have none.
+    marks: Option<Box<Marks>>,
     /// `name` and `value`, of a variable.
     variable: (Option<usize>, Option<usize>),
 }
 
-impl Frame {
-    /// So many leaves were handed on: what is remembered of those behind them moves forward.
-    fn forget(&mut self, gone: usize) {
-        self.first = self.first.saturating_sub(gone);
-        for ranges in [
+/// Leaves by the name under which they stand.
+#[derive(Debug, Default)]
+struct Marks {
+    data: Vec<Range<usize>>,
+    string_data: Vec<Range<usize>>,
+    binary_data: Vec<Range<usize>>,
+    tokens: Vec<Range<usize>>,
+}
+
+impl Marks {
+    fn all(&mut self) -> [&mut Vec<Range<usize>>; 4] {
+        [
             &mut self.data,
             &mut self.string_data,
             &mut self.binary_data,
             &mut self.tokens,
-        ] {
+        ]
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self {
+            data,
+            string_data,
+            binary_data,
+            tokens,
+        } = self;
+        [data, string_data, binary_data, tokens]
+            .iter()
+            .all(|marks| marks.is_empty())
+    }
+}
+
+impl Frame {
+    fn marks(&mut self) -> &mut Marks {
+        self.marks.get_or_insert_default()
+    }
+
+    /// So many leaves were handed on: what is remembered of those behind them moves forward.
+    fn forget(&mut self, gone: usize) {
+        self.first = self.first.saturating_sub(gone);
+        for ranges in self.marks.iter_mut().flat_map(|marks| marks.all()) {
             for range in ranges.iter_mut() {
                 *range = range.start.saturating_sub(gone)..range.end.saturating_sub(gone);
             }
@@ -165,13 +198,14 @@ impl Walk {
             match token {
                 Token::Open { object } => self.open(object),
                 Token::Close => self.close(),
-                Token::Name(span) => self.name(&span),
-                Token::Text(span) => {
-                    self.text(&span);
+                Token::Name => self.name(),
+                Token::Text => {
+                    self.text();
                     self.remember();
                     self.ended();
                 }
-                Token::Number(at) => {
+                Token::Number => {
+                    let at = self.scanner.span().at();
                     // Shorter ones are ports, sizes and versions, and no detector takes them for anything.
                     if at.len() >= NUMBER_BYTES_MIN {
                         self.number(at);
@@ -198,11 +232,11 @@ impl Walk {
         });
     }
 
-    fn name(&mut self, span: &Span) {
-        let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
+    fn name(&mut self) {
+        let span = self.scanner.span();
+        let raw = self.buffer.get(span.at()).unwrap_or_default();
         let name = decode(raw, span.escaped);
-        let unusual = |b: &u8| !(b.is_ascii_alphanumeric() || b"-._/:$".contains(b));
-        let scanned = name.len() > 64 || name.iter().any(unusual);
+        let scanned = name.len() > 64 || !name.iter().all(|b| is_usual(*b));
         if let Some(frame) = self.frames.last_mut() {
             frame.name = Name::of(&name);
             // Only what stands there is shown to maskers with its name.
@@ -216,35 +250,55 @@ impl Walk {
         }
     }
 
-    fn text(&mut self, span: &Span) {
-        let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
-        let mut leaf = Leaf::text(span, Role::Plain);
-        let opens = raw.first() == Some(&b'{');
+    fn text(&mut self) {
+        let span = self.scanner.span();
+        let raw = self.buffer.get(span.at()).unwrap_or_default();
         let index = self.leaves.len();
-        let Some(frame) = self.frames.last_mut() else {
-            self.leaves.push(leaf);
-            return;
-        };
-        match frame.name {
-            Name::Kind if frame.object => {
-                let kind = Kind::of(&decode(raw, span.escaped));
-                // Should it stand twice, the worse counts.
-                if frame.kind != Kind::Secret {
-                    frame.kind = kind;
+        self.leaves.push(Leaf::text(span, Role::Plain));
+        let mut copied = false;
+        let mut called = None;
+        if let Some(frame) = self.frames.last_mut() {
+            match frame.name {
+                Name::Kind if frame.object => {
+                    let kind = Kind::of(&decode(raw, span.escaped));
+                    // Should it stand twice, the worse counts.
+                    if frame.kind != Kind::Secret {
+                        frame.kind = kind;
+                    }
                 }
+                Name::NameOf => frame.variable.0 = Some(index),
+                Name::Value => frame.variable.1 = Some(index),
+                Name::Copy => copied = true,
+                _ if matches!(frame.under, Name::Data | Name::StringData) => {
+                    called = Some(frame.called.as_str().into());
+                }
+                _ => {}
             }
-            Name::NameOf => frame.variable.0 = Some(index),
-            Name::Value => frame.variable.1 = Some(index),
-            Name::Copy => leaf = self.nested(span),
-            _ if matches!(frame.under, Name::Data | Name::StringData) => {
-                leaf.called = Some(frame.called.clone());
-            }
-            _ => {}
         }
+        let opens = raw.first() == Some(&b'{') && !self.frames.is_empty();
+        if copied || called.is_some() || opens {
+            let leaf = self.unusual(span, copied, called);
+            if let Some(last) = self.leaves.last_mut() {
+                *last = leaf;
+            }
+        }
+    }
+
+    /// A string with a name to be shown, or with an object in it.
+    fn unusual(&self, span: Span, copied: bool, called: Option<Box<str>>) -> Leaf {
+        let mut leaf = match copied {
+            true => self.nested(span),
+            false => Leaf {
+                called,
+                ..Leaf::text(span, Role::Plain)
+            },
+        };
+        let raw = self.buffer.get(span.at()).unwrap_or_default();
+        let opens = raw.first() == Some(&b'{');
         if opens && matches!(leaf.form, Form::Text { .. }) && self.depth < COPIES_DEPTH_MAX {
             // Tools keep copies of objects under other names as well, and in ConfigMaps.
             let copy = self.nested(span);
-            if matches!(copy.form, Form::Nested { .. }) && copy.is_secret() {
+            if matches!(copy.form, Form::Nested(_)) && copy.is_secret() {
                 leaf = copy;
             }
         }
@@ -252,12 +306,12 @@ impl Walk {
             // What stands in a copy of a copy is not taken apart.
             leaf.role = Role::Secret;
         }
-        self.leaves.push(leaf);
+        leaf
     }
 
     /// The copy of an object, as kubectl keeps one in an annotation.
-    fn nested(&self, span: &Span) -> Leaf {
-        let raw = self.buffer.get(span.at.clone()).unwrap_or_default();
+    fn nested(&self, span: Span) -> Leaf {
+        let raw = self.buffer.get(span.at()).unwrap_or_default();
         let text = decode(raw, span.escaped).into_owned();
         let mut inner = Self::new(Expected {
             events: false,
@@ -271,10 +325,10 @@ impl Walk {
         let mut leaf = Leaf::text(span, Role::Plain);
         match read {
             Ok(()) => {
-                leaf.form = Form::Nested {
+                leaf.form = Form::Nested(Box::new(Copied {
                     text,
                     leaves: inner.leaves,
-                }
+                }));
             }
             // Nobody knows what it is.
             Err(_) => leaf.role = Role::Secret,
@@ -304,15 +358,17 @@ impl Walk {
 
     /// What an object's kind says about its values.
     fn settle(&mut self, frame: &Frame) {
-        let listed = self.frames.iter().any(|f| f.kind == Kind::SecretList);
-        if self.expected.secrets || listed || frame.kind == Kind::Secret {
-            self.mark(&frame.data, Role::SecretBlob);
-            self.mark(&frame.string_data, Role::Secret);
-        } else if frame.kind == Kind::ConfigMap {
-            self.mark(&frame.binary_data, Role::Blob);
-        }
-        if self.expected.token || matches!(frame.kind, Kind::TokenRequest | Kind::TokenReview) {
-            self.mark(&frame.tokens, Role::Secret);
+        if let Some(marks) = &frame.marks {
+            let listed = || self.frames.iter().any(|f| f.kind == Kind::SecretList);
+            if self.expected.secrets || frame.kind == Kind::Secret || listed() {
+                self.mark(&marks.data, Role::SecretBlob);
+                self.mark(&marks.string_data, Role::Secret);
+            } else if frame.kind == Kind::ConfigMap {
+                self.mark(&marks.binary_data, Role::Blob);
+            }
+            if self.expected.token || matches!(frame.kind, Kind::TokenRequest | Kind::TokenReview) {
+                self.mark(&marks.tokens, Role::Secret);
+            }
         }
         if let (Name::Env, (Some(name), Some(value))) = (frame.under, frame.variable) {
             self.variable(name, value);
@@ -336,7 +392,7 @@ impl Walk {
             if tells_a_secret(&name) {
                 leaf.role = Role::Secret;
             }
-            leaf.called = Some(name);
+            leaf.called = Some(name.into());
         }
     }
 
@@ -347,10 +403,15 @@ impl Walk {
             return;
         };
         match around.name {
-            Name::Data => around.data.push(leaves),
-            Name::StringData => around.string_data.push(leaves),
-            Name::BinaryData => around.binary_data.push(leaves),
-            Name::Spec | Name::Status => around.tokens.extend(frame.tokens.iter().cloned()),
+            Name::Data => around.marks().data.push(leaves),
+            Name::StringData => around.marks().string_data.push(leaves),
+            Name::BinaryData => around.marks().binary_data.push(leaves),
+            Name::Spec | Name::Status => {
+                if let Some(marks) = &frame.marks {
+                    let tokens = marks.tokens.iter().cloned();
+                    around.marks().tokens.extend(tokens);
+                }
+            }
             Name::Value if self.expected.patch => self.mark(&[leaves], Role::Secret),
             _ => {}
         }
@@ -364,10 +425,10 @@ impl Walk {
             return;
         };
         match frame.name {
-            Name::Token => frame.tokens.push(last),
-            Name::Data => frame.data.push(last),
-            Name::StringData => frame.string_data.push(last),
-            Name::BinaryData => frame.binary_data.push(last),
+            Name::Token => frame.marks().tokens.push(last),
+            Name::Data => frame.marks().data.push(last),
+            Name::StringData => frame.marks().string_data.push(last),
+            Name::BinaryData => frame.marks().binary_data.push(last),
             Name::Value if self.expected.patch => self.mark(&[last], Role::Secret),
             _ => {}
         }
@@ -380,10 +441,7 @@ impl Walk {
             [root, list] => {
                 let listed = matches!(list.under, Name::Items | Name::Rows) && !list.object;
                 // What its kind will say about the root's own values is not known yet.
-                let known = root.data.is_empty()
-                    && root.string_data.is_empty()
-                    && root.binary_data.is_empty()
-                    && root.tokens.is_empty();
+                let known = root.marks.as_ref().is_none_or(|marks| marks.is_empty());
                 listed && known && root.object
             }
             _ => false,

@@ -15,7 +15,7 @@ pub(super) use spdy::{Carrier, Spdy};
 use crate::mask::{Expected, Walk};
 use crate::spdy::data;
 use crate::status;
-use crate::stream::{Channel, Saying, Size, Subprotocol, frame};
+use crate::stream::{Channel, Saying, Size, Subprotocol, exit, frame};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -60,6 +60,8 @@ pub(super) struct Pump {
     tty: bool,
     clock: Clock,
     keys: RandomState,
+    /// How the command has ended, once that was said.
+    exit: parking_lot::Mutex<Option<i32>>,
 }
 
 /// Why they end.
@@ -151,6 +153,7 @@ impl Pump {
             tty,
             clock,
             keys: RandomState::new(),
+            exit: parking_lot::Mutex::default(),
         }
     }
 
@@ -185,7 +188,11 @@ impl Pump {
             // A client that does not read is not waited for.
             let _told = timeout(limits::HANDSHAKE_MAX, told).await;
         }
-        if let Err(fault) = gate.close(&serde_json::json!({"end": how}), now) {
+        let closing = match *self.exit.lock() {
+            Some(code) => serde_json::json!({"end": how, "exit": code}),
+            None => serde_json::json!({"end": how}),
+        };
+        if let Err(fault) = gate.close(&closing, now) {
             tracing::error!(
                 fault = fault.chain(),
                 "the end of a stream is not on record"
@@ -326,6 +333,9 @@ impl Pump {
 
     /// How it ended, in JSON: masked as an answer is.
     async fn status(&self, client: &Wire, status: &[u8]) -> Result<(), End> {
+        if let Some(code) = exit::code(status) {
+            *self.exit.lock() = Some(code);
+        }
         let mut walk = Walk::new(Expected::default());
         walk.push(status)?;
         walk.end()?;
