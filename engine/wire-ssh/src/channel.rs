@@ -110,8 +110,15 @@ impl Talk {
         }
     }
 
-    /// The whole life of a channel for a session.
+    /// The whole life of a channel for a session. Its place is free afterwards: russh tells nobody of a client that closes
+    /// what is closed already, and a connection may have any number of commands one after the other.
     pub(crate) async fn run(self) {
+        let inbox = Arc::clone(&self.inbox);
+        self.lived().await;
+        inbox.close();
+    }
+
+    async fn lived(self) {
         let over = Arc::clone(&self.conversation);
         let inbox = Arc::clone(&self.inbox);
         let end = self.client.end();

@@ -24,6 +24,9 @@ async def main():
         many = [connection.run(f"echo {n}; exit {n % 5}") for n in range(12)]
         for result in await asyncio.gather(*many):
             print(result.stdout.strip(), result.exit_status)
+        # More than there may be at a time, and the server's side closes first.
+        later = [(await connection.run(f"echo {n}")).stdout.strip() for n in range(80)]
+        print("one after the other", later == [str(n) for n in range(80)])
         big = b"0123456789abcdef" * 200_000
         echoed = await connection.run("cat", input=big, encoding=None)
         print("echoed", echoed.stdout == big, echoed.exit_status)
