@@ -161,14 +161,14 @@ fn feed(
         let done = round(shared, file, to, runtime, &mut stream);
         let mut held = state.0.lock();
         let pause = match done {
-            Ok((leaf, sent, remark)) => {
+            Ok((leaf, more, remark)) => {
                 held.leaf = leaf;
                 held.remark = remark.or(held.remark.take());
                 if held.failing.take().is_some() {
                     tracing::info!(sink = name, "the sink takes events again");
                 }
                 wait = FIRST_WAIT;
-                if sent { Duration::ZERO } else { EVERY }
+                if more { Duration::ZERO } else { EVERY }
             }
             Err(why) => {
                 if held.failing.is_none() {
@@ -189,7 +189,7 @@ fn feed(
     }
 }
 
-/// One batch. Returns where the sink stands, whether there was anything, and what has to be said.
+/// One batch. Returns where the sink stands, whether more is waiting, and what has to be said.
 fn round(
     shared: &Shared,
     file: &Path,
@@ -214,12 +214,12 @@ fn round(
         following.untaken.clear();
     }
     let place = following.tail.place();
-    let moved = place != following.written;
-    if moved {
+    if place != following.written {
         write_cursor(file, place).map_err(|error| format!("write the cursor: {error}"))?;
         following.written = place;
     }
-    Ok((place.leaf, moved, following.remark.take()))
+    let more = following.tail.had_enough();
+    Ok((place.leaf, more, following.remark.take()))
 }
 
 /// The log as events, from a place on.

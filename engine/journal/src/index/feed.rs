@@ -116,11 +116,10 @@ impl Feed {
 
     /// A number kept beside the tables.
     pub(super) fn meta(&self, key: &str) -> Result<Option<i64>, IndexError> {
-        let tables: i64 = self.db.query_row(
-            "SELECT count(*) FROM sqlite_master WHERE name = 'meta'",
-            [],
-            |row| row.get(0),
-        )?;
+        let tables: i64 = self
+            .db
+            .prepare_cached("SELECT count(*) FROM sqlite_master WHERE name = 'meta'")?
+            .query_row([], |row| row.get(0))?;
         if tables == 0 {
             return Ok(None);
         }
@@ -169,6 +168,11 @@ impl Feed {
             self.sessions.clear();
         }
         Ok(())
+    }
+
+    /// True when nothing that was shredded can stand in the write-ahead log.
+    pub(super) fn is_scrubbed(&self) -> bool {
+        !self.unscrubbed
     }
 
     /// What was shredded goes from the file and its write-ahead log. While a reader is in the way it is tried again.

@@ -40,6 +40,8 @@ struct Builder {
     tail: Tail,
     keys: PayloadKeys,
     inode: Option<u64>,
+    /// Leaves under a checkpoint, as the index says.
+    signed: Option<i64>,
 }
 
 impl Builder {
@@ -87,9 +89,22 @@ impl Builder {
             dir: dir.to_owned(),
             tail: Tail::new(dir, feed.place()),
             keys: PayloadKeys::of(dir, Vec::new())?,
+            signed: feed.meta("signed")?,
             feed,
             inode: inode(&path),
         })
+    }
+
+    fn knows(&self, signed: u64) -> bool {
+        self.signed.and_then(|known| u64::try_from(known).ok()) == Some(signed)
+    }
+
+    /// True when there is nothing to read, to write or to clean: nobody asks the database whether there is.
+    fn is_up_to(&self, written: u64, signed: u64) -> bool {
+        self.feed.place().leaf == written
+            && self.knows(signed)
+            && self.feed.is_scrubbed()
+            && inode(&path_of(&self.dir)) == self.inode
     }
 
     /// Reads on; returns how many entries that were.
@@ -102,7 +117,6 @@ impl Builder {
         {
             self.feed.set("born", born)?;
         }
-        let before = self.feed.meta("signed")?.unwrap_or(0);
         self.feed.begin()?;
         let (feed, keys) = (&mut self.feed, &self.keys);
         let mut failed = None;
@@ -122,9 +136,12 @@ impl Builder {
             (Err(error), None) => Err(error.into()),
             (Ok(read), None) => Ok(read),
         };
-        let unchanged = matches!(result, Ok(0)) && u64::try_from(before).ok() == Some(signed);
+        let unchanged = matches!(result, Ok(0)) && self.knows(signed);
         match (&result, unchanged) {
-            (Ok(_), false) => self.feed.commit(self.tail.place(), signed)?,
+            (Ok(_), false) => {
+                self.feed.commit(self.tail.place(), signed)?;
+                self.signed = i64::try_from(signed).ok();
+            }
             _ => self.feed.abandon(),
         }
         if result.is_err() {
@@ -304,7 +321,9 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
     let dir = &journal.settings.dir;
     let mut builder: Option<Builder> = None;
     loop {
-        let worked = step(dir, &mut builder, journal.progress.borrow().signed);
+        let written = journal.inner.lock().wal.tree.size();
+        let signed = journal.progress.borrow().signed;
+        let worked = step(dir, &mut builder, written, signed);
         let mut doing = state.0.lock();
         let pause = match worked {
             Ok((more, indexed)) => {
@@ -336,8 +355,13 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
     }
 }
 
-/// One batch. Returns whether more is waiting, and how far the index has come.
-fn step(dir: &Path, builder: &mut Option<Builder>, signed: u64) -> Result<(bool, u64), IndexError> {
+/// One batch, where something was written since. Returns whether more is waiting, and how far the index has come.
+fn step(
+    dir: &Path,
+    builder: &mut Option<Builder>,
+    written: u64,
+    signed: u64,
+) -> Result<(bool, u64), IndexError> {
     if wish(dir).exists() {
         *builder = None;
         discard(dir)?;
@@ -347,6 +371,9 @@ fn step(dir: &Path, builder: &mut Option<Builder>, signed: u64) -> Result<(bool,
         Some(open) => open,
         None => builder.insert(Builder::open(dir)?),
     };
+    if open.is_up_to(written, signed) {
+        return Ok((false, written));
+    }
     match open.round(signed) {
         Ok(_) => Ok((open.tail.had_enough(), open.feed.place().leaf)),
         Err(error) => {
@@ -448,7 +475,8 @@ mod tests {
         let mut builder = Some(Builder::open(journal.dir()).unwrap());
         let catch_up = |builder: &mut Option<Builder>| -> Result<u64, IndexError> {
             loop {
-                if let (false, indexed) = step(journal.dir(), builder, 0)? {
+                let written = journal.shared.inner.lock().wal.tree.size();
+                if let (false, indexed) = step(journal.dir(), builder, written, 0)? {
                     return Ok(indexed);
                 }
             }
