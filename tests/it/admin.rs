@@ -108,7 +108,13 @@ fn listings_are_json_and_sessions_can_be_killed() -> Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    std::thread::sleep(Duration::from_millis(1500));
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
+                   AND state = 'active' AND usename LIKE 'pc\\_%'";
+    let until = Instant::now() + Duration::from_secs(20);
+    while world.cluster.sql("postgres", running)?.trim() != "1" {
+        ensure!(Instant::now() < until, "no session lasts");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     for arguments in [
         vec!["sessions", "list"],
         vec!["approvals", "list"],
@@ -131,7 +137,10 @@ fn listings_are_json_and_sessions_can_be_killed() -> Result<()> {
         .gateway
         .admin(&["sessions", "kill", &id, "--reason", "test"])?;
     ensure!(killed.code == 0, "{}", killed.all());
+    let began = Instant::now();
     let output = child.wait_with_output()?;
+    // At once by itself; a machine that is busy with other tests takes its time. Unkilled it would sleep for a minute.
+    ensure!(began.elapsed() < Duration::from_secs(5));
     let shown = Shown::from_output(&output);
     ensure!(
         shown.code == 2 && shown.err.contains("FATAL"),

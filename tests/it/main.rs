@@ -27,6 +27,7 @@ mod obligations;
 mod opa;
 mod opkssh;
 mod policy;
+mod provider_down;
 mod replication;
 mod resets;
 mod revocation;

@@ -5,10 +5,11 @@ use crate::install;
 use crate::process::{Server, free_port, run};
 use crate::psql::Shown;
 use crate::world::workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running provider.
 #[derive(Debug)]
@@ -46,13 +47,37 @@ impl Provider {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Changes something: `user=bea`, `groups=`, `lock=ana`, `rotate=soft`.
+    /// Changes something: `user=bea`, `groups=`, `agents=`, `lock=ana`, `rotate=soft`.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn control(&self, what: &str) -> Result<()> {
         let url = format!("{}/control?{what}", self.url());
         run(Command::new("curl").args(["-fsS", "-X", "POST", &url])).map(drop)
+    }
+
+    /// Nobody is answered any more, until [`Provider::up`].
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub fn down(&self) -> Result<()> {
+        self.server.signal("USR2");
+        let until = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+            ensure!(Instant::now() < until, "the provider goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// It answers again, with all that it knew.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn up(&mut self) -> Result<()> {
+        self.server.signal("USR2");
+        self.server
+            .wait_for_port(self.port, Duration::from_secs(60))
     }
 
     /// The token of the agent `report-bot`, by client credentials.

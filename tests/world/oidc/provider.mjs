@@ -21,6 +21,8 @@ const people = {
 };
 let user = 'ana';
 let locked = new Set();
+// Groups of the agent `report-bot`, in its access token.
+let agents = [];
 
 const key = () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -82,6 +84,7 @@ const configuration = () => ({
       id_token_signed_response_alg: 'ES256',
     },
   ],
+  extraTokenClaims: async (ctx, token) => (token.kind === 'ClientCredentials' ? { groups: agents } : undefined),
   claims: { openid: ['sub', 'groups'], email: ['email', 'email_verified'], profile: ['name'] },
   conformIdTokenClaims: false,
   rotateRefreshToken: true,
@@ -129,6 +132,7 @@ function control(url, response) {
   const asked = url.searchParams;
   if (asked.get('user')) user = asked.get('user');
   if (asked.get('groups') !== null) people[user].groups = asked.get('groups').split(',').filter(Boolean);
+  if (asked.get('agents') !== null) agents = asked.get('agents').split(',').filter(Boolean);
   if (asked.get('lock')) locked.add(asked.get('lock'));
   if (asked.get('unlock')) locked.delete(asked.get('unlock'));
   if (asked.get('rotate')) {
@@ -138,11 +142,21 @@ function control(url, response) {
   response.end('ok\n');
 }
 
-createServer((request, response) => {
+const server = createServer((request, response) => {
   const url = new URL(request.url, issuer);
   if (request.method === 'POST' && url.pathname === '/control') return control(url, response);
   if (url.pathname.startsWith('/interaction/')) {
     return interaction(request, response).catch((error) => { response.statusCode = 400; response.end(`${error}\n`); });
   }
   return provider.callback()(request, response);
-}).listen(Number(port), '127.0.0.1');
+});
+const listen = () => server.listen(Number(port), '127.0.0.1');
+// Down and up again, with all that it knows: nobody is answered in between.
+// With no listener nothing else would keep the process.
+setInterval(() => {}, 1 << 30);
+process.on('SIGUSR2', () => {
+  if (!server.listening) return listen();
+  server.close();
+  server.closeAllConnections();
+});
+listen();

@@ -231,3 +231,87 @@ fn the_time_of_the_login_is_the_one_that_the_provider_has_signed() {
     let late = respond(now().after(Duration::from_secs(3600)));
     assert_eq!(late.err().map(|refused| refused.code), Some(Code::TooOld));
 }
+
+/// The text from the first `from` to the first `to` behind it, both included.
+fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let start = text.find(from).expect("its beginning");
+    let length = text[start..].find(to).expect("its end") + to.len();
+    &text[start..start + length]
+}
+
+/// `more` as the last child of the first element that ends so.
+fn inside(text: &str, end: &str, more: &str) -> String {
+    text.replacen(end, &format!("{more}{end}"), 1)
+}
+
+/// The eight ways of Somorovsky and others (2012) to have a signature over one thing and the reading of another, each
+/// made of a response that the provider has really signed for `ana`, to be taken for `bea`'s.
+fn wrapped(text: &str) -> [String; 8] {
+    const ASSERTION: &str = "</saml:Assertion>";
+    const SIGNATURE: &str = "</ds:Signature>";
+    let signed = part(text, "<saml:Assertion", ASSERTION);
+    let signature = part(signed, "<ds:Signature", SIGNATURE);
+    let bare = signed.replacen(signature, "", 1);
+    let own = |text: &str| part(text, " ID=\"", "\" ").to_owned();
+    let evil = |text: &str, id: &str| {
+        let changed = text.replacen(&own(text), &format!(" ID=\"{id}\" "), 1);
+        let changed = changed.replace(">ana</", ">bea</");
+        assert_ne!(changed, text);
+        changed
+    };
+    let unsigned = evil(&bare, "_evil");
+    let put = |new: &str| text.replacen(signed, new, 1);
+    // The signed response, and one around it that is read.
+    let inner = &text[text.find("<samlp:Response").expect("a response")..];
+    let without = inner.replacen(signature, "", 1);
+    let outer = inner.replacen(signed, &unsigned, 1);
+    let outer = outer.replacen(&own(&outer), " ID=\"_outer\" ", 1);
+    let around = |more: &str| inside(&outer, "</samlp:Response>", more);
+    [
+        around(&inside(signature, SIGNATURE, &without)),
+        around(&format!("{without}{signature}")),
+        put(&format!("{unsigned}{signed}")),
+        put(&inside(&unsigned, ASSERTION, signed)),
+        put(&format!(
+            "{}{bare}",
+            inside(&unsigned, ASSERTION, signature)
+        )),
+        put(&inside(
+            &unsigned,
+            ASSERTION,
+            &inside(signature, SIGNATURE, &bare),
+        )),
+        put(&format!(
+            "<samlp:Extensions>{unsigned}</samlp:Extensions>{signed}"
+        )),
+        put(&inside(
+            &unsigned,
+            ASSERTION,
+            &inside(
+                signature,
+                SIGNATURE,
+                &format!("<ds:Object>{bare}</ds:Object>"),
+            ),
+        )),
+    ]
+}
+
+#[test]
+fn a_signature_over_one_thing_is_none_over_another() {
+    let login = login(NameIdFormat::Persistent);
+    let text = login.text();
+    for (way, forged) in wrapped(&text).iter().enumerate() {
+        assert!(forged.contains(">bea</"), "{way}");
+        // It is a document, and all that was signed is still there.
+        let read = gate::plain(forged);
+        assert!(
+            !matches!(read, Ok(()) | Err(gate::Unplain::Malformed)),
+            "{way}"
+        );
+        let value = part(&text, "<ds:SignatureValue", "</ds:SignatureValue>");
+        assert!(forged.contains(value), "{way}");
+        let got = login.finish(&STANDARD.encode(forged), "relay", now());
+        assert_eq!(got.err(), Some(Code::Saml), "{}: {forged}", way + 1);
+    }
+    assert!(login.finish(&login.response, "relay", now()).is_ok());
+}

@@ -2,11 +2,14 @@
 
 use super::provider::*;
 use crate::Code;
+use crate::config::KindRule;
+use crate::issuers::Issuers;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_model::limits;
+use portcullis_model::{Kind, limits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
@@ -278,6 +281,79 @@ async fn a_refusal_repeats_nothing_of_the_token() {
         assert!(!shown.contains("canary"), "{shown}");
     }
     assert_eq!(issuers.verify(&long).await.unwrap_err().code, Code::Size);
+}
+
+/// Two issuers, both with a key that is called `k`: people at one, builds at the other.
+fn side_by_side(people: &Signer, builds: &Signer) -> Arc<Issuers> {
+    let mut ci = config(inline(&[(builds, "k")]));
+    BUILDS.clone_into(&mut ci.issuer);
+    ci.name = "ci".to_owned();
+    ci.audiences = vec!["builds".to_owned()];
+    ci.kind = Kind::Ci;
+    ci.kinds = vec![Kind::Ci];
+    ci.claims.kinds = vec![KindRule {
+        claim: "person".to_owned(),
+        value: None,
+        kind: Kind::Human,
+    }];
+    let corp = config(inline(&[(people, "k")]));
+    Issuers::new(vec![corp, ci], Hands::new().clock()).unwrap()
+}
+
+const BUILDS: &str = "https://ci.example";
+
+#[tokio::test]
+async fn each_of_two_issuers_vouches_for_its_own_alone() {
+    let (people, builds) = (Signer::p256(), Signer::p256());
+    let issuers = side_by_side(&people, &builds);
+    let build = with(with(claims(), "iss", json!(BUILDS)), "aud", json!("builds"));
+    for (signer, claims, kind) in [
+        (&people, claims(), Kind::Human),
+        (&builds, build.clone(), Kind::Ci),
+    ] {
+        let good = issuers
+            .verify(&token(signer, &header(signer, "k"), &claims))
+            .await
+            .unwrap();
+        assert_eq!(good.kind, kind);
+    }
+    for (what, signer, claims, code) in [
+        (
+            "the key of the one, the name of the other",
+            &people,
+            build.clone(),
+            Code::Signature,
+        ),
+        (
+            "and the other way round",
+            &builds,
+            claims(),
+            Code::Signature,
+        ),
+        (
+            "the audience of the one at the other",
+            &builds,
+            with(build.clone(), "aud", json!(AUDIENCE)),
+            Code::Audience,
+        ),
+        (
+            "and the other way round",
+            &people,
+            with(claims(), "aud", json!("builds")),
+            Code::Audience,
+        ),
+        (
+            "a kind that the other alone may vouch for",
+            &builds,
+            with(build.clone(), "person", json!("ana")),
+            Code::Kind,
+        ),
+    ] {
+        let got = issuers
+            .verify(&token(signer, &header(signer, "k"), &claims))
+            .await;
+        assert_eq!(got.map_err(|r| r.code).err(), Some(code), "{what}");
+    }
 }
 
 proptest! {

@@ -1,13 +1,16 @@
 //! What the presets make of the tokens that platforms give: a person where one is behind it, else never.
 
+mod platforms;
+
 use super::*;
 use crate::clock::clock;
 use portcullis_identity::dev::DevIssuer;
 use serde_json::{Value, json};
 use std::path::Path;
 
-async fn kind(dev: &Arc<DevIssuer>, preset: &str, claims: &Value) -> Result<Kind, String> {
-    let text = format!(
+/// A configuration with one issuer of these lines.
+fn written(issuer: &str) -> String {
+    format!(
         "node: gw-1
 state_dir: /tmp/x
 listeners:
@@ -16,21 +19,33 @@ listeners:
     tls: {{ self_signed: true }}
 issuers:
   - name: it
-    preset: {preset}
-    issuer: {}
-    algorithms: [ES256]
+    {issuer}
     audiences: [portcullis]
 policies: {{ packs: [{{ builtin: access }}] }}
-",
-        dev.issuer()
-    );
+"
+    )
+}
+
+async fn verified(text: String, token: &str) -> Result<Identity, String> {
     let loaded = config::parse(Path::new("p.yaml"), text).map_err(|p| p.to_string())?;
     let configs = issuer_configs(&loaded).map_err(|e| e.to_string())?;
     let issuers = Issuers::new(configs, clock()).map_err(|e| e.to_string())?;
-    let identity = issuers.verify(&dev.mint(claims)).await;
-    identity
-        .map(|i| i.kind)
-        .map_err(|refused| refused.code.label().to_owned())
+    let verified = issuers.verify(token).await;
+    verified.map_err(|refused| refused.code.label().to_owned())
+}
+
+async fn identity(dev: &Arc<DevIssuer>, preset: &str, claims: &Value) -> Result<Identity, String> {
+    let text = written(&format!(
+        "preset: {preset}
+    issuer: {}
+    algorithms: [ES256]",
+        dev.issuer()
+    ));
+    verified(text, &dev.mint(claims)).await
+}
+
+async fn kind(dev: &Arc<DevIssuer>, preset: &str, claims: &Value) -> Result<Kind, String> {
+    identity(dev, preset, claims).await.map(|i| i.kind)
 }
 
 #[tokio::test]
