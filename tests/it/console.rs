@@ -2,6 +2,7 @@
 //! run, end a session, read what was recorded, play a terminal.
 
 mod browser;
+mod desk;
 
 use crate::login::Company;
 use anyhow::{Context, Result, ensure};
@@ -83,7 +84,7 @@ fn a_held_statement_is_approved_in_a_browser_and_read_back() -> Result<()> {
     bea.sees("search path")?;
     // The provider was not told to ask for the proof, and does not say when it did.
     bea.sees("A vote needs a fresh login")?;
-    bea.click("a.button.primary")?;
+    bea.click("p.notice a.button.primary")?;
     bea.sees("Why; recorded and shown to whoever asked")?;
     bea.picture("approval")?;
     bea.write("textarea[name=reason]", "the cart is stale")?;

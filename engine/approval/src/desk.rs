@@ -9,7 +9,9 @@ mod standing;
 mod sweep;
 mod voting;
 
+pub use glass::Concern;
 pub use restore::Unreadable;
+pub(crate) use standing::{opens_for, sameness};
 pub use voting::Word;
 
 use crate::electorate::stands_apart;

@@ -31,7 +31,7 @@ pub use channel::{
     Outbox, Phrase, Slack, SlackDesk, SlackWord, TicketChecks, Tickets, Tracker, TrackerKind,
     Webhook,
 };
-pub use desk::{Desk, Hands, Note, Settings, Unreadable, Word};
+pub use desk::{Concern, Desk, Hands, Note, Settings, Unreadable, Word};
 pub use electorate::VoteRefused;
 pub use grant::Purpose;
 pub use moment::{Clocks, Moment, Steady};

@@ -5,10 +5,11 @@ mod standing;
 
 pub use standing::{DelegationView, GrantView, ReviewView};
 
+use crate::desk::{opens_for, sameness};
 use crate::moment::Moment;
 use crate::request::{Ballot, Request, needed};
 use crate::state::State;
-use portcullis_model::{Chat, Identity, Timestamp, escape_for_people, escape_line};
+use portcullis_model::{Chat, Identity, Sameness, Timestamp, escape_for_people, escape_line};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -30,8 +31,12 @@ pub struct View {
     pub ahead: usize,
     /// An access request: for so long, in seconds.
     pub lasts_seconds: Option<u64>,
+    /// An access request: for so long an approval opens the connection, in seconds; nothing where it opens it once.
+    pub opens_seconds: Option<u64>,
     /// The longest that approvers may let it stand for its class, in seconds; nothing where policy does not let them.
     pub reuse_seconds: Option<u64>,
+    /// What its class is then: `exact` the same bytes, `objects` nothing worse on no other objects.
+    pub reuse_class: Option<Sameness>,
     /// The grant it has become.
     pub grant: Option<String>,
     /// When it was opened.
@@ -147,7 +152,11 @@ impl View {
             waiting: request.waiting,
             ahead: ahead(request, all, now),
             lasts_seconds: asked.wish.lasts.map(|time| time.as_secs()),
+            opens_seconds: opens_for(request)
+                .filter(|_| asked.access)
+                .map(|time| time.as_secs()),
             reuse_seconds: reuse(request),
+            reuse_class: reuse(request).map(|_| sameness(&asked.requirements, &asked.class)),
             grant: request.grant.clone(),
             opened: request.opened,
             remaining_seconds: remaining,

@@ -276,6 +276,16 @@ fn the_glass_is_broken_by_a_person_of_the_group_with_a_reason_and_reviewed_by_ot
         Some(VoteRefused::Requester)
     );
     assert_eq!(close(&human("bea")).err(), Some(VoteRefused::NotAnApprover));
+    let concerns = |who: &Arc<Identity>| {
+        let (_, concern) = world.desk.reviews_for(who)[0].clone();
+        (concern.own, concern.acts)
+    };
+    assert_eq!(concerns(&of("ana", &["security"])), (true, false), "hers");
+    assert_eq!(concerns(&human("bea")), (false, false));
+    assert_eq!(concerns(&of("cem", &["security"])), (true, true));
+    let mut elsewhere = (*of("cem", &["security"])).clone();
+    elsewhere.principal.issuer = "https://other.example".to_owned();
+    assert_eq!(concerns(&Arc::new(elsewhere)), (false, false));
     world.pass(seconds(3601));
     world.desk.sweep();
     assert_eq!(world.desk.reviews()[0].state, "overdue");
@@ -292,10 +302,9 @@ fn the_glass_is_broken_by_a_person_of_the_group_with_a_reason_and_reviewed_by_ot
         close(&of("cem", &["security"])).expect("closed").state,
         "closed"
     );
-    assert!(
-        close(&of("dan", &["security"])).is_err(),
-        "closed is closed"
-    );
+    let dan = of("dan", &["security"]);
+    assert!(close(&dan).is_err(), "closed is closed");
+    assert_eq!(concerns(&dan), (true, false));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! whoever did it; what cannot be recorded is not done.
 
 use crate::archive::{Said, Step};
-use crate::operations::{Approval, Choice, ConnectionRow, Refused, SessionRow};
+use crate::operations::{Approval, Ballot, ConnectionRow, Refused, SessionRow};
 use crate::web::role::Roles;
 use portcullis_gate::BoxFuture;
 use portcullis_model::{Identity, SessionId};
@@ -12,10 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use zeroize::Zeroizing;
 
 /// The gateway, as the console sees it.
-pub trait Bureau: Send + Sync {
+pub trait Bureau: crate::desk::Desk + Send + Sync {
     /// Whom a token stands for, now.
     fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Refused>>;
     /// The roles of somebody who was verified before; refused when that is over.
@@ -45,9 +44,7 @@ pub trait Bureau: Send + Sync {
     fn vote<'a>(
         &'a self,
         id: &'a str,
-        choice: Choice,
-        reason: &'a str,
-        token: &'a Zeroizing<String>,
+        ballot: &'a Ballot,
     ) -> BoxFuture<'a, Result<Approval, Refused>>;
     /// What clients may ask for.
     fn connections(&self) -> Vec<ConnectionRow>;

@@ -9,6 +9,7 @@
 mod api;
 pub mod archive;
 pub mod bureau;
+pub mod desk;
 mod door;
 mod health;
 mod metrics;

@@ -237,6 +237,12 @@ pub struct Vote {
     pub choice: Choice,
     /// Why.
     pub reason: String,
+    /// A yes: for so many seconds it is meant for the whole class.
+    #[serde(default)]
+    pub reuse_seconds: Option<u64>,
+    /// Who has asked the voter to stand in.
+    #[serde(default)]
+    pub stands_in_for: Vec<String>,
 }
 
 /// Yes or no.

@@ -5,6 +5,7 @@
 use crate::door::Caller;
 use crate::operations::{Approval, Refused};
 use portcullis_gate::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -86,7 +87,7 @@ pub trait Standing: Send + Sync {
 }
 
 /// A grant in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grant {
     /// `gr-7k2m9q0x`.
     pub id: String,
@@ -117,7 +118,7 @@ pub struct Grant {
 }
 
 /// The review of a broken glass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Review {
     /// `rv-7k2m9q0x`.
     pub id: String,
@@ -148,7 +149,7 @@ pub struct Review {
 }
 
 /// Somebody who stands in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Delegation {
     /// `dg-7k2m9q0x`.
     pub id: String,
@@ -218,7 +219,7 @@ pub struct ReviewWord {
 }
 
 /// What a reviewer finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Finding {
     /// It was right.
@@ -276,7 +277,7 @@ pub struct Ending {
 }
 
 /// What somebody has asked for and holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mine {
     /// Requests, newest first; `facts.ahead` says how many wait before it.
     pub requests: Vec<Approval>,
@@ -285,7 +286,7 @@ pub struct Mine {
 }
 
 /// What became of a request for access.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// `open`: policy needs no request. `pending`: people are asked. `granted`: it is open already.
     pub state: String,

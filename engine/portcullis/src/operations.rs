@@ -199,7 +199,7 @@ impl Operations for Front {
         by: Caller,
     ) -> BoxFuture<'a, Result<Approval, Refused>> {
         Box::pin(async move {
-            let voted = self.gateway.people.vote(id, ballot).await;
+            let voted = self.gateway.people.vote(id, ballot, "admin").await;
             if let Err(refused) = &voted {
                 let from = ("uid", json!(by.uid));
                 acts::refused_vote(&self.gateway.journal, id, refused, from);

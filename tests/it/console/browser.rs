@@ -140,6 +140,17 @@ impl Browser {
         }
     }
 
+    /// The same, of a page that has to be asked for again until it does.
+    pub(crate) fn sees_again(&self, text: &str) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while !self.text().unwrap_or_default().contains(text) {
+            ensure!(Instant::now() < until, "{text:?} is not on {}", self.at()?);
+            std::thread::sleep(Duration::from_millis(200));
+            self.command("POST", "/refresh", Some(&json!({})))?;
+        }
+        Ok(())
+    }
+
     /// Light or dark, as somebody would set it.
     pub(crate) fn prefers(&self, scheme: &str) -> Result<()> {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);

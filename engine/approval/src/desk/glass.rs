@@ -97,9 +97,7 @@ impl Desk {
         let review = review.ok_or(VoteRefused::Nothing("review"))?;
         is_present(who, now.wall, self.settings.fresh_within)?;
         stands_apart(&review.holder, who)?;
-        // Groups are names of one issuer: those of another say nothing here.
-        let of_issuer = who.principal.issuer == review.holder.principal.issuer;
-        if !of_issuer || !review.reviewers.iter().any(|g| who.groups.contains(g)) {
+        if !is_reviewer(review, who) {
             return Err(VoteRefused::NotAnApprover);
         }
         let mut closed = review.clone();
@@ -135,6 +133,31 @@ impl Desk {
             .collect()
     }
 
+    /// The same, each with what it has to do with somebody.
+    #[must_use]
+    pub fn reviews_for(&self, who: &Identity) -> Vec<(ReviewView, Concern)> {
+        let shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        let mut reviews: Vec<&Review> = shelves.reviews.values().collect();
+        reviews.sort_by_key(|r| (r.closed.is_some(), r.due));
+        let concern = |review: &Review| {
+            let asked = is_reviewer(review, who);
+            Concern {
+                own: asked || review.holder.principal == who.principal,
+                // Whether the login is fresh is seen when they close it.
+                acts: asked
+                    && review.closed.is_none()
+                    && who.expires > now.wall
+                    && is_present(who, now.wall, None).is_ok()
+                    && stands_apart(&review.holder, who).is_ok(),
+            }
+        };
+        let views = reviews.iter();
+        views
+            .map(|r| (ReviewView::of(r, now.wall), concern(r)))
+            .collect()
+    }
+
     /// Says once that a review is overdue. The list says so for as long as it is.
     pub(super) fn mind_reviews(&self, shelves: &mut Shelves, now: Moment) {
         for review in shelves.reviews.values_mut() {
@@ -165,6 +188,21 @@ impl Desk {
             tracing::warn!(id = review.id, event, fault = %fault.chain(), "nobody was told");
         }
     }
+}
+
+/// What a review has to do with somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concern {
+    /// They broke the glass, or are one of those who review it.
+    pub own: bool,
+    /// They may close it, once they have logged in just now.
+    pub acts: bool,
+}
+
+/// Groups are names of one issuer: those of another say nothing here.
+fn is_reviewer(review: &Review, who: &Identity) -> bool {
+    let of_issuer = who.principal.issuer == review.holder.principal.issuer;
+    of_issuer && review.reviewers.iter().any(|g| who.groups.contains(g))
 }
 
 fn detail(review: &Review) -> serde_json::Value {

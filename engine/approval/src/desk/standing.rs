@@ -357,7 +357,7 @@ pub(super) fn made(
 }
 
 /// The strictest that a rule says; and what its objects do not tell stands for itself alone.
-fn sameness(requirements: &[Requirement], class: &Class) -> Sameness {
+pub(crate) fn sameness(requirements: &[Requirement], class: &Class) -> Sameness {
     let reuse = requirements.iter().filter_map(|r| r.terms.reuse.as_ref());
     let said = reuse.map(|r| r.class).min().unwrap_or(Sameness::Exact);
     match by_objects(class) {
@@ -367,7 +367,7 @@ fn sameness(requirements: &[Requirement], class: &Class) -> Sameness {
 }
 
 /// How long a connection stays open, where every rule that holds it says that it may.
-fn opens_for(request: &Request) -> Option<Duration> {
+pub(crate) fn opens_for(request: &Request) -> Option<Duration> {
     let requirements = &request.asked.requirements;
     let most: Option<Vec<Duration>> = requirements.iter().map(|r| r.terms.access).collect();
     let most = most?.into_iter().min()?;

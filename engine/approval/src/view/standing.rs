@@ -122,8 +122,14 @@ pub struct DelegationView {
     pub id: String,
     /// Who is away.
     pub from: String,
+    /// Issuer and subject of whoever is away.
+    #[serde(skip)]
+    pub giver: Principal,
     /// Who stands in: subject and issuer.
     pub to: String,
+    /// The same, as it is.
+    #[serde(skip)]
+    pub taker: Principal,
     /// Why.
     pub reason: String,
     /// Since when.
@@ -137,7 +143,9 @@ impl DelegationView {
         Self {
             id: delegation.id.clone(),
             from: escape_line(&delegation.from.name),
+            giver: delegation.from.principal.clone(),
             to: principal(&delegation.to),
+            taker: delegation.to.clone(),
             reason: escape_for_people(&delegation.reason),
             since: delegation.since,
             until: delegation.until,

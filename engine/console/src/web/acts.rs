@@ -3,13 +3,17 @@
 //!
 //! It refuses to say whether something is there that is somebody else's, and to show what cannot be noted.
 
+mod standing;
+
+pub(super) use standing::{Away, Wanted};
+
 use super::Console;
-use super::guard::{Via, Visitor};
+use super::guard::Visitor;
 use super::places::Place;
 use super::role::{Page, Roles, Scope};
 use crate::archive::{Ask, EventAsk, Events, Found, Judged, Recorded, Shot, Steps, Trial, Volume};
 use crate::bureau::{Explained, PluginView, PolicyView, Watched};
-use crate::operations::{Approval, Choice, ConnectionRow, Refused, SessionRow};
+use crate::operations::{Approval, Ballot, Choice, ConnectionRow, Refused, SessionRow};
 use portcullis_model::{Identity, Principal, SessionId, escape_line, limits};
 use serde_json::json;
 use std::sync::Arc;
@@ -18,7 +22,15 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 /// Steps of a page of a session.
 pub(super) const STEPS: u32 = 200;
 
-/// A vote that was not cast.
+/// A vote.
+pub(super) struct Cast<'a> {
+    pub choice: Choice,
+    pub reason: &'a str,
+    /// A yes: for so long it is meant for the whole class.
+    pub reuse_seconds: Option<u64>,
+}
+
+/// Something that was not done: a vote, a review, whatever takes a fresh login.
 pub(super) enum NotCast {
     /// The person has to prove who they are first.
     Again,
@@ -37,7 +49,7 @@ impl NotCast {
     pub(super) fn refused(self) -> Refused {
         match self {
             Self::Refused(refused) => refused,
-            Self::Again => Refused::new(403, "a vote needs a fresh login (console/fresh-login)")
+            Self::Again => Refused::new(403, "this needs a fresh login (console/fresh-login)")
                 .hint("log in again, with a token that says when that was (`auth_time`)"),
         }
     }
@@ -74,6 +86,16 @@ fn nothing(what: &str) -> Refused {
 /// An id, as a path has it.
 pub(super) fn session_id(text: &str) -> Result<SessionId, Refused> {
     text.parse().map_err(|_| nothing("session"))
+}
+
+/// A reason, without the space around it.
+fn reason(text: &str) -> Result<&str, Refused> {
+    let text = text.trim();
+    match text.is_empty() || text.len() > limits::VOTE_REASON_BYTES_MAX {
+        true => Err(Refused::new(400, "a reason is missing, or too long")
+            .hint("say in a sentence why; it is recorded, and whoever it is about is told")),
+        false => Ok(text),
+    }
 }
 
 fn mine(who: &Identity, issuer: &str, subject: &str) -> bool {
@@ -149,12 +171,7 @@ impl Console {
     /// Ends a live session.
     pub(super) fn kill(&self, by: &Visitor, id: SessionId, reason: &str) -> Result<(), Refused> {
         Page::Kill.scope(by.roles)?;
-        let reason = reason.trim();
-        if reason.is_empty() || reason.len() > limits::VOTE_REASON_BYTES_MAX {
-            return Err(Refused::new(400, "a reason is missing, or too long")
-                .hint("say in a sentence why; the client is told, and it is recorded"));
-        }
-        self.bureau.kill(id, reason, &by.identity)
+        self.bureau.kill(id, self::reason(reason)?, &by.identity)
     }
 
     /// Recorded sessions.
@@ -300,19 +317,26 @@ impl Console {
         &self,
         by: &Visitor,
         id: &str,
-        choice: Choice,
-        reason: &str,
+        cast: &Cast<'_>,
     ) -> Result<Approval, NotCast> {
         Page::Vote.scope(by.roles)?;
         self.approval(by, id)?;
-        if !self.is_fresh(by) {
-            return Err(NotCast::Again);
-        }
-        let token = match &by.via {
-            Via::Visit(visit) => visit.tokens.lock().await.token.clone(),
-            Via::Bearer(token) => token.clone(),
+        self.proved_just_now(by)?;
+        let ballot = Ballot {
+            choice: cast.choice,
+            reason: cast.reason.to_owned(),
+            reuse_seconds: cast.reuse_seconds,
+            token: by.token().await,
         };
-        Ok(self.bureau.vote(id, choice, reason, &token).await?)
+        Ok(self.bureau.vote(id, &ballot).await?)
+    }
+
+    /// What takes a fresh login is not done without one.
+    fn proved_just_now(&self, by: &Visitor) -> Result<(), NotCast> {
+        match self.is_fresh(by) {
+            true => Ok(()),
+            false => Err(NotCast::Again),
+        }
     }
 
     /// What clients may ask for.

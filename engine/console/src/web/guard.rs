@@ -65,6 +65,14 @@ impl Visitor {
         }
     }
 
+    /// Their own token, as it is now.
+    pub(super) async fn token(&self) -> Zeroizing<String> {
+        match &self.via {
+            Via::Visit(visit) => visit.tokens.lock().await.token.clone(),
+            Via::Bearer(token) => token.clone(),
+        }
+    }
+
     /// When this person last proved who they are, as far as anybody says so. Where nobody does, the login here counts
     /// if the provider was told to ask then: else its cookie may have let in whoever sits there now.
     pub(super) fn proved(&self) -> Option<Timestamp> {

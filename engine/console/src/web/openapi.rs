@@ -236,6 +236,7 @@ fn responses(call: &Call, generator: &mut SchemaGenerator) -> Value {
             ("409", "It is too late."),
             ("413", "The body is too large."),
             ("415", "The body is no JSON."),
+            ("500", "It is done, and not kept over a restart."),
         ]);
     }
     refusals.sort_unstable();

@@ -1,10 +1,15 @@
 //! The pages. Each asks [`super::acts`] and shows what it says; none knows a rule of its own. It refuses to be shown to
 //! nobody: every handler takes a person.
 
+mod access;
 mod approvals;
+mod delegations;
+mod desk;
+mod grants;
 mod home;
 mod live;
 mod replay;
+mod reviews;
 mod sessions;
 mod setup;
 mod show;
@@ -56,6 +61,7 @@ pub(super) fn routes() -> Router<Arc<Console>> {
         .route("/console/approvals", get(approvals::list))
         .route("/console/approvals/{id}", get(approvals::one))
         .route("/console/approvals/{id}/vote", post(approvals::vote))
+        .merge(standing())
         .route("/console/connections", get(setup::connections))
         .route("/console/policies", get(setup::policies))
         .route("/console/policies/trial", get(setup::trial))
@@ -64,6 +70,29 @@ pub(super) fn routes() -> Router<Arc<Console>> {
         .route(
             "/console/{*rest}",
             get(|| async { Shown(Refused::new(404, "there is no such page")) }),
+        )
+}
+
+/// What stands longer than one run.
+fn standing() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/console/access", get(access::form).post(access::ask))
+        .route("/console/grants", get(grants::list))
+        .route("/console/grants/{id}", get(grants::one))
+        .route("/console/grants/{id}/end", post(grants::end))
+        .route("/console/grants/{id}/extend", post(grants::extend))
+        .route("/console/reviews", get(reviews::list))
+        .route(
+            "/console/reviews/{id}",
+            get(reviews::one).post(reviews::close),
+        )
+        .route(
+            "/console/delegations",
+            get(delegations::list).post(delegations::give),
+        )
+        .route(
+            "/console/delegations/{id}/end",
+            post(delegations::take_back),
         )
 }
 

@@ -3,8 +3,10 @@
 //!
 //! It refuses fields and parameters that it does not know, and answers every refusal as a problem (RFC 9457).
 
+mod standing;
+
 use super::Console;
-use super::acts::{STEPS, session_id};
+use super::acts::{Cast, STEPS, session_id};
 use super::guard::{Client, Problem, Sent};
 use super::openapi::{self, Call, Calls, Means};
 use super::pages;
@@ -63,6 +65,10 @@ pub(super) struct CastVote {
     /// Why; recorded, and shown to whoever asked.
     #[schemars(length(min = 1, max = 1000))]
     reason: String,
+    /// A yes: for so many seconds it is meant for the whole class, where the rule lets it be (`facts.reuse_seconds` at most).
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 2_678_400))]
+    reuse_seconds: Option<u64>,
 }
 
 /// It has ended.
@@ -107,6 +113,7 @@ pub(super) fn calls() -> Calls {
     let mut calls = Calls::new();
     reading(&mut calls);
     deciding(&mut calls);
+    standing::calls(&mut calls);
     recorded(&mut calls);
     setup(&mut calls);
     calls
@@ -376,7 +383,12 @@ async fn vote(
     Path(id): Path<String>,
     Sent(by, cast): Sent<CastVote>,
 ) -> Answer<Approval> {
-    let voted = console.vote(&by, &id, cast.choice, &cast.reason).await;
+    let cast = Cast {
+        choice: cast.choice,
+        reason: &cast.reason,
+        reuse_seconds: cast.reuse_seconds,
+    };
+    let voted = console.vote(&by, &id, &cast).await;
     voted
         .map(Json)
         .map_err(|not_cast| Problem(not_cast.refused()))

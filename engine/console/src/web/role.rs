@@ -94,6 +94,16 @@ pub enum Page {
     Approvals,
     /// Voting on them.
     Vote,
+    /// Asking for a connection in advance, and for more time.
+    Access,
+    /// Grants in force.
+    Grants,
+    /// Ending a grant early.
+    EndGrant,
+    /// Reviews of broken glass. Who closes which, the rule says that let it be broken.
+    Reviews,
+    /// Who stands in for whom.
+    Delegations,
     /// What can be connected to, and how.
     Connections,
     /// The policy set that serves, and what packs on trial would have said.
@@ -117,7 +127,7 @@ pub enum Scope {
 
 impl Page {
     /// Everything there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Home,
         Self::Live,
         Self::Watch,
@@ -126,6 +136,11 @@ impl Page {
         Self::Replay,
         Self::Approvals,
         Self::Vote,
+        Self::Access,
+        Self::Grants,
+        Self::EndGrant,
+        Self::Reviews,
+        Self::Delegations,
         Self::Connections,
         Self::Policies,
         Self::Explain,
@@ -137,11 +152,13 @@ impl Page {
     fn row(self) -> (bool, &'static [Role]) {
         use Role::{Approver, Auditor, Operator};
         match self {
-            Self::Home => (true, &[]),
+            Self::Home | Self::Access => (true, &[]),
             Self::Live | Self::Watch | Self::Sessions => (true, &[Auditor, Operator]),
             Self::Kill => (false, &[Operator]),
             Self::Replay => (true, &[Auditor]),
-            Self::Approvals => (true, &[Approver, Auditor]),
+            Self::Approvals | Self::Reviews | Self::Delegations => (true, &[Approver, Auditor]),
+            Self::Grants => (true, &[Approver, Auditor, Operator]),
+            Self::EndGrant => (true, &[Approver, Operator]),
             Self::Vote => (false, &[Approver]),
             Self::Connections | Self::Policies | Self::Plugins | Self::Events => {
                 (false, &[Auditor, Operator])
@@ -182,7 +199,7 @@ mod tests {
     use super::*;
 
     /// A letter for each of requester, approver, auditor, operator: `-` nothing, `o` own, `a` all.
-    const TABLE: [(Page, &str); 13] = [
+    const TABLE: [(Page, &str); 18] = [
         (Page::Home, "oooo"),
         (Page::Live, "ooaa"),
         (Page::Watch, "ooaa"),
@@ -191,6 +208,11 @@ mod tests {
         (Page::Replay, "ooao"),
         (Page::Approvals, "oaao"),
         (Page::Vote, "-a--"),
+        (Page::Access, "oooo"),
+        (Page::Grants, "oaaa"),
+        (Page::EndGrant, "oaoa"),
+        (Page::Reviews, "oaao"),
+        (Page::Delegations, "oaao"),
         (Page::Connections, "--aa"),
         (Page::Policies, "--aa"),
         (Page::Explain, "--a-"),

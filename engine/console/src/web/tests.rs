@@ -4,6 +4,8 @@
 mod doors;
 mod fakes;
 mod hostile;
+mod paper_desk;
+mod standing;
 mod table;
 
 pub(crate) use fakes::person;

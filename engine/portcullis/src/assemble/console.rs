@@ -2,6 +2,8 @@
 //! record; what cannot be recorded is not done. It refuses to stand on an https listener without TLS, and a person whose
 //! login is over.
 
+mod desk;
+
 use super::{Gateway, entrance};
 use crate::acts;
 use crate::archive::{Shelf, StepMaker, said};
@@ -17,7 +19,7 @@ use portcullis_console::bureau::{
 };
 use portcullis_console::web::role::Roles;
 use portcullis_console::web::{Console, Parts, Stay};
-use portcullis_console::{Approval, Ballot, Choice, ConnectionRow, Refused, SessionRow};
+use portcullis_console::{Approval, Ballot, ConnectionRow, Refused, SessionRow};
 use portcullis_gate::BoxFuture;
 use portcullis_journal::ReadEntry;
 use portcullis_model::{Identity, SessionId, Timestamp, Verdict, escape_line, limits};
@@ -25,7 +27,6 @@ use portcullis_policy::{Condition, Explanation, PackExplanation};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
-use zeroize::Zeroizing;
 
 /// Entries that wait for whoever watches.
 const WATCHED: usize = 256;
@@ -205,18 +206,10 @@ impl Bureau for Office {
     fn vote<'a>(
         &'a self,
         id: &'a str,
-        choice: Choice,
-        reason: &'a str,
-        token: &'a Zeroizing<String>,
+        ballot: &'a Ballot,
     ) -> BoxFuture<'a, Result<Approval, Refused>> {
         Box::pin(async move {
-            let ballot = Ballot {
-                choice,
-                reason: reason.to_owned(),
-                token: token.clone(),
-                reuse_seconds: None,
-            };
-            let voted = self.gateway.people.vote(id, &ballot).await;
+            let voted = self.gateway.people.vote(id, ballot, "console").await;
             if let Err(why) = &voted {
                 let from = ("from", json!("console"));
                 acts::refused_vote(&self.gateway.journal, id, why, from);

@@ -141,7 +141,12 @@ impl People {
     ///
     /// # Errors
     /// When the token proves nothing, or the vote does not count.
-    pub async fn vote(&self, id: &str, ballot: &Ballot) -> Result<Approval, Refused> {
+    pub async fn vote(
+        &self,
+        id: &str,
+        ballot: &Ballot,
+        channel: &'static str,
+    ) -> Result<Approval, Refused> {
         let voter = self.who(&ballot.token).await?;
         let word = Word {
             ballot: match ballot.choice {
@@ -150,7 +155,7 @@ impl People {
             },
             because: &ballot.reason,
             reuse: ballot.reuse_seconds.map(Duration::from_secs),
-            channel: "admin",
+            channel,
         };
         self.cast(id, &voter, word)
     }
@@ -322,7 +327,9 @@ fn shown(view: &View, now: Timestamp) -> Approval {
         "ahead": view.ahead,
         "remaining_seconds": view.remaining_seconds,
         "lasts_seconds": view.lasts_seconds,
+        "opens_seconds": view.opens_seconds,
         "reuse_seconds": view.reuse_seconds,
+        "reuse_class": view.reuse_class,
         "grant": view.grant,
         "requirements": view.requirements,
         "messages": view.requirements.iter().map(|r| &r.msg).collect::<Vec<_>>(),
@@ -359,6 +366,8 @@ fn shown(view: &View, now: Timestamp) -> Approval {
                     Says::Deny => Choice::Deny,
                 },
                 reason: vote.reason.clone(),
+                reuse_seconds: vote.reuse_seconds,
+                stands_in_for: vote.stands_in_for.clone(),
             })
             .collect(),
         facts,

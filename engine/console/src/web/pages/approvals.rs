@@ -1,12 +1,13 @@
 //! Requests at the approval desk: what waits, one of them with everything an approver should see, and the vote.
 
 use super::super::Console;
-use super::super::acts::NotCast;
+use super::super::acts::{Cast, NotCast};
 use super::super::frame::{self, Sheet};
-use super::super::guard::{Person, Posted, Via, Visitor};
+use super::super::guard::{Person, Posted, Visitor};
 use super::super::role::{Page as Seen, Scope};
-use super::{Page, Shown, show};
-use crate::operations::{Approval, Choice};
+use super::desk::{filled, fresh, prove_again, tabs};
+use super::{Page, Shown, grants, show};
+use crate::operations::{Approval, Choice, Refused};
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -29,14 +30,18 @@ const ORDER: [(&str, &str); 12] = [
     ("labels", "Labels of the target"),
 ];
 
+/// Times that approvers can choose from.
+const LENGTHS: [u64; 7] = [300, 900, 3600, 14_400, 28_800, 86_400, 604_800];
+
 pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person) -> Page {
     let all = console.approvals(&by)?;
     let everybody = Seen::Approvals.scope(by.roles)? == Scope::All;
     let body = html! {
         h1 { @if everybody { "Approvals" } @else { "Your requests" } }
-        @if all.is_empty() { p.hint { "Nothing waits." } }
+        (tabs(&console, &by, "/console/approvals"))
+        @if all.is_empty() { p.empty { "Nothing waits." } }
         @else {
-            div.scroll {
+            div.scroll tabindex="0" {
                 table.list data-refresh="5" {
                     thead { tr { th { "Id" } th { "State" } th { "Who" } th { "Target" } th { "What" } th { "Votes" } th { "Until" } } }
                     tbody {
@@ -71,8 +76,10 @@ pub(super) async fn one(
     let approval = console.approval(&by, &id)?;
     let body = html! {
         h1 { "Request " (approval.id) " " (show::badge(&approval.state)) }
-        p.lead { (approval.requester) " asks to run this on " strong { (approval.target) } ":" }
+        (tabs(&console, &by, "/console/approvals"))
+        (wanted(&approval))
         pre.command tabindex="0" { (approval.shown) }
+        (waiting(&approval))
         @if console.may_vote(&by, &approval) { (ballot(&console, &by, &approval)) }
         div.columns {
             section.card { h2 { "Who asks" } (who(&approval)) }
@@ -85,39 +92,84 @@ pub(super) async fn one(
     Ok(Sheet::new(&title, "/console/approvals").show(&console, &by, &body))
 }
 
+fn number(approval: &Approval, name: &str) -> Option<u64> {
+    approval.facts.get(name).and_then(Value::as_u64)
+}
+
+fn text<'a>(approval: &'a Approval, name: &str) -> Option<&'a str> {
+    approval.facts.get(name).and_then(Value::as_str)
+}
+
+/// Who wants what, and for how long.
+fn wanted(approval: &Approval) -> Markup {
+    let access = approval.facts.get("access").and_then(Value::as_bool) == Some(true);
+    let target = &approval.target;
+    html! {
+        p.lead {
+            (approval.requester)
+            @if access { " asks for access to " strong { (target) } } @else { " asks to run this on " strong { (target) } }
+            @if access {
+                @match (number(approval, "opens_seconds"), number(approval, "lasts_seconds")) {
+                    (Some(opens), Some(lasts)) if lasts > opens => {
+                        " for " (show::lasting(lasts)) "; policy opens it for " strong { (show::lasting(opens)) } " at most"
+                    }
+                    (Some(opens), _) => { " for " strong { (show::lasting(opens)) } }
+                    (None, _) => ", for one connection"
+                }
+            }
+            ":"
+        }
+    }
+}
+
+/// Where it stands, for whoever waits, and what came of it.
+fn waiting(approval: &Approval) -> Markup {
+    let ahead = number(approval, "ahead").unwrap_or(0);
+    let pending = approval.state == "pending";
+    html! {
+        @if pending && ahead > 0 {
+            p.hint { (ahead) @if ahead == 1 { " request waits" } @else { " requests wait" } " for the same people before it." }
+        }
+        @if let Some(grant) = text(approval, "grant") {
+            p.notice.good { "It has become a grant: " a href={ "/console/grants/" (grant) } { (grant) } "." }
+        }
+    }
+}
+
+/// For how long a yes may be meant for the whole class, where the rule lets approvers say so.
+fn for_how_long(approval: &Approval) -> Markup {
+    let most = number(approval, "reuse_seconds").unwrap_or(0);
+    let class = text(approval, "reuse_class").unwrap_or_default();
+    let shorter = LENGTHS.into_iter().filter(|length| *length < most);
+    html! {
+        @if most > 0 {
+            label { "A yes is meant for"
+                select name="reuse" {
+                    option value="" selected { "this run only" }
+                    @for length in shorter.chain([most]) { option value=(length) { (show::lasting(length)) " of its class" } }
+                }
+            }
+            p.hint { "Its class: " (grants::covers(class)) ". The shortest time that an approver says counts." }
+        }
+    }
+}
+
 fn ballot(console: &Console, by: &Visitor, approval: &Approval) -> Markup {
-    let again = fresh(by, &approval.id);
     html! {
         @if console.is_fresh(by) {
             form.card.vote method="post" action={ "/console/approvals/" (approval.id) "/vote" } {
                 input type="hidden" name="csrf" value=(by.csrf());
                 label { "Why; recorded and shown to whoever asked"
                     textarea name="reason" rows="2" required maxlength="1000" {} }
+                (for_how_long(approval))
                 div.buttons {
                     button.primary name="choice" value="approve" accesskey="y" { "Approve" }
                     button.danger name="choice" value="deny" accesskey="d" { "Deny" }
                     span.hint { "until " (show::moment(&approval.expires)) }
                 }
             }
-        } @else {
-            p.notice {
-                "A vote needs a fresh login. " a.button.primary href=(again) accesskey="l" { "Prove who you are again" }
-            }
-        }
+        } @else { (prove_again(by, "A vote", &format!("/console/approvals/{}", approval.id))) }
     }
-}
-
-/// The way to a fresh login at the same provider, and back to the request.
-fn fresh(by: &Visitor, id: &str) -> String {
-    let next = format!("/console/approvals/{id}");
-    let mut query = vec![("next", next.as_str()), ("fresh", "true")];
-    if let Via::Visit(visit) = &by.via
-        && let Some(provider) = &visit.provider
-    {
-        query.push(("provider", provider));
-    }
-    let query = serde_urlencoded::to_string(query).unwrap_or_default();
-    format!("/console/login/begin?{query}")
 }
 
 /// A value of a request, as people read it.
@@ -235,7 +287,10 @@ fn votes(approval: &Approval) -> Markup {
             ul { @for vote in &approval.votes {
                 li {
                     (show::badge(match vote.choice { Choice::Approve => "approved", Choice::Deny => "denied" }))
-                    " " (vote.by) ": " (vote.reason)
+                    " " (vote.by)
+                    @if !vote.stands_in_for.is_empty() { span.hint { " standing in for " (vote.stands_in_for.join(", ")) } }
+                    ": " (vote.reason)
+                    @if let Some(seconds) = vote.reuse_seconds { span.hint { " (for " (show::lasting(seconds)) " of its class)" } }
                 }
             } }
         }
@@ -247,6 +302,9 @@ fn votes(approval: &Approval) -> Markup {
 pub(super) struct Ballot {
     choice: Choice,
     reason: String,
+    /// Seconds; empty is this run only.
+    #[serde(default)]
+    reuse: Option<String>,
 }
 
 pub(super) async fn vote(
@@ -254,9 +312,21 @@ pub(super) async fn vote(
     Path(id): Path<String>,
     Posted(by, ballot): Posted<Ballot>,
 ) -> Page {
-    match console.vote(&by, &id, ballot.choice, &ballot.reason).await {
+    let reuse = filled(ballot.reuse).map(|text| text.parse());
+    let reuse_seconds = reuse.transpose().map_err(|_| {
+        Refused::new(400, "the time cannot be read").hint("choose one of those on the page")
+    })?;
+    let cast = Cast {
+        choice: ballot.choice,
+        reason: &ballot.reason,
+        reuse_seconds,
+    };
+    match console.vote(&by, &id, &cast).await {
         Ok(approval) => Ok(frame::see(&format!("/console/approvals/{}", approval.id))),
-        Err(NotCast::Again) => Ok(frame::see(&fresh(&by, &id))),
+        Err(NotCast::Again) => {
+            let next = format!("/console/approvals/{id}");
+            Ok(frame::see(&fresh(&by, &next)))
+        }
         Err(NotCast::Refused(refused)) => Err(Shown::from(refused)),
     }
 }

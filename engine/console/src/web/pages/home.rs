@@ -15,10 +15,15 @@ const FEW: usize = 5;
 pub(super) async fn page(State(console): State<Arc<Console>>, Person(by): Person) -> Page {
     let live = console.live(&by)?;
     let approvals = console.approvals(&by)?;
+    let mine = console.mine(&by)?;
+    let reviews = console.to_review(&by);
     let pending: Vec<_> = approvals.iter().filter(|a| a.state == "pending").collect();
     let who = &by.identity;
     let body = html! {
         h1 { "Hello, " (escape_line(&who.name)) }
+        @if reviews > 0 {
+            p.notice { (reviews) @if reviews == 1 { " broken glass waits" } @else { " broken glasses wait" } " for your review. " a.button href="/console/reviews" { "Look at it" } }
+        }
         div.columns {
             section.card {
                 h2 { "Who you are here" }
@@ -44,6 +49,19 @@ pub(super) async fn page(State(console): State<Arc<Console>>, Person(by): Person
                     }
                 }
                 @if pending.len() > FEW { p { a href="/console/approvals" { "and " (pending.len() - FEW) " more" } } }
+            }
+            section.card {
+                h2 { a href="/console/grants" { "What you hold" } }
+                @if mine.grants.is_empty() { p.hint { "Nothing is open to you for a time. " a href="/console/access" { "Ask for access" } } }
+                ul.plain {
+                    @for grant in mine.grants.iter().take(FEW) {
+                        li {
+                            a href={ "/console/grants/" (grant.id) } { (grant.target) }
+                            " " (show::badge(&grant.purpose)) " for another " (show::lasting(grant.remaining_seconds))
+                        }
+                    }
+                }
+                @if mine.grants.len() > FEW { p { a href="/console/grants" { "and " (mine.grants.len() - FEW) " more" } } }
             }
             section.card {
                 h2 { a href="/console/live" { "Live sessions" } }

@@ -3,10 +3,11 @@
 use crate::archive::{Fact, Table};
 use maud::{Markup, html};
 
-/// A moment: the day and the second, whole in the title.
+/// A moment: the day and the second, with its zone; whole in the title.
 pub(super) fn moment(rfc3339: &str) -> Markup {
     let short = rfc3339.get(..19).unwrap_or(rfc3339).replace('T', " ");
-    html! { time datetime=(rfc3339) title=(rfc3339) { (short) } }
+    let utc = rfc3339.ends_with('Z');
+    html! { time datetime=(rfc3339) title=(rfc3339) { (short) @if utc { " " span.zone { "UTC" } } } }
 }
 
 /// A length of time.
@@ -41,9 +42,10 @@ pub(super) fn bytes(count: u64) -> String {
 /// A state, in its colour.
 pub(super) fn badge(state: &str) -> Markup {
     let tone = match state {
-        "live" | "pending" | "hold" | "held" => "wait",
-        "sealed" | "approved" | "consumed" | "allow" | "resolved" => "good",
-        "interrupted" | "denied" | "deny" | "refused" | "security" => "bad",
+        "live" | "pending" | "hold" | "held" | "open" => "wait",
+        "sealed" | "approved" | "consumed" | "allow" | "resolved" | "justified" => "good",
+        "interrupted" | "denied" | "deny" | "refused" | "security" | "overdue" | "concern"
+        | "break-glass" => "bad",
         _ => "plain",
     };
     html! { span class={ "badge " (tone) } { (state) } }

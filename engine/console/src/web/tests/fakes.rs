@@ -3,7 +3,7 @@
 use super::at;
 use crate::archive::*;
 use crate::bureau::*;
-use crate::operations::{Approval, Choice, ConnectionRow, Refused, SessionRow};
+use crate::operations::{Approval, Ballot, Choice, ConnectionRow, Refused, SessionRow, Vote};
 use crate::portal::{
     Begun, BrowserWish, Certified, DeviceBegun, DeviceWish, Entrance, Granted, KeyWish, Offers,
     Returned, TokenError, TokenRequest, WhoAmI,
@@ -43,6 +43,10 @@ pub(crate) struct Paper {
     pub foreign: Mutex<String>,
     pub lasts: Mutex<u64>,
     pub votes: Mutex<Vec<(String, Choice, String)>>,
+    /// The time of the vote that was cast last.
+    pub reuse: Mutex<Option<u64>>,
+    /// What was done at the desk besides.
+    pub acted: Mutex<Vec<super::paper_desk::Act>>,
     pub killed: Mutex<Vec<(SessionId, String)>>,
     pub wished: Mutex<Option<BrowserWish>>,
     /// Whether whoever watched last was to see what was before.
@@ -60,6 +64,8 @@ impl Default for Paper {
             foreign: Mutex::new("foreign".to_owned()),
             lasts: Mutex::new(3600),
             votes: Mutex::default(),
+            reuse: Mutex::default(),
+            acted: Mutex::default(),
             killed: Mutex::default(),
             wished: Mutex::default(),
             past: Mutex::default(),
@@ -89,7 +95,7 @@ pub(crate) fn person(name: &str) -> Identity {
 }
 
 impl Paper {
-    fn foreign(&self) -> String {
+    pub(super) fn foreign(&self) -> String {
         escape_line(&self.foreign.lock())
     }
 
@@ -232,6 +238,7 @@ impl Bureau for Paper {
         let facts = json!({
             "issuer": "https://idp.example", "subject": "ana", "reason": text, "session": SESSION,
             "class": {"effect": text, "labels": [text]}, "binding": "ab12", "messages": [text],
+            "reuse_seconds": 1200, "reuse_class": "objects", "grant": text, "ahead": 2,
             "context": {"role": text, "search_path": text, "shadows": [text], "transaction": "open"},
         });
         let facts: BTreeMap<String, Value> = serde_json::from_value(facts).expect("an object");
@@ -246,7 +253,13 @@ impl Bureau for Paper {
             approvers: 1,
             opened: at(20).rfc3339(),
             expires: at(920).rfc3339(),
-            votes: Vec::new(),
+            votes: vec![Vote {
+                by: self.foreign(),
+                choice: Choice::Approve,
+                reason: self.foreign(),
+                reuse_seconds: Some(60),
+                stands_in_for: vec![self.foreign()],
+            }],
             facts,
         }]
     }
@@ -254,14 +267,13 @@ impl Bureau for Paper {
     fn vote<'a>(
         &'a self,
         id: &'a str,
-        choice: Choice,
-        _: &'a str,
-        token: &'a Zeroizing<String>,
+        ballot: &'a Ballot,
     ) -> BoxFuture<'a, Result<Approval, Refused>> {
         Box::pin(async move {
+            *self.reuse.lock() = ballot.reuse_seconds;
             self.votes
                 .lock()
-                .push((id.to_owned(), choice, token.to_string()));
+                .push((id.to_owned(), ballot.choice, ballot.token.to_string()));
             self.approvals()
                 .pop()
                 .ok_or_else(|| Refused::new(404, "gone"))

@@ -7,7 +7,7 @@ use super::*;
 const PEOPLE: [&str; 5] = ["ana", "requester", "approver", "auditor", "operator"];
 
 /// What each of them gets: 2 for 200, 3 for a way to another page, 4 for 403, 0 for 404.
-const PAGES: [(&str, &str); 17] = [
+const PAGES: [(&str, &str); 23] = [
     ("", "22222"),
     ("/live", "22222"),
     ("/live/{id}", "23322"),
@@ -19,6 +19,12 @@ const PAGES: [(&str, &str); 17] = [
     ("/sessions/{id}/decisions/4", "44424"),
     ("/approvals", "22222"),
     ("/approvals/ap-1", "20220"),
+    ("/access", "22222"),
+    ("/grants", "22222"),
+    ("/grants/gr-1", "20222"),
+    ("/reviews", "22222"),
+    ("/reviews/rv-1", "20220"),
+    ("/delegations", "22222"),
     ("/connections", "44422"),
     ("/policies", "44422"),
     ("/policies/trial", "44422"),
@@ -27,7 +33,7 @@ const PAGES: [(&str, &str); 17] = [
     ("/nothing", "00000"),
 ];
 
-const CALLS: [(&str, &str); 17] = [
+const CALLS: [(&str, &str); 23] = [
     ("/me", "22222"),
     ("/live", "22222"),
     ("/live/{id}", "20022"),
@@ -39,6 +45,12 @@ const CALLS: [(&str, &str); 17] = [
     ("/sessions/{id}/decisions/4", "44424"),
     ("/approvals", "22222"),
     ("/approvals/ap-1", "20220"),
+    ("/mine", "22222"),
+    ("/grants", "22222"),
+    ("/grants/gr-1", "20222"),
+    ("/reviews", "22222"),
+    ("/reviews/rv-1", "20220"),
+    ("/delegations", "22222"),
     ("/connections", "44422"),
     ("/policies", "44422"),
     ("/policies/trial", "44422"),

@@ -4,6 +4,7 @@
 use super::{People, not_counted, shown};
 use crate::front_desk::{Asked as Answered, Reception, Verify, Wanted, revoked};
 use portcullis_approval::{DelegationView, Finding as Found, GrantView, ReviewView};
+use portcullis_console::desk::Item;
 use portcullis_console::{
     AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Finding, Grant, LinkWish,
     LinkedAccount, Mine, Refused, Review, ReviewWord,
@@ -46,6 +47,46 @@ impl People {
     #[must_use]
     pub fn delegations(&self) -> Vec<Delegation> {
         self.desk.delegations().iter().map(delegation).collect()
+    }
+
+    /// Grants in force, each with what it has to do with somebody.
+    #[must_use]
+    pub fn grants_for(&self, who: &Identity) -> Vec<Item<Grant>> {
+        let item = |view: &GrantView| {
+            let own = view.principal == who.principal;
+            Item {
+                it: grant(view),
+                own,
+                acts: own,
+            }
+        };
+        self.desk.grants().iter().map(item).collect()
+    }
+
+    /// Reviews of broken glass, each with what it has to do with somebody.
+    #[must_use]
+    pub fn reviews_for(&self, who: &Identity) -> Vec<Item<Review>> {
+        let all = self.desk.reviews_for(who);
+        let items = all.iter().map(|(view, concern)| Item {
+            it: review(view),
+            own: concern.own,
+            acts: concern.acts,
+        });
+        items.collect()
+    }
+
+    /// Delegations in force, each with what it has to do with somebody.
+    #[must_use]
+    pub fn delegations_for(&self, who: &Identity) -> Vec<Item<Delegation>> {
+        let item = |view: &DelegationView| {
+            let gave = view.giver == who.principal;
+            Item {
+                it: delegation(view),
+                own: gave || view.taker == who.principal,
+                acts: gave,
+            }
+        };
+        self.desk.delegations().iter().map(item).collect()
     }
 
     /// What somebody has asked for and holds.

@@ -1,0 +1,207 @@
+//! What stands longer than one run, as it can be seen and done: grants, access in advance, reviews of broken glass,
+//! delegations. What the desk itself decides (who may review what, who holds what) is left to it.
+//!
+//! It refuses to end what is somebody else's without a role for it, and whatever takes a fresh login without one.
+
+use super::{NotCast, nothing, reason};
+use crate::desk::Item;
+use crate::operations::Refused;
+use crate::standing::{
+    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Finding, Grant, Mine, Review,
+    ReviewWord,
+};
+use crate::web::Console;
+use crate::web::guard::Visitor;
+use crate::web::role::{Page, Scope};
+
+/// A connection that somebody asks for, in advance.
+pub(in crate::web) struct Wanted {
+    pub target: String,
+    pub seconds: Option<u64>,
+    pub reason: String,
+    pub ticket: Option<String>,
+    pub break_glass: bool,
+}
+
+/// Somebody who is to stand in.
+pub(in crate::web) struct Away {
+    pub subject: String,
+    pub issuer: Option<String>,
+    pub seconds: u64,
+    pub reason: String,
+}
+
+/// What these roles let somebody see of it.
+fn seen<T>(page: Page, by: &Visitor, mut all: Vec<Item<T>>) -> Result<Vec<Item<T>>, Refused> {
+    let scope = page.scope(by.roles)?;
+    all.retain(|item| scope == Scope::All || item.own);
+    Ok(all)
+}
+
+fn one<T>(all: Vec<Item<T>>, what: &str, is: impl Fn(&T) -> bool) -> Result<Item<T>, Refused> {
+    let found = all.into_iter().find(|item| is(&item.it));
+    found.ok_or_else(|| nothing(what))
+}
+
+impl Console {
+    /// Grants in force.
+    pub(in crate::web) fn grants(&self, by: &Visitor) -> Result<Vec<Item<Grant>>, Refused> {
+        seen(Page::Grants, by, self.bureau.grants(&by.identity))
+    }
+
+    /// One grant.
+    pub(in crate::web) fn grant(&self, by: &Visitor, id: &str) -> Result<Item<Grant>, Refused> {
+        one(self.grants(by)?, "grant", |grant| grant.id == id)
+    }
+
+    /// What somebody has asked for and holds.
+    pub(in crate::web) fn mine(&self, by: &Visitor) -> Result<Mine, Refused> {
+        let mut requests = self.approvals(by)?;
+        requests.retain(|request| super::my_request(&by.identity, request));
+        let grants = self.grants(by)?.into_iter().filter(|grant| grant.own);
+        Ok(Mine {
+            requests,
+            grants: grants.map(|grant| grant.it).collect(),
+        })
+    }
+
+    /// True for whoever may end it.
+    pub(in crate::web) fn may_end(&self, by: &Visitor, grant: &Item<Grant>) -> bool {
+        grant.acts || Page::EndGrant.scope(by.roles) == Ok(Scope::All)
+    }
+
+    /// Ends a grant early.
+    pub(in crate::web) fn end_grant(
+        &self,
+        by: &Visitor,
+        id: &str,
+        why: &str,
+    ) -> Result<Grant, Refused> {
+        let grant = self.grant(by, id)?;
+        if !self.may_end(by, &grant) {
+            let no =
+                "a grant is ended by whoever holds it, an approver or an operator (console/role)";
+            return Err(Refused::new(403, no));
+        }
+        self.bureau
+            .end_grant(&grant.it.id, reason(why)?, &by.identity)
+    }
+
+    /// Asks for a connection in advance; or breaks its glass, which takes a fresh login.
+    pub(in crate::web) async fn request_access(
+        &self,
+        by: &Visitor,
+        wanted: &Wanted,
+    ) -> Result<Asked, NotCast> {
+        Page::Access.scope(by.roles)?;
+        let why = reason(&wanted.reason)?;
+        if wanted.break_glass {
+            self.proved_just_now(by)?;
+        }
+        let wish = AccessWish {
+            token: by.token().await,
+            target: wanted.target.trim().to_owned(),
+            seconds: wanted.seconds,
+            reason: why.to_owned(),
+            ticket: wanted.ticket.clone(),
+            break_glass: wanted.break_glass,
+        };
+        Ok(self.bureau.request_access(&wish, &by.identity).await?)
+    }
+
+    /// Asks for more time.
+    pub(in crate::web) async fn extend(
+        &self,
+        by: &Visitor,
+        id: &str,
+        seconds: u64,
+        why: &str,
+    ) -> Result<Asked, Refused> {
+        let grant = self.grant(by, id)?;
+        if !grant.acts {
+            let no = "more time is asked for by whoever holds the grant (console/own)";
+            return Err(Refused::new(403, no));
+        }
+        let wish = Extension {
+            token: by.token().await,
+            seconds,
+            reason: reason(why)?.to_owned(),
+        };
+        self.bureau.extend(id, &wish, &by.identity).await
+    }
+
+    /// Reviews of broken glass.
+    pub(in crate::web) fn reviews(&self, by: &Visitor) -> Result<Vec<Item<Review>>, Refused> {
+        seen(Page::Reviews, by, self.bureau.reviews(&by.identity))
+    }
+
+    /// One review.
+    pub(in crate::web) fn review(&self, by: &Visitor, id: &str) -> Result<Item<Review>, Refused> {
+        one(self.reviews(by)?, "review", |review| review.id == id)
+    }
+
+    /// Closes a review; whether it is theirs to close, the desk says.
+    pub(in crate::web) async fn close_review(
+        &self,
+        by: &Visitor,
+        id: &str,
+        finding: Finding,
+        text: &str,
+    ) -> Result<Review, NotCast> {
+        self.review(by, id)?;
+        let text = reason(text)?.to_owned();
+        self.proved_just_now(by)?;
+        let word = ReviewWord {
+            token: by.token().await,
+            finding,
+            text,
+        };
+        Ok(self.bureau.review(id, &word, &by.identity).await?)
+    }
+
+    /// Who stands in for whom.
+    pub(in crate::web) fn delegations(
+        &self,
+        by: &Visitor,
+    ) -> Result<Vec<Item<Delegation>>, Refused> {
+        seen(Page::Delegations, by, self.bureau.delegations(&by.identity))
+    }
+
+    /// Has somebody stand in.
+    pub(in crate::web) async fn delegate(
+        &self,
+        by: &Visitor,
+        away: &Away,
+    ) -> Result<Delegation, NotCast> {
+        Page::Delegations.scope(by.roles)?;
+        let why = reason(&away.reason)?.to_owned();
+        self.proved_just_now(by)?;
+        let wish = DelegationWish {
+            token: by.token().await,
+            subject: away.subject.trim().to_owned(),
+            issuer: away.issuer.clone(),
+            seconds: away.seconds,
+            reason: why,
+        };
+        Ok(self.bureau.delegate(&wish, &by.identity).await?)
+    }
+
+    /// Ends a delegation early; whether it is theirs to end, the desk says.
+    pub(in crate::web) async fn end_delegation(
+        &self,
+        by: &Visitor,
+        id: &str,
+    ) -> Result<Delegation, Refused> {
+        one(self.delegations(by)?, "delegation", |one| one.id == id)?;
+        let token = Bearer {
+            token: by.token().await,
+        };
+        self.bureau.end_delegation(id, &token, &by.identity).await
+    }
+
+    /// How many reviews wait for this person.
+    pub(in crate::web) fn to_review(&self, by: &Visitor) -> usize {
+        let all = self.bureau.reviews(&by.identity);
+        all.iter().filter(|review| review.acts).count()
+    }
+}

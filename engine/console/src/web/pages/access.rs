@@ -1,0 +1,137 @@
+//! Asking for a connection in advance, and breaking its glass: a form, and what became of it. It refuses nothing itself;
+//! what is refused is said above the form, which keeps what was typed.
+
+use super::super::Console;
+use super::super::acts::{NotCast, Wanted};
+use super::super::frame::{self, Sheet};
+use super::super::guard::{Person, Posted, Visitor};
+use super::desk::{asked_length, filled, fresh, length_field, prove_again, tabs};
+use super::{Page, asked};
+use crate::operations::Refused;
+use crate::standing::Asked;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use std::sync::Arc;
+
+const HERE: &str = "/console/access";
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Form {
+    target: String,
+    lasts: Option<String>,
+    reason: String,
+    ticket: Option<String>,
+    break_glass: bool,
+}
+
+pub(super) async fn form(
+    State(console): State<Arc<Console>>,
+    Person(by): Person,
+    RawQuery(query): RawQuery,
+) -> Page {
+    let form: Form = asked(query.as_deref())?;
+    Ok(page(&console, &by, &form, None))
+}
+
+pub(super) async fn ask(
+    State(console): State<Arc<Console>>,
+    Posted(by, form): Posted<Form>,
+) -> Response {
+    match wish(&console, &by, &form).await {
+        Ok(asked) => became(&console, &by, &form, &asked),
+        Err(NotCast::Again) => {
+            let query = [("target", &form.target), ("reason", &form.reason)];
+            let query = serde_urlencoded::to_string(query).unwrap_or_default();
+            frame::see(&fresh(&by, &format!("{HERE}?{query}")))
+        }
+        Err(NotCast::Refused(refused)) => page(&console, &by, &form, Some(&refused)),
+    }
+}
+
+async fn wish(console: &Console, by: &Visitor, form: &Form) -> Result<Asked, NotCast> {
+    let seconds = filled(form.lasts.clone());
+    let seconds = seconds.map(|text| asked_length(&text)).transpose()?;
+    let wanted = Wanted {
+        target: form.target.clone(),
+        seconds,
+        reason: form.reason.clone(),
+        ticket: filled(form.ticket.clone()),
+        break_glass: form.break_glass,
+    };
+    console.request_access(by, &wanted).await
+}
+
+fn became(console: &Console, by: &Visitor, form: &Form, asked: &Asked) -> Response {
+    if let Some(grant) = &asked.grant {
+        return frame::see(&format!("/console/grants/{}", grant.id));
+    }
+    if let Some(request) = &asked.request {
+        return frame::see(&format!("/console/approvals/{}", request.id));
+    }
+    let target = portcullis_model::escape_line(&form.target);
+    let body = html! {
+        h1 { "Ask for access" }
+        (tabs(console, by, HERE))
+        p.notice.good role="status" { "Policy opens " strong { (target) } " to you without a request: just connect." }
+    };
+    Sheet::new("Ask for access", "/console/approvals").show(console, by, &body)
+}
+
+fn page(console: &Console, by: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
+    let body = html! {
+        h1 { "Ask for access" }
+        (tabs(console, by, HERE))
+        p.hint { "Whoever decides is told at once. Once they have said yes, you connect with your own client, for as long as you asked." }
+        @if let Some(refused) = refused {
+            div.notice.bad role="alert" {
+                p { (refused.error) }
+                @if let Some(hint) = &refused.hint { p { (hint) } }
+            }
+        }
+        (fields(console, by, form))
+    };
+    let shown = Sheet::new("Ask for access", "/console/approvals").show(console, by, &body);
+    match refused {
+        None => shown,
+        Some(refused) => {
+            let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, shown).into_response()
+        }
+    }
+}
+
+fn fields(console: &Console, by: &Visitor, form: &Form) -> Markup {
+    // Whoever may see what there is can choose from it.
+    let known = console.connections(by).unwrap_or_default();
+    let lasts = form.lasts.clone().unwrap_or_default();
+    let ticket = form.ticket.clone().unwrap_or_default();
+    html! {
+        form.card.form method="post" action=(HERE) {
+            input type="hidden" name="csrf" value=(by.csrf());
+            label { "Connection"
+                input name="target" value=(form.target) required maxlength="200" autocomplete="off" spellcheck="false"
+                    list=[(!known.is_empty()).then_some("connections")]; }
+            @if !known.is_empty() {
+                datalist #connections { @for row in &known { option value=(row.name) {} } }
+            }
+            (length_field("For how long; as long as policy lets you when left empty", &lasts, false))
+            label { "Why; recorded and shown to whoever decides"
+                textarea name="reason" rows="2" required maxlength="1000" { (form.reason) } }
+            label { "Ticket, where there is one" input name="ticket" value=(ticket) maxlength="200" autocomplete="off"; }
+            details open[form.break_glass] {
+                summary { "In an emergency: break the glass" }
+                @if console.is_fresh(by) {
+                    label.check {
+                        input type="checkbox" name="break_glass" value="true" checked[form.break_glass];
+                        " Go ahead without an approval, where policy lets me. Everybody is told, the session is recorded in full, and somebody else reviews it."
+                    }
+                } @else { (prove_again(by, "Breaking the glass", HERE)) }
+            }
+            div.buttons { button.primary { "Ask" } }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The approval desk behind the console's pages: what people do there besides voting, with their own token, verified at
+//! that moment, as over the admin socket. A refusal goes on record with who was refused: somebody who guesses ids is
+//! seen. It refuses nothing itself; the desk does, and policy.
+
+use super::Office;
+use portcullis_console::bureau::Bureau as _;
+use portcullis_console::desk::{Desk, Item};
+use portcullis_console::{
+    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Grant, Refused, Review,
+    ReviewWord,
+};
+use portcullis_gate::BoxFuture;
+use portcullis_model::Identity;
+use serde_json::json;
+
+impl Office {
+    /// Passes an answer on, with a refusal on record.
+    fn told<T>(
+        &self,
+        what: &str,
+        of: &str,
+        by: &Identity,
+        answer: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        if let Err(refused) = &answer {
+            // Whatever was sent: only what names are made of goes on record.
+            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let of: String = of.chars().filter(plain).take(64).collect();
+            let detail = json!({"what": what, "id": of, "why": refused.error, "from": "console"});
+            self.note("desk_refused", by, &detail)?;
+        }
+        answer
+    }
+}
+
+impl Desk for Office {
+    fn grants(&self, who: &Identity) -> Vec<Item<Grant>> {
+        self.gateway.people.grants_for(who)
+    }
+
+    fn reviews(&self, who: &Identity) -> Vec<Item<Review>> {
+        self.gateway.people.reviews_for(who)
+    }
+
+    fn delegations(&self, who: &Identity) -> Vec<Item<Delegation>> {
+        self.gateway.people.delegations_for(who)
+    }
+
+    fn request_access<'a>(
+        &'a self,
+        wish: &'a AccessWish,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<Asked, Refused>> {
+        Box::pin(async move {
+            let reception = &self.gateway.reception;
+            let asked = self.gateway.people.request_access(wish, reception).await;
+            self.told("request access", &wish.target, by, asked)
+        })
+    }
+
+    fn extend<'a>(
+        &'a self,
+        id: &'a str,
+        wish: &'a Extension,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<Asked, Refused>> {
+        Box::pin(async move {
+            let reception = &self.gateway.reception;
+            let asked = self.gateway.people.extend(id, wish, reception).await;
+            self.told("extend", id, by, asked)
+        })
+    }
+
+    fn end_grant(&self, id: &str, reason: &str, by: &Identity) -> Result<Grant, Refused> {
+        let who = format!("{} at {}", by.principal.subject, by.principal.issuer);
+        let ended = self.gateway.people.end_grant(id, &who, reason);
+        // It has ended even where a restart could bring it back.
+        crate::assemble::sever_over(&self.gateway);
+        self.told("end a grant", id, by, ended)
+    }
+
+    fn review<'a>(
+        &'a self,
+        id: &'a str,
+        word: &'a ReviewWord,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<Review, Refused>> {
+        Box::pin(async move {
+            let closed = self.gateway.people.review(id, word).await;
+            self.told("review", id, by, closed)
+        })
+    }
+
+    fn delegate<'a>(
+        &'a self,
+        wish: &'a DelegationWish,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<Delegation, Refused>> {
+        Box::pin(async move {
+            let made = self.gateway.people.delegate(wish).await;
+            self.told("delegate", &wish.subject, by, made)
+        })
+    }
+
+    fn end_delegation<'a>(
+        &'a self,
+        id: &'a str,
+        token: &'a Bearer,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<Delegation, Refused>> {
+        Box::pin(async move {
+            let ended = self.gateway.people.end_delegation(id, token).await;
+            self.told("end a delegation", id, by, ended)
+        })
+    }
+}
