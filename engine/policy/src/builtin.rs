@@ -53,6 +53,7 @@ const PACKS: &[(&str, &[File])] = packs![
     "approve",
     "break_glass",
     "cluster_view",
+    "console_roles",
     "contractor_hours",
     "destructive_commands",
     "destructive_sql",

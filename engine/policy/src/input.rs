@@ -10,7 +10,7 @@ mod document;
 mod schema;
 mod values;
 
-pub use build::{ApproveQuestion, ConnectQuestion};
+pub use build::{ApproveQuestion, ConnectQuestion, ConsoleQuestion};
 pub(crate) use document::{Document, Section, Standing};
 pub use schema::schema;
 pub(crate) use schema::{Known, Paths, Step, Typed};
@@ -40,8 +40,8 @@ pub struct Input<'a> {
     pub action: Action,
     /// Who asks.
     pub identity: Identity<'a>,
-    /// What it is asked about.
-    pub connection: Connection<'a>,
+    /// What it is asked about; null for `console`.
+    pub connection: Option<Connection<'a>>,
     /// The session. At `connect` it does not exist yet: `id`, `login` and `started_ns` are null.
     pub session: Session<'a>,
     /// What the client wishes for; null but for `connect`.
@@ -72,6 +72,8 @@ pub enum Action {
     Response,
     /// May this person vote?
     Approve,
+    /// Which roles does this identity have in the console?
+    Console,
 }
 
 /// Issuer and subject: the only key of an identity.

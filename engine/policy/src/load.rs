@@ -3,6 +3,7 @@
 //! It refuses the whole set at the first stage that finds something wrong.
 
 mod checks;
+mod console;
 mod data;
 mod graph;
 mod guards;
@@ -84,9 +85,10 @@ pub(crate) fn load(
     data: serde_json::Value,
     strictness: Strictness,
 ) -> Result<PolicySet, Vec<Diagnostic>> {
-    let read = read(sources)?;
-    let modules = Arc::new(modules(&read)?);
+    let mut read = read(sources)?;
     let data = data::merged(data, &read).map_err(|found| vec![found])?;
+    read.extend(console::pack(&data, &read).map_err(|found| vec![found])?);
+    let modules = Arc::new(modules(&read)?);
     compile(&read, &modules, data, strictness).map_err(|wrong| {
         let text_of = |file: &str| modules.iter().find(|m| m.file == file).map(|m| &*m.text);
         wrong.into_iter().map(|d| d.excerpted(text_of)).collect()

@@ -4,6 +4,7 @@
 
 use crate::failure::Failure;
 use crate::input::Action;
+pub use crate::said::ROLES;
 use crate::said::{Approval, Grant, GrantFor, Mask, Masked, Mode, Obligation, Said, Tests};
 use portcullis_model::{
     Budget, ColumnRule, Counted, Denial, DocumentRule, EntityRule, JsonPath, Obligations, Per,
@@ -26,6 +27,34 @@ pub(crate) struct Merged {
     pub obligations: Obligations,
     pub reasons: Vec<Reason>,
     pub would: Vec<Reason>,
+}
+
+/// The roles of somebody in the console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Their names, each once.
+    pub roles: BTreeSet<String>,
+    /// Revision of the set that gave them.
+    pub revision: Arc<str>,
+    /// Which rule gave what, or why there is none.
+    pub reasons: Vec<Reason>,
+}
+
+/// The roles that packs give, where the verdict is yes: a denial by any of them, or one that cannot answer, leaves none.
+pub(crate) fn roles(heard: &[Heard], revision: Arc<str>) -> Roles {
+    let merged = merge(Action::Console, heard);
+    let serving = heard.iter().filter(|pack| !pack.dry_run);
+    let said = serving.filter_map(|pack| pack.said.as_ref().ok());
+    let grants = said.flat_map(|said| &said.grants);
+    let given = grants.filter_map(|grant| grant.role.clone());
+    Roles {
+        roles: match merged.verdict {
+            Verdict::Allow { .. } => given.collect(),
+            Verdict::Deny(_) | Verdict::Hold(_) => BTreeSet::new(),
+        },
+        revision,
+        reasons: merged.reasons,
+    }
 }
 
 /// Merges.
@@ -67,8 +96,12 @@ impl Merge {
         let action = self.action;
         for grant in said.grants.iter().filter(|g| counts(action, g)) {
             self.grants.push(grant.rule.clone());
+            let msg = match &grant.role {
+                Some(role) if grant.msg.is_empty() => format!("gives the role {role}"),
+                _ => grant.msg.clone(),
+            };
             self.reasons
-                .push(reason(&heard.pack, &grant.rule, &grant.msg, None));
+                .push(reason(&heard.pack, &grant.rule, &msg, None));
         }
         for deny in &said.denials {
             let told = reason(&heard.pack, &deny.rule, &deny.msg, deny.hint.as_deref());
@@ -172,19 +205,24 @@ impl Merge {
                 "no policy lets you vote on this",
                 "Voters are people in one of the groups that the approval names.",
             ),
+            Action::Console => (
+                "no policy gives this identity a role in the console",
+                "Everybody sees what is their own. Roles come from the data, `console: { roles: … }`, or from grants for the action `console`.",
+            ),
         };
         Denial::new("default/deny", what).hint(hint)
     }
 }
 
-/// A grant counts for its own stage; a grant that names none never makes a vote eligible.
+/// A grant counts for its own stage; a grant that names none never makes a vote eligible, nor gives a role.
 fn counts(action: Action, grant: &Grant) -> bool {
     match grant.action {
-        None => action != Action::Approve,
+        None => !matches!(action, Action::Approve | Action::Console),
         Some(GrantFor::Connect) => action == Action::Connect,
         Some(GrantFor::Command) => action == Action::Command,
         Some(GrantFor::Response) => action == Action::Response,
         Some(GrantFor::Approve) => action == Action::Approve,
+        Some(GrantFor::Console) => action == Action::Console,
     }
 }
 

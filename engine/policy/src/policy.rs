@@ -2,7 +2,8 @@
 //! a decision that runs keeps the set it began with. Whatever Rego says, a vote by the requester, by
 //! anyone in the chain of actors, by a machine's owner, by a machine, or by proxy is refused here.
 
-use crate::input::{ApproveQuestion, ConnectQuestion, Input};
+use crate::input::{ApproveQuestion, ConnectQuestion, ConsoleQuestion, Input};
+use crate::merge::Roles;
 use crate::set::PolicySet;
 use arc_swap::ArcSwap;
 use portcullis_gate::{Decide, Question};
@@ -60,6 +61,25 @@ impl Policy {
         }
         let decision = self.decided(&Input::approve(question))?;
         Ok(decision.verdict.clone())
+    }
+
+    /// Which roles does this identity have in the console? Whoever acts for somebody has none. A pack that cannot answer
+    /// leaves none.
+    ///
+    /// # Errors
+    /// When the question cannot be put; then there is none.
+    pub fn console(&self, question: &ConsoleQuestion<'_>) -> Result<Roles, Fault> {
+        let mut given = self.set.load().console(question)?;
+        for reason in &given.reasons {
+            if reason.rule.starts_with("policy/") {
+                let (rule, pack, why) = (&reason.rule, &reason.pack, &reason.msg);
+                tracing::error!(rule, pack, why, revision = %given.revision, "a pack could not say who has which role");
+            }
+        }
+        if !question.identity.actors.is_empty() {
+            given.roles.clear();
+        }
+        Ok(given)
     }
 
     fn decided(&self, input: &Input<'_>) -> Result<Decision, Fault> {

@@ -31,9 +31,10 @@ pub(crate) enum GrantFor {
     Command,
     Response,
     Approve,
+    Console,
 }
 
-/// `grant contains {"rule", "msg"?, "action"?}`.
+/// `grant contains {"rule", "msg"?, "action"?, "role"?}`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Grant {
@@ -42,7 +43,13 @@ pub(crate) struct Grant {
     pub msg: String,
     #[serde(default)]
     pub action: Option<GrantFor>,
+    /// For the console: the role that is given.
+    #[serde(default)]
+    pub role: Option<String>,
 }
+
+/// The roles that there are in the console. Whoever has none sees what is their own.
+pub const ROLES: [&str; 3] = ["approver", "auditor", "operator"];
 
 /// `deny contains {"rule", "msg", "hint"?, "retry_after"?}`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -204,6 +211,15 @@ impl Said {
                 && a.execution_ttl_seconds > 0
                 && a.terms_are_sound()
         };
+        // A grant for the console gives one role; no other grant gives any.
+        let gives = |grant: &Grant| match (grant.action, &grant.role) {
+            (Some(GrantFor::Console), Some(role)) => ROLES.contains(&role.as_str()),
+            (Some(GrantFor::Console), None) => false,
+            (_, role) => role.is_none(),
+        };
+        if !self.grants.iter().all(gives) {
+            return Err(Failure::shape("grant"));
+        }
         match self.approvals.iter().all(sound) {
             true => Ok(self),
             false => Err(Failure::shape("approval")),

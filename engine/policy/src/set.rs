@@ -11,9 +11,9 @@ pub(crate) use plan::{Entry, Occasion, Occasions, Pack, Plan, Reads};
 use crate::diagnostic::Diagnostic;
 use crate::explain::Anatomy;
 use crate::failure::Failure;
-use crate::input::{Action, Document, Input, Standing};
+use crate::input::{Action, ConsoleQuestion, Document, Input, Standing};
 use crate::load::{self, Strictness};
-use crate::merge::{self, Heard};
+use crate::merge::{self, Heard, Roles};
 use crate::said::Said;
 use crate::source::PackSource;
 use crate::testing::{Suite, TestReport};
@@ -198,6 +198,23 @@ impl PolicySet {
         let document = Document::command(&standing, question).map_err(unrendered)?;
         let occasion = Occasion::command(question.session);
         self.decided(occasion, document)
+    }
+
+    /// The roles of somebody in the console.
+    ///
+    /// # Errors
+    /// When the input cannot be rendered in bounds; then there is none.
+    pub fn console(&self, question: &ConsoleQuestion<'_>) -> Result<Roles, Fault> {
+        let input = Input::console(question);
+        let mut document = Document::render(&input).map_err(unrendered)?;
+        if document.bytes().len() > limits::POLICY_INPUT_BYTES_MAX {
+            return Err(Fault::bare(
+                Blame::Policy,
+                "keep the policy input in bounds",
+            ));
+        }
+        let heard = self.ask(Occasion::of(&input), &mut document);
+        Ok(merge::roles(&heard, self.revision()))
     }
 
     fn standing(&self, question: &Question<'_>) -> Result<Arc<Standing>, serde_json::Error> {

@@ -4,6 +4,7 @@ mod acme;
 mod bundle;
 mod cache;
 mod check;
+mod console;
 mod decide;
 mod differences;
 mod explain;

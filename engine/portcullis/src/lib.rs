@@ -19,6 +19,5 @@ pub mod paths;
 pub mod registry;
 pub mod reload;
 pub mod revocation;
-pub mod roles;
 pub mod serve;
 pub mod watch;

@@ -162,7 +162,9 @@ async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<R
         .map_err(|error| Refused::new(401, error.error_description))?;
     let identity = console.bureau.verify(&granted.access_token).await?;
     let roles = console.bureau.standing(&identity)?;
-    let detail = serde_json::json!({"roles": roles.names()});
+    // Which roles, and by which policy.
+    let revision = console.bureau.glance().policy_revision;
+    let detail = serde_json::json!({"roles": roles.names(), "policy": revision});
     console.bureau.note("console-login", &identity, &detail)?;
     let tokens = Tokens {
         token: granted.access_token,

@@ -183,7 +183,7 @@ impl Page {
         let names = names.join(" or ");
         let refused = Refused::new(403, format!("this is for the {names} (console/role)"));
         Err(refused.hint(
-            "whoever writes the policies gives roles with `console: { roles: … }` in their data",
+            "whoever writes the policies gives roles: `console: { roles: … }` in their data, or a grant for the action `console`",
         ))
     }
 }

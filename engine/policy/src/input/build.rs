@@ -58,7 +58,43 @@ pub struct ApproveQuestion<'a> {
     pub now: Timestamp,
 }
 
+/// Which roles does this identity have in the console?
+pub struct ConsoleQuestion<'a> {
+    /// Who, as verified.
+    pub identity: &'a model::Identity,
+    /// The gateway node.
+    pub node: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
 impl<'a> Input<'a> {
+    /// The document for the console: it is about nothing but who asks.
+    #[must_use]
+    pub fn console(question: &'a ConsoleQuestion<'_>) -> Self {
+        Self {
+            version: VERSION.into(),
+            action: Action::Console,
+            identity: identity(question.identity),
+            connection: None,
+            session: Session {
+                id: None,
+                started_ns: None,
+                login: None,
+                reason: None,
+                ticket: None,
+                ticket_check: None,
+                access_request: None,
+            },
+            connect: None,
+            command: None,
+            context: None,
+            approval: None,
+            history: history(model::Tally::default(), model::Tally::default(), None),
+            request: request(None, Some(question.node), question.now),
+        }
+    }
+
     /// The document for a command.
     #[must_use]
     pub fn command(question: &'a Question<'_>) -> Self {
@@ -67,7 +103,7 @@ impl<'a> Input<'a> {
             version: VERSION.into(),
             action: Action::Command,
             identity: identity(&session.identity),
-            connection: connection(&session.target),
+            connection: Some(connection(&session.target)),
             session: Session {
                 ticket: ticket(session, question.context),
                 ticket_check: question.ticket.map(checked),
@@ -93,7 +129,7 @@ impl<'a> Input<'a> {
             version: VERSION.into(),
             action: Action::Connect,
             identity: identity(question.identity),
-            connection: connection(question.target),
+            connection: Some(connection(question.target)),
             session: Session {
                 id: None,
                 started_ns: None,
@@ -125,7 +161,7 @@ impl<'a> Input<'a> {
             version: VERSION.into(),
             action: Action::Approve,
             identity: identity(question.voter),
-            connection: connection(&held.session.target),
+            connection: Some(connection(&held.session.target)),
             session: Session {
                 ticket: text(held.ticket.as_deref()),
                 ..admitted(&held.session)

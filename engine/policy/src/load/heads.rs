@@ -56,6 +56,17 @@ pub(crate) fn check(file: &str, entry: &str, rule: &Rule) -> Vec<Diagnostic> {
             "Write a path in lower case such as team/no-drops; policy/, default/, fault/, portcullis/ and approval/ are the gateway's own.",
         ));
     }
+    if entry == "grant"
+        && let Some((role, span)) = literal("role")
+        && !said::ROLES.contains(&role.as_str())
+    {
+        found.push(tell(
+            "load/unknown-role",
+            span,
+            format!("there is no role \"{role}\" in the console"),
+            "There are approver, auditor and operator; whoever has none of them sees what is their own.",
+        ));
+    }
     for (_, key, _) in fields {
         let Some(name) = text_of(key) else { continue };
         if !said::knows(entry, kind.as_ref().map(|(k, _)| k.as_str()), &name) {

@@ -21,7 +21,7 @@ pub(crate) struct Spoken<'a> {
 /// Checks a rule of the four sets.
 pub(crate) fn check(spoken: &Spoken<'_>) -> Vec<Diagnostic> {
     let asked = match spoken.entry {
-        "grant" | "deny" => ["connect", "command", "approve"].as_slice(),
+        "grant" | "deny" => ["connect", "command", "approve", "console"].as_slice(),
         _ => ["connect", "command"].as_slice(),
     };
     let asked_mask = all_of(asked);
@@ -82,6 +82,9 @@ fn demands(query: &Query) -> Vec<(&'static str, &'static [&'static str])> {
                 Some("context") if path.len() > 2 => ("context", &["command", "response"]),
                 Some("connect") if path.len() > 2 => ("connect", &["connect"]),
                 Some("approval") if path.len() > 2 => ("approval", &["approve"]),
+                Some("connection") if path.len() > 2 => {
+                    ("connection", &["connect", "command", "response", "approve"])
+                }
                 _ => continue,
             };
             if !parts.contains(&at) {

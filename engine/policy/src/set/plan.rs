@@ -48,11 +48,12 @@ pub(crate) struct Occasion {
     pub delegated: bool,
 }
 
-const ACTIONS: [(&str, Action); 4] = [
+const ACTIONS: [(&str, Action); 5] = [
     ("connect", Action::Connect),
     ("command", Action::Command),
     ("response", Action::Response),
     ("approve", Action::Approve),
+    ("console", Action::Console),
 ];
 const PROTOCOLS: [(&str, Protocol); 3] = [
     ("kubernetes", Protocol::Kubernetes),
@@ -71,7 +72,11 @@ impl Occasion {
     pub(crate) fn of(input: &Input<'_>) -> Self {
         Self {
             action: input.action,
-            protocol: input.connection.protocol,
+            // Without a connection no rule about one holds: which of them is asked makes no difference.
+            protocol: input
+                .connection
+                .as_ref()
+                .map_or(Protocol::Postgres, |c| c.protocol),
             kind: input.identity.kind,
             delegated: !input.identity.actors.is_empty(),
         }

@@ -168,8 +168,8 @@ fn a_recorded_input_decides_as_it_did() {
         let asked = explained.packs.iter().filter(|p| p.asked).count();
         assert_eq!(
             asked,
-            set.packs().count() - 4,
-            "all but those about votes, shells and clusters"
+            set.packs().count() - 5,
+            "all but those about votes, the console, shells and clusters"
         );
         assert!(explained.packs.iter().any(|p| !p.grants.is_empty()));
     }

@@ -110,6 +110,7 @@ fn the_readme_shows_every_field_in_use_and_explains_each() {
         );
     }
     assert!(asked("approve", "postgres"));
+    assert!(examples.iter().any(|(_, e)| e["action"] == "console"));
 }
 
 #[test]

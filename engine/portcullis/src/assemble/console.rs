@@ -10,20 +10,18 @@ use crate::archive::{Shelf, StepMaker, said};
 use crate::config::Loaded;
 use crate::feed::{Feed, Heard};
 use crate::front_desk::{Verify, revoked};
-use crate::roles::Table;
-use arc_swap::ArcSwapOption;
 use portcullis_console::archive::{Archive, Step};
 use portcullis_console::bureau::{
     Bureau, Explained, ExplainedPack, ExplainedRule, Glance, PackView, PluginCounter, PluginView,
     PolicyView, RuleView, Watched,
 };
-use portcullis_console::web::role::Roles;
+use portcullis_console::web::role::{Role, Roles};
 use portcullis_console::web::{Console, Parts, Stay};
 use portcullis_console::{Approval, Ballot, ConnectionRow, Refused, SessionRow};
 use portcullis_gate::BoxFuture;
 use portcullis_journal::ReadEntry;
 use portcullis_model::{Identity, SessionId, Timestamp, Verdict, escape_line, limits};
-use portcullis_policy::{Condition, Explanation, PackExplanation};
+use portcullis_policy::{Condition, ConsoleQuestion, Explanation, PackExplanation};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
@@ -44,7 +42,6 @@ pub(super) fn console(gateway: &Arc<Gateway>, loaded: &Loaded) -> Option<Arc<Con
         shelf: Arc::clone(&shelf),
         feed: gateway.feed.clone(),
         started: (gateway.clock)(),
-        table: ArcSwapOption::empty(),
     });
     Some(Console::new(Parts {
         bureau,
@@ -65,25 +62,28 @@ struct Office {
     shelf: Arc<Shelf>,
     feed: Feed,
     started: Timestamp,
-    /// Who has which role, by the revision that says so.
-    table: ArcSwapOption<(Arc<str>, Table)>,
 }
 
 impl Office {
     fn roles(&self, who: &Identity) -> Result<Roles, Refused> {
-        let revision = self.gateway.policy.revision();
-        if let Some(known) = self.table.load_full().filter(|known| known.0 == revision) {
-            return Ok(known.1.of(who));
-        }
-        let set = self.gateway.policy.set();
-        // It was read when the set was loaded: a set that says it wrongly does not serve.
-        let table = Table::read(&set.data()).map_err(|error| {
-            tracing::error!(error, "the policies' data cannot say who has which role");
+        let loaded = self.gateway.loaded.load();
+        let question = ConsoleQuestion {
+            identity: who,
+            node: &loaded.config.node,
+            now: (self.gateway.clock)(),
+        };
+        let given = self.gateway.policy.console(&question).map_err(|fault| {
+            tracing::error!(
+                fault = fault.chain(),
+                "policy cannot say who has which role"
+            );
             Refused::new(503, "policy cannot say what you may see (fault/policy)")
         })?;
-        let roles = table.of(who);
-        self.table.store(Some(Arc::new((set.revision(), table))));
-        Ok(roles)
+        Ok(given
+            .roles
+            .iter()
+            .filter_map(|name| Role::named(name))
+            .collect())
     }
 
     fn live_row(row: SessionRow) -> SessionRow {
