@@ -104,6 +104,14 @@ impl Console {
             .merge(assets::routes())
     }
 
+    /// The same for whoever comes from one address, without a listener: for figures.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn routes_from(self: &Arc<Self>, from: std::net::IpAddr) -> Router {
+        let from = axum::Extension(crate::portal::Source(from));
+        self.routes().layer(from)
+    }
+
     /// True for somebody who is known already: the listener does not count them.
     pub(crate) fn knows(&self, headers: &HeaderMap) -> bool {
         guard::cookie(headers, guard::VISIT).is_some_and(|cookie| self.visits.knows(&cookie))

@@ -4,6 +4,8 @@
 
 mod events;
 mod film;
+#[cfg(test)]
+mod pages;
 mod sessions;
 mod steps;
 #[cfg(test)]

@@ -77,7 +77,17 @@ fn evidence(workspace: &Path) -> Result<()> {
         "figures",
     ];
     let shown = ["--", "--nocapture"];
-    build::cargo(workspace, &[figures.as_slice(), &shown].concat())
+    build::cargo(workspace, &[figures.as_slice(), &shown].concat())?;
+    screen::heading("Pages of the console over it");
+    let pages = [
+        "test",
+        "--release",
+        "--package",
+        "portcullis",
+        "--lib",
+        "archive::pages",
+    ];
+    build::cargo(workspace, &[pages.as_slice(), &shown].concat())
 }
 
 /// The detectors, in the sandbox and natively, beside Presidio and detect-secrets.

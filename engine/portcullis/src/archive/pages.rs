@@ -1,0 +1,536 @@
+//! Pages of the console over a record of 100,000 sessions, through its own router: each shows what it should, and how long
+//! it takes. A run of the suite takes a fiftieth of that and looks at what is shown; optimised builds, and others with
+//! `PORTCULLIS_FIGURES`, take all of it and hold the budget of 100 ms (`cargo xtask bench evidence`).
+
+use super::Shelf;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::service::Service as _;
+use hyper::{Request, header};
+use hyper_util::service::TowerToHyperService;
+use portcullis_console::bureau::{Bureau, Explained, Glance, PluginView, PolicyView, Watched};
+use portcullis_console::desk::{Desk, Item};
+use portcullis_console::web::role::{Role, Roles};
+use portcullis_console::web::{Console, Parts, Stay};
+use portcullis_console::{
+    AccessWish, Approval, Asked, Ballot, Bearer, Begun, BrowserWish, Certified, ConnectionRow,
+    Delegation, DelegationWish, DeviceBegun, DeviceWish, Entrance, Extension, Grant, Granted,
+    KeyWish, Offers, Refused, Returned, Review, ReviewWord, SessionRow, TokenError, TokenRequest,
+    WhoAmI,
+};
+use portcullis_gate::{BoxFuture, Clock, Entry, EntryKind, StreamId};
+use portcullis_journal::index::{Index, build};
+use portcullis_journal::{Journal, NodeKey, OsDisk, Settings};
+use portcullis_model::{Identity, Kind, Principal, SessionId, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+const START: i64 = 1_790_000_000_000_000_000;
+const ISSUER: &str = "https://id.example";
+const BUDGET: Duration = Duration::from_millis(100);
+/// How often each page is asked for.
+const TIMES: usize = 21;
+
+fn who(name: &str) -> Principal {
+    Principal {
+        issuer: ISSUER.to_owned(),
+        subject: name.to_owned(),
+    }
+}
+
+fn entry(kind: EntryKind, payload: &Value) -> Entry {
+    Entry {
+        kind,
+        at: Timestamp(START),
+        payload: payload.to_string().into(),
+    }
+}
+
+/// A session as PostgreSQL leaves it: ten commands, each with its decision.
+fn session(name: &str, target: &str, number: u64) -> Vec<Entry> {
+    let admitted = json!({"session": {
+        "identity": {"name": name, "kind": "human", "principal": who(name), "actors": []},
+        "target": {"name": target, "protocol": "postgres"}, "login": "pc_1",
+        "client": {"address": "10.0.0.1:5000", "program": "psql"}, "reason": null,
+    }});
+    let mut run = vec![entry(EntryKind::Admit, &admitted)];
+    for round in 0..10 {
+        let text = format!(
+            "SELECT name FROM customers WHERE id = {number} -- word{}",
+            number % 1009
+        );
+        let input = json!({"command": {"text": text}, "request": {"time_ns": number}});
+        let decision = json!({"stage": "query", "verdict": "allow", "rule": "team/rule", "revision": "abcdef012345",
+            "reasons": [], "class": {"effect": "read", "risk": "low", "verbs": [], "labels": [], "objects": []},
+            "input": input, "round": round});
+        run.push(entry(EntryKind::Decision, &decision));
+        run.push(entry(
+            EntryKind::Request,
+            &json!({"stage": "query", "request": text}),
+        ));
+    }
+    let ended = json!({"reason": "bye", "commands": 10, "denied": 0, "rows": 7, "bytes": 99});
+    run.push(entry(EntryKind::End, &ended));
+    run
+}
+
+/// Writes so many sessions, and an event of the node for each; the index is built of them.
+fn recorded(folder: &Path, sessions: u64) -> Arc<Shelf> {
+    let dir = folder.join("record");
+    let key = NodeKey::open(&folder.join("node.key"), "gw.example/node-1").expect("a key");
+    let public = key.public().clone();
+    let mut settings = Settings::new(dir.clone(), "gw.example/node-1");
+    settings.sync_every = Duration::from_millis(500);
+    settings.checkpoint_every = Duration::from_secs(5);
+    settings.segment_bytes = 64 << 20;
+    settings.reserve_bytes = 1 << 20;
+    let now = AtomicI64::new(START);
+    let clock: Clock = Arc::new(move || Timestamp(now.fetch_add(1_000_000, Ordering::Relaxed)));
+    let journal = Journal::open_on(Arc::new(OsDisk), settings, key, clock).expect("a journal");
+    for id in 0..sessions {
+        let name = format!("person{}", id % 500);
+        let target = ["orders", "billing", "stock", "carts"][(id % 4) as usize];
+        let mut record = journal
+            .session(SessionId(u128::from(id) + 1), &who(&name))
+            .expect("a session");
+        record
+            .append(StreamId(0), &session(&name, target, id))
+            .expect("appended");
+        let event = ["console-login", "recording-viewed", "approval/vote"][(id % 3) as usize];
+        let detail = json!({"by": who(&name), "name": name, "number": id});
+        journal.node(event, &detail).expect("noted");
+    }
+    journal.close().expect("closed");
+    build(&dir, &public, true).expect("an index");
+    let index = Arc::new(Index::of(&dir));
+    Shelf::new(dir, index)
+}
+
+/// A gateway that is nothing but its desk: so many requests wait there.
+struct House {
+    waiting: usize,
+}
+
+fn no<T>() -> Result<T, Refused> {
+    Err(Refused::new(404, "not here"))
+}
+
+impl Bureau for House {
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Refused>> {
+        let identity = Identity {
+            principal: who(token),
+            provider: "corp".to_owned(),
+            kind: Kind::Human,
+            name: token.to_owned(),
+            groups: Vec::new(),
+            claims: serde_json::Map::new(),
+            actors: Vec::new(),
+            owner: None,
+            authenticated: None,
+            methods: Vec::new(),
+            assurance: None,
+            token_id: None,
+            expires: Timestamp(i64::MAX),
+        };
+        Box::pin(async move { Ok(Arc::new(identity)) })
+    }
+
+    fn standing(&self, who: &Identity) -> Result<Roles, Refused> {
+        Ok(match who.principal.subject.as_str() {
+            "auditor" => [Role::Approver, Role::Auditor].into_iter().collect(),
+            _ => Roles::NONE,
+        })
+    }
+
+    fn note(&self, _: &str, _: &Identity, _: &Value) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn glance(&self) -> Glance {
+        Glance::default()
+    }
+
+    fn live(&self) -> Vec<SessionRow> {
+        Vec::new()
+    }
+
+    fn watch(&self, _: SessionId, _: bool) -> BoxFuture<'_, Option<mpsc::Receiver<Watched>>> {
+        Box::pin(async { None })
+    }
+
+    fn kill(&self, _: SessionId, _: &str, _: &Identity) -> Result<(), Refused> {
+        no()
+    }
+
+    fn approvals(&self) -> Vec<Approval> {
+        let one = |number| Approval {
+            id: format!("ap-{number}"),
+            state: "pending".to_owned(),
+            requester: "ana".to_owned(),
+            target: "orders".to_owned(),
+            shown: format!("DELETE FROM baskets WHERE id = {number}"),
+            rules: vec!["team/rule".to_owned()],
+            approver_groups: vec!["dba".to_owned()],
+            approvers: 1,
+            opened: Timestamp(START).rfc3339(),
+            expires: Timestamp(START).rfc3339(),
+            votes: Vec::new(),
+            facts: BTreeMap::from([("subject".to_owned(), json!("ana"))]),
+        };
+        (0..self.waiting).map(one).collect()
+    }
+
+    fn vote<'a>(&'a self, _: &'a str, _: &'a Ballot) -> BoxFuture<'a, Result<Approval, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn connections(&self) -> Vec<ConnectionRow> {
+        Vec::new()
+    }
+
+    fn policies(&self) -> PolicyView {
+        PolicyView::default()
+    }
+
+    fn explain<'a>(&'a self, _: &'a Value) -> BoxFuture<'a, Result<Explained, Refused>> {
+        Box::pin(async { Ok(Explained::default()) })
+    }
+
+    fn plugins(&self) -> Vec<PluginView> {
+        Vec::new()
+    }
+}
+
+impl Desk for House {
+    fn grants(&self, _: &Identity) -> Vec<Item<Grant>> {
+        Vec::new()
+    }
+
+    fn reviews(&self, _: &Identity) -> Vec<Item<Review>> {
+        Vec::new()
+    }
+
+    fn delegations(&self, _: &Identity) -> Vec<Item<Delegation>> {
+        Vec::new()
+    }
+
+    fn request_access<'a>(
+        &'a self,
+        _: &'a AccessWish,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<Asked, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn extend<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Extension,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<Asked, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn end_grant(&self, _: &str, _: &str, _: &Identity) -> Result<Grant, Refused> {
+        no()
+    }
+
+    fn review<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a ReviewWord,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<Review, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn delegate<'a>(
+        &'a self,
+        _: &'a DelegationWish,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<Delegation, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn end_delegation<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Bearer,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<Delegation, Refused>> {
+        Box::pin(async { no() })
+    }
+}
+
+impl Entrance for House {
+    fn offers(&self) -> Offers {
+        Offers {
+            issuer: "https://gw.example".to_owned(),
+            providers: vec!["corp".to_owned()],
+        }
+    }
+
+    fn keys(&self) -> Value {
+        Value::Null
+    }
+
+    fn saml_metadata(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn begin<'a>(
+        &'a self,
+        _: IpAddr,
+        wish: &'a BrowserWish,
+    ) -> BoxFuture<'a, Result<Begun, Refused>> {
+        let url = format!("https://idp.example/?state={}", wish.state);
+        Box::pin(async move { Ok(Begun { url }) })
+    }
+
+    fn come_back<'a>(&'a self, _: &'a Returned) -> BoxFuture<'a, Result<String, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn begin_on_device<'a>(
+        &'a self,
+        _: IpAddr,
+        _: &'a DeviceWish,
+    ) -> BoxFuture<'a, Result<DeviceBegun, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    /// The code says who it is.
+    fn token<'a>(&'a self, request: TokenRequest) -> BoxFuture<'a, Result<Granted, TokenError>> {
+        Box::pin(async move {
+            let TokenRequest::Code { code, .. } = request else {
+                return Err(TokenError::new(400, "invalid_grant", "no"));
+            };
+            Ok(Granted {
+                access_token: Zeroizing::new(code.to_string()),
+                token_type: "Bearer".to_owned(),
+                expires_in: 3600,
+                refresh_token: None,
+                issued_token_type: None,
+            })
+        })
+    }
+
+    fn certify<'a>(
+        &'a self,
+        _: IpAddr,
+        _: &'a str,
+        _: &'a KeyWish,
+    ) -> BoxFuture<'a, Result<Certified, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn leave<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Refused>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn who<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<WhoAmI, Refused>> {
+        Box::pin(async { no() })
+    }
+}
+
+/// A browser at the console's router.
+struct Browser {
+    console: Arc<Console>,
+    cookie: String,
+}
+
+impl Browser {
+    fn at(shelf: Arc<Shelf>) -> Self {
+        let house = Arc::new(House { waiting: 500 });
+        let hour = Duration::from_secs(3600);
+        let console = Console::new(Parts {
+            bureau: Arc::clone(&house) as Arc<dyn Bureau>,
+            archive: shelf,
+            entrance: house,
+            origin: "https://gw.example".to_owned(),
+            stay: Stay {
+                idle: hour,
+                longest: hour,
+                fresh: hour,
+            },
+            clock: Arc::new(|| Timestamp(START)),
+        });
+        Self {
+            console,
+            cookie: String::new(),
+        }
+    }
+
+    /// Status, cookies and text.
+    async fn get(&self, address: &str) -> (u16, Vec<String>, String) {
+        let request = Request::get(address)
+            .header(header::COOKIE, &self.cookie)
+            .body(Empty::<bytes::Bytes>::new())
+            .expect("a request");
+        let routes = self.console.routes_from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let answer = TowerToHyperService::new(routes).call(request).await;
+        let (parts, body) = answer.expect("an answer").into_parts();
+        let told = |name| {
+            let values = parts.headers.get_all(name).iter();
+            values.filter_map(|v| v.to_str().ok().map(str::to_owned))
+        };
+        let heads = told(header::SET_COOKIE)
+            .chain(told(header::LOCATION))
+            .collect();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        (parts.status.as_u16(), heads, text)
+    }
+
+    async fn log_in(&mut self, name: &str) {
+        let pair = |heads: &[String]| {
+            let cookie = heads.iter().find(|head| head.starts_with("__Host-"));
+            let line = cookie.expect("a cookie");
+            line.split(';').next().unwrap_or_default().to_owned()
+        };
+        let (_, heads, _) = self.get("/console/login/begin?provider=corp").await;
+        let way = heads.iter().find_map(|head| head.split_once("state="));
+        let state = way.expect("a state").1.to_owned();
+        self.cookie = pair(&heads);
+        let done = format!("/console/login/done?code={name}&state={state}");
+        let (status, heads, text) = self.get(&done).await;
+        assert_eq!(status, 200, "{text}");
+        let visit: Vec<String> = heads
+            .into_iter()
+            .filter(|head| head.starts_with("__Host-portcullis="))
+            .collect();
+        self.cookie = pair(&visit);
+    }
+
+    /// Asks for a page again and again, looks whether it shows this, and says how long it took.
+    async fn measure(&self, what: &str, address: &str, shows: &str, hold: bool) {
+        let mut took = Vec::new();
+        for _ in 0..TIMES {
+            let since = Instant::now();
+            let (status, _, text) = self.get(address).await;
+            took.push(since.elapsed());
+            assert!(
+                status == 200 && text.contains(shows),
+                "{what}: {status} {text}"
+            );
+        }
+        took.sort_unstable();
+        let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+        println!(
+            "{what}: median {:?}, 95 of 100 {:?}, worst {:?}",
+            at(50),
+            at(95),
+            at(100)
+        );
+        assert!(!hold || at(95) <= BUDGET, "{what}: {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_over_many_sessions_show_what_they_should_in_time() {
+    let whole = !cfg!(debug_assertions) || std::env::var_os("PORTCULLIS_FIGURES").is_some();
+    let sessions: u64 = if whole { 100_000 } else { 2_000 };
+    let folder = tempfile::tempdir().expect("a folder");
+    let since = Instant::now();
+    let path = folder.path().to_owned();
+    let shelf = tokio::task::spawn_blocking(move || recorded(&path, sessions)).await;
+    println!(
+        "{sessions} sessions recorded and indexed in {:?}",
+        since.elapsed()
+    );
+    let mut browser = Browser::at(shelf.expect("recorded"));
+    browser.log_in("auditor").await;
+    let (_, _, first) = browser.get("/console/sessions").await;
+    let onwards = first.rsplit_once("after=").expect("more").1;
+    let onwards = onwards.split('"').next().unwrap_or_default().to_owned();
+    let middle = SessionId(u128::from(sessions / 2));
+    let pages = [
+        ("home", "/console".to_owned(), "Hello"),
+        ("sessions", "/console/sessions".to_owned(), "person499"),
+        (
+            "sessions, the next page",
+            format!("/console/sessions?after={onwards}"),
+            "person4",
+        ),
+        (
+            "sessions by name, target and day",
+            "/console/sessions?who=person7&target=carts&since=2026-09-01".to_owned(),
+            "person7",
+        ),
+        (
+            "sessions of nobody",
+            "/console/sessions?who=nobody".to_owned(),
+            "Nothing fits",
+        ),
+        (
+            "sessions that are live",
+            "/console/sessions?state=live".to_owned(),
+            "Nothing fits",
+        ),
+        (
+            "search for a rare word",
+            "/console/sessions?q=word1008".to_owned(),
+            "word1008",
+        ),
+        (
+            "search for words of every command",
+            "/console/sessions?q=select+customers".to_owned(),
+            "customers",
+        ),
+        (
+            "search that finds nothing",
+            "/console/sessions?q=nowhere".to_owned(),
+            "Nothing fits",
+        ),
+        (
+            "a session",
+            format!("/console/sessions/{middle}"),
+            "What happened",
+        ),
+        (
+            "a decision",
+            format!("/console/sessions/{middle}/decisions/2"),
+            "team/rule",
+        ),
+        (
+            "approvals, 500 of them",
+            "/console/approvals".to_owned(),
+            "ap-499",
+        ),
+        (
+            "an approval",
+            "/console/approvals/ap-250".to_owned(),
+            "id = 250",
+        ),
+        ("events", "/console/events".to_owned(), "console-login"),
+        (
+            "events of sessions",
+            "/console/events?kind=security".to_owned(),
+            "Nothing fits",
+        ),
+        (
+            "events by a word",
+            "/console/events?q=recording".to_owned(),
+            "recording-viewed",
+        ),
+    ];
+    for (what, address, shows) in &pages {
+        browser.measure(what, address, shows, whole).await;
+    }
+    browser.log_in("person7").await;
+    for (what, address) in [
+        ("one's own sessions", "/console/sessions"),
+        (
+            "a search in one's own sessions",
+            "/console/sessions?q=customers",
+        ),
+    ] {
+        browser.measure(what, address, "person7", whole).await;
+    }
+}
