@@ -90,7 +90,7 @@ fn ask(ana: &Browser, portal: &str) -> Result<()> {
     ana.write("input[name=target]", "payroll")?;
     ana.write("textarea[name=reason]", "curious")?;
     ana.click("form.form button.primary")?;
-    ana.sees("payroll")?;
+    ana.sees("no connection of that name")?;
     let kept = ana.run("return document.querySelector('input[name=target]').value")?;
     ensure!(kept.as_str() == Some("payroll"), "{kept}");
     ana.picture("access-refused")

@@ -122,15 +122,16 @@ pub(super) fn bare(title: &str, body: &Markup) -> Html<String> {
 /// A refusal, as a page.
 pub(super) fn refusal(refused: &Refused) -> Response {
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let title = status.canonical_reason().unwrap_or("Refused");
     let body = html! {
         section.card.narrow {
-            h1 { (status.canonical_reason().unwrap_or("Refused")) }
+            h1 { (title) }
             p role="alert" { (refused.error) }
             @if let Some(hint) = &refused.hint { p.hint { (hint) } }
-            p { a.button href="/console" { "Back" } }
+            p { a.button href="/console" { "To the first page" } }
         }
     };
-    (status, bare("Refused", &body)).into_response()
+    (status, bare(title, &body)).into_response()
 }
 
 /// A page that goes on to another one of ours by itself. Not a redirect: after it, the browser has been here, and a

@@ -66,7 +66,7 @@ pub(super) struct CastVote {
     #[schemars(length(min = 1, max = 1000))]
     reason: String,
     /// A yes: for so many seconds it is meant for the whole class, where the rule lets it be (`facts.reuse_seconds` at most).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "standing::maybe_whole")]
     #[schemars(range(min = 1, max = 2_678_400))]
     reuse_seconds: Option<u64>,
 }

@@ -174,8 +174,8 @@ impl Console {
         away: &Away,
     ) -> Result<Delegation, NotCast> {
         Page::Delegations.scope(by.roles)?;
-        let why = reason(&away.reason)?.to_owned();
         self.proved_just_now(by)?;
+        let why = reason(&away.reason)?.to_owned();
         let wish = DelegationWish {
             token: by.token().await,
             subject: away.subject.trim().to_owned(),

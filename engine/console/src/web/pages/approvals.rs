@@ -30,6 +30,9 @@ const ORDER: [(&str, &str); 12] = [
     ("labels", "Labels of the target"),
 ];
 
+/// The address of a request that no client has brought.
+const NOWHERE: &str = "127.0.0.1:0";
+
 /// Times that approvers can choose from.
 const LENGTHS: [u64; 7] = [300, 900, 3600, 14_400, 28_800, 86_400, 604_800];
 
@@ -39,9 +42,9 @@ pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person
     let body = html! {
         h1 { @if everybody { "Approvals" } @else { "Your requests" } }
         (tabs(&console, &by, "/console/approvals"))
-        @if all.is_empty() { p.empty { "Nothing waits." } }
+        @if all.is_empty() { (show::empty("Nothing waits.")) }
         @else {
-            div.scroll tabindex="0" {
+            div.scroll tabindex="0" role="region" aria-label="Requests" {
                 table.list data-refresh="5" {
                     thead { tr { th { "Id" } th { "State" } th { "Who" } th { "Target" } th { "What" } th { "Votes" } th { "Until" } } }
                     tbody {
@@ -75,16 +78,21 @@ pub(super) async fn one(
 ) -> Page {
     let approval = console.approval(&by, &id)?;
     let body = html! {
-        h1 { "Request " (approval.id) " " (show::badge(&approval.state)) }
+        h1 { "Request " (show::id(&approval.id)) " " (show::badge(&approval.state)) }
         (tabs(&console, &by, "/console/approvals"))
         (wanted(&approval))
         pre.command tabindex="0" { (approval.shown) }
+        (at_a_glance(&approval))
         (waiting(&approval))
         @if console.may_vote(&by, &approval) { (ballot(&console, &by, &approval)) }
         div.columns {
             section.card { h2 { "Who asks" } (who(&approval)) }
-            section.card { h2 { "Where it would run" } (context(&approval)) }
-            section.card { h2 { "What it is" } (class(&approval)) (required(&approval)) }
+            @if is_access(&approval) {
+                section.card { h2 { "What it takes" } (required(&approval)) }
+            } @else {
+                section.card { h2 { "Where it would run" } (context(&approval)) }
+                section.card { h2 { "What it is" } (class(&approval)) (required(&approval)) }
+            }
         }
         (votes(&approval))
     };
@@ -100,9 +108,14 @@ fn text<'a>(approval: &'a Approval, name: &str) -> Option<&'a str> {
     approval.facts.get(name).and_then(Value::as_str)
 }
 
+/// True for a connection that is asked for, false for a command.
+fn is_access(approval: &Approval) -> bool {
+    approval.facts.get("access").and_then(Value::as_bool) == Some(true)
+}
+
 /// Who wants what, and for how long.
 fn wanted(approval: &Approval) -> Markup {
-    let access = approval.facts.get("access").and_then(Value::as_bool) == Some(true);
+    let access = is_access(approval);
     let target = &approval.target;
     html! {
         p.lead {
@@ -118,6 +131,29 @@ fn wanted(approval: &Approval) -> Markup {
                 }
             }
             ":"
+        }
+    }
+}
+
+/// What a vote turns on, before the vote: why it is asked for, what it does, and why it waits.
+fn at_a_glance(approval: &Approval) -> Markup {
+    let class = approval.facts.get("class");
+    let said = |name: &str| class.and_then(|c| c.get(name)).and_then(Value::as_str);
+    let access = is_access(approval);
+    let msgs = approval.facts.get("messages").and_then(Value::as_array);
+    let msgs = msgs.into_iter().flatten().filter_map(Value::as_str);
+    html! {
+        dl.facts.wide {
+            @if let Some(reason) = text(approval, "reason").filter(|r| !r.is_empty()) { dt { "Reason" } dd { (reason) } }
+            @if let (Some(effect), false) = (said("effect"), access) {
+                dt { "Effect" } dd { (effect) @if let Some(risk) = said("risk") { ", risk " (risk) } }
+            }
+            dt { "Held by" } dd { @for msg in msgs { span { (msg) } " " } @for rule in &approval.rules { code { (rule) } " " } }
+            dt { "Needed" } dd {
+                (approval.votes.iter().filter(|v| v.choice == Choice::Approve).count()) " of " (approval.approvers)
+                @if !approval.approver_groups.is_empty() { ", from " (approval.approver_groups.join(", ")) }
+                ", until " (show::moment(&approval.expires))
+            }
         }
     }
 }
@@ -209,10 +245,13 @@ fn who(approval: &Approval) -> Markup {
     let facts = &approval.facts;
     let known = ORDER
         .iter()
-        .filter_map(|(k, name)| Some(((*name).to_owned(), facts.get(*k)?)));
+        .filter_map(|(k, name)| Some(((*name).to_owned(), facts.get(*k)?)))
+        // Asked for without a client: there is no address.
+        .filter(|(_, value)| value.as_str() != Some(NOWHERE));
     html! {
         (list_of(known))
-        @if let Some(session) = facts.get("session").and_then(Value::as_str) {
+        // Whoever asks for a connection has no session yet.
+        @if let (Some(session), false) = (text(approval, "session"), is_access(approval)) {
             p { a href={ "/console/sessions/" (session) } { "Its session" } }
         }
     }

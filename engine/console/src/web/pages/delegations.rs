@@ -24,9 +24,9 @@ pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person
         h1 { @if everybody { "Who stands in for whom" } @else { "Who stands in for you, and you for whom" } }
         (tabs(&console, &by, HERE))
         p.hint { "A delegation tells whom to ask while somebody is away. It gives no right: whoever stands in votes as themselves, where they may vote anyway." }
-        @if all.is_empty() { p.empty { "Nobody stands in for anybody." } }
+        @if all.is_empty() { (show::empty("Nobody stands in for anybody.")) }
         @else {
-            div.scroll tabindex="0" {
+            div.scroll tabindex="0" role="region" aria-label="Delegations" {
                 table.list {
                     thead { tr { th { "Away" } th { "Stands in" } th { "Why" } th { "Since" } th { "Until" } th { "Id" } th { span.unseen { "Take back" } } } }
                     tbody { @for item in &all { (row(&by, item)) } }

@@ -23,7 +23,7 @@ pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person
         h1 { @if everybody { "Grants" } @else { "Your grants" } }
         (tabs(&console, &by, HERE))
         p.hint { "What people have opened for a time: a connection, a class of commands, a broken glass. Each ends by itself." }
-        @if all.is_empty() { p.empty { "No grant is in force." } }
+        @if all.is_empty() { (show::empty("No grant is in force.")) }
         @else { (table(&all)) }
     };
     let sheet = Sheet {
@@ -35,7 +35,7 @@ pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person
 
 fn table(all: &[Item<Grant>]) -> Markup {
     html! {
-        div.scroll tabindex="0" {
+        div.scroll tabindex="0" role="region" aria-label="Grants" {
             table.list data-refresh="10" {
                 thead { tr { th { "Id" } th { "For" } th { "Who" } th { "Target" } th { "What" } th.number { "Left" } th { "Until" } th.number { "Used" } } }
                 tbody {
@@ -65,15 +65,26 @@ pub(super) async fn one(
     let grant = console.grant(&by, &id)?;
     let from = console.approval(&by, &grant.it.request).is_ok();
     let body = html! {
-        h1 { "Grant " (grant.it.id) " " (show::badge(&grant.it.purpose)) }
+        h1 { "Grant " (show::id(&grant.it.id)) " " (show::badge(&grant.it.purpose)) }
         (tabs(&console, &by, HERE))
-        p.lead { (grant.it.holder) " may do this on " strong { (grant.it.target) } " for another " strong { (show::lasting(grant.it.remaining_seconds)) } ":" }
-        pre.command tabindex="0" { (grant.it.shown) }
+        (says(&grant.it))
         (facts(&grant.it, from))
         div.columns { (acts(&console, &by, &grant)) }
     };
     let title = format!("Grant {}", grant.it.id);
     Ok(Sheet::new(&title, "/console/approvals").show(&console, &by, &body))
+}
+
+fn says(grant: &Grant) -> Markup {
+    let left = show::lasting(grant.remaining_seconds);
+    html! {
+        @if grant.purpose == "commands" {
+            p.lead { (grant.holder) " may do this on " strong { (grant.target) } " for another " strong { (left) } ":" }
+            pre.command tabindex="0" { (grant.shown) }
+        } @else {
+            p.lead { (grant.holder) " may connect to " strong { (grant.target) } " for another " strong { (left) } "." }
+        }
+    }
 }
 
 fn facts(grant: &Grant, from: bool) -> Markup {

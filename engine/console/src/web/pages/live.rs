@@ -27,9 +27,9 @@ pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person
     let all = Seen::Live.scope(by.roles)? == Scope::All;
     let body = html! {
         h1 { @if all { "Live sessions" } @else { "Your live sessions" } " " span.count { (rows.len()) } }
-        @if rows.is_empty() { p.hint { "Nobody is connected." } }
+        @if rows.is_empty() { (show::empty("Nobody is connected.")) }
         @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Live sessions" {
                 table.list data-refresh="5" {
                     thead { tr {
                         th { "Who" } th { "Target" } th { "Since" } th { "Doing" }

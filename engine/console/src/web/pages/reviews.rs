@@ -22,9 +22,9 @@ pub(super) async fn list(State(console): State<Arc<Console>>, Person(by): Person
         h1 { "Reviews of broken glass" }
         (tabs(&console, &by, HERE))
         p.hint { "Somebody went ahead without an approval, where policy let them. Somebody else looks at it afterwards, by a date." }
-        @if all.is_empty() { p.empty { "No glass was broken." } }
+        @if all.is_empty() { (show::empty("No glass was broken.")) }
         @else {
-            div.scroll tabindex="0" {
+            div.scroll tabindex="0" role="region" aria-label="Reviews" {
                 table.list {
                     thead { tr { th { "Id" } th { "State" } th { "Who" } th { "Target" } th { "Why" } th { "Broken" } th { "Due" } th { "Finding" } } }
                     tbody { @for review in &all { (row(review)) } }
@@ -60,11 +60,10 @@ pub(super) async fn one(
     let review = &item.it;
     let grant = console.grant(&by, &review.grant).is_ok();
     let body = html! {
-        h1 { "Review " (review.id) " " (show::badge(&review.state)) }
+        h1 { "Review " (show::id(&review.id)) " " (show::badge(&review.state)) }
         (tabs(&console, &by, HERE))
         p.lead { (review.holder) " went ahead on " strong { (review.target) } " without an approval. In their words:" }
         pre.command tabindex="0" { (review.reason) }
-        @if item.acts { (word(&console, &by, review)) }
         dl.facts.wide {
             dt { "Broken" } dd { (show::moment(&review.broken)) }
             dt { "Due" } dd { (show::moment(&review.due)) }
@@ -80,6 +79,7 @@ pub(super) async fn one(
             @if grant { dt { "Grant" } dd { a href={ "/console/grants/" (review.grant) } { (review.grant) } " is still in force" } }
         }
         p { a href={ "/console/sessions?" (sessions(review)) } { "Sessions on " (review.target) " since that day" } }
+        @if item.acts { (word(&console, &by, review)) }
     };
     let title = format!("Review {}", review.id);
     Ok(Sheet::new(&title, "/console/approvals").show(&console, &by, &body))

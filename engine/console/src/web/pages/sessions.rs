@@ -30,11 +30,20 @@ pub(super) async fn list(
     let body = html! {
         h1 { @if all { "Sessions" } @else { "Your sessions" } }
         (search(&ask, words))
-        @if found.sessions.is_empty() { p.hint { "Nothing fits." } }
+        @if found.sessions.is_empty() { (show::empty(nothing(&onwards, ask.after.is_some(), all))) }
         @else { (table(&found.sessions)) }
-        (show::further("/console/sessions", &onwards, found.next.as_deref()))
+        (show::further("/console/sessions", &onwards, ask.after.is_some(), found.next.as_deref()))
     };
     Ok(Sheet::new("Sessions", "/console/sessions").show(&console, &by, &body))
+}
+
+/// Why there is nothing to see.
+fn nothing(asked: &str, later: bool, all: bool) -> &'static str {
+    match (asked.is_empty() && !later, all) {
+        (false, _) => "Nothing fits. Look for less: one word, a longer time.",
+        (true, true) => "Nothing fits: no session was recorded yet.",
+        (true, false) => "Nothing fits: no session of yours was recorded yet.",
+    }
 }
 
 fn search(ask: &Ask, words: bool) -> Markup {
@@ -63,8 +72,8 @@ fn search(ask: &Ask, words: bool) -> Markup {
                     @for name in ["live", "sealed", "interrupted"] { (option(name, name, &ask.state)) }
                 }
             }
-            label { "From" input type="date" name="since" value=(value(&ask.since)); }
-            label { "To" input type="date" name="until" value=(value(&ask.until)); }
+            label { "From (UTC)" input type="date" name="since" value=(value(&ask.since)); }
+            label { "To (UTC)" input type="date" name="until" value=(value(&ask.until)); }
             button.primary { "Search" }
         }
     }
@@ -72,7 +81,7 @@ fn search(ask: &Ask, words: bool) -> Markup {
 
 fn table(sessions: &[Recorded]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Recorded sessions" {
             table.list {
                 thead { tr {
                     th { "Began" } th { "Who" } th { "Target" } th { "State" } th.number { "Lasted" }
@@ -123,17 +132,17 @@ pub(super) async fn one(
         false => None,
     };
     let explains = Seen::Explain.scope(by.roles).is_ok();
-    let body = whole(&volume, steps.as_ref(), explains);
+    let body = whole(&volume, steps.as_ref(), explains, from.after > 0);
     let title = format!("{} on {}", volume.session.name, volume.session.target);
     Ok(Sheet::new(&title, "/console/sessions").show(&console, &by, &body))
 }
 
-fn whole(volume: &Volume, steps: Option<&Steps>, explains: bool) -> Markup {
+fn whole(volume: &Volume, steps: Option<&Steps>, explains: bool, later: bool) -> Markup {
     let session = &volume.session;
     html! {
         h1 { (session.name) " on " (session.target) " " (show::badge(&session.state)) }
         dl.facts.wide {
-            dt { "Session" } dd { code { (session.id) } }
+            dt { "Session" } dd { (show::id(&session.id)) }
             dt { "Identity" } dd { (session.subject) " at " (session.issuer) }
             dt { "Began" } dd { (show::moment(&session.started)) " for " (show::lasting(session.seconds)) }
             @if !session.reason.is_empty() { dt { "Ended" } dd { (session.reason) } }
@@ -150,6 +159,7 @@ fn whole(volume: &Volume, steps: Option<&Steps>, explains: bool) -> Markup {
                     p { a.button.primary href={ "/console/sessions/" (session.id) "/play?stream=" (reel.stream) } { "▶ Play " (reel.title) } }
                 }
                 h2 { "What happened" }
+                @if later { p { a.button href={ "/console/sessions/" (session.id) } rel="first" { "From the beginning" } } }
                 ol.steps {
                     @for step in &steps.steps { (told(session, step, explains)) }
                 }

@@ -13,7 +13,8 @@ pub(super) async fn connections(State(console): State<Arc<Console>>, Person(by):
     let rows = console.connections(&by)?;
     let body = html! {
         h1 { "Connections" }
-        div.scroll {
+        @if rows.is_empty() { (show::empty("Clients can connect to nothing: the configuration has no connections.")) }
+        @else { div.scroll tabindex="0" role="region" aria-label="Connections" {
             table.list {
                 thead { tr { th { "Name" } th { "Protocol" } th { "Leads to" } th { "Database" } th { "Credential" } th { "TLS" } th { "Labels" } } }
                 tbody {
@@ -30,7 +31,7 @@ pub(super) async fn connections(State(console): State<Arc<Console>>, Person(by):
                     }
                 }
             }
-        }
+        } }
     };
     Ok(Sheet::new("Connections", "/console/connections").show(&console, &by, &body))
 }
@@ -99,7 +100,8 @@ pub(super) async fn plugins(State(console): State<Arc<Console>>, Person(by): Per
     let rows = console.plugins(&by)?;
     let body = html! {
         h1 { "Plugins" }
-        div.scroll {
+        @if rows.is_empty() { (show::empty("No plugin is in use.")) }
+        @else { div.scroll tabindex="0" role="region" aria-label="Plugins" {
             table.list {
                 thead { tr {
                     th { "Name" } th.number { "Calls" } th.number { "Failures" } th.number { "Seconds" } th.number { "Edits" }
@@ -126,7 +128,7 @@ pub(super) async fn plugins(State(console): State<Arc<Console>>, Person(by): Per
                     }
                 }
             }
-        }
+        } }
     };
     Ok(Sheet::new("Plugins", "/console/plugins").show(&console, &by, &body))
 }
@@ -155,8 +157,8 @@ pub(super) async fn events(
             } }
             button.primary { "Search" }
         }
-        @if found.events.is_empty() { p.hint { "Nothing fits." } }
-        div.scroll { table.list {
+        @if found.events.is_empty() { (show::empty("Nothing fits.")) }
+        @else { div.scroll tabindex="0" role="region" aria-label="Events" { table.list {
             thead { tr { th { "When" } th { "What" } th { "Session" } th { "More" } } }
             tbody {
                 @for event in &found.events {
@@ -168,8 +170,8 @@ pub(super) async fn events(
                     }
                 }
             }
-        } }
-        (show::further("/console/events", &onwards, found.next.as_deref()))
+        } } }
+        (show::further("/console/events", &onwards, ask.after.is_some(), found.next.as_deref()))
     };
     Ok(Sheet::new("Events", "/console/events").show(&console, &by, &body))
 }

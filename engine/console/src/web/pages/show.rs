@@ -89,16 +89,29 @@ pub(super) fn rows(table: &Table) -> Markup {
     }
 }
 
-/// The way to the next page.
-pub(super) fn further(address: &str, query: &str, next: Option<&str>) -> Markup {
+/// The way to the next page, and from a later one back to the first.
+pub(super) fn further(address: &str, query: &str, later: bool, next: Option<&str>) -> Markup {
     html! {
-        @if let Some(next) = next {
+        @if later || next.is_some() {
             @let join = if query.is_empty() { "" } else { "&" };
             nav.pages aria-label="Further" {
-                a.button href={ (address) "?" (query) (join) "after=" (next) } accesskey="n" rel="next" { "Older" }
+                @if later { a.button href={ (address) "?" (query) } rel="first" { "Newest" } " " }
+                @if let Some(next) = next {
+                    a.button href={ (address) "?" (query) (join) "after=" (next) } accesskey="n" rel="next" { "Older" }
+                }
             }
         }
     }
+}
+
+/// What stands in the place of a list that has nothing in it.
+pub(super) fn empty(why: &str) -> Markup {
+    html! { p.empty { (why) } }
+}
+
+/// An id, whole, that one click marks for copying.
+pub(super) fn id(text: &str) -> Markup {
+    html! { code.id title="Click to mark it" { (text) } }
 }
 
 #[cfg(test)]

@@ -10,7 +10,26 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
+
+/// A whole number, however it is written: to JSON, `60.0` is an integer as `60` is.
+pub(super) fn whole<'de, D: Deserializer<'de>>(number: D) -> Result<u64, D::Error> {
+    let number = Number::deserialize(number)?;
+    let written = number.as_f64().filter(|n| n.fract() == 0.0);
+    // Up to here every whole number has a float of its own (2^53).
+    let written = written.filter(|n| (0.0..=9_007_199_254_740_992.0).contains(n));
+    let whole = number.as_u64().or(written.map(|n| n as u64));
+    whole.ok_or_else(|| D::Error::custom("a whole number is wanted"))
+}
+
+/// The same, or nothing.
+pub(super) fn maybe_whole<'de, D: Deserializer<'de>>(number: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Whole(#[serde(deserialize_with = "whole")] u64);
+    Ok(Option::<Whole>::deserialize(number)?.map(|Whole(number)| number))
+}
 
 /// A connection, in advance.
 #[derive(Deserialize, JsonSchema)]
@@ -20,11 +39,11 @@ struct AccessAsked {
     #[schemars(length(min = 1, max = 200))]
     target: String,
     /// For so long; the longest that policy lets it when not given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe_whole")]
     #[schemars(range(min = 1, max = 2_678_400))]
     seconds: Option<u64>,
     /// Why; recorded, and shown to approvers.
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(min = 1, max = 1000), regex(pattern = r"\S"))]
     reason: String,
     /// The ticket it belongs to.
     #[serde(default)]
@@ -40,6 +59,7 @@ struct AccessAsked {
 #[serde(deny_unknown_fields)]
 struct MoreTime {
     /// For so long from now.
+    #[serde(deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 2_678_400))]
     seconds: u64,
     /// Why; recorded, and shown to approvers.
@@ -70,6 +90,7 @@ struct StandIn {
     #[schemars(length(max = 400))]
     issuer: Option<String>,
     /// For so long.
+    #[serde(deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 2_678_400))]
     seconds: u64,
     /// Why; recorded.

@@ -162,7 +162,7 @@ async fn more_time_is_asked_for_by_the_holder_alone() {
         let asked = send(&house, name, "/console/grants/gr-1/extend", form).await;
         assert_eq!(asked.status, status, "{name}: {}", asked.text);
     }
-    let body = r#"{"seconds":60,"reason":"not done"}"#;
+    let body = r#"{"seconds":60.0,"reason":"not done"}"#;
     let call = |token| house.call(Method::POST, "/api/v1/grants/gr-1/extensions", token, body);
     assert_eq!(call("t-ana").await.status, StatusCode::OK);
     assert_eq!(call("t-approver").await.status, StatusCode::FORBIDDEN);
