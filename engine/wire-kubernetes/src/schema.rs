@@ -174,6 +174,7 @@ fn version(seen: &mut bool, held: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     const SECRET: &str = r#"{"swagger":"2.0","info":{"title":"Kubernetes"},"paths":{},"definitions":{
         "io.k8s.api.core.v1.Secret":{"description":"Secret holds secret data.","properties":{
@@ -265,6 +266,42 @@ mod tests {
                 through(Schema::json(), text.as_bytes(), 5).is_err(),
                 "{text}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_nothing_made_up(
+            text in "[{}\\[\\]\":,\\\\a-z0-9 ]{0,60}",
+            begins in any::<bool>(),
+            length in 1..20_usize,
+        ) {
+            let text = match begins {
+                true => format!("{{\"swagger\":\"2.0\",\"paths\":{text}}}"),
+                false => text,
+            };
+            let mut schema = Schema::json();
+            let (mut out, mut pushed) = (Vec::new(), 0);
+            let pieces = text.as_bytes().chunks(length).map(Some);
+            for piece in pieces.chain([None]) {
+                pushed += piece.map_or(0, <[u8]>::len);
+                let result = match piece {
+                    Some(piece) => schema.push(piece),
+                    None => schema.end(),
+                };
+                match result {
+                    Ok(good) => out.extend_from_slice(&good),
+                    Err(NoSchema(held)) => {
+                        let held = held.map(|held| held.to_vec());
+                        let all = text.as_bytes()[..pushed].to_vec();
+                        prop_assert_eq!(held, out.is_empty().then_some(all));
+                        prop_assert!(text.as_bytes().starts_with(&out));
+                        return Ok(());
+                    }
+                }
+            }
+            prop_assert_eq!(out, text.as_bytes());
+            prop_assert!(text.is_empty() || serde_json::from_str::<serde_json::Value>(&text).is_ok());
         }
     }
 
