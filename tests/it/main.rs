@@ -37,6 +37,7 @@ mod secrets;
 mod ssh;
 mod ssh_breakers;
 mod ssh_channels;
+mod ssh_channels_back;
 mod ssh_edges;
 mod ssh_equal;
 mod ssh_errands;

@@ -40,6 +40,10 @@ fn nothing_leads_back_from_the_host() -> Result<()> {
     let shown = Shown::by(&mut world.ssh(&DORA, &["-R", &wish], &["echo ran"])?)?;
     ensure!(shown.code == 0 && shown.out == "ran\n", "{shown:?}");
     ensure!(
+        shown.err.contains("portcullis/opaque") && shown.err.contains("hint"),
+        "it says why: {shown:?}"
+    );
+    ensure!(
         TcpStream::connect(("127.0.0.1", back)).is_err(),
         "nobody listens on the host"
     );
@@ -65,6 +69,8 @@ fn nothing_leads_back_from_the_host() -> Result<()> {
     )?;
     let shown = Shown::by(ssh.env("SSH_AUTH_SOCK", &socket))?;
     ensure!(shown.out == "[] []\n", "{shown:?}");
+    let why = shown.err.matches("portcullis/opaque").count();
+    ensure!(why == 2, "it says why of each: {shown:?}");
     Ok(())
 }
 

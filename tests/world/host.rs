@@ -233,6 +233,7 @@ KbdInteractiveAuthentication no
 AcceptEnv *
 MaxStartups 200
 MaxSessions 100
+X11Forwarding yes
 PrintMotd no
 LogLevel VERBOSE
 ExposeAuthInfo yes

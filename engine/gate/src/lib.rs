@@ -34,8 +34,8 @@ pub use seams::{
     Credential, Decide, Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, HostKeys,
     ISSUED_LOGIN, Impersonated, Invitation, Knock, Knocking, KubernetesWay, Lane, Mask, Next,
     Offer, Outgoing, PEOPLE, Plugins, PostgresWay, Proof, Question, Reader, Record, Relation,
-    Reply, Rewrite, Said, Sequence, SshErrands, SshKey, SshOffer, SshWay, Stage, Standing,
-    StreamId, Streamed, Tether, Tripwire, Upstream, UpstreamTls, Veil, Veiled, Veils, Waiting, Way,
-    Wish, claims_to_be_ours,
+    Reply, Rewrite, Said, Sequence, SshBack, SshErrand, SshErrands, SshKey, SshOffer, SshWay,
+    Stage, Standing, StreamId, Streamed, Tether, Tripwire, Upstream, UpstreamTls, Veil, Veiled,
+    Veils, Waiting, Way, Wish, claims_to_be_ours,
 };
 pub use treatment::{Treatment, treat};

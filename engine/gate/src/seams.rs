@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 mod ways;
 pub use ways::{
-    ClusterKey, HostKeys, Impersonated, KubernetesWay, PostgresWay, SshErrands, SshKey, SshOffer,
-    SshWay, Way,
+    ClusterKey, HostKeys, Impersonated, KubernetesWay, PostgresWay, SshBack, SshErrand, SshErrands,
+    SshKey, SshOffer, SshWay, Way,
 };
 
 /// A future that can stand behind `dyn`.

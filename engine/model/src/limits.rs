@@ -474,6 +474,15 @@ pub const SSH_UPLOAD_BRAKE_MAX: Duration = Duration::from_millis(250);
 pub const SSH_ENV_MAX: usize = 32;
 /// Bytes of their names and values.
 pub const SSH_ENV_BYTES_MAX: usize = 8 * 1024;
+/// Forwards from the host back to the client (`ssh -R`) of one SSH connection: each holds an upstream connection.
+pub const SSH_REMOTE_FORWARDS_MAX: usize = 8;
+/// Channels that hosts have opened back to the client of one SSH connection, at a time; as many as the client may open.
+pub const SSH_BACK_CHANNELS_MAX: usize = 64;
+/// How long a client's request for such a forward may take: russh answers it from the connection's only loop, so everything else
+/// of the connection waits with it. Policy, one dial and one round trip fit in.
+pub const SSH_REMOTE_ANSWER_MAX: Duration = Duration::from_secs(5);
+/// The cookie of an X11 display, in hex; MIT-MAGIC-COOKIE-1 has 32 digits.
+pub const SSH_X11_COOKIE_BYTES_MAX: usize = 512;
 /// How long a login for one command is good for: it is used at once, clocks of hosts may be behind.
 pub const SSH_ERRAND_TTL_MAX: Duration = Duration::from_secs(120);
 /// How long it may take to find out whether a forward leads to a known server: glibc's resolver waits 5 s for one name server

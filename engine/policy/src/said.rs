@@ -355,8 +355,19 @@ struct Levelled {
     level: Control,
 }
 
-/// Streams of which nothing can be masked.
-const STREAMS: [&str; 6] = ["forward", "git", "rsync", "scp", "sftp", "streamlocal"];
+/// Streams of which nothing can be masked; the last four lead back to the client, and pass by their names alone.
+const STREAMS: [&str; 10] = [
+    "forward",
+    "git",
+    "rsync",
+    "scp",
+    "sftp",
+    "streamlocal",
+    "agent",
+    "remote-forward",
+    "remote-streamlocal",
+    "x11",
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,9 +2,11 @@
 //! since everything else of the connection would wait too; channels are tasks of their own, and get what is theirs through
 //! their inbox. Requests are answered at once, since russh remembers only one of them per channel.
 //!
-//! It refuses what no policy could allow: agent and X11 forwarding, listening on the host.
+//! It refuses what no policy could allow: channels of kinds that are nobody's. A forward from the host back to the client is the one
+//! thing that is waited for, and for a moment at most: its answer cannot be given later.
 
-use crate::channel::{self, Line};
+use crate::back::Place as Listening;
+use crate::channel::{self, Line, RemoteForward};
 use crate::conversation::{Conversation, Standing};
 use crate::inbox::{Event, Full, Inbox};
 use crate::listener::Ssh;
@@ -12,23 +14,27 @@ use crate::naming::{Wanted, sound};
 use crate::passage::Passage;
 use crate::sides::ClientSide;
 use crate::spill::Share;
-use crate::start::{Draft, Size, Terminal, Wish};
+use crate::start::{Display, Draft, Size, Terminal, Wish};
 use crate::tap::Program;
 use bytes::Bytes;
 use portcullis_gate::{FrontDesk, Knock, Proof};
 use portcullis_link::Place;
 use portcullis_model::limits::{
-    HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_SIGN_IN_MAX,
-    SSH_TRIES_MAX,
+    HANDSHAKE_MAX, PROOF_BYTES_MAX, SSH_CHANNELS_MAX, SSH_COMMAND_BYTES_MAX, SSH_REMOTE_ANSWER_MAX,
+    SSH_SIGN_IN_MAX, SSH_TRIES_MAX,
 };
 use portcullis_model::{Client, Protocol};
 use russh::keys::{Certificate, PublicKey};
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session,
+};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty, Sig};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// What a client is asked where it can show a prompt. Tools that type passwords for people look for the word. There are no
@@ -164,13 +170,33 @@ impl Arrival {
     /// Whether one more channel may be. One that was never opened, or has ended by itself, is none.
     fn has_room(&mut self) -> bool {
         self.channels.retain(|_, line| line.inbox.is_open());
-        self.channels.len() < SSH_CHANNELS_MAX
+        // What hosts open has a bound of its own.
+        let own = self.channels.values().filter(|line| !line.back);
+        own.count() < SSH_CHANNELS_MAX
+    }
+
+    /// The port at which the host listens for the client from now on; 0 for a socket. `None` when it does not.
+    async fn listens(&mut self, place: Listening, handle: Handle) -> Option<u16> {
+        let remote = self.conversation.back.remote(place)?;
+        let (answer, answered) = oneshot::channel();
+        let forward = RemoteForward {
+            conversation: Arc::clone(&self.conversation),
+            handle,
+            share: self.share.clone(),
+            remote,
+        };
+        self.conversation.tasks.spawn(forward.live(answer));
+        match timeout(SSH_REMOTE_ANSWER_MAX, answered).await {
+            Ok(Ok(port)) => Some(port),
+            _ => None,
+        }
     }
 
     fn line(&self) -> Line {
         Line {
             inbox: Arc::new(Inbox::new(self.share.clone())),
             draft: Draft::default(),
+            back: false,
         }
     }
 }
@@ -396,8 +422,12 @@ impl Handler for Arrival {
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Error> {
-        if let Some(line) = self.channels.remove(&id) {
-            line.inbox.close();
+        // One whose last bytes are on their way keeps its place until they are there.
+        if let Some(line) = self.channels.get(&id) {
+            line.inbox.finish();
+            if !line.inbox.is_open() {
+                self.channels.remove(&id);
+            }
         }
         Ok(())
     }
@@ -515,12 +545,98 @@ impl Handler for Arrival {
     async fn x11_request(
         &mut self,
         id: ChannelId,
-        _: bool,
-        _: &str,
-        _: &str,
-        _: u32,
+        single: bool,
+        protocol: &str,
+        cookie: &str,
+        screen: u32,
         session: &mut Session,
     ) -> Result<(), Error> {
-        session.channel_failure(id)
+        let display = Display::new(single, protocol, cookie, screen);
+        match (self.channels.get_mut(&id), display) {
+            // Policy is asked once the channel begins.
+            (Some(line), Some(display)) if !line.draft.started() => {
+                line.draft.display = Some(display);
+                session.channel_success(id)
+            }
+            _ => session.channel_failure(id),
+        }
+    }
+
+    async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, Error> {
+        match self.channels.get_mut(&id) {
+            Some(line) if !line.draft.started() => {
+                line.draft.agent = true;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// A channel that a host has opened: what the client sends on it from here on has an inbox.
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _: u32,
+        _: u32,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        let line = Line {
+            inbox: self.conversation.back.meet(id, &self.share),
+            draft: Draft::default(),
+            back: true,
+        };
+        self.channels.retain(|_, line| line.inbox.is_open());
+        self.channels.insert(id, line);
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        session: &mut Session,
+    ) -> Result<bool, Error> {
+        let Ok(wanted) = u16::try_from(*port) else {
+            return Ok(false);
+        };
+        let place = Listening::Port(address.to_owned(), wanted);
+        match self.listens(place, session.handle()).await {
+            Some(given) => {
+                *port = u32::from(given);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, Error> {
+        let Ok(port) = u16::try_from(port) else {
+            return Ok(false);
+        };
+        let place = Listening::Port(address.to_owned(), port);
+        Ok(self.conversation.back.cancel(&place).await)
+    }
+
+    async fn streamlocal_forward(
+        &mut self,
+        path: &str,
+        session: &mut Session,
+    ) -> Result<bool, Error> {
+        let place = Listening::Socket(path.to_owned());
+        Ok(self.listens(place, session.handle()).await.is_some())
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, Error> {
+        let place = Listening::Socket(path.to_owned());
+        Ok(self.conversation.back.cancel(&place).await)
     }
 }

@@ -5,18 +5,23 @@
 //! It refuses to leave anything running: whoever goes first takes the other side along.
 
 mod ask;
+mod back;
 mod down;
 mod files;
 mod forward;
 mod lines;
 mod parting;
 mod pipe;
+mod remote;
 mod socket;
 mod typed;
 mod up;
 
+pub(crate) use back::lead_back;
 pub(crate) use pipe::pipe;
+pub(crate) use remote::RemoteForward;
 
+use crate::back::{Doorway, To, Way};
 use crate::conversation::{Conversation, Entered};
 use crate::inbox::{Event, Inbox};
 use crate::refuse::{self, REFUSED};
@@ -24,18 +29,21 @@ use crate::sftp::Inspector;
 use crate::sides::{ClientSide, Exit, HostSide};
 use crate::start::{Draft, Start};
 use crate::upline::{Opening, Unopened, Upline};
-use portcullis_gate::{Gate, Reader, Refusal};
+use portcullis_gate::{Gate, Lane, Reader, Refusal, SshBack, SshErrand};
 use portcullis_model::message::Context;
 use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp};
 use portcullis_stream::terminal::Typing;
 use russh::ChannelReadHalf;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
+use tokio_util::task::TaskTracker;
 
 /// A channel as the connection's callbacks know it.
 pub(crate) struct Line {
     pub inbox: Arc<Inbox>,
     pub draft: Draft,
+    /// A host has opened it.
+    pub back: bool,
 }
 
 /// A channel before it has a gate.
@@ -67,10 +75,10 @@ struct Stream {
     followed: Option<lines::Followed>,
 }
 
-/// The upstream channel, and the connection that it has for itself.
+/// The upstream channel, and the connection that it has for itself; what a host opens stands on somebody else's.
 struct Host {
     side: HostSide,
-    line: Upline,
+    line: Option<Upline>,
 }
 
 /// How a channel ends.
@@ -147,6 +155,10 @@ impl Talk {
             }
         };
         let entered = self.settled().await?;
+        // What was refused before there was a channel to say it on.
+        for refusal in self.conversation.back.untold() {
+            let _told = self.client.refuse(Lane::Diagnostic, refusal).await;
+        }
         let unread = start.unread();
         let reader = match (unread, &start.terminal) {
             (None, Some(_)) => Reader::Terminal,
@@ -255,10 +267,19 @@ impl Stream {
     }
 
     async fn serve(&self, start: &Start) -> Result<Exit, Ended> {
-        let permit = self.ask(start).await?;
+        let (permit, ways) = self.ask(start).await?;
+        let back = back(&ways);
         let command = start.forced(self.entered.control);
-        let mut read = self.dial(Opening::Session, command.as_deref()).await?;
-        self.host()?.side.start(permit, start).await?;
+        let errand = match &command {
+            Some(command) => Some(SshErrand::Command(command)),
+            None => back.any().then_some(SshErrand::Back(back)),
+        };
+        let mut read = self.dial(Opening::Session, errand).await?;
+        let host = self.host()?;
+        if let Some(line) = host.line.as_ref().filter(|_| back.any()) {
+            line.door.open(self.doorway(ways));
+        }
+        host.side.start(permit, start, back).await?;
         match self.unread {
             Some("sftp") => self.files(&mut read).await,
             _ => self.both(&mut read).await,
@@ -282,22 +303,28 @@ impl Stream {
     }
 
     /// An upstream connection for this channel alone, and what is opened on it.
-    /// Where each command has a login of its own, `command` is what it is for.
+    /// Where an errand has a login of its own, this is what it is for.
     async fn dial(
         &self,
         opening: Opening<'_>,
-        command: Option<&str>,
+        errand: Option<SshErrand<'_>>,
     ) -> Result<ChannelReadHalf, Ended> {
+        if !matches!(opening, Opening::Session) {
+            self.inbox.lasts();
+        }
         loop {
             let (line, kept) = {
                 let mut gate = self.gate.lock().await;
-                self.entered.uplines.take(&mut gate, command).await?
+                self.entered.uplines.take(&mut gate, errand).await?
             };
             match line.open(opening).await {
                 Ok(channel) => {
                     let (read, write) = channel.split();
                     let side = HostSide::new(write);
-                    let _first = self.host.set(Host { side, line });
+                    let _first = self.host.set(Host {
+                        side,
+                        line: Some(line),
+                    });
                     return Ok(read);
                 }
                 Err(Unopened::Refused(fault)) => {
@@ -311,9 +338,29 @@ impl Stream {
         }
     }
 
+    /// What the host may open beside this channel.
+    fn doorway(&self, ways: Vec<Way>) -> Arc<Doorway> {
+        Arc::new(Doorway {
+            conversation: Arc::clone(&self.conversation),
+            entered: Arc::clone(&self.entered),
+            handle: self.client.handle(),
+            share: self.inbox.share(),
+            ways,
+            tasks: TaskTracker::new(),
+        })
+    }
+
     fn host(&self) -> Result<&Host, Fault> {
         self.host
             .get()
             .ok_or_else(|| Fault::bare(Blame::Gateway, "find the host of a channel"))
+    }
+}
+
+/// What leads back, for the host.
+fn back(ways: &[Way]) -> SshBack {
+    SshBack {
+        agent: ways.iter().any(|way| matches!(way.to, To::Agent)),
+        x11: ways.iter().any(|way| matches!(way.to, To::Display)),
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! It refuses a second admission: after the first, nothing that the client says can change identity, target or credential.
 
+use crate::back::Back;
 use crate::refuse::{self, REFUSED};
 use crate::sides::ClientSide;
 use crate::upline::Uplines;
@@ -62,6 +63,8 @@ pub(crate) struct Entered {
 pub(crate) struct Conversation {
     pub clock: Clock,
     pub tasks: TaskTracker,
+    /// What leads from hosts back to the client.
+    pub back: Back,
     standing: watch::Sender<Standing>,
     over: watch::Sender<bool>,
     betrayed: watch::Sender<bool>,
@@ -74,6 +77,7 @@ impl Conversation {
         Arc::new(Self {
             clock,
             tasks: TaskTracker::new(),
+            back: Back::new(),
             standing: watch::Sender::new(Standing::Stranger),
             over: watch::Sender::new(false),
             betrayed: watch::Sender::new(false),

@@ -57,6 +57,12 @@ struct State {
     /// Events of it without bytes.
     events: usize,
     spill: Option<Arc<Spill>>,
+    /// The client has said that it sends no more.
+    ended: bool,
+    /// What it has sent goes to its end although it closes the channel.
+    lasting: bool,
+    /// It has closed the channel, and not all has been taken.
+    closing: bool,
     closed: bool,
     overrun: bool,
 }
@@ -157,6 +163,11 @@ impl Inbox {
         }
     }
 
+    /// What its connection may keep on disk.
+    pub(crate) fn share(&self) -> Share {
+        self.share.clone()
+    }
+
     /// Puts an event without bytes in.
     pub(crate) fn put(&self, event: Event) -> Result<(), Full> {
         {
@@ -171,6 +182,7 @@ impl Inbox {
             if state.events >= SSH_EVENTS_MAX {
                 return Err(Full);
             }
+            state.ended |= matches!(event, Event::Eof);
             state.events += 1;
             state.queue.push_back(Queued::Event(event));
         }
@@ -233,7 +245,27 @@ impl Inbox {
         }
     }
 
-    /// The client has closed the channel, or is gone: what it sent counts no more.
+    /// From here on it is a stream whose last bytes count, as in a forward: a client closes it once both sides have said that
+    /// they send no more, and its own may still be on their way.
+    pub(crate) fn lasts(&self) {
+        self.state.lock().lasting = true;
+    }
+
+    /// The client has closed the channel.
+    pub(crate) fn finish(&self) {
+        let goes_on = {
+            let mut state = self.state.lock();
+            state.closing = state.lasting && state.ended && !state.closed;
+            state.closing
+        };
+        match goes_on {
+            // Whoever takes the last of it closes it.
+            true => self.came.notify_one(),
+            false => self.close(),
+        }
+    }
+
+    /// The channel is over, or the client is gone: what it sent counts no more.
     pub(crate) fn close(&self) {
         let gone = {
             let mut state = self.state.lock();
@@ -271,7 +303,14 @@ impl Inbox {
                 if state.closed {
                     return None;
                 }
-                state.pop()
+                match state.pop() {
+                    Popped::Nothing if state.closing => None,
+                    popped => Some(popped),
+                }
+            };
+            let Some(popped) = popped else {
+                self.close();
+                return None;
             };
             match popped {
                 Popped::Nothing => waiting.await,
@@ -363,6 +402,43 @@ mod tests {
         inbox.close();
         assert!(inbox.next().await.is_none());
         inbox.closed().await;
+    }
+
+    #[tokio::test]
+    async fn the_last_bytes_of_a_forward_are_taken_although_it_is_closed_and_of_others_they_are_not()
+     {
+        for (lasting, ended) in [(true, true), (true, false), (false, true)] {
+            let inbox = small();
+            if lasting {
+                inbox.lasts();
+            }
+            inbox.put_data(bytes(3)).await.unwrap();
+            if ended {
+                inbox.put(Event::Eof).unwrap();
+            }
+            inbox.finish();
+            if lasting && ended {
+                assert!(inbox.is_open());
+                assert!(matches!(inbox.next().await, Some(Event::Data(_))));
+                assert!(matches!(inbox.next().await, Some(Event::Eof)));
+                assert!(inbox.is_open(), "the last may still be on its way");
+            }
+            assert!(inbox.next().await.is_none());
+            assert!(!inbox.is_open());
+            inbox.closed().await;
+        }
+        // Nor does one that has nothing left wait for more.
+        let inbox = Arc::new(small());
+        inbox.lasts();
+        inbox.put(Event::Eof).unwrap();
+        assert!(matches!(inbox.next().await, Some(Event::Eof)));
+        let waiting = tokio::spawn({
+            let inbox = Arc::clone(&inbox);
+            async move { inbox.next().await.is_none() }
+        });
+        tokio::task::yield_now().await;
+        inbox.finish();
+        assert!(waiting.await.unwrap());
     }
 
     /// Bytes that say where they stand.

@@ -4,12 +4,14 @@
 //! active, an upstream connection of its own, so that a channel that stalls parks nothing but itself. What a client asks
 //! for is judged before one byte of it goes upstream; what comes back is masked and recorded before it is shown.
 //!
-//! It refuses, by name and with a reason: agent and X11 forwarding, forwards back from the host, tunnels,
-//! a second command on a channel, and on the stricter levels of control terminals, shells and forwards. What a typed line
+//! It refuses, by name and with a reason: tunnels, a second command on a channel, what leads from a host back to the client (its
+//! agent, its display, forwards) where policy does not name it, and on the stricter levels of control terminals, shells and forwards. What a typed line
 //! in a shell does cannot be known here: `assist` and `record` are no boundary, `exec-only` is.
 
 #[cfg(feature = "transport")]
 mod arrival;
+#[cfg(feature = "transport")]
+mod back;
 #[cfg(feature = "transport")]
 mod channel;
 #[cfg(feature = "transport")]

@@ -7,7 +7,7 @@
 use crate::inbox::Inbox;
 use crate::start::{Size, Start, Wish};
 use bytes::Bytes;
-use portcullis_gate::{BoxFuture, Housed, Lane, Permit, Refusal, Release};
+use portcullis_gate::{BoxFuture, Housed, Lane, Permit, Refusal, Release, SshBack};
 use portcullis_link::{ClientOutlet, Duplex, Sink};
 use portcullis_model::{Blame, Fault};
 use russh::server::{Handle, Msg};
@@ -84,6 +84,11 @@ impl ClientSide {
     /// Both directions as a stream, for a protocol inside of the channel that the gateway serves itself.
     pub(crate) fn pipe(&self, inbox: Arc<Inbox>) -> Box<dyn Duplex> {
         Box::new(crate::channel::pipe(inbox, &self.half))
+    }
+
+    /// The connection.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     pub(crate) fn id(&self) -> ChannelId {
@@ -189,7 +194,12 @@ impl HostSide {
     }
 
     /// Environment, terminal and the command itself: the bytes that were permitted, and no others.
-    pub(crate) async fn start(&self, permit: Permit, start: &Start) -> Result<(), Fault> {
+    pub(crate) async fn start(
+        &self,
+        permit: Permit,
+        start: &Start,
+        back: SshBack,
+    ) -> Result<(), Fault> {
         let frame: Vec<u8> = permit.into_frames().concat();
         for (name, value) in &start.environment {
             // A host that does not accept a variable says so, and ssh goes on: so do we.
@@ -205,6 +215,20 @@ impl HostSide {
                 size.width,
                 size.height,
                 &terminal.modes,
+            );
+            asked.await.map_err(lost)?;
+        }
+        // As with a variable: a host that will not leads nowhere, and the command runs.
+        if back.agent {
+            self.half.agent_forward(false).await.map_err(lost)?;
+        }
+        if let Some(display) = start.display.as_ref().filter(|_| back.x11) {
+            let asked = self.half.request_x11(
+                false,
+                display.single,
+                &*display.protocol,
+                display.cookie.as_str(),
+                display.screen,
             );
             asked.await.map_err(lost)?;
         }

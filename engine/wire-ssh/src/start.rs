@@ -1,13 +1,18 @@
 //! What a channel is asked for, collected from its requests: environment, terminal, and then the one thing it is for.
 //! It refuses names and values of environment variables that are not on the list, and more of them than the bound.
 
+use crate::back::{AGENT, X11};
 use crate::words;
 use bytes::Bytes;
 use portcullis_model::Control;
-use portcullis_model::limits::{SSH_ENV_BYTES_MAX, SSH_ENV_MAX, TICKET_BYTES_MAX};
+use portcullis_model::limits::{
+    SSH_ENV_BYTES_MAX, SSH_ENV_MAX, SSH_X11_COOKIE_BYTES_MAX, TICKET_BYTES_MAX,
+};
 use russh::Pty;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
+use zeroize::Zeroizing;
 
 /// The size of a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +31,48 @@ pub(crate) struct Terminal {
     pub modes: Vec<(Pty, u32)>,
 }
 
+/// A display of the client's (RFC 4254 section 6.3.1).
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Display {
+    pub single: bool,
+    pub protocol: String,
+    /// Whoever has it may use the display. It is for the host alone.
+    pub cookie: Zeroizing<String>,
+    pub screen: u32,
+}
+
+impl fmt::Debug for Display {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Display")
+            .field("protocol", &self.protocol)
+            .field("screen", &self.screen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Display {
+    /// `None` when it is not what an X server takes.
+    pub(crate) fn new(single: bool, protocol: &str, cookie: &str, screen: u32) -> Option<Self> {
+        let named = !protocol.is_empty()
+            && protocol.len() <= 64
+            && protocol
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let hex = !cookie.is_empty()
+            && cookie.len() <= SSH_X11_COOKIE_BYTES_MAX
+            && cookie.bytes().all(|b| b.is_ascii_hexdigit());
+        (named && hex && screen <= SCREEN_MAX).then(|| Self {
+            single,
+            protocol: protocol.to_owned(),
+            cookie: Zeroizing::new(cookie.to_owned()),
+            screen,
+        })
+    }
+}
+
+/// X11 has a byte for it (X Window System Protocol, `XOpenDisplay`'s screens are few).
+const SCREEN_MAX: u32 = 255;
+
 /// The one thing a channel is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -42,12 +89,18 @@ pub(crate) struct Start {
     pub environment: BTreeMap<String, String>,
     /// The ticket that the client says it belongs to. It is for the gateway, and never reaches the host.
     pub ticket: Option<String>,
+    /// The client's agent is to be used from the host.
+    pub agent: bool,
+    /// And its display.
+    pub display: Option<Display>,
 }
 
 /// A channel that is being prepared.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub terminal: Option<Terminal>,
+    pub agent: bool,
+    pub display: Option<Display>,
     environment: BTreeMap<String, String>,
     ticket: Option<String>,
     started: bool,
@@ -113,6 +166,8 @@ impl Draft {
             terminal: self.terminal.take(),
             environment: std::mem::take(&mut self.environment),
             ticket: self.ticket.take(),
+            agent: self.agent,
+            display: self.display.take(),
         })
     }
 
@@ -172,16 +227,30 @@ impl Start {
             .terminal
             .as_ref()
             .map(|t| json!({"term": t.term, "columns": t.size.columns, "rows": t.size.rows}));
-        json!({"ssh": self.verb(), "terminal": terminal, "environment": self.environment})
+        let mut told =
+            json!({"ssh": self.verb(), "terminal": terminal, "environment": self.environment});
+        self.add_back(&mut told);
+        told
     }
 
     /// Everything besides its words that decides what it does.
     pub(crate) fn bound(&self) -> Bytes {
-        let bound = json!({
+        let mut bound = json!({
             "environment": self.environment,
             "terminal": self.terminal.as_ref().map(|t| t.term.as_str()),
         });
+        self.add_back(&mut bound);
         Bytes::from(bound.to_string())
+    }
+
+    /// What is to lead back, where anything is.
+    fn add_back(&self, to: &mut Value) {
+        let asked = [(AGENT, self.agent), (X11, self.display.is_some())];
+        if let Some(fields) = to.as_object_mut() {
+            for (name, _) in asked.iter().filter(|(_, asked)| *asked) {
+                fields.insert((*name).to_owned(), Value::Bool(true));
+            }
+        }
     }
 }
 
@@ -268,6 +337,41 @@ mod tests {
         let sftp = start(Wish::Subsystem("sftp".to_owned()));
         assert_eq!(forced(&sftp).as_deref(), Some("internal-sftp"));
         assert_eq!(run(b"ls").forced(Control::ExecOnly), None);
+    }
+
+    #[test]
+    fn a_display_is_named_plainly_and_its_cookie_stays_with_it() {
+        let cookie = "0123456789abcdef0123456789abcdef";
+        let display = Display::new(false, "MIT-MAGIC-COOKIE-1", cookie, 0).unwrap();
+        assert!(!format!("{display:?}").contains(cookie));
+        let long = "a".repeat(SSH_X11_COOKIE_BYTES_MAX + 1);
+        for (protocol, cookie, screen) in [
+            ("", cookie, 0),
+            ("MIT MAGIC", cookie, 0),
+            ("MIT\n", cookie, 0),
+            ("MIT-MAGIC-COOKIE-1", "", 0),
+            ("MIT-MAGIC-COOKIE-1", "0g", 0),
+            ("MIT-MAGIC-COOKIE-1", "00;id", 0),
+            ("MIT-MAGIC-COOKIE-1", long.as_str(), 0),
+            ("MIT-MAGIC-COOKIE-1", cookie, 256),
+        ] {
+            assert!(Display::new(false, protocol, cookie, screen).is_none());
+        }
+        let plain = Draft::default().start(Wish::Shell).unwrap();
+        let mut draft = Draft {
+            agent: true,
+            display: Some(display),
+            ..Draft::default()
+        };
+        let start = draft.start(Wish::Shell).unwrap();
+        assert_ne!(
+            plain.bound(),
+            start.bound(),
+            "an approval is for one of them"
+        );
+        let told = start.told().to_string();
+        assert!(told.contains("\"agent\":true") && told.contains("\"x11\":true"));
+        assert!(!told.contains(cookie) && !plain.told().to_string().contains("x11"));
     }
 
     #[test]

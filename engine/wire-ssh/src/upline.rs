@@ -2,10 +2,14 @@
 //! queue inside the connection's only loop, so a channel whose client does not read would park every other channel of
 //! the same connection. One that is no longer needed is kept for the session's next channel.
 //!
-//! It refuses a host that is not the one that was named, before anything that proves who we are is sent.
+//! It refuses a host that is not the one that was named, before anything that proves who we are is sent, and every channel that
+//! a host opens where no door is open for it. Those that it may open share the connection they were asked for on: a client that
+//! does not read one of them keeps the others of the same request waiting.
 
+use crate::back::{Came, Door, Place};
+use crate::naming::is_host;
 use parking_lot::Mutex;
-use portcullis_gate::{Clock, Gate, House, SshKey, SshOffer, SshWay};
+use portcullis_gate::{Clock, Gate, House, SshErrand, SshKey, SshOffer, SshWay};
 use portcullis_link::connect;
 use portcullis_model::limits::{HANDSHAKE_MAX, SSH_IDLE_UPSTREAMS_MAX};
 use portcullis_model::{Blame, Fault};
@@ -16,6 +20,7 @@ use russh::{Channel, Signer};
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The connections of one session.
 pub(crate) struct Uplines {
@@ -46,8 +51,11 @@ pub(crate) enum Unopened {
 /// One connection, logged in.
 pub(crate) struct Upline {
     handle: Handle<Host>,
-    /// Its login is good for one command: nothing else can run on it.
+    /// Its login is good for one errand: nothing else can run on it.
     single: bool,
+    /// What the host may open on it.
+    pub door: Arc<Door>,
+    gone: CancellationToken,
 }
 
 impl Upline {
@@ -74,8 +82,58 @@ impl Upline {
         }
     }
 
+    /// Asks the host to listen for the client, and says at which port; 0 for a socket.
+    pub(crate) async fn listen(&self, place: &Place) -> Result<u16, Unopened> {
+        let asked = timeout(HANDSHAKE_MAX, async {
+            match place {
+                Place::Port(address, port) => {
+                    let asked = self.handle.tcpip_forward(address, u32::from(*port));
+                    let given = asked.await?;
+                    // It says which one where it may choose, and nothing where it may not.
+                    Ok(match port {
+                        0 => u16::try_from(given).unwrap_or(0),
+                        port => *port,
+                    })
+                }
+                Place::Socket(path) => self.handle.streamlocal_forward(path).await.map(|()| 0),
+            }
+        });
+        let port = match asked.await {
+            Ok(Ok(port)) => port,
+            Ok(Err(error @ russh::Error::RequestDenied)) => {
+                return Err(Unopened::Refused(refused(error)));
+            }
+            Ok(Err(error)) => return Err(Unopened::Lost(refused(error))),
+            Err(_) => return Err(Unopened::Lost(late())),
+        };
+        match place {
+            Place::Port(..) if port == 0 => {
+                let fault = Fault::bare(Blame::Upstream, "say at which port it listens");
+                Err(Unopened::Refused(fault))
+            }
+            _ => Ok(port),
+        }
+    }
+
+    /// Asks it to listen no more.
+    pub(crate) async fn stop_listening(&self, place: &Place, port: Option<u16>) {
+        let _stopped = match place {
+            Place::Port(address, _) => {
+                let port = u32::from(port.unwrap_or(0));
+                self.handle.cancel_tcpip_forward(address, port).await
+            }
+            Place::Socket(path) => self.handle.cancel_streamlocal_forward(path).await,
+        };
+    }
+
+    /// Resolves when the connection is lost.
+    pub(crate) async fn gone(&self) {
+        self.gone.cancelled().await;
+    }
+
     /// Ends the connection, with whatever runs on it.
     pub(crate) async fn hang_up(self) {
+        self.door.shut();
         let reason = russh::Disconnect::ByApplication;
         let said = self.handle.disconnect(reason, "", "");
         let _said = timeout(std::time::Duration::from_secs(2), said).await;
@@ -91,15 +149,15 @@ impl Uplines {
         }
     }
 
-    /// A connection that nobody uses (then true), or a new one; that is recorded before anything is sent. Where each command
-    /// has a login of its own, it is a new one for this command.
+    /// A connection that nobody uses (then true), or a new one; that is recorded before anything is sent. An errand has a new one
+    /// with a login of its own, where that can be made.
     pub(crate) async fn take(
         &self,
         gate: &mut Gate,
-        command: Option<&str>,
+        errand: Option<SshErrand<'_>>,
     ) -> Result<(Upline, bool), Fault> {
-        let errand = match (&self.way.errands, command) {
-            (Some(errands), Some(command)) => Some(errands.key(command).await?),
+        let errand = match (&self.way.errands, errand) {
+            (Some(errands), Some(errand)) => Some(errands.key(errand).await?),
             _ => None,
         };
         loop {
@@ -135,11 +193,14 @@ impl Uplines {
     ) -> Result<Upline, Fault> {
         let single = errand.is_some();
         let key = errand.unwrap_or_else(|| Arc::clone(&self.way.key));
+        let (door, gone) = (Arc::new(Door::default()), CancellationToken::new());
         let host = Host {
             hosts: Arc::clone(&self.way.hosts),
             host: self.way.upstream.host.clone(),
             port: self.way.port,
             clock: Arc::clone(&self.clock),
+            door: Arc::clone(&door),
+            _there: gone.clone().drop_guard(),
         };
         let known = self.way.hosts.algorithms(&host.host, host.port);
         let config = Arc::new(config(&known));
@@ -168,7 +229,12 @@ impl Uplines {
             }
         };
         match answer {
-            AuthResult::Success => Ok(Upline { handle, single }),
+            AuthResult::Success => Ok(Upline {
+                handle,
+                single,
+                door,
+                gone,
+            }),
             AuthResult::Failure { .. } => {
                 Err(Fault::bare(Blame::Upstream, "accept the gateway's login"))
             }
@@ -237,12 +303,23 @@ impl Signer for Signing {
     }
 }
 
-/// Verifies the host, and hears nothing else from it: it may open no channel towards us.
+/// Verifies the host, and lets it open what the door is open for.
 struct Host {
     hosts: Arc<dyn portcullis_gate::HostKeys>,
     host: String,
     port: u16,
     clock: Clock,
+    door: Arc<Door>,
+    /// The connection has lasted as long as this.
+    _there: DropGuard,
+}
+
+/// Where a connection began, as the host says; the client is told nothing that is no host.
+fn from(host: &str, port: u32) -> (String, u32) {
+    match is_host(host) {
+        true => (host.to_owned(), port),
+        false => (String::new(), port),
+    }
 }
 
 impl Handler for Host {
@@ -287,14 +364,18 @@ impl Handler for Host {
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _: ChannelOpenHandle,
+        port: u32,
+        host: &str,
+        number: u32,
+        reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Met> {
+        if let Ok(port) = u16::try_from(port) {
+            let from = from(host, number);
+            self.door.come(Came::Port { port, from }, channel, reply);
+        }
         Ok(())
     }
 
@@ -310,31 +391,36 @@ impl Handler for Host {
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Met> {
+        let came = Came::Socket(path.to_owned());
+        self.door.come(came, channel, reply);
         Ok(())
     }
 
     async fn server_channel_open_agent_forward(
         &mut self,
-        _: Channel<Msg>,
-        _: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Met> {
+        self.door.come(Came::Agent, channel, reply);
         Ok(())
     }
 
     async fn server_channel_open_x11(
         &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Met> {
+        let (host, port) = from(host, port);
+        self.door.come(Came::Display(host, port), channel, reply);
         Ok(())
     }
 }
@@ -388,7 +474,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_opens_no_channel_towards_the_gateway() {
+    async fn a_host_opens_no_channel_that_nobody_has_asked_for() {
         let (near, far) = tokio::io::duplex(256 * 1024);
         let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
         let serving = russh::server::Config {
@@ -400,6 +486,8 @@ mod tests {
             host: "web-1".to_owned(),
             port: 22,
             clock: Arc::new(|| Timestamp(1)),
+            door: Arc::new(Door::default()),
+            _there: CancellationToken::new().drop_guard(),
         };
         let client = config(&["ssh-ed25519".to_owned()]);
         let (running, connected) = tokio::join!(

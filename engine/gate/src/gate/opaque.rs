@@ -76,6 +76,30 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether policy has named such a stream, whatever masks apply: what leads from the server back to the client's own side
+    /// passes by its name alone.
+    ///
+    /// # Errors
+    /// When it has not, with what the client is told.
+    pub fn is_named(
+        &self,
+        stream: &'static str,
+        decision: Option<&Arc<Decision>>,
+    ) -> Result<(), Denial> {
+        let named = self.granted.opaque.contains(stream)
+            || decision.is_some_and(|d| d.obligations.opaque.contains(stream));
+        match named {
+            true => Ok(()),
+            false => Err(Denial::new(
+                "portcullis/opaque",
+                format!("{stream} leads back to the client and cannot be read; it passes only where policy names it"),
+            )
+            .hint(format!(
+                "Do without, or have policy name it: {{\"type\": \"opaque\", \"streams\": [\"{stream}\"], \"allow\": true}}."
+            ))),
+        }
+    }
+
     /// Looks at bytes of such a stream that lie beside each other where they belong, and did not on the way: at what two
     /// packets of a file have in common, say.
     ///

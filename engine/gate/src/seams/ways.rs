@@ -54,17 +54,43 @@ pub struct SshWay {
     pub hosts: Arc<dyn HostKeys>,
     /// How much of the session is under control.
     pub control: Control,
-    /// Makes a login for each command alone, where that can be; then `key` is good for none.
+    /// Makes logins for one errand each, where that can be. On the level that approves words `key` is good for none then.
     pub errands: Option<Arc<dyn SshErrands>>,
 }
 
-/// Makes logins that run one command, whatever is asked for on the way to the host.
+/// What a login is made for that is good for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SshErrand<'a> {
+    /// One command, whatever is asked for on the way to the host.
+    Command(&'a str),
+    /// A channel from which the host leads back to the client.
+    Back(SshBack),
+}
+
+/// What leads back to the client from a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SshBack {
+    /// To its agent.
+    pub agent: bool,
+    /// To its display.
+    pub x11: bool,
+}
+
+impl SshBack {
+    /// Whether anything does.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.agent || self.x11
+    }
+}
+
+/// Makes logins for one errand.
 pub trait SshErrands: Send + Sync {
-    /// A login for this command: for one connection, and for minutes.
+    /// A login for this errand: for one connection, and for minutes.
     ///
     /// # Errors
     /// When it could not be made.
-    fn key<'a>(&'a self, command: &'a str) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>>;
+    fn key<'a>(&'a self, errand: SshErrand<'a>) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>>;
 }
 
 /// A login to SSH servers. The secret's bytes stay in `vault`.

@@ -8,7 +8,8 @@ use crate::front_desk::{Login, Opening};
 use crate::paths;
 use portcullis_console::ConnectionRow;
 use portcullis_gate::{
-    BoxFuture, Catalog, Clock, HostKeys, Relation, SshErrands, SshKey, SshOffer, SshWay, Way,
+    BoxFuture, Catalog, Clock, HostKeys, Relation, SshErrand, SshErrands, SshKey, SshOffer, SshWay,
+    Way,
 };
 use portcullis_link::Indoors;
 use portcullis_model::limits;
@@ -215,16 +216,14 @@ impl Keys {
                     },
                     command: None,
                 };
+                let errands = Arc::new(Errands {
+                    authority: Arc::clone(authority),
+                    request: request.clone(),
+                });
                 match control {
                     // No certificate of such a session is good for more than one command.
-                    Control::Argv => {
-                        let errands = Errands {
-                            authority: Arc::clone(authority),
-                            request,
-                        };
-                        Ok((Arc::new(NoKey), Some(Arc::new(errands))))
-                    }
-                    _ => Ok((authority.issue(request).await?, None)),
+                    Control::Argv => Ok((Arc::new(NoKey), Some(errands))),
+                    _ => Ok((authority.issue(request).await?, Some(errands))),
                 }
             }
             Self::Fixed(key) => Ok((key.credential().await?, None)),
@@ -233,17 +232,26 @@ impl Keys {
     }
 }
 
-/// A certificate for each command.
+/// A certificate for each errand.
 struct Errands {
     authority: Arc<Authority>,
     request: CertificateRequest,
 }
 
 impl SshErrands for Errands {
-    fn key<'a>(&'a self, command: &'a str) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>> {
+    fn key<'a>(&'a self, errand: SshErrand<'a>) -> BoxFuture<'a, Result<Arc<dyn SshKey>, Fault>> {
         Box::pin(async move {
             let mut request = self.request.clone();
-            request.command = Some(command.to_owned());
+            match errand {
+                SshErrand::Command(command) => request.command = Some(command.to_owned()),
+                // The session's own certificate permits neither.
+                SshErrand::Back(back) => {
+                    request.bearing = Bearing::Back {
+                        agent: back.agent,
+                        x11: back.x11,
+                    };
+                }
+            }
             request.valid_for = request.valid_for.min(limits::SSH_ERRAND_TTL_MAX);
             Ok(self.authority.issue(request).await?)
         })

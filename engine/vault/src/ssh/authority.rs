@@ -64,6 +64,13 @@ pub enum Bearing {
     Commands,
     /// A terminal, and forwards from the host.
     Interactive,
+    /// Besides, ways from the host back to the client.
+    Back {
+        /// To its agent.
+        agent: bool,
+        /// To its display.
+        x11: bool,
+    },
 }
 
 impl Bearing {
@@ -72,6 +79,16 @@ impl Bearing {
         match self {
             Self::Commands => &[],
             Self::Interactive => &["permit-port-forwarding", "permit-pty"],
+            Self::Back { agent, x11 } => match (agent, x11) {
+                (false, false) => &["permit-pty"],
+                (true, false) => &["permit-agent-forwarding", "permit-pty"],
+                (false, true) => &["permit-X11-forwarding", "permit-pty"],
+                (true, true) => &[
+                    "permit-X11-forwarding",
+                    "permit-agent-forwarding",
+                    "permit-pty",
+                ],
+            },
         }
     }
 }
@@ -338,6 +355,22 @@ mod tests {
         let wide = offered(&*wide.unwrap()).await;
         let permits: Vec<_> = wide.extensions().keys().map(String::as_str).collect();
         assert_eq!(permits, ["permit-port-forwarding", "permit-pty"]);
+
+        // What leads back is permitted by its name, and nothing along with it.
+        for (agent, x11, extra) in [
+            (true, false, vec!["permit-agent-forwarding"]),
+            (false, true, vec!["permit-X11-forwarding"]),
+            (
+                true,
+                true,
+                vec!["permit-X11-forwarding", "permit-agent-forwarding"],
+            ),
+        ] {
+            let back = Bearing::Back { agent, x11 };
+            let back = offered(&*place.authority.issue(request(back)).await.unwrap()).await;
+            let permits: Vec<_> = back.extensions().keys().map(String::as_str).collect();
+            assert_eq!(permits, [extra, vec!["permit-pty"]].concat());
+        }
     }
 
     #[tokio::test]

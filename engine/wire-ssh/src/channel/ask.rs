@@ -2,11 +2,14 @@
 //! what cannot be shown: a command line that is no text, or too long.
 
 use super::{Ended, Stream};
+use crate::back::{To, Way};
 use crate::refuse;
 use crate::start::{Start, Wish};
 use crate::words;
 use bytes::Bytes;
-use portcullis_gate::{Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Ruling};
+use portcullis_gate::{
+    Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Refusal, Ruling,
+};
 use portcullis_model::limits::{DEFERRED_RETRY_SECONDS, HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
 use portcullis_model::{Class, Control, Decision, Denial, Effect, Fault, Requirement, Risk, Verbs};
@@ -16,13 +19,23 @@ use tokio::time::sleep;
 
 impl Stream {
     /// Everything the channel asks for, permitted together.
-    pub(super) async fn ask(&self, start: &Start) -> Result<Permit, Ended> {
-        let messages = match asked(start, self.entered.control) {
+    /// What may lead back to the client comes with it.
+    pub(super) async fn ask(&self, start: &Start) -> Result<(Permit, Vec<Way>), Ended> {
+        let mut messages = match asked(start, self.entered.control) {
             Ok(messages) => messages,
             Err(denial) => return Err(self.deny(&denial).await?),
         };
-        let mut run = Vec::with_capacity(messages.len());
-        for message in messages {
+        let command = messages.pop();
+        let mut run = Vec::with_capacity(messages.len() + 1);
+        let mut ways = Vec::new();
+        for (to, message) in led_back(start) {
+            if let Some(allowed) = self.may_lead_back(&to, message).await? {
+                let decision = allowed.decision().cloned();
+                ways.push(Way { to, decision });
+                run.push(allowed);
+            }
+        }
+        for message in messages.into_iter().chain(command) {
             let allowed = self.allowed(message).await?;
             self.may_pass_unread(allowed.decision()).await?;
             run.push(allowed);
@@ -30,7 +43,37 @@ impl Stream {
         if let Some(decision) = run.last().and_then(Allowed::decision) {
             let _first = self.decision.set(Arc::clone(decision));
         }
-        Ok(self.commit(run).await?)
+        Ok((self.commit(run).await?, ways))
+    }
+
+    /// A way back to the client, where policy has it. Where it has not the client reads why, and what it has asked for goes on
+    /// without, as with a host that does not lead back.
+    async fn may_lead_back(&self, to: &To, message: Message) -> Result<Option<Allowed>, Ended> {
+        let control = self.entered.control;
+        let refusal = match control.allows_terminals() {
+            false => self.refusal(&led_nowhere(control)).await?,
+            true => match self.ruled(message).await? {
+                Ok(allowed) => {
+                    let named = {
+                        let gate = self.gate.lock().await;
+                        gate.is_named(to.name(), allowed.decision())
+                    };
+                    match named {
+                        Ok(()) => return Ok(Some(allowed)),
+                        Err(denial) => self.refusal(&denial).await?,
+                    }
+                }
+                Err(denied) => {
+                    let session = self.entered.session;
+                    let mut gate = self.gate.lock().await;
+                    gate.reject(denied, self.now(), |denial, at| {
+                        vec![refuse::text(denial, Some(session), Some(at))]
+                    })?
+                }
+            },
+        };
+        self.client.refuse(Lane::Diagnostic, refusal).await?;
+        Ok(None)
     }
 
     /// What was allowed, on record: from here on it may go to the host.
@@ -56,12 +99,15 @@ impl Stream {
 
     /// A denial that no rule of a policy gave.
     pub(super) async fn deny(&self, denial: &Denial) -> Result<Ended, Fault> {
+        Ok(Ended::Refused(self.refusal(denial).await?))
+    }
+
+    async fn refusal(&self, denial: &Denial) -> Result<Refusal, Fault> {
         let session = self.entered.session;
         let mut gate = self.gate.lock().await;
-        let refusal = gate.reject_session(denial, self.now(), |denial, at| {
+        gate.reject_session(denial, self.now(), |denial, at| {
             vec![refuse::text(denial, Some(session), Some(at))]
-        })?;
-        Ok(Ended::Refused(refusal))
+        })
     }
 
     /// One request, judged, and approved where that is asked for. What is denied ends the channel.
@@ -194,6 +240,33 @@ fn not_asked(fault: &Fault) -> Denial {
         "the approval could not be asked or waited for",
     )
     .hint("Nothing was run. Try again.")
+}
+
+/// What the channel wants to lead back to the client, and what policy is asked about it.
+fn led_back(start: &Start) -> Vec<(To, Message)> {
+    let asked = [
+        (To::Agent, "agent-forward", start.agent),
+        (To::Display, "x11-forward", start.display.is_some()),
+    ];
+    let asked = asked.into_iter().filter(|(_, _, asked)| *asked);
+    let messages = asked.map(|(to, label, _)| {
+        let mut known = known(Effect::Write, Risk::High, Verbs::NET, "leads-back");
+        known.labels.insert(label.to_owned());
+        let message = channel(to.name(), to.name(), known, start.bound(), Bytes::new());
+        (to, message)
+    });
+    messages.collect()
+}
+
+fn led_nowhere(control: Control) -> Denial {
+    Denial::new(
+        "ssh/exec-only",
+        format!(
+            "this session has the level {}: nothing leads from the host back to you",
+            control.word()
+        ),
+    )
+    .hint("The command goes on without. Leave out -A, -X and -Y.")
 }
 
 /// What has to be judged before the channel starts, the command itself last.

@@ -1,6 +1,7 @@
 //! From the host to the client: masked, recorded, shown, in this order. What comes at once is taken together.
 
 use super::{Ended, Stream, forward, socket};
+use crate::back::{AGENT, REMOTE_FORWARD, REMOTE_SOCKET, X11};
 use crate::sides::{Exit, STDERR};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -47,7 +48,7 @@ impl Stream {
                     self.last(&mut ended).await?;
                     // A client that has sent all closes its channel at this, and takes no exit status any more: a command's
                     // goes first, and the end of its output with it.
-                    if matches!(self.unread, Some(forward::NAME | socket::NAME)) {
+                    if self.unread.is_some_and(is_forward) {
                         self.client.eof().await;
                     }
                 }
@@ -123,6 +124,14 @@ impl Stream {
             Err(Unreleased::Fault(fault)) => Err(Ended::Broken(fault)),
         }
     }
+}
+
+/// True of what has no exit status.
+fn is_forward(stream: &str) -> bool {
+    matches!(
+        stream,
+        forward::NAME | socket::NAME | AGENT | X11 | REMOTE_FORWARD | REMOTE_SOCKET
+    )
 }
 
 /// What has come already of the same lane, and the first message behind it.

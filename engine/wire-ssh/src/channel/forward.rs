@@ -187,9 +187,12 @@ impl Stream {
             Ended::Done(_) => Ended::Done(Exit::Nothing),
             _ => Ended::ClientGone,
         };
+        // Nobody tells of a client that closes what is closed already: the channel's place is free from here on.
+        let inbox = Arc::clone(&self.inbox);
         self.client.eof().await;
         self.client.close().await;
         self.part(ended).await;
+        inbox.close();
     }
 
     pub(super) fn part_unopened(self, ended: Ended) {

@@ -34,10 +34,13 @@ impl Stream {
         }
         if let Some(host) = self.host.into_inner() {
             let _closed = timeout(LAST_WORDS_MAX, host.side.close()).await;
-            if clean {
-                self.entered.uplines.give_back(host.line);
-            } else {
-                host.line.hang_up().await;
+            match host.line {
+                // A host remembers for as long as the connection lasts what leads back on it.
+                Some(line) if clean && line.door.through().is_none() => {
+                    self.entered.uplines.give_back(line);
+                }
+                Some(line) => line.hang_up().await,
+                None => {}
             }
         }
         if let Err(fault) = self.gate.into_inner().close(&how, now) {

@@ -79,7 +79,7 @@ impl Stream {
     }
 }
 
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     let climbs = path.split('/').any(|part| part == ".." || part == ".");
     sound(path) && path.starts_with('/') && !climbs
 }
@@ -98,7 +98,7 @@ fn asked(path: &str) -> Message {
 }
 
 /// What is judged is what is opened.
-fn no_path() -> Denial {
+pub(super) fn no_path() -> Denial {
     Denial::new(
         "ssh/forward-socket",
         "a forward leads to a socket by its whole path, plainly written",
