@@ -181,6 +181,59 @@ fn who_has_read_enough_ends_who_writes() -> Result<()> {
     Ok(())
 }
 
+/// A client that writes for ever, whose reader has gone after the first line (`ssh HOST yes | head -1`).
+fn read_one_line(command: &mut Command) -> Result<Child> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut line = [0; 2];
+    let mut stdout = child.stdout.take().context("a pipe")?;
+    stdout.read_exact(&mut line)?;
+    ensure!(&line == b"y\n", "{line:?}");
+    Ok(child)
+}
+
+fn gone(world: &SshWorld) -> Result<()> {
+    let pid = fs::read_to_string(world.host.home().join("writer"))?;
+    let until = Instant::now() + MINUTE;
+    while Path::new("/proc").join(pid.trim()).exists() {
+        ensure!(Instant::now() < until, "{} still writes", pid.trim());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reader_on_the_clients_side_that_goes_is_no_end_until_the_client_goes_too() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let command = "echo $$ > writer; exec yes";
+    // Without a gate the client says so (`eow@openssh.com`), and the command ends by itself.
+    let mut direct = read_one_line(world.host.direct()?.arg(command))?;
+    let until = Instant::now() + MINUTE;
+    while direct.try_wait()?.is_none() {
+        ensure!(Instant::now() < until, "it goes on without a gate, too");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    gone(&world)?;
+    // Through it nobody hears that: this is the limit that `engine/docs/ssh.md` names. Where this fails, the limit is gone.
+    let mut through = read_one_line(&mut world.ssh(&DORA, &[], &[command])?)?;
+    let pid = fs::read_to_string(world.host.home().join("writer"))?;
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(
+        through.try_wait()?.is_none() && Path::new("/proc").join(pid.trim()).exists(),
+        "it ended by itself: take the limit out of the documentation"
+    );
+    // Ctrl-C ends it, and the writer on the host; so does a command that is cut there.
+    run(Command::new("kill").args(["-INT", &through.id().to_string()]))?;
+    through.wait()?;
+    gone(&world)?;
+    let shown = equal(&world, &[], "yes | head -n 1", b"")?;
+    ensure!(shown.out == "y\n", "{shown:?}");
+    Ok(())
+}
+
 #[test]
 fn an_upload_that_nobody_takes_stops_no_other_channel() -> Result<()> {
     let world = SshWorld::start(&SshOptions::default())?;
