@@ -56,16 +56,8 @@ pub(crate) fn check(file: &str, entry: &str, rule: &Rule) -> Vec<Diagnostic> {
             "Write a path in lower case such as team/no-drops; policy/, default/, fault/, portcullis/ and approval/ are the gateway's own.",
         ));
     }
-    if entry == "grant"
-        && let Some((role, span)) = literal("role")
-        && !said::ROLES.contains(&role.as_str())
-    {
-        found.push(tell(
-            "load/unknown-role",
-            span,
-            format!("there is no role \"{role}\" in the console"),
-            "There are approver, auditor and operator; whoever has none of them sees what is their own.",
-        ));
+    if entry == "grant" {
+        found.extend(literal("role").and_then(|(role, span)| unknown_role(file, &role, span)));
     }
     for (_, key, _) in fields {
         let Some(name) = text_of(key) else { continue };
@@ -79,6 +71,17 @@ pub(crate) fn check(file: &str, entry: &str, rule: &Rule) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// A role in the console that does not exist.
+fn unknown_role(file: &str, role: &str, span: &Span) -> Option<Diagnostic> {
+    if said::ROLES.contains(&role) {
+        return None;
+    }
+    let message = format!("there is no role \"{role}\" in the console");
+    let remedy = "There are approver, auditor and operator; whoever has none of them sees what is their own.";
+    let found = Diagnostic::file(file, "load/unknown-role", message, remedy);
+    Some(found.at((span.line, span.col)))
 }
 
 fn text_of(expr: &Expr) -> Option<String> {

@@ -11,7 +11,7 @@ use crate::clock::steady;
 use crate::front_desk::revoked;
 use portcullis_approval::{
     Announce, Ballot as Says, Clocks, Desk, FileStore, Hands, Keep, Kept, Note, PatientKeep,
-    Settings, View, VoteRefused, Word,
+    Settings, View, VoteRefused, VoteView, Word,
 };
 use portcullis_console::{Approval, Ballot, Choice, Refused, Vote};
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, Clock, HoldRequest, Standing};
@@ -356,20 +356,20 @@ fn shown(view: &View, now: Timestamp) -> Approval {
         expires: now
             .after(Duration::from_secs(view.remaining_seconds))
             .rfc3339(),
-        votes: view
-            .votes
-            .iter()
-            .map(|vote| Vote {
-                by: vote.voter.clone(),
-                choice: match vote.ballot {
-                    Says::Approve => Choice::Approve,
-                    Says::Deny => Choice::Deny,
-                },
-                reason: vote.reason.clone(),
-                reuse_seconds: vote.reuse_seconds,
-                stands_in_for: vote.stands_in_for.clone(),
-            })
-            .collect(),
+        votes: view.votes.iter().map(voted).collect(),
         facts,
+    }
+}
+
+fn voted(vote: &VoteView) -> Vote {
+    Vote {
+        by: vote.voter.clone(),
+        choice: match vote.ballot {
+            Says::Approve => Choice::Approve,
+            Says::Deny => Choice::Deny,
+        },
+        reason: vote.reason.clone(),
+        reuse_seconds: vote.reuse_seconds,
+        stands_in_for: vote.stands_in_for.clone(),
     }
 }
