@@ -167,6 +167,16 @@ fn sessions_are_listed_as_the_record_has_them() {
         text: Some("orders nothing".into()),
         ..SessionFilter::default()
     });
+    let by = |who: &str| {
+        let filter = SessionFilter {
+            who: Some(who.to_owned()),
+            target: Some("orders".into()),
+            ..SessionFilter::default()
+        };
+        let listing = index.sessions(&filter, &Page::default());
+        listing.expect("listed").rows.len()
+    };
+    assert_eq!((by("ana"), by("AN"), by("n"), by("orders")), (2, 2, 2, 0));
     let some = SessionFilter {
         identity: Some("ana".into()),
         target: Some("orders".into()),

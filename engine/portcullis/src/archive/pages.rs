@@ -432,6 +432,54 @@ impl Browser {
     }
 }
 
+/// A page, its address, and what it shows. `MIDDLE` is a session, `ONWARDS` where the next page of sessions begins.
+const PAGES: [[&str; 3]; 16] = [
+    ["home", "", "Hello"],
+    ["sessions", "/sessions", "person499"],
+    [
+        "sessions, the next page",
+        "/sessions?after=ONWARDS",
+        "person4",
+    ],
+    [
+        "sessions by name, target and day",
+        "/sessions?who=person7&target=carts&since=2026-09-01",
+        "person7",
+    ],
+    ["sessions of nobody", "/sessions?who=nobody", "Nothing fits"],
+    [
+        "sessions that are live",
+        "/sessions?state=live",
+        "Nothing fits",
+    ],
+    ["search for a rare word", "/sessions?q=word1008", "word1008"],
+    [
+        "search for words of every command",
+        "/sessions?q=select+customers",
+        "customers",
+    ],
+    [
+        "search that finds nothing",
+        "/sessions?q=nowhere",
+        "Nothing fits",
+    ],
+    ["a session", "/sessions/MIDDLE", "What happened"],
+    ["a decision", "/sessions/MIDDLE/decisions/2", "team/rule"],
+    ["approvals, 500 of them", "/approvals", "ap-499"],
+    ["an approval", "/approvals/ap-250", "id = 250"],
+    ["events", "/events", "console-login"],
+    [
+        "events of sessions",
+        "/events?kind=security",
+        "Nothing fits",
+    ],
+    [
+        "events by a word",
+        "/events?q=recording",
+        "recording-viewed",
+    ],
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_over_many_sessions_show_what_they_should_in_time() {
     let whole = !cfg!(debug_assertions) || std::env::var_os("PORTCULLIS_FIGURES").is_some();
@@ -449,79 +497,11 @@ async fn pages_over_many_sessions_show_what_they_should_in_time() {
     let (_, _, first) = browser.get("/console/sessions").await;
     let onwards = first.rsplit_once("after=").expect("more").1;
     let onwards = onwards.split('"').next().unwrap_or_default().to_owned();
-    let middle = SessionId(u128::from(sessions / 2));
-    let pages = [
-        ("home", "/console".to_owned(), "Hello"),
-        ("sessions", "/console/sessions".to_owned(), "person499"),
-        (
-            "sessions, the next page",
-            format!("/console/sessions?after={onwards}"),
-            "person4",
-        ),
-        (
-            "sessions by name, target and day",
-            "/console/sessions?who=person7&target=carts&since=2026-09-01".to_owned(),
-            "person7",
-        ),
-        (
-            "sessions of nobody",
-            "/console/sessions?who=nobody".to_owned(),
-            "Nothing fits",
-        ),
-        (
-            "sessions that are live",
-            "/console/sessions?state=live".to_owned(),
-            "Nothing fits",
-        ),
-        (
-            "search for a rare word",
-            "/console/sessions?q=word1008".to_owned(),
-            "word1008",
-        ),
-        (
-            "search for words of every command",
-            "/console/sessions?q=select+customers".to_owned(),
-            "customers",
-        ),
-        (
-            "search that finds nothing",
-            "/console/sessions?q=nowhere".to_owned(),
-            "Nothing fits",
-        ),
-        (
-            "a session",
-            format!("/console/sessions/{middle}"),
-            "What happened",
-        ),
-        (
-            "a decision",
-            format!("/console/sessions/{middle}/decisions/2"),
-            "team/rule",
-        ),
-        (
-            "approvals, 500 of them",
-            "/console/approvals".to_owned(),
-            "ap-499",
-        ),
-        (
-            "an approval",
-            "/console/approvals/ap-250".to_owned(),
-            "id = 250",
-        ),
-        ("events", "/console/events".to_owned(), "console-login"),
-        (
-            "events of sessions",
-            "/console/events?kind=security".to_owned(),
-            "Nothing fits",
-        ),
-        (
-            "events by a word",
-            "/console/events?q=recording".to_owned(),
-            "recording-viewed",
-        ),
-    ];
-    for (what, address, shows) in &pages {
-        browser.measure(what, address, shows, whole).await;
+    let middle = SessionId(u128::from(sessions / 2)).to_string();
+    for [what, path, shows] in PAGES {
+        let path = path.replace("MIDDLE", &middle).replace("ONWARDS", &onwards);
+        let address = format!("/console{path}");
+        browser.measure(what, &address, shows, whole).await;
     }
     browser.log_in("person7").await;
     for (what, address) in [

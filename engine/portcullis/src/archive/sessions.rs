@@ -31,7 +31,7 @@ fn by_facts(shelf: &Shelf, ask: &Ask, whose: Option<&Principal>) -> Result<Found
         since,
         until,
         ended: ask.state.as_ref().map(|state| state != "live"),
-        text: ask.who.clone(),
+        who: ask.who.clone(),
         ..SessionFilter::default()
     };
     let mut page = Page {
