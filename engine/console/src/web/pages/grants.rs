@@ -100,7 +100,7 @@ fn facts(grant: &Grant, from: bool) -> Markup {
             @if let Some(class) = &grant.class {
                 dt { "Covers" } dd { (covers(class)) }
             }
-            dt { "Used" } dd { (grant.uses) " times since the gateway has started" }
+            dt { "Used" } dd { (grant.uses) @if grant.uses == 1 { " time" } @else { " times" } " since the gateway has started" }
         }
     }
 }
