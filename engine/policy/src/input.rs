@@ -306,7 +306,7 @@ pub struct Shell<'a> {
     /// Program and arguments, where the text is plain words that every shell reads alike and holds no secret; else
     /// empty: then only labels and the text say what it does.
     pub argv: Texts<'a>,
-    /// `exec`, `shell`, `pty`, `subsystem`, `sftp`, `forward`, `agent`, `x11`, or `typed` for a line at a prompt.
+    /// `exec`, `shell`, `pty`, `subsystem`, `sftp`, `forward`, `streamlocal`, `remote-forward`, `remote-streamlocal`, `agent`, `x11`, or `typed` for a line at a prompt.
     pub mode: Text<'a>,
     /// Files and folders it names, made absolute where that is known.
     pub paths: Texts<'a>,

@@ -179,6 +179,29 @@ fn replication_is_opaque_only_where_it_is_named_so_and_nobody_refuses() {
 }
 
 #[test]
+fn streams_pass_by_names_that_there_are_and_what_one_pack_refuses_does_not() {
+    let pack = |streams: &str, allow: bool| {
+        format!(
+            "grant contains {{\"rule\": \"a/yes\"}}\nobligation contains {{\"type\": \"opaque\", \"streams\": [{streams}], \"allow\": {allow}}}"
+        )
+    };
+    let merged = |packs: &[&str]| -> Vec<String> {
+        let opaque = read(&load(packs)).obligations.opaque.clone();
+        opaque.into_iter().collect()
+    };
+    let back = pack(
+        r#""agent", "remote-forward", "remote-streamlocal", "x11""#,
+        true,
+    );
+    let all = ["agent", "remote-forward", "remote-streamlocal", "x11"];
+    assert_eq!(merged(&[&back]), all);
+    let but = pack(r#""agent""#, false);
+    assert_eq!(merged(&[&back, &but]), all[1..]);
+    let unknown = read(&load(&[&pack(r#""remote""#, true)])).verdict.clone();
+    assert!(matches!(unknown, Verdict::Deny(_)), "{unknown:?}");
+}
+
+#[test]
 fn each_filter_has_to_keep_an_object() {
     let pack = |filter: &str| {
         format!(
