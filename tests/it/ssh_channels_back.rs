@@ -5,6 +5,7 @@
 use crate::ssh::{fed, session};
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_tests::host::keygen;
+use portcullis_tests::install::{self, Need};
 use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
 use portcullis_tests::process::{Server, free_port, run};
 use portcullis_tests::{Shown, SshOptions, SshWorld};
@@ -393,7 +394,7 @@ fn display(world: &SshWorld) -> Result<(String, Receiver<Vec<u8>>)> {
         .arg("-qf")
         .arg(world.folder().join("xauthority"))
         .args(["add", &display, "MIT-MAGIC-COOKIE-1", COOKIE]))
-    .context("add a cookie: install xauth")?;
+    .context("add a cookie")?;
     Ok((display, comes))
 }
 
@@ -402,6 +403,7 @@ const COOKIE: &str = "00112233445566778899aabbccddeeff";
 
 #[test]
 fn a_clients_display_is_reached_from_the_host_where_policy_names_it() -> Result<()> {
+    install::ensure(&[Need::OpenSsh])?;
     let real: Vec<u8> = (0..16).map(|n| n * 0x11).collect();
     for named in [true, false] {
         let world = names(match named {

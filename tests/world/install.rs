@@ -48,6 +48,7 @@ impl Need {
             Self::Kubectl => which("kubectl").is_some(),
             Self::OpenSsh => {
                 which("ssh").is_some()
+                    && which("xauth").is_some()
                     && (which("sshd").is_some() || Path::new("/usr/sbin/sshd").is_file())
             }
             Self::PgBouncer => pgbouncer().is_some(),
@@ -77,7 +78,7 @@ impl Need {
         match self {
             Self::Libclang => &["libclang-dev", "clang"],
             Self::Postgres => &["postgresql", "postgresql-contrib", "postgresql-client"],
-            Self::OpenSsh => &["openssh-server", "openssh-client"],
+            Self::OpenSsh => &["openssh-server", "openssh-client", "xauth"],
             Self::Kubectl => &["kubectl"],
             Self::PgBouncer => &["pgbouncer"],
             Self::Python => &["python3", "python3-venv", "python3-pip"],
