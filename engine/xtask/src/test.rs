@@ -132,12 +132,15 @@ fn real_kubernetes(workspace: &Path, world: &str) -> Result<()> {
     portcullis_tests::real_kubernetes::built(workspace)?;
     screen::heading("Building");
     build::all_plugins(workspace)?;
-    build::cargo(workspace, &["test", "--workspace", "--no-run", "--quiet"])?;
+    // Of the whole workspace, or dependencies would be compiled again with fewer features; the test of the program brings
+    // the gateway's binary.
+    let tests = ["--test", "program", "--test", "real_kubernetes"];
+    let build = [&["test", "--workspace", "--no-run", "--quiet"][..], &tests].concat();
+    build::cargo(workspace, &build)?;
     screen::heading("Testing");
     let mut command = build::cargo_command(workspace);
     command
-        .args(["test", "--package", "portcullis-tests"])
-        .args(["--test", "real_kubernetes"])
+        .args(["test", "--workspace", "--test", "real_kubernetes"])
         .env("PORTCULLIS_PROFILE", "debug");
     let (good, sums) = counted(command)?;
     println!("\n{} passed, {} failed", sums.passed, sums.failed);
