@@ -77,7 +77,10 @@ impl Reader {
         };
         let first = later.segments.partition_point(begins);
         later.segments.drain(..first.saturating_sub(1));
-        Entries::new(&later, Some(id))
+        Entries {
+            from: leaf,
+            ..Entries::new(&later, Some(id))
+        }
     }
 
     /// All entries, in the order of the log.
@@ -100,6 +103,8 @@ pub struct Entries {
     segments: std::vec::IntoIter<(u64, PathBuf)>,
     keys: Arc<PayloadKeys>,
     only: Option<SessionId>,
+    /// What comes before this leaf is passed over.
+    from: u64,
     current: Option<(Segment, usize, u64)>,
     wholes: Wholes,
 }
@@ -110,6 +115,7 @@ impl Entries {
             segments: reader.segments.clone().into_iter(),
             keys: reader.keys.clone(),
             only,
+            from: 0,
             current: None,
             wholes: Wholes::default(),
         }
@@ -146,8 +152,16 @@ impl Entries {
         };
         match Segment::read(&path) {
             Ok(segment) => {
-                let (body, leaf) = (segment.body, segment.header.tree.size());
-                self.current = Some((segment, body, leaf));
+                let (mut offset, mut leaf) = (segment.body, segment.header.tree.size());
+                // Of others' frames only the length matters: one that is wrong leads to a frame that is not whole.
+                while leaf < self.from {
+                    let Some(length) = segment.length_at(offset) else {
+                        break;
+                    };
+                    offset += length;
+                    leaf += 1;
+                }
+                self.current = Some((segment, offset, leaf));
                 Ok(true)
             }
             // A live log may just be beginning its next segment.

@@ -138,6 +138,12 @@ impl Segment {
         let rest = self.bytes.get(offset..)?;
         (!rest.is_empty()).then(|| frame::decode(rest))
     }
+
+    /// How long the frame at an offset says it is, for whoever passes over it.
+    pub(crate) fn length_at(&self, offset: usize) -> Option<usize> {
+        let frame = frame::decode_unchecked(self.bytes.get(offset..)?).ok()?;
+        Some(frame.bytes.len())
+    }
 }
 
 /// The header of a segment, without reading the rest.

@@ -7,7 +7,7 @@ use portcullis_journal::index::{
     ApprovalFilter, CommandFilter, EventFilter, Follower, Index, IndexError, Page, SessionFilter,
     ask_rebuild, build, path_of,
 };
-use portcullis_journal::{Journal, SessionState};
+use portcullis_journal::{Journal, Reader, SessionState};
 use portcullis_model::{Effect, SessionId};
 use serde_json::{Value, json};
 use std::fs;
@@ -430,4 +430,23 @@ fn a_follower_keeps_up_and_comes_back_after_a_deletion() {
     let refused = build(&world.record(), &world.public(), false).expect("brought up to date");
     assert!(refused.position.indexed > 0);
     assert_eq!(world.verify().problems, []);
+}
+
+#[test]
+fn a_session_is_read_from_where_the_index_says_that_it_begins() {
+    let world = recorded();
+    let index = indexed(&world);
+    let reader = Reader::open(&world.record()).expect("opened");
+    let read = |entries: portcullis_journal::Entries| -> Vec<(u64, u64, Vec<u8>)> {
+        let entries = entries.map(|entry| entry.expect("read"));
+        entries
+            .map(|e| (e.leaf, e.sequence, e.payload.to_vec()))
+            .collect()
+    };
+    for id in [SessionId(1), SessionId(2)] {
+        let leaf = index.first_leaf(id).expect("asked").expect("there");
+        let all = read(reader.session(id));
+        assert!(all.len() > 3 && all[0].0 == leaf);
+        assert_eq!(read(reader.session_from(id, leaf)), all);
+    }
 }

@@ -242,13 +242,28 @@ impl Console {
         most: u32,
     ) -> Result<(Volume, Steps), Refused> {
         let volume = self.readable(by, id).await?;
+        let steps = self.steps_of(by, &volume, id, after, most).await?;
+        Ok((volume, steps))
+    }
+
+    /// The same of a session that this visitor has been shown already: it is not read twice.
+    pub(super) async fn steps_of(
+        &self,
+        by: &Visitor,
+        volume: &Volume,
+        id: SessionId,
+        after: u64,
+        most: u32,
+    ) -> Result<Steps, Refused> {
+        if !self.may_read(by, &volume.session) || volume.session.id != id.to_string() {
+            return Err(nothing("session"));
+        }
         // Every page of it: whoever begins in the middle has looked as well.
         let detail = json!({"session": id, "after": after});
         self.bureau
             .note("recording-viewed", &by.identity, &detail)?;
         let _turn = self.turn(by).await?;
-        let steps = self.archive.steps(id, after, most).await?;
-        Ok((volume, steps))
+        self.archive.steps(id, after, most).await
     }
 
     /// A terminal of a session.

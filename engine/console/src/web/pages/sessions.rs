@@ -128,7 +128,10 @@ pub(super) async fn one(
     let from: From = asked(query.as_deref())?;
     let volume = console.session(&by, id).await?;
     let steps = match console.may_read(&by, &volume.session) {
-        true => Some(console.steps(&by, id, from.after, STEPS).await?.1),
+        true => {
+            let steps = console.steps_of(&by, &volume, id, from.after, STEPS);
+            Some(steps.await?)
+        }
         false => None,
     };
     let explains = Seen::Explain.scope(by.roles).is_ok();
