@@ -13,7 +13,7 @@ mod patch;
 mod protobuf;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use compares::{
     asks_stored, masks_secrets, refuse as refuse_comparison, refuse_sealed, unseen as unseen_secret,

@@ -2,6 +2,7 @@
 //! `.proto` files, and masks that come back.
 
 use super::{marker, read};
+use crate::mask::NUMBER;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_model::rows::mask_text;
@@ -9,7 +10,7 @@ use portcullis_model::{Call, CallBody, limits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-pub(super) fn call(verb: &str, content_type: &str) -> Call {
+pub(crate) fn call(verb: &str, content_type: &str) -> Call {
     Call {
         verb: verb.to_owned(),
         path: None,
@@ -236,6 +237,54 @@ fn protobuf_that_is_none_is_turned_away() {
         [envelope("v1", "Secret", b""), field(1, field(2, "Pod"))].concat(),
     ] {
         assert_eq!(protobuf(&bytes), Err("kubernetes/body"), "{bytes:?}");
+    }
+}
+
+#[test]
+fn masked_numbers_do_not_come_back() {
+    let whole = NUMBER.to_string();
+    for body in [
+        json!({"spec": {"card": NUMBER}}).to_string(),
+        json!({"spec": [{"deep": [1, f64::from(NUMBER)]}]}).to_string(),
+        "{\"spec\":{\"card\":-1.936484205e9}}".to_owned(),
+        "{\"spec\":{\"card\":-19364842050e-1}}".to_owned(),
+        json!({"metadata": {"annotations": {"copy": json!({"card": NUMBER}).to_string()}}})
+            .to_string(),
+        json!({"binaryData": {"a": STANDARD.encode(format!("xy{whole}"))}}).to_string(),
+        "{\"a\":\"\\u002d1936484205\"}".to_owned(),
+    ] {
+        assert_eq!(json(&body), Err("portcullis/mask-marker"), "{body}");
+    }
+    for body in [
+        json!({"a": 0, "b": -1, "c": 1_936_484_205}),
+        json!({"a": i64::from(NUMBER) * 2}),
+    ] {
+        assert!(json(&body.to_string()).is_ok(), "{body}");
+    }
+    let merge = read(
+        &call("patch", "application/merge-patch+json"),
+        json!({"spec": {"card": NUMBER}}).to_string().as_bytes(),
+    );
+    assert_eq!(merge.map_err(|t| t.rule), Err("portcullis/mask-marker"));
+}
+
+#[test]
+fn masked_numbers_do_not_come_back_in_protobuf() {
+    let sent = i64::from(NUMBER).cast_unsigned();
+    let mut number = vec![1 << 3];
+    let mut rest = sent;
+    while rest > 127 {
+        number.push((rest & 127) as u8 | 128);
+        rest >>= 7;
+    }
+    number.push(rest as u8);
+    // The number of copies of a Deployment, and a kind that nobody here reads.
+    for (group, kind, raw) in [
+        ("apps/v1", "Deployment", field(2, &number)),
+        ("shop.example/v1", "Card", number.clone()),
+    ] {
+        let body = envelope(group, kind, &raw);
+        assert_eq!(protobuf(&body), Err("portcullis/mask-marker"), "{kind}");
     }
 }
 

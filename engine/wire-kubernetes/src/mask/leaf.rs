@@ -1,5 +1,6 @@
 //! One value in a piece of an answer: where it stands, what it is, and how it is written again.
 
+use super::NUMBER;
 use super::role::Role;
 use crate::json::{Span, decode, encode};
 use base64::Engine as _;
@@ -101,7 +102,7 @@ impl Leaf {
     pub(super) fn written(&self, bytes: &[u8], text: &[u8]) -> Vec<u8> {
         match &self.form {
             // A number that is one no longer would not be read.
-            Form::Number => b"0".to_vec(),
+            Form::Number => NUMBER.to_string().into_bytes(),
             Form::Text { escaped }
                 if self.decoded(&decode(self.raw(bytes), *escaped)).is_some() =>
             {
@@ -114,7 +115,7 @@ impl Leaf {
     /// How it is written when all of it is masked.
     pub(super) fn masked(&self, bytes: &[u8], strategy: Strategy, tag: &str) -> Vec<u8> {
         if matches!(self.form, Form::Number) {
-            return b"0".to_vec();
+            return NUMBER.to_string().into_bytes();
         }
         let tail = match strategy {
             Strategy::Partial => {

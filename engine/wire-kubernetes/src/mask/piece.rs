@@ -1,13 +1,14 @@
 //! A piece of an answer as a batch, and the batch with its edits as bytes again. What nobody edits is released byte
 //! for byte.
 //!
-//! Refuses edits that lie outside of their value.
+//! Refuses edits that lie outside of their value, and masks that would not be known when they come back.
 
 use super::leaf::{Form, Leaf};
 use super::role::Role;
 use bytes::Bytes;
+use memchr::memmem;
 use portcullis_gate::Rewrite;
-use portcullis_model::rows::Column;
+use portcullis_model::rows::{Column, MASK_MARKER, mask_text};
 use portcullis_model::{
     Batch, BatchKind, Blame, Cell, ColumnMask, Edits, Fault, RowShape, SpanEdit,
 };
@@ -223,12 +224,21 @@ impl Wanted<'_> {
                 continue;
             }
             out.extend_from_slice(said.get(from..start).ok_or_else(misfit)?);
-            out.extend_from_slice(&span.replacement);
+            out.extend_from_slice(&marked(span));
             from = end;
             changed = true;
         }
         out.extend_from_slice(said.get(from..).unwrap_or_default());
         Ok(changed.then(|| (leaf.at.clone(), leaf.written(bytes, &out))))
+    }
+}
+
+/// What stands in the place of a part of a value. A token keeps the form of what it stands for and would not be known when
+/// the object is written again: the marker stands there instead.
+fn marked(span: &SpanEdit) -> Bytes {
+    match memmem::find(&span.replacement, MASK_MARKER.as_bytes()) {
+        Some(_) => span.replacement.clone(),
+        None => mask_text(&span.label, None).into(),
     }
 }
 

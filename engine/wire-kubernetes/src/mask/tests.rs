@@ -1,7 +1,7 @@
 //! Tests of answers: every place where a value hides, the same in any pieces, and untouched bytes where nobody edits.
 
 use super::piece::Piece;
-use super::{Expected, Walk};
+use super::{Expected, NUMBER, Walk};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_model::rows::mask_text;
@@ -405,7 +405,68 @@ fn names_and_numbers_are_looked_at() {
         spans: vec![edit],
         ..Edits::default()
     };
-    assert_eq!(&rewrite.rewrite(&batch, &edits).unwrap()[..], br#"{"a":0}"#);
+    assert_eq!(
+        rewrite.rewrite(&batch, &edits).unwrap(),
+        format!("{{\"a\":{NUMBER}}}")
+    );
+}
+
+#[test]
+fn a_token_is_shown_as_a_mask_that_is_known_when_it_comes_back() {
+    for (text, start, end) in [
+        (
+            r#"{"kind":"ConfigMap","data":{"mail":"to ada@shop.example, please"}}"#,
+            3,
+            19,
+        ),
+        (
+            r#"{"kind":"ConfigMap","binaryData":{"mail":"dG8gYWRhQHNob3AuZXhhbXBsZSwgcGxlYXNl"}}"#,
+            3,
+            19,
+        ),
+        (
+            r#"{"kind":"Card","spec":{"number":4539578763621486}}"#,
+            0,
+            16,
+        ),
+    ] {
+        let (batch, rewrite) = pieces(text.as_bytes(), ANYTHING, 99).remove(0).batch();
+        let said =
+            |cell: &portcullis_model::Cell| &batch.text[cell.start as usize..cell.end as usize];
+        let found = |cell| {
+            let said = said(cell);
+            memchr::memmem::find(said, b"ada@").is_some() || said.ends_with(b"4539578763621486")
+        };
+        let cell = batch.cells.iter().position(found).unwrap();
+        // What a name puts in front of it.
+        let lead = (said(&batch.cells[cell]).len() as u32).saturating_sub(if start == 0 {
+            16
+        } else {
+            27
+        });
+        let edit = SpanEdit {
+            cell: cell as u32,
+            start: lead + start,
+            end: lead + end,
+            replacement: "bob@mail.example".into(),
+            label: Arc::from("email"),
+        };
+        let edits = Edits {
+            spans: vec![edit],
+            ..Edits::default()
+        };
+        let shown = rewrite.rewrite(&batch, &edits).unwrap();
+        assert!(memchr::memmem::find(&shown, b"bob@").is_none(), "{shown:?}");
+        let mut call = crate::body::tests::call("update", "application/json");
+        let back = crate::body::read(&call, &shown);
+        assert_eq!(
+            back.map_err(|t| t.rule),
+            Err("portcullis/mask-marker"),
+            "{shown:?}"
+        );
+        call.content_type = None;
+        assert!(crate::body::read(&call, text.as_bytes()).is_ok(), "{text}");
+    }
 }
 
 #[test]
