@@ -92,6 +92,7 @@ pub fn measure(amount: Amount) -> Result<()> {
         script: world::workspace().join("tests/bench/kubernetes_api.py"),
         data: DATA.to_owned(),
         packs: if amount.filter { VIEW } else { "" },
+        ..ClusterOptions::default()
     })?;
     let (proxy, _running) = proxy(&world)?;
     let at = world.folder();

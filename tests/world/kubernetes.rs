@@ -210,6 +210,10 @@ pub struct ClusterOptions {
     pub data: String,
     /// Packs beside those that every world has, as lines of the configuration.
     pub packs: &'static str,
+    /// Packs of the usual ones that are left out.
+    pub without: &'static [&'static str],
+    /// `release` or `debug`; empty for what the environment says.
+    pub profile: String,
 }
 
 impl Default for ClusterOptions {
@@ -218,6 +222,8 @@ impl Default for ClusterOptions {
             script: workspace().join("tests/world/kubernetes/api_server.py"),
             data: DATA.to_owned(),
             packs: VIEW,
+            without: &[],
+            profile: String::new(),
         }
     }
 }
@@ -255,7 +261,10 @@ impl ClusterWorld {
             which("kubectl").is_some(),
             "kubectl is missing: install it, 1.31 or newer"
         );
-        let profile = std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "debug".to_owned());
+        let profile = match options.profile.as_str() {
+            "" => std::env::var("PORTCULLIS_PROFILE").unwrap_or_else(|_| "debug".to_owned()),
+            profile => profile.to_owned(),
+        };
         let binary = program(&workspace(), &profile)?;
         let folder = Scratch::new("cluster")?;
         let at = folder.path();
@@ -365,10 +374,13 @@ pub(crate) fn configured(
     fs::write(at.join("data.yaml"), &options.data)?;
     let config = at.join("portcullis.yaml");
     let text = configuration(at, server, issuer, port, metrics);
-    let text = text.replace(
+    let mut text = text.replace(
         "    - builtin: approve\n",
         &format!("    - builtin: approve\n{}", options.packs),
     );
+    for pack in options.without {
+        text = text.replace(&format!("    - builtin: {pack}\n"), "");
+    }
     fs::write(&config, text)?;
     Ok(config)
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the main job, with real processes and their real output. Every step says what it
 //! expects and fails when it does not see it.
 
+mod kubernetes;
 mod postgres;
 mod ssh;
 mod watch;
@@ -9,6 +10,7 @@ use crate::{build, screen};
 use anyhow::{Context, Result, bail};
 use portcullis_tests::install::{self, Need};
 use portcullis_tests::issuer::{AGENT, ANA, BEA};
+use portcullis_tests::kubernetes::ClusterWorld;
 use portcullis_tests::{SshWorld, World, WorldOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -17,6 +19,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use watch::Watch;
+
+/// Python runs what stands in for a cluster.
+const NEEDS: [Need; 6] = [
+    Need::Libclang,
+    Need::Postgres,
+    Need::OpenSsh,
+    Need::Linux,
+    Need::Kubectl,
+    Need::Python,
+];
 
 /// Runs it; `--exit` ends it after the last step.
 pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
@@ -32,8 +44,8 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
         flag::register(signal, stop.clone()).context("watch for Ctrl-C")?;
     }
     screen::heading("What the demo needs");
-    install::ensure(&[Need::Libclang, Need::Postgres, Need::OpenSsh, Need::Linux])?;
-    screen::seen("PostgreSQL, OpenSSH, libclang");
+    install::ensure(&NEEDS)?;
+    screen::seen("PostgreSQL, OpenSSH, kubectl, Python, libclang");
     screen::heading("Building");
     build::gateway(workspace)?;
     screen::heading("Starting a throw-away PostgreSQL, the development issuer and the gateway");
@@ -64,6 +76,8 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     tour.walk()?;
     let hosts = start_hosts()?;
     ssh::Tour::new(&hosts, &mut watch).walk()?;
+    let clusters = start_clusters()?;
+    kubernetes::Tour::new(&clusters, &mut watch).walk()?;
 
     let missed = std::mem::take(&mut watch.missed);
     screen::heading(&format!(
@@ -84,7 +98,7 @@ pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
     if exit {
         Ok(())
     } else {
-        by_hand(&world, &hosts, &stop)
+        by_hand(&world, (&hosts, &clusters), &stop)
     }
 }
 
@@ -102,8 +116,23 @@ fn start_hosts() -> Result<SshWorld> {
     Ok(hosts)
 }
 
+/// A cluster to reach with kubectl.
+fn start_clusters() -> Result<ClusterWorld> {
+    screen::heading(
+        "Starting a stand-in for a cluster's API server (no real cluster), with a gateway in front of it",
+    );
+    let clusters = kubernetes::world()?;
+    screen::seen(&format!("its API on 127.0.0.1:{}", clusters.api.port));
+    screen::seen(&format!("gateway on 127.0.0.1:{}", clusters.gateway.port));
+    Ok(clusters)
+}
+
 /// Lines to copy, and then it stays until it is interrupted.
-fn by_hand(world: &World, hosts: &SshWorld, stop: &AtomicBool) -> Result<()> {
+fn by_hand(
+    world: &World,
+    (hosts, clusters): (&SshWorld, &ClusterWorld),
+    stop: &AtomicBool,
+) -> Result<()> {
     let (agent, ana, bea) = (world.token(&AGENT)?, world.token(&ANA)?, world.token(&BEA)?);
     let config = world.gateway.folder().join("portcullis.yaml");
     let program = world.gateway.command(&[]);
@@ -123,6 +152,7 @@ fn by_hand(world: &World, hosts: &SshWorld, stop: &AtomicBool) -> Result<()> {
   replay one:        {program} sessions replay SESSION --config {config}
   verify the record: {program} journal verify --config {config}", dsn = world.dsn("anybody", "orders"), config = config.display());
     ssh::by_hand(hosts, &program)?;
+    kubernetes::by_hand(clusters, &program)?;
     println!("\nCtrl-C ends it and removes everything.");
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));

@@ -11,7 +11,7 @@ use portcullis_tests::{Person, Shown, SshOptions, SshWorld};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A walk through SSH.
 pub struct Tour<'a> {
@@ -143,7 +143,7 @@ impl<'a> Tour<'a> {
         let gateway = &self.world.gateway;
         self.watch
             .admin(gateway, None, &["sessions", "list", "--recorded"])?;
-        let held = self.session_of(BEA.subject)?;
+        let held = super::watch::session_of(gateway, BEA.subject)?;
         let replay = ["sessions", "replay", &held];
         let replay = self.watch.admin(gateway, None, &replay)?;
         self.watch.expect(
@@ -161,27 +161,6 @@ impl<'a> Tour<'a> {
             !leaked && !logged,
         );
         Ok(())
-    }
-
-    /// The session whose record names this.
-    fn session_of(&self, name: &str) -> Result<String> {
-        let gateway = &self.world.gateway;
-        let until = Instant::now() + Duration::from_secs(10);
-        loop {
-            let list = gateway.json(&["sessions", "list", "--recorded"])?;
-            let ids = list.as_array().into_iter().flatten();
-            for id in ids.filter_map(|session| session["id"].as_str()) {
-                if gateway
-                    .admin(&["sessions", "replay", id])?
-                    .out
-                    .contains(name)
-                {
-                    return Ok(id.to_owned());
-                }
-            }
-            anyhow::ensure!(Instant::now() < until, "no session names {name}");
-            std::thread::sleep(Duration::from_millis(200));
-        }
     }
 }
 

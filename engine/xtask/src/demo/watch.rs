@@ -1,8 +1,12 @@
 //! What the demo looks for: every step says what it expects, and what is missed is counted.
 
 use crate::screen;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use portcullis_tests::{Gateway, Shown};
+use std::time::{Duration, Instant};
+
+/// How much of a line is shown: a replay has whole answers in one.
+const WIDTH: usize = 240;
 
 /// What was shown, and what should have been.
 #[derive(Default)]
@@ -26,7 +30,7 @@ impl Watch {
 
     /// Keeps what a process showed.
     pub fn saw(&mut self, what: &str, shown: &Shown) {
-        screen::quote(&shown.all());
+        screen::quote(&narrow(&shown.all()));
         self.seen.push((what.to_owned(), shown.clone()));
     }
 
@@ -55,4 +59,33 @@ impl Watch {
         let shows = |(_, shown): &(String, Shown)| secrets.iter().any(|s| shown.shows(s));
         self.seen.iter().any(shows)
     }
+}
+
+/// The session whose record names this.
+///
+/// # Errors
+/// When there is none within ten seconds.
+pub fn session_of(gateway: &Gateway, name: &str) -> Result<String> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let list = gateway.json(&["sessions", "list", "--recorded"])?;
+        let ids = list.as_array().into_iter().flatten();
+        for id in ids.filter_map(|session| session["id"].as_str()) {
+            let replay = gateway.admin(&["sessions", "replay", id])?;
+            if replay.out.contains(name) {
+                return Ok(id.to_owned());
+            }
+        }
+        ensure!(Instant::now() < until, "no session names {name}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The same with long lines cut. What is looked for is looked for in the whole.
+fn narrow(text: &str) -> String {
+    let cut = |line: &str| match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{} …\n", &line[..end]),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(cut).collect()
 }
