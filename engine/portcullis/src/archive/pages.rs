@@ -1,6 +1,6 @@
 //! Pages of the console over a record of 100,000 sessions, through its own router: each shows what it should, and how long
-//! it takes. A run of the suite takes a fiftieth of that and looks at what is shown; optimised builds, and others with
-//! `PORTCULLIS_FIGURES`, take all of it and hold the budget of 100 ms (`cargo xtask bench evidence`).
+//! it takes. A run of the suite takes a fiftieth of that and looks at what is shown; with `PORTCULLIS_FIGURES` it is all of
+//! it. Optimised builds take all of it and hold the budget of 100 ms (`cargo xtask bench evidence`).
 
 use super::Shelf;
 use http_body_util::{BodyExt as _, Empty};
@@ -408,8 +408,8 @@ impl Browser {
         self.cookie = pair(&visit);
     }
 
-    /// Asks for a page again and again, looks whether it shows this, and says how long it took.
-    async fn measure(&self, what: &str, address: &str, shows: &str, hold: bool) {
+    /// Asks for a page again and again, looks whether it shows this, and says how long it took: most often, at most.
+    async fn measure(&self, what: &str, address: &str, shows: &str) -> Duration {
         let mut took = Vec::new();
         for _ in 0..TIMES {
             let since = Instant::now();
@@ -428,7 +428,7 @@ impl Browser {
             at(95),
             at(100)
         );
-        assert!(!hold || at(95) <= BUDGET, "{what}: {took:?}");
+        at(95)
     }
 }
 
@@ -492,6 +492,7 @@ async fn pages_over_many_sessions_show_what_they_should_in_time() {
         "{sessions} sessions recorded and indexed in {:?}",
         since.elapsed()
     );
+    let mut took = Vec::new();
     let mut browser = Browser::at(shelf.expect("recorded"));
     browser.log_in("auditor").await;
     let (_, _, first) = browser.get("/console/sessions").await;
@@ -501,7 +502,7 @@ async fn pages_over_many_sessions_show_what_they_should_in_time() {
     for [what, path, shows] in PAGES {
         let path = path.replace("MIDDLE", &middle).replace("ONWARDS", &onwards);
         let address = format!("/console{path}");
-        browser.measure(what, &address, shows, whole).await;
+        took.push((what, browser.measure(what, &address, shows).await));
     }
     browser.log_in("person7").await;
     for (what, address) in [
@@ -511,6 +512,9 @@ async fn pages_over_many_sessions_show_what_they_should_in_time() {
             "/console/sessions?q=customers",
         ),
     ] {
-        browser.measure(what, address, "person7", whole).await;
+        took.push((what, browser.measure(what, address, "person7").await));
     }
+    took.retain(|(_, long)| *long > BUDGET);
+    println!("over {BUDGET:?}: {took:?}");
+    assert!(cfg!(debug_assertions) || took.is_empty(), "{took:?}");
 }
