@@ -15,6 +15,7 @@
 //! for that the record itself is verified, against a checkpoint kept elsewhere.
 
 mod collect;
+mod desk;
 mod framework;
 mod package;
 mod page;

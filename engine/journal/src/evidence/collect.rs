@@ -2,6 +2,7 @@
 //! cannot read: such a row says so.
 
 use super::Wanted;
+use super::desk::{self, Approval};
 use super::table::Table;
 use crate::NODE;
 use crate::frame::Frame;
@@ -57,22 +58,6 @@ struct Session {
     within: bool,
 }
 
-#[derive(Default)]
-struct Approval {
-    leaves: Vec<u64>,
-    opened: Option<Timestamp>,
-    requester: String,
-    target: String,
-    session: String,
-    rules: String,
-    text: String,
-    ticket: String,
-    votes: Vec<String>,
-    state: String,
-    /// Something of it happened within the time.
-    within: bool,
-}
-
 impl Collected {
     pub(super) fn new(wanted: Wanted) -> Self {
         let table = Table::new;
@@ -82,12 +67,7 @@ impl Collected {
             sessions: BTreeMap::new(),
             numbers: HashMap::new(),
             approvals: BTreeMap::new(),
-            glass: table(
-                "break_glass",
-                "Broken glass",
-                "Emergency access and its reviews: entries of the node, and sessions that a break-glass rule admitted.",
-                &["at", "event", "who", "what", "leaf"],
-            ),
+            glass: desk::glass(),
             blocked: table(
                 "blocked",
                 "Blocked commands",
@@ -215,19 +195,29 @@ impl Collected {
             used.rule.clone_from(&rule);
             used.revision = text("/connect/revision");
             if is_glass(&rule) {
-                let what = format!("session {} by {rule}: {}", frame.session, session.reason);
-                self.cite(leaf);
-                self.glass.row([
-                    frame.at.rfc3339(),
-                    "session".to_owned(),
-                    session.who.clone(),
-                    what,
-                    leaf.to_string(),
-                ]);
+                self.admitted_by_glass(&session, frame.at, rule);
             }
         }
         self.numbers.insert(frame.session, leaf);
         self.sessions.insert(leaf, session);
+    }
+
+    fn admitted_by_glass(&mut self, session: &Session, at: Timestamp, rule: String) {
+        let by = format!("{} at {}", session.subject, session.issuer);
+        self.cite(session.leaf);
+        self.glass.row([
+            at.rfc3339(),
+            format!("session {}", session.id),
+            format!("{} ({by})", session.who),
+            session.target.clone(),
+            session.reason.clone(),
+            rule,
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            session.leaf.to_string(),
+        ]);
     }
 
     fn end(&mut self, frame: &Frame<'_>, leaf: u64, json: &Value) {
@@ -270,13 +260,8 @@ impl Collected {
     }
 
     fn hold(&mut self, json: &Value, leaf: u64) {
-        let approval = self
-            .approvals
-            .entry(string(json, "/id").to_owned())
-            .or_default();
-        approval.text = string(json, "/request").to_owned();
-        approval.ticket = string(json, "/ticket").to_owned();
-        approval.leaves.push(leaf);
+        let id = string(json, "/id").to_owned();
+        self.approvals.entry(id).or_default().held(json, leaf);
     }
 
     fn refusal(&mut self, frame: &Frame<'_>, leaf: u64, json: &Value, withheld: Option<Withheld>) {
@@ -339,12 +324,20 @@ impl Collected {
                 self.approval(frame, leaf, event, detail, within);
                 return;
             }
-            _ if !within => return,
+            "approval/granted" => {
+                // Access for a time, or a class of commands. A broken glass comes from no request.
+                if let Some(asked) = self.approvals.get_mut(string(detail, "/request")) {
+                    asked.granted(detail, leaf);
+                }
+            }
             _ => {}
+        }
+        if !within {
+            return;
         }
         self.cite(leaf);
         let at = frame.at.rfc3339();
-        let leaf = leaf.to_string();
+        let (number, leaf) = (leaf, leaf.to_string());
         match event {
             "reload" | "started" => self.policies.row([
                 at,
@@ -370,7 +363,7 @@ impl Collected {
             ]),
             _ if event.starts_with("glass/") => {
                 self.glass
-                    .row([at, event.to_owned(), actor(detail), shown(detail), leaf]);
+                    .row(desk::broken(frame.at, event, detail, number));
             }
             _ => self.administration.row([
                 at,
@@ -397,27 +390,7 @@ impl Collected {
         let approval = self.approvals.entry(id).or_default();
         approval.within |= within;
         approval.leaves.push(leaf);
-        match event {
-            "approval/opened" => {
-                approval.opened = Some(frame.at);
-                approval.requester = principal(&detail["identity"]);
-                approval.target = string(detail, "/target").to_owned();
-                approval.session = string(detail, "/session").to_owned();
-                approval.rules = list(&detail["requirements"], |wanted| {
-                    string(wanted, "/rule").to_owned()
-                });
-                approval.state = "pending".to_owned();
-            }
-            "approval/vote" => approval.votes.push(format!(
-                "{} {} by {} ({}): {}",
-                frame.at.rfc3339(),
-                string(detail, "/ballot"),
-                string(detail, "/name"),
-                principal(&detail["voter"]),
-                string(detail, "/reason"),
-            )),
-            _ => approval.state = format!("{} at {}", string(detail, "/to"), frame.at.rfc3339()),
-        }
+        approval.see(frame.at, event, detail);
     }
 
     /// All tables, in the order of the report.
@@ -513,46 +486,11 @@ impl Collected {
     }
 
     fn approval_table(&mut self) -> Table {
-        let mut table = Table::new(
-            "approvals",
-            "Approvals",
-            "Each request to people of which something happened within the time: what was asked, who voted, why.",
-            &[
-                "id",
-                "opened",
-                "requester",
-                "target",
-                "session",
-                "rules",
-                "ticket",
-                "command",
-                "votes",
-                "state",
-                "leaves",
-            ],
-        );
-        let approvals = std::mem::take(&mut self.approvals);
-        for (id, approval) in approvals {
-            if !approval.within {
-                continue;
-            }
-            let leaves: Vec<String> = approval.leaves.iter().map(u64::to_string).collect();
-            self.cited.extend(approval.leaves);
-            table.row([
-                id,
-                approval.opened.map(Timestamp::rfc3339).unwrap_or_default(),
-                approval.requester,
-                approval.target,
-                approval.session,
-                approval.rules,
-                approval.ticket,
-                approval.text,
-                approval.votes.join("; "),
-                approval.state,
-                leaves.join(" "),
-            ]);
-        }
-        table
+        let mut approvals = std::mem::take(&mut self.approvals);
+        approvals.retain(|_, approval| approval.within);
+        let leaves = approvals.values().flat_map(|approval| &approval.leaves);
+        self.cited.extend(leaves);
+        desk::approvals(approvals.into_iter())
     }
 }
 
@@ -560,18 +498,18 @@ fn is_glass(rule: &str) -> bool {
     rule.contains("break_glass") || rule.contains("break-glass")
 }
 
-fn string<'a>(json: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn string<'a>(json: &'a Value, pointer: &str) -> &'a str {
     json.pointer(pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
-fn list(json: &Value, each: impl Fn(&Value) -> String) -> String {
+pub(super) fn list(json: &Value, each: impl Fn(&Value) -> String) -> String {
     let parts = json.as_array().into_iter().flatten().map(each);
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn principal(json: &Value) -> String {
+pub(super) fn principal(json: &Value) -> String {
     format!(
         "{} at {}",
         string(json, "/subject"),
@@ -584,7 +522,21 @@ fn actor(detail: &Value) -> String {
     if let Some(uid) = detail["uid"].as_u64() {
         return format!("uid {uid}");
     }
-    for name in ["identity", "voter", "by", "reviewer", "principal"] {
+    // Whoever ends a grant need not be its holder.
+    if let Some(by) = detail["ended_by"].as_str() {
+        return by.to_owned();
+    }
+    // Grants name their `holder`, delegations who is away as `from`.
+    let names = [
+        "identity",
+        "voter",
+        "by",
+        "reviewer",
+        "principal",
+        "holder",
+        "from",
+    ];
+    for name in names {
         if detail[name]["subject"].is_string() {
             return principal(&detail[name]);
         }
