@@ -2,6 +2,8 @@
 //! everything, a terminal as a film, and a client that comes back until people have said yes.
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_tests::Shown;
 use portcullis_tests::debian::kubectl_1_20;
 use portcullis_tests::issuer::{ANA, BEA};
@@ -232,7 +234,30 @@ fn of_events_the_record_has_that_they_were_read_and_says_that_this_is_all() -> R
     );
     let map = reading(&world, "configmaps", "kept")?;
     ensure!(level(&map)? == "full" && released(&map) == 1, "{map:?}");
+    let text = released_text(&map)?;
+    ensure!(text.contains("what-the-map-says"), "{text}");
+    // Of a Secret the record has what was shown: the mask.
+    let secret = ["get", "secret", "db", "-n", "shop", "-o", "json"];
+    ensure!(world.ask(&ANA, &secret)?.code == 0, "a Secret is shown");
+    let text = released_text(&reading(&world, "secrets", "db")?)?;
+    let value: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+    ensure!(
+        value["data"]["password"] == "W3BjLW1hc2tlZDpzZWNyZXRd"
+            && value["metadata"]["name"] == "db"
+            && !text.contains("dHIwdWI0"),
+        "{text}"
+    );
     Ok(())
+}
+
+/// What was released, as the record has it.
+fn released_text(entries: &[Value]) -> Result<String> {
+    let mut text = Vec::new();
+    for entry in entries.iter().filter(|entry| entry["kind"] == "release") {
+        let coded = entry["payload"]["base64"].as_str().context("bytes")?;
+        text.extend(STANDARD.decode(coded)?);
+    }
+    Ok(String::from_utf8(text)?)
 }
 
 /// A command in a pod that sits at a terminal whose size changes: `script` gives kubectl one.

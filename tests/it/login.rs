@@ -103,8 +103,12 @@ impl Company {
 
     /// Begins a login, up to the address that a browser is to open.
     pub(crate) fn begin_login(&self, arguments: &[&str]) -> Result<Begun> {
-        let mut child = self
-            .command(arguments)?
+        self.begin(self.command(arguments)?)
+    }
+
+    /// The same with a command that leads to one.
+    fn begin(&self, mut command: Command) -> Result<Begun> {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -351,6 +355,61 @@ fn a_person_logs_in_in_a_browser_works_and_logs_out() -> Result<()> {
     for secret in [CLIENT_SECRET, token.as_str()] {
         ensure!(!log.contains(secret), "a secret is in the log");
     }
+    Ok(())
+}
+
+/// What kubectl runs says nothing but a credential on its output, logs in where it may ask, and says what to do where not.
+#[test]
+fn kubectl_logs_in_where_nobody_is_and_may_be_asked() -> Result<()> {
+    let company = Company::new("1h")?;
+    // A browser that shows nothing: the address is opened by the test.
+    let browsers = company.home.with_file_name("browsers");
+    let browser = browsers.join("xdg-open");
+    std::fs::create_dir_all(&browsers)?;
+    std::fs::write(&browser, "#!/bin/sh\n")?;
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755))?;
+    let path = std::env::var("PATH")?;
+    let credential = |interactive: &str| -> Result<Command> {
+        let info = format!(
+            "{{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"spec\":{{\"interactive\":{interactive}}}}}"
+        );
+        let mut command = company.command(&["kube-credential"])?;
+        command
+            .env("PATH", format!("{}:{path}", browsers.display()))
+            .env("KUBERNETES_EXEC_INFO", info);
+        Ok(command)
+    };
+    let alone = Shown::by(&mut credential("false")?)?;
+    ensure!(
+        alone.code != 0 && alone.out.is_empty() && alone.err.contains("portcullis login"),
+        "{} {}",
+        alone.code,
+        alone.all()
+    );
+    let begun = company.begin(credential("true")?)?;
+    let page = browse(&begun.url, &company.world.certificate())?;
+    let (good, said) = begun.end()?;
+    ensure!(
+        good && page.shows("You are logged in"),
+        "{said}\n{}",
+        page.all()
+    );
+    let mut answers = serde_json::Deserializer::from_str(&said).into_iter::<serde_json::Value>();
+    let answer = answers.next().context("an answer")??;
+    let token = company.token()?;
+    ensure!(
+        answer["kind"] == "ExecCredential" && answer["status"]["token"] == token.as_str(),
+        "{said}"
+    );
+    // From now on nobody is asked, and nothing but the answer is said.
+    let again = Shown::by(&mut credential("false")?)?;
+    let answer: serde_json::Value = serde_json::from_str(&again.out)?;
+    ensure!(
+        again.code == 0 && answer["status"]["token"] == token.as_str(),
+        "{}",
+        again.all()
+    );
     Ok(())
 }
 

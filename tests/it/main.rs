@@ -19,6 +19,7 @@ mod kubernetes_answers;
 mod kubernetes_clients;
 mod kubernetes_day;
 mod kubernetes_filter;
+mod kubernetes_proof;
 mod kubernetes_streams;
 mod large_objects;
 mod login;

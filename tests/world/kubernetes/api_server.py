@@ -321,7 +321,8 @@ class Server(BaseHTTPRequestHandler):
         data = self.body()
         LOG.write(json.dumps({
             "method": self.command, "target": self.path, "body": data.decode("utf-8", "replace"),
-            "headers": [[n.lower(), v] for n, v in self.headers.items()], "client": self.client()}) + "\n")
+            "headers": [[n.lower(), v] for n, v in self.headers.items()], "client": self.client(),
+            "peer": self.client_address[1]}) + "\n")
         if not self.known():
             return self.refuse(401, "Unauthorized", "Unauthorized")
         url = urlsplit(self.path)
@@ -699,6 +700,8 @@ class Server(BaseHTTPRequestHandler):
 
         def listen():
             for data in self.messages():
+                if data[:1] == b"\x04":
+                    LOG.write(json.dumps({"method": "SIZE", "target": self.path, "body": data[1:].decode(), "headers": []}) + "\n")
                 if data[:1] == b"\x00" and stdin:
                     child.stdin.write(data[1:])
                     child.stdin.flush()
