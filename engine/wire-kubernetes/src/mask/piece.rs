@@ -236,9 +236,11 @@ impl Wanted<'_> {
 /// What stands in the place of a part of a value. A token keeps the form of what it stands for and would not be known when
 /// the object is written again: the marker stands there instead.
 fn marked(span: &SpanEdit) -> Bytes {
+    // The label names who found it first, and then what it is.
+    let entity = span.label.rsplit('/').next().unwrap_or_default();
     match memmem::find(&span.replacement, MASK_MARKER.as_bytes()) {
         Some(_) => span.replacement.clone(),
-        None => mask_text(&span.label, None).into(),
+        None => mask_text(entity, None).into(),
     }
 }
 

@@ -449,7 +449,7 @@ fn a_token_is_shown_as_a_mask_that_is_known_when_it_comes_back() {
             start: lead + start,
             end: lead + end,
             replacement: "bob@mail.example".into(),
-            label: Arc::from("email"),
+            label: Arc::from("mask-pii@0.2.0#2ad4/email"),
         };
         let edits = Edits {
             spans: vec![edit],
@@ -457,6 +457,13 @@ fn a_token_is_shown_as_a_mask_that_is_known_when_it_comes_back() {
         };
         let shown = rewrite.rewrite(&batch, &edits).unwrap();
         assert!(memchr::memmem::find(&shown, b"bob@").is_none(), "{shown:?}");
+        if text.contains("ada@") {
+            let mask = "\"to [pc-masked:email], please\"";
+            assert!(
+                memchr::memmem::find(&shown, mask.as_bytes()).is_some(),
+                "{shown:?}"
+            );
+        }
         let mut call = crate::body::tests::call("update", "application/json");
         let back = crate::body::read(&call, &shown);
         assert_eq!(
