@@ -45,6 +45,7 @@ mod ssh_errands;
 mod ssh_files;
 mod ssh_hosts;
 mod ssh_inner;
+mod ssh_keys;
 mod ssh_recording;
 mod ssh_remote;
 mod ssh_sign_in;

@@ -30,7 +30,7 @@ pub use ledger::Ledger;
 pub use permit::{Housed, Permit, Refusal, Release};
 pub use ruling::{Allowed, Answer, Denied, Held, Ruling};
 pub use seams::{
-    Admission, ApprovalDesk, BoxFuture, Catalog, Challenge, Classify, Clock, ClusterKey,
+    Admission, ApprovalDesk, Bearer, BoxFuture, Catalog, Challenge, Classify, Clock, ClusterKey,
     Credential, Decide, Entry, EntryKind, Examine, FrontDesk, History, HoldRequest, HostKeys,
     ISSUED_LOGIN, Impersonated, Invitation, Knock, Knocking, KubernetesWay, Lane, Mask, Next,
     Offer, Outgoing, PEOPLE, Plugins, PostgresWay, Proof, Question, Reader, Record, Relation,

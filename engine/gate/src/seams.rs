@@ -14,7 +14,7 @@ use portcullis_model::{
 };
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -450,6 +450,8 @@ pub enum Proof {
         /// The key.
         key: Vec<u8>,
     },
+    /// A bare key, in SSH's wire form, that the client has proved to hold: worth whom [`FrontDesk::remember`] has bound it to.
+    Key(Vec<u8>),
     /// None of its own: the stream runs inside of a connection (a forward over SSH) whose login has proved who it is. Only a
     /// protocol of ours can say so; no client can.
     Within {
@@ -556,6 +558,18 @@ pub trait Waiting: Send {
     }
 }
 
+/// Whom a bare key stands for from now on, and where.
+pub struct Bearer {
+    /// Whoever has been admitted with another proof, on the connection on which the key was shown.
+    pub identity: Arc<Identity>,
+    /// The session that was admitted.
+    pub session: SessionId,
+    /// The address it came from: the key is worth nothing from any other.
+    pub from: IpAddr,
+    /// For so long, and never longer than what the identity was proved with is good.
+    pub within: std::time::Duration,
+}
+
 /// Who waits, as an object.
 pub type Knocking<'a> = &'a mut dyn Waiting;
 
@@ -577,6 +591,12 @@ pub trait FrontDesk: Send + Sync {
     fn may_prove(&self, _key: &[u8]) -> bool {
         false
     }
+    /// True when [`Proof::Key`] with this key may prove something to a client at this address.
+    fn remembers(&self, _key: &[u8], _from: IpAddr) -> bool {
+        false
+    }
+    /// Has a key (SSH's wire form) that a client has proved to hold stand for somebody who was admitted beside it.
+    fn remember(&self, _key: &[u8], _bearer: Bearer) {}
     /// The targets of the knock's protocol that this identity may open, or ask for: for whoever has named none.
     fn reachable<'a>(
         &'a self,

@@ -445,6 +445,14 @@ pub const SSH_LOGIN_MAX: Duration = Duration::from_secs(120);
 pub const SSH_SIGN_IN_MAX: Duration = Duration::from_secs(300);
 /// Proofs that one SSH connection may try, as `MaxAuthTries` of sshd counts passwords.
 pub const SSH_TRIES_MAX: usize = 3;
+/// Bare keys of one SSH connection that a signature is asked for: `MaxAuthTries` of sshd counts keys, too.
+pub const SSH_SHOWN_KEYS_MAX: usize = 6;
+/// For so long at most a key stands for whoever has logged in beside it: a working hour, not a day.
+pub const SSH_REMEMBER_KEYS_MAX: Duration = Duration::from_secs(3600);
+/// Keys that are remembered at a time, on all listeners; the oldest goes. A few for each of some thousand people.
+pub const SSH_REMEMBERED_KEYS_MAX: usize = 16_384;
+/// The shortest RSA key that is remembered, in bits (NIST SP 800-131A).
+pub const SSH_RSA_BITS_MIN: u32 = 2048;
 /// SSH connections on which nobody has logged in yet; `MaxStartups` of sshd is 100.
 pub const SSH_STARTUPS_MAX: usize = 100;
 /// The same of one source: several may share an address, and nobody may take all places (`PerSourceMaxStartups` of sshd).

@@ -175,8 +175,7 @@ pub struct Gateway {
 /// # Errors
 /// [`Broken`], with what is missing.
 pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
-    let clock = clock();
-    let metrics = Arc::new(Metrics::new());
+    let (clock, metrics) = (clock(), Arc::new(Metrics::new()));
     let state = ground(&loaded)?;
     let journal = journal(&loaded, &clock)?;
     let tripwires = Tripwires::new();
@@ -210,6 +209,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let desk = Desk {
         verify: Arc::clone(&doormen) as Arc<dyn Verify>,
         revocations,
+        keys: crate::front_desk::Keys::default(),
         serving: ArcSwap::from_pointee(serving(&loaded, &lines, plugins)?),
         access: Arc::new(Ruled(Arc::clone(&policy))) as Arc<dyn Access>,
         decide: Arc::clone(&policy) as Arc<dyn Decide>,

@@ -9,6 +9,7 @@
 mod access_request;
 mod again;
 mod glass;
+mod keys;
 mod narrowed;
 mod parts;
 mod refusals;
@@ -18,6 +19,7 @@ mod tickets;
 
 pub use access_request::Asked;
 pub use glass::Wanted;
+pub use keys::Keys;
 pub use parts::{Access, Books, Connection, Login, Opening, Serving, Streams, Verify};
 pub use tickets::TicketOffice;
 
@@ -32,8 +34,8 @@ use narrowed::Bounds;
 use parts::{Asking, Granted};
 use portcullis_console::{Metrics, Outcome};
 use portcullis_gate::{
-    Admission, ApprovalDesk, BoxFuture, Clock, Decide, Examine, FrontDesk, Gate, Knock, Knocking,
-    Parts, Plugins, Proof, Tether, Tripwire, Veils,
+    Admission, ApprovalDesk, Bearer, BoxFuture, Clock, Decide, Examine, FrontDesk, Gate, Knock,
+    Knocking, Parts, Plugins, Proof, Tether, Tripwire, Veils,
 };
 use portcullis_identity::Revocations;
 use portcullis_model::{
@@ -43,6 +45,7 @@ use portcullis_model::{
 use refusals::Refusals;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Settings of our own travel under this prefix and never reach an upstream.
@@ -60,6 +63,8 @@ pub struct Desk {
     pub verify: Arc<dyn Verify>,
     /// Who no longer.
     pub revocations: Arc<Revocations>,
+    /// Keys that stand for somebody for a while.
+    pub keys: Keys,
     /// What there is to connect to, and the plugins in use. Swapped as a whole.
     pub serving: ArcSwap<Serving>,
     /// Whether.
@@ -131,6 +136,14 @@ impl FrontDesk for Reception {
 
     fn may_prove(&self, key: &[u8]) -> bool {
         self.desk.verify.may_prove(key)
+    }
+
+    fn remembers(&self, key: &[u8], from: IpAddr) -> bool {
+        self.desk.knows_key(key, from)
+    }
+
+    fn remember(&self, key: &[u8], bearer: Bearer) {
+        self.desk.bind_key(key, bearer);
     }
 
     fn reachable<'a>(
@@ -283,6 +296,7 @@ impl Desk {
                 self.verify.certified(certificate, from)?
             }
             Proof::Bound { token, key } => Arc::new(self.verify.bound(token, key).await?),
+            Proof::Key(key) => self.bearer(key, knock.client.address.ip(), seen)?,
             Proof::Within { identity, .. } => {
                 let identity = Arc::clone(identity);
                 if identity.expires <= (self.clock)() {
@@ -621,7 +635,17 @@ fn admit_entry(session: &Session, granted: &Granted, serving: &Serving, proof: &
     if let Some(around) = around(proof) {
         more.insert("within".to_owned(), json!(around));
     }
+    proved(&mut more, proof);
     portcullis_journal::admit_payload(session, more)
+}
+
+/// How it was proved, where the identity alone does not say it.
+fn proved(more: &mut serde_json::Map<String, serde_json::Value>, proof: &Proof) {
+    if let Proof::Key(key) = proof {
+        let fingerprint = keys::fingerprint(key);
+        let proof = json!({"by": "bound key", "fingerprint": fingerprint});
+        more.insert("proof".to_owned(), proof);
+    }
 }
 
 fn upstream_settings(settings: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -171,6 +171,7 @@ impl Operations for Front {
         };
         // Even when it could not be kept on disk, it is in force now.
         let revocations = &self.gateway.reception.desk().revocations;
+        self.gateway.reception.desk().forget_revoked_keys();
         let ended = self.registry().sever(|live| {
             let session = &live.session;
             let covered = revocations.covers(&session.identity, Some(session.id), now);

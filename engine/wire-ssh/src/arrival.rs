@@ -9,6 +9,7 @@ use crate::back::Place as Listening;
 use crate::channel::{self, Line, RemoteForward};
 use crate::conversation::{Conversation, Standing};
 use crate::inbox::{Event, Full, Inbox};
+use crate::keyring;
 use crate::listener::Ssh;
 use crate::naming::{Wanted, sound};
 use crate::passage::Passage;
@@ -24,9 +25,10 @@ use portcullis_model::limits::{
     SSH_SIGN_IN_MAX, SSH_TRIES_MAX,
 };
 use portcullis_model::{Client, Protocol};
-use russh::keys::{Certificate, PublicKey};
+use russh::keys::{Algorithm, Certificate, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session,
+    VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty, Sig};
 use std::borrow::Cow;
@@ -93,6 +95,7 @@ impl Arrival {
             Proof::Certificate(certificate) => certificate.len(),
             Proof::Login { name, .. } => name.len(),
             Proof::Bound { token, key } => token.len() + key.len(),
+            Proof::Key(key) => key.len(),
             Proof::Elsewhere | Proof::Within { .. } => 0,
         };
         let fits = length <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
@@ -130,14 +133,32 @@ impl Arrival {
     fn rejected(&self) -> Auth {
         let now = (self.conversation.clock)();
         self.listener.startups().failed(self.peer.ip(), now);
+        self.passed_over()
+    }
+
+    /// Something that proved nothing, and was no try: whatever is left may be tried.
+    fn passed_over(&self) -> Auth {
         let methods = match self.tries < SSH_TRIES_MAX {
-            true => methods(self.listener.certifies()),
+            true => methods(self.listener.asks_for_keys()),
             false => spent(),
         };
         Auth::Reject {
             proceed_with_methods: Some(methods),
             partial_success: false,
         }
+    }
+
+    /// Whether a signature is asked for: a login with this key may be proved, or it may be remembered.
+    fn asks_for(&self, key: &PublicKey, algorithm: &Algorithm) -> bool {
+        let Ok(bytes) = key.to_bytes() else {
+            return false;
+        };
+        if self.listener.certifies() && self.desk.may_prove(&bytes) {
+            return true;
+        }
+        self.listener.remembers().is_some()
+            && keyring::sound(key, algorithm)
+            && self.conversation.keyring.asks_once_more()
     }
 
     fn begin(&mut self, id: ChannelId, wish: Wish, session: &mut Session) -> Result<(), Error> {
@@ -233,10 +254,10 @@ fn certificate_proof(certificate: &Certificate) -> Option<Proof> {
     }
 }
 
-/// The ways to prove oneself. Keys are asked for where people have certificates for theirs.
-pub(crate) fn methods(certificates: bool) -> MethodSet {
+/// The ways to prove oneself. Keys are asked for where people have certificates for theirs, or keys are remembered.
+pub(crate) fn methods(keys: bool) -> MethodSet {
     let mut methods = MethodSet::empty();
-    if certificates {
+    if keys {
         methods.push(MethodKind::PublicKey);
     }
     methods.push(MethodKind::KeyboardInteractive);
@@ -249,27 +270,42 @@ impl Handler for Arrival {
 
     async fn auth_none(&mut self, _: &str) -> Result<Auth, Error> {
         Ok(Auth::Reject {
-            proceed_with_methods: Some(methods(self.listener.certifies())),
+            proceed_with_methods: Some(methods(self.listener.asks_for_keys())),
             partial_success: false,
         })
     }
 
     /// russh shows the key of a certificate here, and not the certificate: a signature is asked for where a login with this
-    /// key may be proved. A key without a certificate is turned down afterwards, by `auth_publickey`'s default.
+    /// key may be proved, and where keys are remembered.
     async fn auth_publickey_offered(
         &mut self,
         _: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Error> {
-        let certifies = self.listener.certifies();
-        let key = offer.public_key.to_bytes();
-        match certifies && key.is_ok_and(|key| self.desk.may_prove(&key)) {
+        match self.asks_for(offer.public_key, offer.algorithm) {
             true => Ok(Auth::Accept),
-            false => Ok(Auth::Reject {
-                proceed_with_methods: Some(methods(certifies)),
-                partial_success: false,
-            }),
+            false => Ok(self.passed_over()),
         }
+    }
+
+    /// russh has seen that the client holds the key. One that stands for nobody yet may, once its client has logged in otherwise.
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Error> {
+        let (Some(within), true, Ok(bytes)) = (
+            self.listener.remembers(),
+            keyring::sound(key.public_key, key.algorithm),
+            key.public_key.to_bytes(),
+        ) else {
+            return Ok(self.passed_over());
+        };
+        if self.desk.remembers(&bytes, self.peer.ip()) {
+            return Ok(self.proof(user, Proof::Key(bytes)).await);
+        }
+        self.conversation.keyring.show(bytes, within);
+        Ok(self.passed_over())
     }
 
     /// russh has seen that the client holds the key, and that the certificate's times and signature are good; the desk
@@ -280,6 +316,11 @@ impl Handler for Arrival {
         user: &str,
         certificate: &Certificate,
     ) -> Result<Auth, Error> {
+        let key = PublicKey::from(certificate.public_key().clone()).to_bytes();
+        if !key.is_ok_and(|key| self.desk.may_prove(&key)) {
+            // Asked for in case it were a bare key: somebody else's certificate is no try.
+            return Ok(self.passed_over());
+        }
         let usable = self.listener.certifies() && certificate.cert_type().is_user();
         match certificate_proof(certificate) {
             Some(proof) if usable => Ok(self.proof(user, proof).await),

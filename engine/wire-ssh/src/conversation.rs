@@ -4,13 +4,14 @@
 //! It refuses a second admission: after the first, nothing that the client says can change identity, target or credential.
 
 use crate::back::Back;
+use crate::keyring::Keyring;
 use crate::refuse::{self, REFUSED};
 use crate::sides::ClientSide;
 use crate::upline::Uplines;
 use bytes::Bytes;
 use portcullis_gate::{
-    Admission, ApprovalDesk, BoxFuture, Clock, FrontDesk, Gate, Gates, Invitation, Knock, Tether,
-    Waiting, Way,
+    Admission, ApprovalDesk, BoxFuture, Clock, FrontDesk, Gate, Gates, Invitation, Knock, Proof,
+    Tether, Waiting, Way,
 };
 use portcullis_model::{Blame, Control, Denial, Fault, Identity, SessionId};
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub(crate) struct Conversation {
     pub tasks: TaskTracker,
     /// What leads from hosts back to the client.
     pub back: Back,
+    /// Bare keys that the client has proved to hold.
+    pub keyring: Keyring,
     standing: watch::Sender<Standing>,
     over: watch::Sender<bool>,
     betrayed: watch::Sender<bool>,
@@ -78,6 +81,7 @@ impl Conversation {
             clock,
             tasks: TaskTracker::new(),
             back: Back::new(),
+            keyring: Keyring::default(),
             standing: watch::Sender::new(Standing::Stranger),
             over: watch::Sender::new(false),
             betrayed: watch::Sender::new(false),
@@ -155,10 +159,14 @@ impl Conversation {
         attempt
     }
 
+    fn counts(&self, attempt: u64) -> bool {
+        self.attempt.load(Ordering::Relaxed) == attempt && !*self.over.borrow()
+    }
+
     /// Says what is known now, unless the proof was given up.
     fn publish(&self, attempt: u64, standing: Standing) -> bool {
         self.standing.send_if_modified(|current| {
-            let counts = self.attempt.load(Ordering::Relaxed) == attempt && !*self.over.borrow();
+            let counts = self.counts(attempt);
             if counts {
                 *current = standing;
             }
@@ -174,6 +182,9 @@ impl Conversation {
             told: Arc::from("waiting for admission"),
         };
         let listing = knock.target.is_empty();
+        let from = knock.client.address.ip();
+        // Whoever comes with a key that is remembered has proved nothing new: else one login would last for ever.
+        let fresh = !matches!(knock.proof, Proof::Key(_));
         let answer = match listing {
             true => Err(list(desk, knock, &mut bench).await),
             false => desk
@@ -187,7 +198,13 @@ impl Conversation {
         };
         let known = bench.who.is_some();
         let standing = match answer {
-            Ok(admission) => return self.enter(admission, attempt).await,
+            Ok(admission) => {
+                // Before the client learns of it, who may come again at once.
+                if let Some(who) = bench.who.filter(|_| fresh && self.counts(attempt)) {
+                    self.keyring.bind(desk, &who, admission.session, from);
+                }
+                return self.enter(admission, attempt).await;
+            }
             Err(parting) if known => Standing::Out(Arc::new(parting)),
             Err(_) => Standing::Refused,
         };
@@ -405,7 +422,7 @@ impl Waiting for Bench<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_gate::{Knocking, Proof};
+    use portcullis_gate::Knocking;
     use portcullis_model::{Client, Protocol, Timestamp};
     use std::collections::BTreeMap;
     use tokio::sync::Notify;

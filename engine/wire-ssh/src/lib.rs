@@ -19,6 +19,8 @@ mod conversation;
 #[cfg(feature = "transport")]
 mod inbox;
 #[cfg(feature = "transport")]
+mod keyring;
+#[cfg(feature = "transport")]
 mod listener;
 #[cfg(feature = "transport")]
 mod naming;

@@ -42,6 +42,8 @@ pub struct Listener {
     pub post_quantum: bool,
     /// People may come with a certificate of the gateway.
     pub people: bool,
+    /// For so long a bare key stands for whoever has logged in beside it; none is asked for where there is nothing here.
+    pub remember: Option<Duration>,
     /// Who serves what leads to servers that the gateway knows; such a forward is opaque where nobody does.
     pub indoors: Option<Arc<dyn Indoors>>,
     /// The folder in which uploads wait that hosts are slow to take, sealed and without a name.
@@ -71,6 +73,7 @@ pub struct Ssh {
     config: Arc<Config>,
     startups: Startups,
     people: bool,
+    remember: Option<Duration>,
     indoors: Option<Arc<dyn Indoors>>,
     spills: Arc<Spills>,
     clock: Clock,
@@ -105,7 +108,7 @@ impl Ssh {
         }
         let config = Config {
             server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
-            methods: methods(listener.people),
+            methods: methods(listener.people || listener.remember.is_some()),
             auth_rejection_time: Duration::from_millis(500),
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys,
@@ -123,6 +126,7 @@ impl Ssh {
             config: Arc::new(config),
             startups: Startups::new(),
             people: listener.people,
+            remember: listener.remember,
             indoors: listener.indoors,
             spills: Spills::new(listener.spill, listener.spill_max, SSH_SPILL_ALL_BYTES_MAX),
             clock: listener.clock,
@@ -133,6 +137,16 @@ impl Ssh {
     /// True where people may come with a certificate.
     pub(crate) fn certifies(&self) -> bool {
         self.people
+    }
+
+    /// For so long a bare key stands for whoever has logged in beside it.
+    pub(crate) fn remembers(&self) -> Option<Duration> {
+        self.remember
+    }
+
+    /// True where a key may prove something, with a certificate or without.
+    pub(crate) fn asks_for_keys(&self) -> bool {
+        self.people || self.remember.is_some()
     }
 
     /// Who serves streams to servers that the gateway knows.
@@ -376,6 +390,7 @@ mod tests {
             certificates: Vec::new(),
             post_quantum: false,
             people: false,
+            remember: None,
             indoors: None,
             spill: std::env::temp_dir(),
             spill_max: 0,

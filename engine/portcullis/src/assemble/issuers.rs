@@ -129,11 +129,7 @@ impl Doormen {
 
     /// Trusted when it was issued, and perhaps no longer: whoever vouched for anybody in the chain.
     fn still_trusted(&self, identity: Identity) -> Result<Identity, Denial> {
-        let mut chain = std::iter::once(&identity.principal).chain(&identity.actors);
-        match chain.all(|principal| self.knows(&principal.issuer)) {
-            true => Ok(identity),
-            false => Err(untrusted()),
-        }
+        self.trusts(&identity).map(|()| identity)
     }
 
     /// How their keys are.
@@ -194,6 +190,14 @@ impl Verify for Doormen {
             let verified = issuers.verify_bound(token, &key).await;
             verified.map_err(|refused| refused.denial())
         })
+    }
+
+    fn trusts(&self, identity: &Identity) -> Result<(), Denial> {
+        let mut chain = std::iter::once(&identity.principal).chain(&identity.actors);
+        match chain.all(|principal| self.knows(&principal.issuer)) {
+            true => Ok(()),
+            false => Err(untrusted()),
+        }
     }
 
     fn may_prove(&self, key: &[u8]) -> bool {

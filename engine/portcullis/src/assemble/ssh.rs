@@ -61,6 +61,7 @@ pub fn protocol(
                 .issuers
                 .iter()
                 .any(|issuer| !issuer.openpubkey_clients.is_empty()),
+        remember: listener.remember_keys.map(|within| within.0),
         indoors,
         spill: state.clone(),
         spill_max: limits::SSH_SPILL_BYTES_MAX,

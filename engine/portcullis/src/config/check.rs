@@ -15,6 +15,7 @@ pub use secrets::references;
 use super::problem::Notes;
 use super::schema::*;
 use super::spans::Place;
+use portcullis_model::limits::SSH_REMEMBER_KEYS_MAX;
 use portcullis_sandbox::signature::PublicKey;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -80,12 +81,33 @@ fn listeners(listeners: &[Listener], place: &Place, notes: &mut Notes<'_>) {
                 "leave the key out for 5000",
             );
         }
+        remember_keys(listener, &place, notes);
         match listener.protocol {
             Wire::Ssh => ssh_listener(listener, &place, notes),
             Wire::Https | Wire::Kubernetes | Wire::Postgres => {
                 listener_tls(listener, &place, notes);
             }
         }
+    }
+}
+
+fn remember_keys(listener: &Listener, place: &Place, notes: &mut Notes<'_>) {
+    let Some(within) = listener.remember_keys else {
+        return;
+    };
+    let place = place.key("remember_keys");
+    if listener.protocol != Wire::Ssh {
+        notes.error(
+            &place,
+            "has no meaning here: only SSH knows bare keys",
+            "remove the key, or move it to the ssh listener",
+        );
+    } else if within.0.is_zero() || within.0 > SSH_REMEMBER_KEYS_MAX {
+        notes.error(
+            &place,
+            "is no time of up to `1h`",
+            "write for example `10m`, or leave the key out: no key is remembered then",
+        );
     }
 }
 

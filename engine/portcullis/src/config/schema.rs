@@ -110,6 +110,10 @@ pub struct Listener {
     /// SSH: agree on keys in ways that resist quantum computers, and in no others. Clients need ML-KEM for that: OpenSSH 9.9.
     #[serde(default)]
     pub post_quantum: bool,
+    /// SSH: for so long a key that a client holds stands for whoever has logged in beside it (token, sign-in, certificate), from
+    /// the same address: ansible and git do not prompt then. At most `1h`; left out, no key is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remember_keys: Option<Period>,
     /// PostgreSQL only: tokens come by OAUTHBEARER (libpq 18), and no passwords do. Clients that know only
     /// passwords need another listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -275,6 +275,31 @@ fn a_plain_listener_is_for_loopback_only() {
 }
 
 #[test]
+fn keys_are_remembered_on_ssh_alone_and_for_an_hour_at_most() {
+    let tls = "tls: { self_signed: true }";
+    for (protocol, within, stops) in [
+        ("ssh", "10m", false),
+        ("ssh", "1h", false),
+        ("ssh", "61m", true),
+        ("ssh", "0s", true),
+        ("postgres", "10m", true),
+    ] {
+        let with = match protocol {
+            "ssh" => format!("remember_keys: {within}"),
+            _ => format!("{tls}\n    remember_keys: {within}"),
+        };
+        let text = GOOD.replacen("protocol: postgres", &format!("protocol: {protocol}"), 1);
+        let text = text.replace(tls, &with);
+        let found = problems(&text);
+        assert_eq!(found.stop(), stops, "{protocol} {within}: {found}");
+        if stops {
+            let said = found.to_string();
+            assert!(said.contains("remember_keys"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn the_committed_schema_is_the_generated_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.schema.json");
     let generated = serde_json::to_string_pretty(&json_schema()).expect("json") + "\n";

@@ -48,6 +48,17 @@ pub trait Verify: Send + Sync {
             .hint("Use a token in the place of the password."))
         })
     }
+    /// Whether those who vouched for an identity that was verified earlier are still trusted.
+    ///
+    /// # Errors
+    /// When they are not, or nobody can say.
+    fn trusts(&self, _: &Identity) -> Result<(), Denial> {
+        Err(Denial::new(
+            "identity/issuer",
+            "the issuer of the identity is no longer trusted",
+        )
+        .hint("Ask whoever runs the gateway."))
+    }
     /// True when whoever holds this key, in SSH's wire form, may prove a login with it.
     fn may_prove(&self, _key: &[u8]) -> bool {
         false

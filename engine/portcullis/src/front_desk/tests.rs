@@ -1,6 +1,7 @@
 //! The order of things, with everybody else played by fakes that write down when they were asked.
 
 mod fakes;
+mod keys;
 
 use super::*;
 use crate::config::Period;

@@ -96,6 +96,7 @@ impl World {
         let desk = Desk {
             verify: Arc::clone(&cast) as Arc<dyn Verify>,
             revocations: Arc::new(Revocations::new()),
+            keys: crate::front_desk::Keys::default(),
             serving: ArcSwap::from_pointee(Serving {
                 connections: BTreeMap::from([("orders".to_owned(), Arc::new(connection))]),
                 streams: Arc::clone(&cast) as Arc<dyn Streams>,
@@ -195,6 +196,13 @@ impl Verify for Cast {
                 _ => Err(Denial::new("identity/login", "not known")),
             }
         })
+    }
+
+    fn trusts(&self, _: &Identity) -> Result<(), Denial> {
+        match self.script.unknown {
+            true => Err(Denial::new("identity/issuer", "no longer trusted")),
+            false => Ok(()),
+        }
     }
 
     fn certified(&self, certificate: &[u8], _: std::net::IpAddr) -> Result<Arc<Identity>, Denial> {
