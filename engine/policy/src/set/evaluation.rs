@@ -18,8 +18,11 @@ pub(super) struct Evaluation<'s> {
     set: &'s PolicySet,
     engine: Option<Engine>,
     began: Instant,
-    again: bool,
+    tries: u32,
 }
+
+/// Tries that a decision has while the machine stalls.
+const TRIES_MAX: u32 = 5;
 
 impl<'s> Evaluation<'s> {
     pub(super) fn new(set: &'s PolicySet) -> Self {
@@ -27,7 +30,7 @@ impl<'s> Evaluation<'s> {
             set,
             engine: None,
             began: Instant::now(),
-            again: false,
+            tries: 0,
         }
     }
 
@@ -54,8 +57,8 @@ impl<'s> Evaluation<'s> {
         each.collect()
     }
 
-    /// The timer is of wall time, so that a machine that stalls looks like a slow rule: a decision has one second
-    /// try.
+    /// The timer is of wall time, so that a machine that stalls looks like a slow rule: a decision has one second try, and
+    /// a few more while the processor was hardly this thread's.
     fn value(
         &mut self,
         document: &mut Document,
@@ -63,13 +66,19 @@ impl<'s> Evaluation<'s> {
         reads: Reads,
     ) -> Result<Value, Failure> {
         let input = document.value(reads.mask())?;
-        let value = self.attempt(input.clone(), rule);
-        if self.again || value != Err(Failure::timeout()) {
-            return value;
+        loop {
+            let before = processor_time();
+            let value = self.attempt(input.clone(), rule);
+            if value != Err(Failure::timeout()) {
+                return value;
+            }
+            let stalled = processor_time().saturating_sub(before) < self.set.time / 2;
+            self.tries += 1;
+            if self.tries >= TRIES_MAX || (self.tries > 1 && !stalled) {
+                return value;
+            }
+            self.began = Instant::now();
         }
-        self.again = true;
-        self.began = Instant::now();
-        self.attempt(input, rule)
     }
 
     fn attempt(&mut self, input: Value, rule: &str) -> Result<Value, Failure> {
@@ -113,6 +122,12 @@ impl Drop for Evaluation<'_> {
             }
         }
     }
+}
+
+/// What this thread has used of a processor.
+fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap_or_default()
 }
 
 /// A timer that looks at the clock often enough for a limit of milliseconds.
