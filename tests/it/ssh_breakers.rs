@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
 /// What a process holds in memory, in KiB.
-fn resident(pid: u32) -> Result<u64> {
+pub(crate) fn resident(pid: u32) -> Result<u64> {
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).context("look at the gateway")?;
     let line = status.lines().find(|l| l.starts_with("VmRSS:"));
@@ -108,7 +108,7 @@ fn breaks(world: &SshWorld, case: &str) -> Result<String> {
 }
 
 /// Whatever came of it, the gateway goes on, and nothing ran.
-fn goes_on(world: &SshWorld) -> Result<()> {
+pub(crate) fn goes_on(world: &SshWorld) -> Result<()> {
     let still = world.run(&DORA, "echo still")?;
     ensure!(still.out == "still\n", "{still:?}\n{}", world.gateway.log());
     ensure!(!world.gateway.log().contains("panicked"));

@@ -246,6 +246,49 @@ fn a_forward_back_is_refused_by_each_other_name_and_on_levels_without_forwards()
         shown.out == "ran\n" && shown.err.contains("ssh/exec-only"),
         "{shown:?}"
     );
+    // A port's name is not that of a socket.
+    let socket = world.host.home().join("back.sock");
+    let wish = format!("{}:127.0.0.1:9", socket.display());
+    let shown = Shown::by(&mut world.ssh(&ANA, &["-R", &wish], &["echo ran"])?)?;
+    ensure!(
+        shown.out == "ran\n"
+            && shown.err.contains("portcullis/opaque")
+            && shown.err.contains("remote-streamlocal")
+            && !socket.exists(),
+        "{shown:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn nothing_leads_back_where_commands_are_plain_words() -> Result<()> {
+    let named = "[remote-forward, remote-streamlocal, agent, x11]";
+    let world = SshWorld::start(&SshOptions {
+        connection: "    control: argv\n".to_owned(),
+        data: portcullis_tests::ssh::DATA.replace("[scp, sftp, forward]", named),
+        ..SshOptions::default()
+    })?;
+    let keys = keys(&world)?;
+    let (display, _comes) = display(&world)?;
+    let wish = format!("{}:127.0.0.1:9", free_port()?);
+    for options in [&["-R", &wish][..], &["-A"], &["-Y"]] {
+        let mut ssh = world.ssh(&ANA, options, &["env"])?;
+        ssh.env("SSH_AUTH_SOCK", &keys.socket)
+            .env("DISPLAY", &display)
+            .env("XAUTHORITY", world.folder().join("xauthority"));
+        let shown = fed(&mut ssh, b"", LONG)?;
+        ensure!(
+            shown.code == 0
+                && shown.out.contains("HOME=")
+                && !shown.out.contains("SSH_AUTH_SOCK=")
+                && !shown.out.contains("DISPLAY="),
+            "{options:?}: {shown:?}"
+        );
+        ensure!(
+            shown.err.contains("ssh/exec-only") && shown.err.contains("hint"),
+            "{options:?} says why: {shown:?}"
+        );
+    }
     Ok(())
 }
 
@@ -342,6 +385,7 @@ fn a_clients_agent_is_there_on_the_host_where_policy_names_it() -> Result<()> {
             let socket = PathBuf::from(socket.out.trim());
             ensure!(!socket.as_os_str().is_empty(), "an agent's socket");
             until(|| Ok(UnixStream::connect(&socket).is_err()))?;
+            signs(&world, &keys)?;
             let replay =
                 world
                     .gateway
@@ -357,12 +401,37 @@ fn a_clients_agent_is_there_on_the_host_where_policy_names_it() -> Result<()> {
     Ok(())
 }
 
+/// A key of the client's signs a file of the host's there, and the signature is good.
+fn signs(world: &SshWorld, keys: &Keys) -> Result<()> {
+    fs::copy(
+        world.folder().join("mine.pub"),
+        world.host.home().join("mine.pub"),
+    )?;
+    let command = "ssh-keygen -q -Y sign -f mine.pub -n file < mine.pub";
+    let mut ssh = world.ssh(&DORA, &["-A"], &[command])?;
+    let shown = fed(ssh.env("SSH_AUTH_SOCK", &keys.socket), b"", LONG)?;
+    let signature = world.folder().join("mine.sig");
+    fs::write(&signature, &shown.out)?;
+    let mut check = Command::new("ssh-keygen");
+    check
+        .args(["-Y", "check-novalidate", "-n", "file", "-s"])
+        .arg(&signature);
+    let signed = fs::read(world.folder().join("mine.pub"))?;
+    let checked = fed(&mut check, &signed, LONG)?;
+    ensure!(
+        checked.code == 0 && checked.out.contains(&keys.fingerprint),
+        "{shown:?} {checked:?}"
+    );
+    Ok(())
+}
+
 /// The first packet of X11, from the host's side: with the cookie that `xauth` has there.
 const PROGRAM: &str = r#"#!/bin/bash
 [ -n "$DISPLAY" ] || { echo no display; exit 3; }
 number=${DISPLAY##*:}
 number=${number%%.*}
 cookie=$(xauth list "$DISPLAY" | sed -n 's/.*MIT-MAGIC-COOKIE-1 *//p' | head -n 1)
+printf %s "$cookie" > cookie
 exec 3<>"/dev/tcp/127.0.0.1/$((6000 + number))" || exit 4
 printf 'l\0\13\0\0\0\22\0\20\0\0\0MIT-MAGIC-COOKIE-1\0\0' >&3
 printf "$(printf %s "${1:-$cookie}" | sed 's/../\\x&/g')" >&3
@@ -443,14 +512,30 @@ fn a_clients_display_is_reached_from_the_host_where_policy_names_it() -> Result<
         ensure!(comes.try_recv().is_err(), "somebody came");
         let without = by(&[], "./program")?;
         ensure!(without.out == "no display\n", "{without:?}");
-        // The cookie on the host is the client's secret, and not on record.
+        entries_leave_out(&world)?;
+    }
+    Ok(())
+}
+
+/// The cookie that the host was given, which ssh has drawn, stands in no entry as the request has it; programs show it as bytes.
+fn entries_leave_out(world: &SshWorld) -> Result<()> {
+    let drawn = fs::read_to_string(world.host.home().join("cookie"))?;
+    ensure!(drawn.len() == COOKIE.len() && drawn != COOKIE, "{drawn}");
+    let list = world.gateway.json(&["sessions", "list", "--recorded"])?;
+    let rows = list.as_array().or_else(|| list["sessions"].as_array());
+    let mut all = String::new();
+    for id in rows
+        .into_iter()
+        .flatten()
+        .filter_map(|row| row["id"].as_str())
+    {
         let replay = world
             .gateway
-            .admin(&["sessions", "replay", &session(&world)?, "--json"])?;
-        ensure!(
-            replay.code == 0 && !replay.out.contains(COOKIE),
-            "{replay:?}"
-        );
+            .admin(&["sessions", "replay", id, "--verbose", "--json"])?;
+        ensure!(replay.code == 0, "{}", replay.all());
+        all.push_str(&replay.out);
     }
+    ensure!(all.contains("x11-forward"), "the request is there: {all}");
+    ensure!(!all.contains(&drawn) && !all.contains(COOKIE), "{all}");
     Ok(())
 }

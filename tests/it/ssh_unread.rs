@@ -6,13 +6,16 @@ use crate::ssh_tools::{Road, tools_world};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::host::{KEY_ID, SECRET};
 use portcullis_tests::issuer::{ANA, DORA};
+use portcullis_tests::process::free_port;
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A world in which policy lets people pass these unread.
 fn names(opaque: &str) -> Result<SshWorld> {
@@ -27,7 +30,6 @@ fn scp(world: &SshWorld, old: bool, from: &str, to: &Path) -> Result<Shown> {
     let road = Road::through(world, &ANA)?;
     let script = world.folder().join("as-ssh");
     fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", road.ssh))?;
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     let mut command = Command::new("scp");
     if old {
@@ -141,6 +143,65 @@ fn a_secret_of_the_gateways_ends_a_transfer_that_cannot_be_masked() -> Result<()
     // Whoever comes next is served as before.
     let still = world.run(&DORA, "echo still")?;
     ensure!(still.out == "still\n", "{still:?}");
+    Ok(())
+}
+
+#[test]
+fn a_secret_of_the_gateways_ends_a_stream_to_a_socket_and_one_that_leads_up() -> Result<()> {
+    let world = names("[forward, streamlocal]")?;
+    let authority = fs::read_to_string(world.host.authority())?;
+    let line = authority.lines().nth(4).context("a key has lines")?;
+    let mut left = vec![b'a'; 300_000];
+    left.extend_from_slice(line.as_bytes());
+    left.extend(vec![b'b'; 300_000]);
+    let holds = |bytes: &[u8]| bytes.windows(line.len()).any(|w| w == line.as_bytes());
+
+    // From a socket of the host's, down.
+    let socket = world.host.home().join("says.sock");
+    let listener = UnixListener::bind(&socket)?;
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o777))?;
+    let said = left.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _said = stream.write_all(&said);
+        }
+    });
+    let port = free_port()?;
+    let forward = format!("127.0.0.1:{port}:{}", socket.display());
+    let mut ssh = world.ssh(&ANA, &["-N", "-L", &forward], &[])?;
+    let mut child = ssh.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut stream = loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => break stream,
+            Err(_) => ensure!(Instant::now() < until, "ssh does not listen"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let mut came = Vec::new();
+    let _ended = stream.read_to_end(&mut came);
+    child.kill()?;
+    child.wait()?;
+    ensure!(!came.is_empty(), "nothing came\n{}", world.gateway.log());
+    ensure!(!holds(&came), "the key came through");
+    ensure!(came.len() < left.len(), "{} bytes came", came.len());
+
+    // From the client, up.
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let wish = format!("127.0.0.1:{}", listener.local_addr()?.port());
+    let (heard, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut all = Vec::new();
+            let _end = stream.read_to_end(&mut all);
+            let _told = heard.send(all);
+        }
+    });
+    let mut ssh = world.ssh(&ANA, &["-W", &wish], &[])?;
+    let _shown = fed(&mut ssh, &left, Duration::from_secs(60))?;
+    let came = hears.recv_timeout(Duration::from_secs(60))?;
+    ensure!(!holds(&came), "the key went through");
+    ensure!(came.len() < left.len(), "{} bytes went", came.len());
     Ok(())
 }
 

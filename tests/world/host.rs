@@ -48,10 +48,7 @@ impl Host {
         let port = free_port()?;
         fs::write(at.join("passwd"), passwd(&login, &home)?)?;
         // Without PAM sshd takes an account for locked whose shadow entry it cannot read.
-        fs::write(
-            at.join("shadow"),
-            format!("{login}:NP:19000:0:99999:7:::\n"),
-        )?;
+        fs::write(at.join("shadow"), shadow(&login, "NP"))?;
         fs::write(at.join("sshd_config"), configuration(at, port))?;
         plant(&home)?;
         if root() {
@@ -125,6 +122,16 @@ impl Host {
             "127.0.0.1",
         ]);
         Ok(command)
+    }
+
+    /// Gives the account a password, by what its shadow entry says of it. It has none before.
+    ///
+    /// # Errors
+    /// When the entry cannot be written.
+    pub fn password(&self, hash: &str) -> Result<()> {
+        // The file stays the same one: the server has it in a mount.
+        fs::write(self.folder().join("shadow"), shadow(&self.login, hash))
+            .context("write the shadow entry")
     }
 
     /// What the server has logged.
@@ -216,6 +223,10 @@ fn passwd(login: &str, home: &Path) -> Result<String> {
     }
 }
 
+fn shadow(login: &str, hash: &str) -> String {
+    format!("{login}:{hash}:19000:0:99999:7:::\n")
+}
+
 fn configuration(at: &Path, port: u16) -> String {
     let at = at.display();
     format!(
@@ -228,7 +239,7 @@ AuthorizedKeysFile {at}/home/.ssh/authorized_keys
 TrustedUserCAKeys {at}/authority.pub
 StrictModes no
 UsePAM no
-PasswordAuthentication no
+PasswordAuthentication yes
 KbdInteractiveAuthentication no
 AcceptEnv *
 MaxStartups 200
