@@ -28,7 +28,7 @@ fn a_connection_to_the_host_is_kept_for_the_sessions_next_command() -> Result<()
         }
     }
     // One for the command that lasts, one for all the others; another if somebody was a moment early.
-    let logins = world.host.log().matches("Accepted").count();
+    let logins = world.host.log().matches("Accepted publickey").count();
     ensure!((2..=3).contains(&logins), "{logins}: {}", world.host.log());
     first.kill()?;
     first.wait()?;
@@ -65,7 +65,7 @@ config: {{mask: {{readers: [dpo]}}}}
 /// Whoever asks for this login.
 fn wishes(world: &SshWorld, person: &Person, login: &str, command: &str) -> Result<Shown> {
     let mut ssh = world.client(&world.issuer.token(person)?);
-    Shown::by(ssh.args([&format!("{login}@web-1@127.0.0.1"), command]))
+    Shown::by(ssh.args([&format!("{login}@web-1@127.0.0.1"), command])).context("run ssh")
 }
 
 #[test]

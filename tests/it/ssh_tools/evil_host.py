@@ -33,8 +33,7 @@ def send(transport, kind, rest):
 
 def never_opened(transport, _):
     """Every message about a channel, for channels that there are not."""
-    for there in (1, 7777, MOST):
-        send(transport, 91, number(there, 5, 1 << 20, 1 << 15))
+    for there in (900, 7777, MOST):
         send(transport, 92, number(there, 1) + text("no") + text(""))
         send(transport, 93, number(there, MOST))
         send(transport, 94, number(there) + text(b"x" * 1000))
@@ -48,15 +47,17 @@ def never_opened(transport, _):
     # Answers to what nobody has asked.
     send(transport, 81, b"")
     send(transport, 82, b"")
+    # A connection may end at this one at the latest.
+    send(transport, 91, number(7777, 5, 1 << 20, 1 << 15))
 
 
 def windows(transport, channel):
     """Windows beyond what a number holds, data beyond any window, and a second answer to the opening, with packets of no size."""
     for _ in range(8):
         send(transport, 93, number(channel.remote_chanid, MOST))
-    send(transport, 91, number(channel.remote_chanid, channel.chanid, MOST, 0))
     for _ in range(800):
         send(transport, 94, number(channel.remote_chanid) + text(b"z" * 30_000))
+    send(transport, 91, number(channel.remote_chanid, channel.chanid, MOST, 0))
 
 
 def extensions(transport, _):
@@ -76,7 +77,7 @@ def opens(transport, _):
         send(transport, 90, text("forwarded-tcpip") + begin + far + far)
         send(transport, 90, text("x11") + begin + far)
         send(transport, 90, text("auth-agent@openssh.com") + begin)
-        send(transport, 90, text("session") + number(2000 + n, MOST, 0))
+    send(transport, 90, text("session") + number(2000, MOST, 0))
 
 
 CASES = {"never-opened": never_opened, "windows": windows, "extensions": extensions, "opens": opens}

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use portcullis_gate::{Lane, Next, Outgoing, Reader, Unreleased};
 use portcullis_model::limits::{BATCH_BYTES_MAX, PTY_HOLD_MAX};
+use portcullis_model::{Blame, Fault};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::time::timeout;
 
@@ -52,9 +53,17 @@ impl Stream {
                         self.client.eof().await;
                     }
                 }
-                Some(ChannelMsg::Close) | None => {
+                Some(ChannelMsg::Close) => {
                     self.last(&mut ended).await?;
                     return Ok(exit);
+                }
+                None => {
+                    self.last(&mut ended).await?;
+                    // A forward ends as a connection ends; of a command nobody knows what became.
+                    return match exit {
+                        Exit::Nothing if !self.unread.is_some_and(is_forward) => Err(lost()),
+                        exit => Ok(exit),
+                    };
                 }
                 // Success is no news, and a host may send what nobody asked for.
                 Some(_) => {}
@@ -124,6 +133,14 @@ impl Stream {
             Err(Unreleased::Fault(fault)) => Err(Ended::Broken(fault)),
         }
     }
+}
+
+/// The host's connection has ended, and no channel was closed before.
+fn lost() -> Ended {
+    Ended::Broken(Fault::bare(
+        Blame::Upstream,
+        "keep its connection until the channel's end",
+    ))
 }
 
 /// True of what has no exit status.
