@@ -90,6 +90,7 @@ struct Figure {
 pub fn measure(amount: Amount) -> Result<()> {
     let world = ClusterWorld::with(&ClusterOptions {
         script: world::workspace().join("tests/bench/kubernetes_api.py"),
+        profile: "release".to_owned(),
         data: DATA.to_owned(),
         packs: if amount.filter { VIEW } else { "" },
         ..ClusterOptions::default()
