@@ -106,7 +106,11 @@ fn secrets(world: &ClusterWorld) -> Result<()> {
     ensure!(secret["data"]["password"] == mask, "{secret}");
     // A token that the cluster mints for somebody would lead past the gateway.
     let token = world.ask(&ANA, &["create", "token", "default", "-n", "shop"])?;
-    ensure!(!token.shows("minted-by-the-cluster"), "{}", token.all());
+    ensure!(
+        token.code == 0 && token.shows("pc-masked") && !token.shows("minted-by-the-cluster"),
+        "{}",
+        token.all()
+    );
     // An agent does not even ask.
     let agent = world.ask(&AGENT, &["get", "secret", "db", "-n", "shop"])?;
     ensure!(
