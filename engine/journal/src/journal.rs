@@ -530,3 +530,17 @@ fn start(
         .spawn(move || thread.run())
         .map_err(Error::StartSync)
 }
+
+/// A journal in a scratch folder, for tests: its key and its record beside each other, and a clock that stands.
+#[cfg(test)]
+pub(crate) fn opened(dir: &Path) -> Arc<Journal> {
+    opened_at(dir, portcullis_model::Timestamp(5))
+}
+
+/// The same, at another time.
+#[cfg(test)]
+pub(crate) fn opened_at(dir: &Path, now: portcullis_model::Timestamp) -> Arc<Journal> {
+    let key = NodeKey::open(&dir.join("key"), "gw").unwrap();
+    let settings = Settings::new(dir.join("record"), "gw");
+    Journal::open(settings, key, Arc::new(move || now)).unwrap()
+}

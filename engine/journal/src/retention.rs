@@ -326,11 +326,9 @@ fn husked(segment: &Segment, gone: &HashSet<SessionId>) -> Result<Option<Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Settings;
-    use crate::key::NodeKey;
+    use crate::journal::opened;
     use portcullis_gate::{Entry, StreamId};
     use portcullis_model::Principal;
-    use std::sync::Arc;
 
     fn entry(kind: EntryKind, payload: &str) -> Entry {
         Entry {
@@ -343,9 +341,7 @@ mod tests {
     #[test]
     fn a_hold_added_while_retention_looks_around_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
-        let settings = Settings::new(dir.path().join("record"), "gw");
-        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let journal = opened(dir.path());
         let bea = Principal {
             issuer: "https://id.example".to_owned(),
             subject: "bea".to_owned(),

@@ -61,6 +61,11 @@ impl Tail {
         self.place
     }
 
+    /// True once it has read in the segment of its place.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// True when the last reading ended because it had enough: there may be more. Whoever has read up to the end of a
     /// log that is being written waits a little, or it wakes up, commits and tells for a few entries at a time.
     pub(crate) fn had_enough(&self) -> bool {
@@ -186,18 +191,15 @@ fn damaged() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Journal, NodeKey, Settings};
+    use crate::journal::opened;
     use portcullis_gate::{Entry, EntryKind, StreamId};
     use portcullis_model::{Principal, SessionId, Timestamp};
-    use std::sync::Arc;
 
     #[test]
     fn a_reading_that_had_enough_says_so_and_the_next_goes_on() {
         let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
-        let record = dir.path().join("record");
-        let settings = Settings::new(record.clone(), "gw");
-        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let journal = opened(dir.path());
+        let record = journal.dir().to_owned();
         let who = Principal {
             issuer: "https://id.example".to_owned(),
             subject: "ana".to_owned(),

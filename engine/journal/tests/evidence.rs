@@ -85,6 +85,23 @@ fn made() -> (World, PathBuf) {
     (world, folder)
 }
 
+/// The evidence of a record, which is whole.
+fn exported(world: &World, framework: Option<&'static Framework>, name: &str) -> PathBuf {
+    let folder = world.dir.path().join(name);
+    export(
+        &world.record(),
+        &world.key(),
+        &wanted(),
+        Vec::new(),
+        framework,
+        &folder,
+        Timestamp(THEN),
+    )
+    .expect("written");
+    assert_eq!(checked(world, &folder).problems, [""; 0]);
+    folder
+}
+
 fn checked(world: &World, folder: &PathBuf) -> Checked {
     verify(folder, &world.public()).expect("readable")
 }
@@ -253,20 +270,9 @@ fn a_folder_signed_anew_by_somebody_else_does_not_pass() {
 #[test]
 fn a_framework_leads_from_its_controls_to_the_tables_and_claims_nothing() {
     let (world, _folder) = made();
-    let folder = world.dir.path().join("soc2");
     let soc2 = Framework::named("soc2");
     assert!(soc2.is_some());
-    export(
-        &world.record(),
-        &world.key(),
-        &wanted(),
-        Vec::new(),
-        soc2,
-        &folder,
-        Timestamp(THEN),
-    )
-    .expect("written");
-    assert_eq!(checked(&world, &folder).problems, [""; 0]);
+    let folder = exported(&world, soc2, "soc2");
     let controls = table(&folder, "controls");
     let of = |id: &str| {
         let found = controls.iter().find(|row| row["control"] == id);

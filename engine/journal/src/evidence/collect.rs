@@ -91,7 +91,8 @@ impl Collected {
             administration: table(
                 "administration",
                 "Administration",
-                "What operators and people at the gateway did: logins, kills, revocations, holds, exports, recordings that were viewed.",
+                "What operators and people at the gateway did: logins and refused ones, kills, revocations, holds, and recordings that were \
+                 viewed in the console. Commands on its host that read files, and exports, leave no entry.",
                 &["at", "event", "who", "detail", "leaf"],
             ),
             security: table(
@@ -131,7 +132,7 @@ impl Collected {
         } else if is(EntryKind::End) {
             self.end(frame, leaf, &json);
         } else if is(EntryKind::Hold) {
-            self.hold(&json, leaf);
+            self.hold(&json, leaf, withheld);
         } else if self.is_within(frame.at) {
             match is(EntryKind::Refusal) {
                 true => self.refusal(frame, leaf, &json, withheld),
@@ -259,9 +260,13 @@ impl Collected {
         }
     }
 
-    fn hold(&mut self, json: &Value, leaf: u64) {
-        let id = string(json, "/id").to_owned();
-        self.approvals.entry(id).or_default().held(json, leaf);
+    fn hold(&mut self, json: &Value, leaf: u64, withheld: Option<Withheld>) {
+        let id = string(json, "/id");
+        // What cannot be read names no request; the row that the desk's entries make says what is withheld.
+        if withheld.is_none() && !id.is_empty() {
+            let approval = self.approvals.entry(id.to_owned()).or_default();
+            approval.held(json, leaf);
+        }
     }
 
     fn refusal(&mut self, frame: &Frame<'_>, leaf: u64, json: &Value, withheld: Option<Withheld>) {
@@ -324,8 +329,8 @@ impl Collected {
                 self.approval(frame, leaf, event, detail, within);
                 return;
             }
-            "approval/granted" => {
-                // Access for a time, or a class of commands. A broken glass comes from no request.
+            "approval/granted" | "approval/extended" => {
+                // Access for a time, more of it, or a class of commands. A broken glass comes from no request.
                 if let Some(asked) = self.approvals.get_mut(string(detail, "/request")) {
                     asked.granted(detail, leaf);
                 }

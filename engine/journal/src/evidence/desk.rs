@@ -19,6 +19,8 @@ pub(super) struct Approval {
     rules: String,
     kind: &'static str,
     text: String,
+    /// The SHA-256 of what people were shown, where the desk keeps no more of it.
+    shown: String,
     why: String,
     lasts: String,
     ticket: String,
@@ -75,18 +77,32 @@ impl Approval {
                 "access"
             }
             // Records of earlier versions show a statement here too. It is its session's to keep, and to shred.
-            _ => "command",
+            _ => {
+                self.shown = text("/shown_sha256");
+                "command"
+            }
         };
         "pending".clone_into(&mut self.state);
     }
 
-    /// The grant that it has become stands until then.
+    /// The grant that it has become, or has given more time, stands until then.
     pub(super) fn granted(&mut self, detail: &Value, leaf: u64) {
         self.grant = format!(" until {}", moment(&detail["until"]));
         self.leaves.push(leaf);
     }
 
+    /// What was asked for. A statement that cannot be read, because its session's payloads are sealed or shredded, is not
+    /// nothing: what the desk has of it stands in its place.
+    fn asked_for(&self) -> String {
+        match (self.kind, self.text.as_str(), self.shown.as_str()) {
+            ("command", "", "") => "(withheld)".to_owned(),
+            ("command", "", digest) => format!("(withheld; sha256 {digest})"),
+            (_, text, _) => text.to_owned(),
+        }
+    }
+
     fn row(self, id: String) -> Vec<String> {
+        let asked_for = self.asked_for();
         let leaves: Vec<String> = self.leaves.iter().map(u64::to_string).collect();
         vec![
             id,
@@ -97,7 +113,7 @@ impl Approval {
             self.session,
             self.rules,
             self.kind.to_owned(),
-            self.text,
+            asked_for,
             self.why,
             self.ticket,
             self.lasts,

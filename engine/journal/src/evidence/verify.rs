@@ -254,10 +254,9 @@ fn proved(line: &str, last: &Checkpoint, heads: &mut HashMap<(u128, u64), Hash>)
 mod tests {
     use super::super::package::{export, manifest};
     use super::*;
-    use crate::journal::{Journal, Settings};
+    use crate::journal::opened;
     use crate::key::NodeKey;
     use serde_json::{Value, json};
-    use std::sync::Arc;
 
     fn wanted() -> Wanted {
         Wanted {
@@ -324,8 +323,7 @@ mod tests {
     fn an_entry_that_the_tree_does_not_have_shows_under_the_right_signature_too() {
         let dir = tempfile::tempdir().unwrap();
         let key = || NodeKey::open(&dir.path().join("key"), "gw").unwrap();
-        let settings = Settings::new(dir.path().join("record"), "gw");
-        let journal = Journal::open(settings, key(), Arc::new(|| Timestamp(5))).unwrap();
+        let journal = opened(dir.path());
         for n in 0..5 {
             journal.node("session_killed", &json!({"uid": n})).unwrap();
         }

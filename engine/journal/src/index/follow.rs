@@ -42,6 +42,9 @@ struct Builder {
     inode: Option<u64>,
     /// Leaves under a checkpoint, as the index says.
     signed: Option<i64>,
+    /// It has read from the place on. Before that the place is only what a database says, which may have outlived the
+    /// entries it counts: a power cut takes what was not synced of the log, and other entries stand there then.
+    read: bool,
 }
 
 impl Builder {
@@ -92,6 +95,7 @@ impl Builder {
             signed: feed.meta("signed")?,
             feed,
             inode: inode(&path),
+            read: false,
         })
     }
 
@@ -101,7 +105,8 @@ impl Builder {
 
     /// True when there is nothing to read, to write or to clean: nobody asks the database whether there is.
     fn is_up_to(&self, written: u64, signed: u64) -> bool {
-        self.feed.place().leaf == written
+        self.read
+            && self.feed.place().leaf == written
             && self.knows(signed)
             && self.feed.is_scrubbed()
             && inode(&path_of(&self.dir)) == self.inode
@@ -149,6 +154,7 @@ impl Builder {
             self.tail = Tail::new(&self.dir, self.feed.place());
         } else {
             self.feed.scrub()?;
+            self.read |= self.tail.is_open();
         }
         result
     }
@@ -401,8 +407,7 @@ fn said(error: &IndexError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Settings;
-    use crate::key::NodeKey;
+    use crate::journal::{opened, opened_at};
     use portcullis_gate::{Entry, StreamId};
     use portcullis_model::{Principal, SessionId, Timestamp};
     use serde_json::json;
@@ -421,9 +426,7 @@ mod tests {
     #[test]
     fn what_is_shredded_leaves_the_file_and_its_log_while_both_are_open() {
         let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
-        let settings = Settings::new(dir.path().join("record"), "gw");
-        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let journal = opened(dir.path());
         let ana = Principal {
             issuer: "https://id.example".to_owned(),
             subject: "ana".to_owned(),
@@ -466,12 +469,54 @@ mod tests {
         assert!(!holds_words(journal.dir()));
     }
 
+    /// What a power cut leaves where SQLite kept its commit and the log lost what was not synced: the index stands at a
+    /// place that the log comes to again, with other entries.
+    #[test]
+    fn a_place_that_the_log_has_lost_is_not_taken_for_the_present_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = opened(dir.path()).dir().to_owned();
+        let kept: Vec<_> = [segment::path_of(&record, 1), note::path_of(&record)]
+            .into_iter()
+            .map(|file| (fs::read(&file).unwrap(), file))
+            .collect();
+        let journal = opened(dir.path());
+        for n in 0..20 {
+            let detail = json!({"why": format!("lost {n}")});
+            journal.node("reload", &detail).unwrap();
+        }
+        let mut builder = Builder::open(&record).unwrap();
+        while builder.round(0).unwrap() > 0 {}
+        let indexed = builder.feed.place().leaf;
+        assert!(builder.is_up_to(indexed, 0));
+        drop(builder);
+        drop(journal);
+        for (bytes, file) in kept {
+            fs::write(file, bytes).unwrap();
+        }
+        // An entry is known again by its head, and what comes later bears another time.
+        let journal = opened_at(dir.path(), Timestamp(6));
+        let written = || journal.shared.inner.lock().wal.tree.size();
+        assert!(written() < indexed, "entries are gone");
+        while written() < indexed {
+            journal.node("reload", &json!({"why": "kept"})).unwrap();
+        }
+        let mut builder = Builder::open(&record).unwrap();
+        builder.feed.scrub().unwrap();
+        assert!(
+            !builder.is_up_to(indexed, 0),
+            "nothing was read of this log"
+        );
+        let mut builder = Some(builder);
+        let found = step(&record, &mut builder, indexed, 0).expect_err("another log");
+        assert!(found.is_ruin(), "{}", said(&found));
+        let built = step(&record, &mut builder, indexed, 0).unwrap();
+        assert_eq!(built, (false, indexed), "it is built anew");
+    }
+
     #[test]
     fn an_index_without_room_keeps_what_it_has_and_goes_on_when_there_is_some() {
         let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::open(&dir.path().join("key"), "gw").unwrap();
-        let settings = Settings::new(dir.path().join("record"), "gw");
-        let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+        let journal = opened(dir.path());
         let mut builder = Some(Builder::open(journal.dir()).unwrap());
         let catch_up = |builder: &mut Option<Builder>| -> Result<u64, IndexError> {
             loop {

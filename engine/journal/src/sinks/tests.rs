@@ -1,8 +1,7 @@
 //! One round at a time, before a collector that refuses.
 
 use super::*;
-use crate::journal::Settings;
-use crate::key::NodeKey;
+use crate::journal;
 use portcullis_gate::{Entry, StreamId};
 use portcullis_model::{Principal, SessionId};
 use serde_json::json;
@@ -28,9 +27,7 @@ impl Deliver for Far {
 }
 
 fn opened(dir: &Path) -> (Arc<Journal>, tokio::runtime::Runtime) {
-    let key = NodeKey::open(&dir.join("key"), "gw").unwrap();
-    let settings = Settings::new(dir.join("record"), "gw");
-    let journal = Journal::open(settings, key, Arc::new(|| Timestamp(5))).unwrap();
+    let journal = journal::opened(dir);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

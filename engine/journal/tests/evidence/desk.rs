@@ -1,15 +1,17 @@
 //! Evidence of what the approval desk notes, from documents in the form in which it writes them. It refuses members that
 //! the desk does not write: a table that reads those would be empty for a gateway.
 
-use super::{THEN, checked, table, wanted};
-use crate::world::{World, signed, who};
-use portcullis_journal::Journal;
-use portcullis_journal::evidence::export;
+use super::{THEN, table};
+use crate::world::{World, end, entry, session, signed, who};
+use portcullis_gate::{EntryKind, StreamId};
+use portcullis_journal::{Journal, Sealing};
 use portcullis_model::{SessionId, Timestamp};
 use serde_json::{Value, json};
+use std::fs;
 use std::path::PathBuf;
 
 const DUE: i64 = THEN + 86_400_000_000_000;
+const LONGER: i64 = DUE + 3_600_000_000_000;
 
 /// As `approval/src/desk/glass.rs` writes a review.
 fn review(closed: &Value) -> Value {
@@ -59,6 +61,14 @@ fn noted(journal: &Journal) {
         "id": "ap-3", "voter": who("bea"), "name": "Bea", "ballot": "approve", "reason": "fine",
         "channel": "admin", "stands_in_for": [], "reuse_seconds": 900,
     });
+    // A second request for the same access gives the grant more time.
+    let mut more = opened();
+    more["id"] = json!("ap-4");
+    let mut longer = grant("gr-1", "ap-4", "access");
+    longer["until"] = json!(LONGER);
+    // A statement's request as it is noted now, of a session that nobody can read.
+    let digest = json!({"id": "ap-5", "session": SessionId(5), "identity": who("ana"), "actors": [],
+        "target": "orders", "access": false, "requirements": [], "shown_sha256": "ab12"});
     for (event, detail) in [
         ("approval/opened", opened()),
         ("approval/vote", vote),
@@ -68,7 +78,15 @@ fn noted(journal: &Journal) {
             json!({"id": "ap-2", "from": "pending", "to": "consumed", "by": [who("bea")],
                 "session": SessionId(0), "grant": "gr-1"}),
         ),
+        ("approval/opened", more),
+        ("approval/extended", longer),
+        (
+            "approval/state",
+            json!({"id": "ap-4", "from": "pending", "to": "consumed", "by": [who("bea")],
+                "session": SessionId(0), "grant": "gr-1"}),
+        ),
         ("approval/grant-ended", ended),
+        ("approval/opened", digest),
         ("approval/opened", older),
         ("approval/vote", reused),
         (
@@ -91,19 +109,12 @@ fn made() -> (World, PathBuf) {
     noted(&journal);
     signed(&journal);
     journal.close().expect("closed");
-    let folder = world.dir.path().join("desk");
-    export(
-        &world.record(),
-        &world.key(),
-        &wanted(),
-        Vec::new(),
-        None,
-        &folder,
-        Timestamp(THEN),
-    )
-    .expect("written");
-    assert_eq!(checked(&world, &folder).problems, [""; 0]);
+    let folder = exported(&world, "desk");
     (world, folder)
+}
+
+fn exported(world: &World, name: &str) -> PathBuf {
+    super::exported(world, None, name)
 }
 
 #[test]
@@ -169,10 +180,49 @@ fn a_request_for_access_says_what_why_how_long_and_who_voted_where() {
 fn a_statement_is_its_sessions_to_tell_and_a_yes_for_a_class_says_for_how_long() {
     let (_world, folder) = made();
     let row = &table(&folder, "approvals")[1];
-    assert_eq!([&row["kind"], &row["asked_for"]], ["command", ""]);
+    assert_eq!([&row["kind"], &row["asked_for"]], ["command", "(withheld)"]);
     let votes = row["votes"].as_str().unwrap();
     let said = "(bea at https://id.example) in admin, for the class for 900 s: fine";
     assert!(votes.ends_with(said), "{votes}");
+}
+
+#[test]
+fn a_request_that_gave_a_grant_more_time_says_until_when() {
+    let (_world, folder) = made();
+    let row = &table(&folder, "approvals")[2];
+    assert_eq!(row["id"], "ap-4");
+    let state = row["state"].as_str().unwrap();
+    let until = format!(", as grant gr-1 until {}", Timestamp(LONGER).rfc3339());
+    assert!(state.ends_with(&until), "{state}");
+    assert_eq!(row["leaves"].as_str().unwrap().split(' ').count(), 3);
+}
+
+/// The statement of a session whose payloads nobody here can read: the request is there, with the digest of it.
+#[test]
+fn what_was_asked_of_people_is_withheld_with_its_session_and_makes_no_row_of_its_own() {
+    let mut world = World::new();
+    let keys = world.dir.path().join("keys");
+    fs::create_dir(&keys).expect("made");
+    world.settings.sealing = Sealing::Node(keys.join("payloads"));
+    let journal = world.open();
+    let mut record = session(&journal, 5);
+    let hold = json!({"id": "ap-5", "request": "DELETE FROM orders"});
+    let hold = entry(EntryKind::Hold, hold.to_string());
+    record.append(StreamId(0), &[hold, end()]).expect("held");
+    drop(record);
+    noted(&journal);
+    signed(&journal);
+    journal.close().expect("closed");
+    let asked_for = |name: &str| {
+        let folder = exported(&world, name);
+        let rows = table(&folder, "approvals");
+        let ids: Vec<&Value> = rows.iter().map(|row| &row["id"]).collect();
+        assert_eq!(ids, ["ap-2", "ap-3", "ap-4", "ap-5"]);
+        rows[3]["asked_for"].clone()
+    };
+    assert_eq!(asked_for("with-its-key"), "DELETE FROM orders");
+    fs::remove_file(keys.join("payloads")).expect("removed");
+    assert_eq!(asked_for("without"), "(withheld; sha256 ab12)");
 }
 
 #[test]
