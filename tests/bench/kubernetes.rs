@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{ANA, BEA, CLEO, Person};
 use portcullis_tests::kubernetes::{ClusterOptions, ClusterWorld, VIEW};
 use portcullis_tests::process::{Server, free_port};
-use portcullis_tests::world;
+use portcullis_tests::{median, world};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -301,8 +301,7 @@ impl Road<'_> {
         }
         drop(input);
         ensure!(child.wait()?.success(), "kubectl exec failed");
-        times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied().context("a median")
+        median(&times).context("a median")
     }
 
     /// The gateway's memory at its highest while something runs, in MiB.
@@ -384,9 +383,10 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
             let here = values(figures, row, road.name);
             // Within a round: what else the machine did was the same for both.
             let pairs = here.iter().zip(&direct);
-            let ratios =
-                pairs.map(|(here, direct)| if rate { direct / here } else { here / direct });
-            let _ = match (middle(here.clone()), middle(ratios.collect())) {
+            let ratios: Vec<f64> = pairs
+                .map(|(here, direct)| if rate { direct / here } else { here / direct })
+                .collect();
+            let _ = match (median(&here), median(&ratios)) {
                 (Some(value), Some(ratio)) => write!(text, " {value:.3} [{ratio:.2}] |"),
                 (Some(value), None) => write!(text, " {value:.3} |"),
                 (None, _) => write!(text, " - |"),
@@ -401,9 +401,4 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
 fn values(figures: &[Figure], row: &str, road: &str) -> Vec<f64> {
     let of = |f: &&Figure| f.row == row && f.road == road;
     figures.iter().filter(of).map(|f| f.value).collect()
-}
-
-fn middle(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }

@@ -3,8 +3,7 @@
 
 use crate::peers::Peer;
 use anyhow::{Context, Result};
-use portcullis_tests::install;
-use portcullis_tests::process;
+use portcullis_tests::{install, median, process};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -165,8 +164,7 @@ fn pgbench(
         }
     }
     fs::remove_dir_all(&folder)?;
-    latencies.sort_by(f64::total_cmp);
-    Ok((tps, latencies.get(latencies.len() / 2).copied(), count))
+    Ok((tps, median(&latencies), count))
 }
 
 fn run_command(command: &mut Command) -> Result<String> {

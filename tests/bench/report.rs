@@ -1,6 +1,7 @@
 //! The table: medians over rounds, and ratios of peers within the same run.
 
 use crate::measure::{Load, Sample};
+use portcullis_tests::median;
 use std::fmt::Write as _;
 
 const DIRECT: &str = "direct";
@@ -83,10 +84,10 @@ fn row(samples: &[&Sample], name: &str) -> String {
 }
 
 fn spread(values: &[f64], digits: usize) -> String {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
-        (Some(low), Some(median), Some(high)) if sorted.len() > 1 => {
+    let low = values.iter().copied().min_by(f64::total_cmp);
+    let high = values.iter().copied().max_by(f64::total_cmp);
+    match (low, median(values), high) {
+        (Some(low), Some(median), Some(high)) if values.len() > 1 => {
             format!("{median:.digits$} [{low:.digits$}-{high:.digits$}]")
         }
         (_, Some(median), _) => format!("{median:.digits$}"),

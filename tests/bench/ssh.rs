@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{ANA, DORA, Person};
-use portcullis_tests::{SshOptions, SshWorld, install, world};
+use portcullis_tests::{SshOptions, SshWorld, install, median, world};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -396,11 +396,7 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
                 false => ratios.first(),
             };
             let values = sorted(of.iter().map(|f| f.value));
-            let _ = match (
-                values.get(values.len() / 2),
-                ratios.get(ratios.len() / 2),
-                best,
-            ) {
+            let _ = match (median(&values), median(&ratios), best) {
                 (Some(value), Some(ratio), Some(best)) => {
                     write!(text, " {value:.2} [{ratio:.2}, {best:.2}] |")
                 }
