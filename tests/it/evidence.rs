@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use ends::{Collector, Wire};
 use portcullis_tests::aws::{Aws, REGION};
 use portcullis_tests::issuer::{AGENT, ANA};
+use portcullis_tests::kubernetes::certificate;
 use portcullis_tests::process::{Server, free_port, run};
 use portcullis_tests::scratch::private;
 use portcullis_tests::world::workspace;
@@ -51,25 +52,6 @@ fn well(shown: &Shown) -> Result<()> {
     Ok(())
 }
 
-fn certificate(folder: &Path) -> Result<()> {
-    run(Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .arg(folder.join("logs.key"))
-        .arg("-out")
-        .arg(folder.join("logs.crt")))
-    .map(drop)
-}
-
 /// Everything that stands around a gateway.
 struct Around {
     folder: Scratch,
@@ -84,7 +66,7 @@ impl Around {
     fn start() -> Result<Self> {
         let folder = Scratch::new("evidence")?;
         let at = folder.path();
-        certificate(at)?;
+        certificate(at, "logs")?;
         let aws = Aws::start(at)?;
         aws.bucket("acme-audit")?;
         private(&at.join("aws-key"), &aws.secret_access_key)?;

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::ANA;
+use portcullis_tests::kubernetes::certificate;
 use portcullis_tests::{Shown, World, WorldOptions, install, world};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -191,26 +192,12 @@ struct Between {
 
 impl Between {
     fn start(world: &World) -> Result<Self> {
-        let (certificate, key) = (world.folder().join("m.crt"), world.folder().join("m.key"));
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args(["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output()?;
-        ensure!(made.status.success(), "openssl failed");
+        let at = world.folder();
+        certificate(at, "m")?;
         let child = Command::new("python3")
             .arg(world::workspace().join("tests/it/logins/in_between.py"))
             .arg(world.gateway.port.to_string())
-            .args([&certificate, &key])
+            .args([at.join("m.crt"), at.join("m.key")])
             .stdout(Stdio::piped())
             .spawn()
             .context("start python3")?;

@@ -10,6 +10,7 @@ use portcullis_tests::issuer::{AGENT, ANA};
 use portcullis_tests::kubernetes::ClusterWorld;
 use portcullis_tests::process::{Server, run};
 use portcullis_tests::scratch::private;
+use portcullis_tests::ssh::askpass;
 use portcullis_tests::{
     Cluster, Gateway, Scratch, Shown, SshOptions, SshWorld, World, WorldOptions,
 };
@@ -331,16 +332,13 @@ fn an_authority_with_a_passphrase_and_one_in_an_agent_open_hosts() -> Result<()>
     let mut agent = Command::new("ssh-agent");
     agent.arg("-D").arg("-a").arg(&socket);
     let _agent = Server::start("ssh-agent", agent, &at.join("agent.log"), "TERM")?;
-    fs::write(
-        at.join("askpass"),
-        format!("#!/bin/sh\nprintf '%s\\n' '{word}'\n"),
-    )?;
-    run(Command::new("chmod").arg("755").arg(at.join("askpass")))?;
+    let askpass = askpass(at)?;
     until("the agent takes the key", || {
         let mut add = Command::new("ssh-add");
         add.arg(&ca)
             .env("SSH_AUTH_SOCK", &socket)
-            .env("SSH_ASKPASS", at.join("askpass"))
+            .env("SSH_ASKPASS", &askpass)
+            .env("TEST_TOKEN", &word)
             .env("SSH_ASKPASS_REQUIRE", "force");
         Ok(Shown::by(&mut add)?.code == 0)
     })?;

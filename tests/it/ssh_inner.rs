@@ -5,9 +5,9 @@
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, Person};
 use portcullis_tests::process::free_port;
+use portcullis_tests::ssh::askpass;
 use portcullis_tests::{Host, Scratch, Shown, World, WorldOptions, host};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,9 +42,7 @@ impl Inner {
         std::fs::write(at.join("known_hosts"), host.known()?)?;
         let known = host::known(port, &at.join("gateway_host.pub"))?;
         std::fs::write(at.join("known_gateway"), known)?;
-        let askpass = at.join("askpass");
-        std::fs::write(&askpass, "#!/bin/sh\nprintf '%s\\n' \"$TEST_TOKEN\"\n")?;
-        std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o755))?;
+        askpass(at)?;
         let (login, server, here) = (&host.login, host.port, at.display());
         let authority = host.authority();
         let world = World::start(&WorldOptions {

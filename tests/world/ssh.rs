@@ -39,6 +39,17 @@ pub struct SshOptions {
     pub issuers: String,
 }
 
+/// A program that says `TEST_TOKEN` to whoever asks for a password (`SSH_ASKPASS`), in this folder.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn askpass(folder: &Path) -> Result<PathBuf> {
+    let program = folder.join("askpass");
+    fs::write(&program, "#!/bin/sh\nprintf '%s\\n' \"$TEST_TOKEN\"\n")?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(program)
+}
+
 /// A running world.
 #[derive(Debug)]
 pub struct SshWorld {
@@ -90,11 +101,7 @@ impl SshWorld {
         let gateway = Gateway::start(&binary, &config, port, metrics, &[])?;
         let client_known = host::known(port, &at.join("gateway_host.pub"))?;
         fs::write(at.join("known_gateway"), client_known)?;
-        fs::write(
-            at.join("askpass"),
-            "#!/bin/sh\nprintf '%s\\n' \"$TEST_TOKEN\"\n",
-        )?;
-        fs::set_permissions(at.join("askpass"), fs::Permissions::from_mode(0o755))?;
+        askpass(at)?;
         Ok(Self {
             gateway,
             issuer,

@@ -3,7 +3,8 @@
 use crate::cluster::{self, Cluster, random_word};
 use crate::gateway::{Gateway, program};
 use crate::issuer::{Issuer, Person};
-use crate::process::{free_port, run};
+use crate::kubernetes::certificate;
+use crate::process::free_port;
 use crate::psql::Shown;
 use crate::sample;
 use crate::scratch::Scratch;
@@ -106,7 +107,7 @@ impl World {
         sample::fill(&cluster, &admin_password)?;
         let issuer = Issuer::start(&binary, folder.path())?;
         let (port, metrics) = (free_port()?, free_port()?);
-        certificate(folder.path())?;
+        certificate(folder.path(), "tls")?;
         fs::write(folder.path().join("data.yaml"), data(options))?;
         fs::write(folder.path().join("tenant-key"), random_word().repeat(2))?;
         let config = folder.path().join("portcullis.yaml");
@@ -215,34 +216,6 @@ impl World {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
-}
-
-fn certificate(folder: &Path) -> Result<()> {
-    run(Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        ])
-        .arg("-keyout")
-        .arg(folder.join("tls.key"))
-        .arg("-out")
-        .arg(folder.join("tls.crt")))?;
-    Ok(())
 }
 
 /// The policy data of the sample company.

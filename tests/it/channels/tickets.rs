@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use portcullis_tests::channels::Channels;
 use portcullis_tests::kubernetes::{ApiServer, certificate};
 use portcullis_tests::process::free_port;
+use portcullis_tests::ssh::askpass;
 use portcullis_tests::{Host, Scratch, Shown, WorldOptions, host};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 const DATA: &str = "\
@@ -131,9 +131,6 @@ impl Place {
         let at = self.folder.path();
         let known = at.join("known_gateway");
         fs::write(&known, host::known(self.ssh, &at.join("gateway_host.pub"))?)?;
-        let askpass = at.join("askpass");
-        fs::write(&askpass, "#!/bin/sh\nprintf '%s\\n' \"$TEST_TOKEN\"\n")?;
-        fs::set_permissions(&askpass, fs::Permissions::from_mode(0o755))?;
         let mut ssh = host::client(&known, self.ssh);
         ssh.args([
             "-o",
@@ -144,7 +141,7 @@ impl Place {
         .args(["-o", "SendEnv=PORTCULLIS_TICKET"])
         .arg(format!("{}@web-1@127.0.0.1", self.host.login))
         .arg(format!("touch done-{ticket}"))
-        .env("SSH_ASKPASS", askpass)
+        .env("SSH_ASKPASS", askpass(at)?)
         .env("SSH_ASKPASS_REQUIRE", "force")
         .env("DISPLAY", ":none")
         .env("TEST_TOKEN", self.company.token()?)
