@@ -245,9 +245,25 @@ fn stolen(home: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn ended(mut child: Child) -> Result<Duration> {
+/// A client that lasts, ended with whoever has it.
+struct Lasting(Child);
+
+impl Lasting {
+    fn goes_on(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+fn ended(mut client: Lasting) -> Result<Duration> {
     let began = Instant::now();
-    while child.try_wait()?.is_none() {
+    while client.goes_on()? {
         ensure!(began.elapsed() < Duration::from_secs(20), "it goes on");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -255,61 +271,64 @@ fn ended(mut child: Child) -> Result<Duration> {
 }
 
 /// A session of a certificate that stays open.
-fn linger(place: &Place, files: &Path) -> Result<Child> {
-    let child = place
+fn linger(place: &Place, files: &Path) -> Result<Lasting> {
+    let client = place
         .psql(files, "SELECT pg_sleep(60)")?
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()?;
+        .spawn()
+        .map(Lasting)?;
     let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
                    AND state = 'active' AND usename LIKE 'pc\\_%'";
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while place.company.world.cluster.sql("postgres", running)?.trim() != "1" {
         ensure!(Instant::now() < until, "no session lasts\n{}", place.log());
         std::thread::sleep(Duration::from_millis(100));
     }
-    Ok(child)
+    Ok(client)
 }
 
 /// A command on the host that lasts; it has begun.
-fn command_that_lasts(place: &Place, files: &Path) -> Result<Child> {
+fn command_that_lasts(place: &Place, files: &Path) -> Result<Lasting> {
     let (key, certificate) = (
         files.join("id_portcullis"),
         files.join("id_portcullis-cert.pub"),
     );
-    let mut child = place
+    let mut client = place
         .ssh_for(&key, &certificate, "echo let in; sleep 60")?
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()?;
+        .spawn()
+        .map(Lasting)?;
     let mut line = String::new();
-    let output = child.stdout.as_mut().context("an output")?;
+    let output = client.0.stdout.as_mut().context("an output")?;
     BufReader::new(output).read_line(&mut line)?;
     ensure!(line == "let in\n", "{line}\n{}", place.log());
-    Ok(child)
+    Ok(client)
 }
 
 /// Pods that are watched; the cluster has been asked to tell of every change.
-fn watch_that_lasts(place: &Place, files: &Path) -> Result<Child> {
-    let mut child = place
+fn watch_that_lasts(place: &Place, files: &Path) -> Result<Lasting> {
+    let mut client = place
         .kubectl_for(files, &["get", "pods", "-n", "shop", "-w"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()?;
-    let until = Instant::now() + Duration::from_secs(20);
+        .spawn()
+        .map(Lasting)?;
+    let until = Instant::now() + Duration::from_secs(60);
     let watched = |seen: &[serde_json::Value]| {
         let mut targets = seen.iter().filter_map(|r| r["target"].as_str());
         targets.any(|t| t.contains("/pods") && t.contains("watch=true"))
     };
     while !watched(&place.api.requests()?) {
-        ensure!(child.try_wait()?.is_none(), "it ends\n{}", place.log());
+        ensure!(client.goes_on()?, "it ends\n{}", place.log());
         ensure!(Instant::now() < until, "nothing lasts\n{}", place.log());
         std::thread::sleep(Duration::from_millis(50));
     }
-    Ok(child)
+    Ok(client)
 }
 
 /// With what was copied, before anybody has left: it is as good as the files themselves.
@@ -415,7 +434,7 @@ fn psql_ssh_and_kubectl_come_with_certificates_until_the_login_is_over() -> Resu
         ("kubectl", watch_that_lasts(&place, &thief)?),
     ];
     for (name, session) in &mut open {
-        ensure!(session.try_wait()?.is_none(), "{name} has ended");
+        ensure!(session.goes_on()?, "{name} has ended");
     }
     let out = company.run(&["logout"])?;
     ensure!(out.code == 0, "{}", out.all());

@@ -43,14 +43,18 @@ struct Small {
 
 impl Small {
     fn new() -> Result<Self> {
-        let folder = Scratch::new("small")?;
+        // Before anything is mounted: whatever fails from here on, it is unmounted.
+        let small = Self {
+            folder: Scratch::new("small")?,
+        };
+        let at = small.folder.path();
         run(as_root("mount")
             .args(["-t", "tmpfs", "-o", SIZE, "tmpfs"])
-            .arg(folder.path()))?;
+            .arg(at))?;
         if !root() {
-            run(as_root("chmod").arg("777").arg(folder.path()))?;
+            run(as_root("chmod").arg("777").arg(at))?;
         }
-        Ok(Self { folder })
+        Ok(small)
     }
 
     /// The state of a gateway that has ended, from now on.
@@ -163,7 +167,7 @@ impl Company {
         let mut session = self.world.psql("anybody", &token, "orders");
         session.args(["-c", "DELETE FROM stale_carts WHERE id = 7"]);
         let waiting = std::thread::spawn(move || Shown::by(&mut session).context("run psql"));
-        let id = self.world.gateway.pending(Duration::from_secs(20))?;
+        let id = self.world.gateway.pending(Duration::from_secs(60))?;
         Ok((id, waiting))
     }
 
