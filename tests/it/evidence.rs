@@ -1,6 +1,7 @@
 //! What is made of the record, through the gateway: searched, exported, proved, copied to a bucket under Object Lock and told
 //! to collectors, with the bucket and the collectors away for a while.
 
+mod desk;
 mod ends;
 mod full;
 
