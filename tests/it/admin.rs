@@ -110,7 +110,7 @@ fn listings_are_json_and_sessions_can_be_killed() -> Result<()> {
         .spawn()?;
     let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
                    AND state = 'active' AND usename LIKE 'pc\\_%'";
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while world.cluster.sql("postgres", running)?.trim() != "1" {
         ensure!(Instant::now() < until, "no session lasts");
         std::thread::sleep(Duration::from_millis(100));
@@ -171,7 +171,7 @@ fn votes_need_a_fresh_human_token_of_somebody_else() -> Result<()> {
     let mut session = world.psql("anybody", &ana, "orders");
     session.args(["-c", "DELETE FROM stale_carts WHERE id = 7"]);
     let waiting = std::thread::spawn(move || Shown::by(&mut session));
-    let id = world.gateway.pending(Duration::from_secs(15))?;
+    let id = world.gateway.pending(Duration::from_secs(60))?;
     for (who, token) in [
         ("nobody", None),
         ("the requester", Some(&ana)),
@@ -228,7 +228,7 @@ fn a_client_that_hangs_up_withdraws_its_request() -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let id = world.gateway.pending(Duration::from_secs(15))?;
+    let id = world.gateway.pending(Duration::from_secs(60))?;
     child.kill()?;
     child.wait()?;
     std::thread::sleep(Duration::from_millis(800));
@@ -316,7 +316,7 @@ fn an_access_request_opens_the_session_once_it_is_approved() -> Result<()> {
         let mut session = world.psql("anybody", &ana, "orders");
         session.args(["-c", "SELECT 'opened'"]);
         let waiting = std::thread::spawn(move || Shown::by(&mut session));
-        let id = world.gateway.pending(Duration::from_secs(15))?;
+        let id = world.gateway.pending(Duration::from_secs(60))?;
         let own = world
             .gateway
             .admin_as(Some(&ana), &["approvals", verb, &id, "--reason", "mine"])?;

@@ -342,7 +342,7 @@ fn expired(world: &World) -> Result<String> {
     std::fs::write(&config, strict)?;
     let reloaded = world.gateway.admin(&["reload"])?;
     ensure!(reloaded.code == 0, "{}", reloaded.all());
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     let mut good = world.ask(&ANA, "orders", "SELECT 1")?;
     while good.code != 0 {
         ensure!(Instant::now() < until, "{}", good.all());

@@ -261,7 +261,7 @@ fn holds(world: &ClusterWorld) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .context("run kubectl")?;
-    let id = world.gateway.pending(Duration::from_secs(15))?;
+    let id = world.gateway.pending(Duration::from_secs(60))?;
     ensure!(
         world.api.asked("DELETE ")? == 0,
         "it went before anybody approved"

@@ -154,7 +154,7 @@ fn an_exec_waits_for_people_before_it_is_opened() -> Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let held = day.0.gateway.pending(Duration::from_secs(15))?;
+    let held = day.0.gateway.pending(Duration::from_secs(60))?;
     ensure!(opened()? == 0, "it was opened before anybody approved");
     approve(&held)?;
     let output = child.wait_with_output()?;

@@ -303,7 +303,7 @@ fn changes(world: &ClusterWorld) -> Result<()> {
 
 /// The next event is this one.
 fn seen(events: &Receiver<String>, words: &[&str]) -> Result<()> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     let line = events
         .recv_timeout(until.saturating_duration_since(Instant::now()))
         .with_context(|| format!("{words:?} is not seen"))?;

@@ -157,7 +157,7 @@ impl Company {
             .spawn()?;
         let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
                        AND state = 'active' AND usename LIKE 'pc\\_%'";
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         while self.world.cluster.sql("postgres", running)?.trim() != "1" {
             if child.try_wait()?.is_some() || Instant::now() > until {
                 let _ = child.kill();
@@ -524,7 +524,7 @@ fn within_what_was_asked_for(company: &Company, reads: &str, writes: &str) -> Re
     ensure!(done.code == 0 && done.shows("DELETE 1"), "{}", done.all());
     ensure!(company.world.cluster.sql("orders", left)?.trim() == "0");
     // The index beside the record follows it.
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let gateway = &company.world.gateway;
         let denied = gateway.json(&["sessions", "list", "--denied"])?;

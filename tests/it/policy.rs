@@ -39,7 +39,7 @@ fn work(world: &World) -> Result<()> {
         let mut session = world.psql("anybody", &ana, "orders");
         session.args(["-c", "DELETE FROM stale_carts WHERE id = 7"]);
         let waiting = std::thread::spawn(move || Shown::by(&mut session));
-        let id = world.gateway.pending(Duration::from_secs(15))?;
+        let id = world.gateway.pending(Duration::from_secs(60))?;
         let voted = world
             .gateway
             .admin_as(Some(&bea), &["approvals", verb, &id, "--reason", "looked"])?;

@@ -335,7 +335,7 @@ fn voted(
     let voter = block.person(verb)?.context("somebody votes")?;
     let vote_token = token(voter)?;
     let waiting = std::thread::spawn(move || Shown::by(&mut command));
-    let id = gateway.pending(Duration::from_secs(15))?;
+    let id = gateway.pending(Duration::from_secs(60))?;
     let reason = block.option("reason").unwrap_or("looked at it");
     let vote = ["approvals", verb, &id, "--reason", reason];
     let voted = gateway.admin_as(Some(&vote_token), &vote)?;

@@ -41,7 +41,7 @@ fn sftp(world: &SshWorld, batch: &str) -> Result<Shown> {
 
 /// The one session that was recorded, once its end is.
 pub(crate) fn recorded(world: &SshWorld) -> Result<String> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let list = world.gateway.json(&["sessions", "list", "--recorded"])?;
         let rows = list.as_array().into_iter().flatten();

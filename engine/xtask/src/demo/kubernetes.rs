@@ -124,7 +124,7 @@ impl<'a> Tour<'a> {
             .spawn()
             .context("run kubectl")?;
         let gateway = &self.world.gateway;
-        let id = gateway.pending(Duration::from_secs(20))?;
+        let id = gateway.pending(Duration::from_secs(60))?;
         let before = self.asked("DELETE ")?;
         self.watch
             .expect("the cluster is asked nothing while it waits", before == 0);

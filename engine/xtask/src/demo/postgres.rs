@@ -117,7 +117,7 @@ impl Tour<'_> {
             screen::bold(&format!("{sql:?}")),
             screen::dim("(waits)")
         );
-        let id = self.world.gateway.pending(Duration::from_secs(20))?;
+        let id = self.world.gateway.pending(Duration::from_secs(60))?;
         let before = self
             .world
             .cluster

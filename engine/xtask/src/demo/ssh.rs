@@ -114,7 +114,7 @@ impl<'a> Tour<'a> {
             .spawn()
             .context("run ssh")?;
         let gateway = &self.world.gateway;
-        let id = gateway.pending(Duration::from_secs(20))?;
+        let id = gateway.pending(Duration::from_secs(60))?;
         self.watch
             .expect("nothing runs while it waits", !deployed.exists());
         let own = ["approvals", "approve", &id, "--reason", "mine"];

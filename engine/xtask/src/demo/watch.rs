@@ -64,9 +64,9 @@ impl Watch {
 /// The session whose record names this.
 ///
 /// # Errors
-/// When there is none within ten seconds.
+/// When there is none within a minute.
 pub fn session_of(gateway: &Gateway, name: &str) -> Result<String> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let list = gateway.json(&["sessions", "list", "--recorded"])?;
         let ids = list.as_array().into_iter().flatten();
