@@ -4,6 +4,7 @@
 mod desk;
 mod ends;
 mod full;
+mod retention;
 
 use anyhow::{Context, Result, ensure};
 use ends::{Collector, Wire};
