@@ -1,6 +1,8 @@
 //! Who is told of requests and how answers come in: webhooks, Slack, mail, tickets, signed callbacks. The receivers are
 //! those of `world/channels.rs`.
 
+mod reach;
+mod standing;
 mod tickets;
 
 use anyhow::{Context, Result, ensure};
