@@ -2,6 +2,7 @@
 //! nothing behind them. One case for each class of advisory that SSH libraries have had. The gateway survives each, lets
 //! nobody in by it, keeps no memory for it, and serves the next client.
 
+use crate::ssh_equal::gone;
 use crate::ssh_tools::{python, suite};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{ANA, DORA};
@@ -122,6 +123,20 @@ fn messages_about_channels_that_were_never_opened_do_no_harm() -> Result<()> {
     let said = breaks(&world, "never-opened")?;
     ensure!(said.lines().count() == 13, "{said}");
     ensure!(said.lines().all(|l| l.ends_with(" unharmed")), "{said}");
+    goes_on(&world)
+}
+
+#[test]
+fn a_client_that_says_its_own_channel_was_opened_towards_it_is_cut_off() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let said = breaks(&world, "forged")?;
+    ensure!(
+        said == "runs\nended True\nstatus 0\nended True\n",
+        "{said}\n{}",
+        world.gateway.log()
+    );
+    // Nothing goes on behind it.
+    gone(&world)?;
     goes_on(&world)
 }
 

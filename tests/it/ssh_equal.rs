@@ -173,12 +173,7 @@ fn who_has_read_enough_ends_who_writes() -> Result<()> {
     drop(stdout);
     child.kill()?;
     child.wait()?;
-    let until = Instant::now() + Duration::from_secs(60);
-    while Path::new("/proc").join(pid.trim()).exists() {
-        ensure!(Instant::now() < until, "{} still writes", pid.trim());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
+    gone(&world)
 }
 
 /// A client that writes for ever, whose reader has gone after the first line (`ssh HOST yes | head -1`).
@@ -195,7 +190,8 @@ fn read_one_line(command: &mut Command) -> Result<Child> {
     Ok(child)
 }
 
-fn gone(world: &SshWorld) -> Result<()> {
+/// Until whoever has left its number in the file `writer` is no more.
+pub(crate) fn gone(world: &SshWorld) -> Result<()> {
     let pid = fs::read_to_string(world.host.home().join("writer"))?;
     let until = Instant::now() + MINUTE;
     while Path::new("/proc").join(pid.trim()).exists() {

@@ -2,8 +2,9 @@
 //! since everything else of the connection would wait too; channels are tasks of their own, and get what is theirs through
 //! their inbox. Requests are answered at once, since russh remembers only one of them per channel.
 //!
-//! It refuses what no policy could allow: channels of kinds that are nobody's. A forward from the host back to the client is the one
-//! thing that is waited for, and for a moment at most: its answer cannot be given later.
+//! It refuses what no policy could allow: channels of kinds that are nobody's, and answers to what was not asked. A forward
+//! from the host back to the client is the one thing that is waited for, and for a moment at most: its answer cannot be given
+//! later.
 
 use crate::back::Place as Listening;
 use crate::channel::{self, Line, RemoteForward};
@@ -613,7 +614,8 @@ impl Handler for Arrival {
         }
     }
 
-    /// A channel that a host has opened: what the client sends on it from here on has an inbox.
+    /// A channel that a host has opened: what the client sends on it from here on has an inbox. One that says so of a channel that
+    /// nobody opens towards it breaks the protocol, and would have another's place, or none that counts.
     async fn channel_open_confirmation(
         &mut self,
         id: ChannelId,
@@ -621,8 +623,12 @@ impl Handler for Arrival {
         _: u32,
         _: &mut Session,
     ) -> Result<(), Error> {
+        if self.channels.contains_key(&id) {
+            return Err(Error::Inconsistent);
+        }
+        let inbox = self.conversation.back.confirmed(id, &self.share);
         let line = Line {
-            inbox: self.conversation.back.meet(id, &self.share),
+            inbox: inbox.ok_or(Error::Inconsistent)?,
             draft: Draft::default(),
             back: true,
         };

@@ -1,7 +1,8 @@
 //! What leads from a host back to the client: forwards that the client has asked for (`ssh -R`), its agent, its display. Here is
 //! what one connection has of them, and the door through which a host's channels come.
 //!
-//! It refuses every channel that a host opens and nobody has asked for, and more than the bound of those that somebody has.
+//! It refuses every channel that a host opens and nobody has asked for, and more than the bound of those that somebody has; and a
+//! client's word that a channel is open which nobody is opening towards it.
 
 use crate::channel;
 use crate::conversation::{Conversation, Entered};
@@ -106,11 +107,56 @@ impl Remote {
     }
 }
 
+/// Channels towards the client that are being opened.
+#[derive(Default)]
+struct Opens {
+    /// Asked of the client, and not answered.
+    under_way: usize,
+    /// Open, where one of the two that have to know of it does not yet.
+    met: HashMap<ChannelId, Arc<Inbox>>,
+}
+
+impl Opens {
+    fn meet(&mut self, id: ChannelId, share: &Share) -> Arc<Inbox> {
+        if let Some(inbox) = self.met.remove(&id) {
+            return inbox;
+        }
+        let inbox = Arc::new(Inbox::new(share.clone()));
+        inbox.lasts();
+        self.met.insert(id, Arc::clone(&inbox));
+        inbox
+    }
+}
+
+/// A channel towards the client that is asked for. Dropping it says that there is none.
+pub(crate) struct UnderWay<'b> {
+    back: &'b Back,
+    answered: bool,
+}
+
+impl UnderWay<'_> {
+    /// The client has opened it: the inbox of what it sends.
+    pub(crate) fn opened(mut self, id: ChannelId, share: &Share) -> Arc<Inbox> {
+        // Whoever hears the client's word for it counts it down.
+        self.answered = true;
+        self.back.opens.lock().meet(id, share)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let mut opens = self.back.opens.lock();
+            opens.under_way = opens.under_way.saturating_sub(1);
+        }
+    }
+}
+
 /// What one connection has of it.
 pub(crate) struct Back {
     room: Arc<Semaphore>,
     remotes: Mutex<Vec<Arc<Remote>>>,
-    met: Mutex<HashMap<ChannelId, Arc<Inbox>>>,
+    opens: Mutex<Opens>,
     untold: Mutex<Vec<Refusal>>,
 }
 
@@ -119,7 +165,7 @@ impl Back {
         Self {
             room: Arc::new(Semaphore::new(SSH_BACK_CHANNELS_MAX)),
             remotes: Mutex::new(Vec::new()),
-            met: Mutex::new(HashMap::new()),
+            opens: Mutex::new(Opens::default()),
             untold: Mutex::new(Vec::new()),
         }
     }
@@ -168,16 +214,26 @@ impl Back {
         true
     }
 
-    /// The inbox of a channel towards the client. Whoever opens it and whoever hears of its opening come here, in either order.
-    pub(crate) fn meet(&self, id: ChannelId, share: &Share) -> Arc<Inbox> {
-        let mut met = self.met.lock();
-        if let Some(inbox) = met.remove(&id) {
-            return inbox;
+    /// A channel is about to be asked of the client.
+    pub(crate) fn opening(&self) -> UnderWay<'_> {
+        self.opens.lock().under_way += 1;
+        UnderWay {
+            back: self,
+            answered: false,
         }
-        let inbox = Arc::new(Inbox::new(share.clone()));
-        inbox.lasts();
-        met.insert(id, Arc::clone(&inbox));
-        inbox
+    }
+
+    /// The inbox of a channel that the client says it has opened; `None` where nobody is opening one. russh tells of the client's
+    /// word for any channel that there is, also for one that the client itself has asked for. Whoever opens it and whoever hears of
+    /// its opening come here in either order.
+    pub(crate) fn confirmed(&self, id: ChannelId, share: &Share) -> Option<Arc<Inbox>> {
+        let mut opens = self.opens.lock();
+        let left = opens.under_way.checked_sub(1)?;
+        if opens.met.len() >= SSH_BACK_CHANNELS_MAX && !opens.met.contains_key(&id) {
+            return None;
+        }
+        opens.under_way = left;
+        Some(opens.meet(id, share))
     }
 
     /// Keeps a refusal that has no channel of its own, until one is there.
@@ -313,6 +369,7 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use russh::keys::ssh_encoding::Decode as _;
 
     fn port(address: &str, port: u16) -> Place {
         Place::Port(address.to_owned(), port)
@@ -373,6 +430,54 @@ mod tests {
         let display = || Came::Display("127.0.0.1".to_owned(), 1);
         assert!(way(To::Agent).takes(&Came::Agent) && !way(To::Agent).takes(&display()));
         assert!(way(To::Display).takes(&display()) && !way(To::Display).takes(&Came::Agent));
+    }
+
+    fn share() -> (tempfile::TempDir, Share) {
+        let folder = tempfile::tempdir().unwrap();
+        let spills = crate::spill::Spills::new(folder.path().to_owned(), 1 << 20, 1 << 20);
+        let share = Share::new(&spills);
+        (folder, share)
+    }
+
+    fn id(number: u32) -> ChannelId {
+        ChannelId::decode(&mut &number.to_be_bytes()[..]).unwrap()
+    }
+
+    #[test]
+    fn a_client_says_of_as_many_channels_as_were_asked_of_it_that_they_are_open() {
+        let (back, (_folder, share)) = (Back::new(), share());
+        assert!(back.confirmed(id(1), &share).is_none(), "nobody asks");
+        // Either may come first; both have the same inbox, and nothing is kept.
+        let first = back.opening();
+        let heard = back.confirmed(id(1), &share).unwrap();
+        let opened = first.opened(id(1), &share);
+        assert!(Arc::ptr_eq(&heard, &opened) && opened.is_open());
+        let second = back.opening();
+        let opened = second.opened(id(2), &share);
+        let heard = back.confirmed(id(2), &share).unwrap();
+        assert!(Arc::ptr_eq(&heard, &opened));
+        assert!(back.opens.lock().met.is_empty());
+        assert!(back.confirmed(id(3), &share).is_none(), "each counts once");
+        // One that the client has refused counts no more.
+        let (refused, asked) = (back.opening(), back.opening());
+        drop(refused);
+        assert!(back.confirmed(id(4), &share).is_some());
+        assert!(back.confirmed(id(5), &share).is_none());
+        drop(asked);
+        assert!(back.confirmed(id(6), &share).is_none());
+    }
+
+    #[test]
+    fn what_nobody_comes_for_is_not_kept_without_end() {
+        let (back, (_folder, share)) = (Back::new(), share());
+        let asked: Vec<_> = (0..2 * SSH_BACK_CHANNELS_MAX)
+            .map(|_| back.opening())
+            .collect();
+        let numbers = 0..2 * SSH_BACK_CHANNELS_MAX as u32;
+        let kept = numbers.filter(|number| back.confirmed(id(*number), &share).is_some());
+        assert_eq!(kept.count(), SSH_BACK_CHANNELS_MAX);
+        assert_eq!(back.opens.lock().met.len(), SSH_BACK_CHANNELS_MAX);
+        drop(asked);
     }
 
     #[test]

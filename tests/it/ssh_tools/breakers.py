@@ -168,3 +168,21 @@ elif case == "another":
     send(transport, 50, text(user) + text("ssh-connection") + text("none"))
     print(goes_on(transport))
     transport.close()
+elif case == "forged":
+    # That a channel is open which the client itself has asked for: as if the gateway had opened it towards the client.
+    transport = logged_in()
+    channel = transport.open_session(timeout=20)
+    channel.settimeout(20)
+    channel.exec_command("echo $$ > writer; echo runs; exec cat")
+    print(channel.makefile().readline().strip())
+    send(transport, 91, struct.pack(">IIII", channel.remote_chanid, 1, 1 << 20, 1 << 15))
+    print("ended", ended(transport, 60))
+    transport.close()
+    # One whose command is over, and which the client has not closed.
+    transport = logged_in()
+    channel = transport.open_session(timeout=20)
+    channel.exec_command("true")
+    print("status", channel.recv_exit_status())
+    send(transport, 91, struct.pack(">IIII", channel.remote_chanid, 1, 1 << 20, 1 << 15))
+    print("ended", ended(transport, 60))
+    transport.close()

@@ -42,6 +42,7 @@ pub(crate) async fn lead_back(
     {
         return unopened(&doorway, gate, "not named");
     }
+    let under_way = doorway.conversation.back.opening();
     let asked = tokio::select! {
         biased;
         () = doorway.conversation.over() => Err(()),
@@ -49,10 +50,11 @@ pub(crate) async fn lead_back(
         asked = towards(&doorway.handle, &way, &came) => asked.map_err(|_| ()),
     };
     let Ok(theirs) = asked else {
+        drop(under_way);
         reply.reject(ChannelOpenFailure::ConnectFailed).await;
         return unopened(&doorway, gate, "the client did not open it");
     };
-    let inbox = doorway.conversation.back.meet(theirs.id(), &doorway.share);
+    let inbox = under_way.opened(theirs.id(), &doorway.share);
     let (_, half) = theirs.split();
     let (read, write) = channel.split();
     let host = Host {
