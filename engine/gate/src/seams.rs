@@ -17,6 +17,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 mod ways;
 pub use ways::{
@@ -394,7 +395,7 @@ pub struct HoldRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// A connection that stays open to it for so long.
-    pub lasts: Option<std::time::Duration>,
+    pub lasts: Option<Duration>,
     /// Nobody waits: whoever asked comes back later.
     pub detached: bool,
     /// Going ahead without a vote, and why.
@@ -451,7 +452,12 @@ pub enum Proof {
         key: Vec<u8>,
     },
     /// A bare key, in SSH's wire form, that the client has proved to hold: worth whom [`FrontDesk::remember`] has bound it to.
-    Key(Vec<u8>),
+    Key {
+        /// The key.
+        key: Vec<u8>,
+        /// Where it comes, a binding is worth something for so long, however long it was meant to be where it was made.
+        within: Duration,
+    },
     /// None of its own: the stream runs inside of a connection (a forward over SSH) whose login has proved who it is. Only a
     /// protocol of ours can say so; no client can.
     Within {
@@ -485,7 +491,7 @@ pub struct Invitation {
     /// The address with the code in it, where the provider has one.
     pub complete: Option<String>,
     /// So long the code is good.
-    pub within: std::time::Duration,
+    pub within: Duration,
 }
 
 /// What the names of logins begin with that the gateway issues itself.
@@ -562,12 +568,10 @@ pub trait Waiting: Send {
 pub struct Bearer {
     /// Whoever has been admitted with another proof, on the connection on which the key was shown.
     pub identity: Arc<Identity>,
-    /// The session that was admitted.
-    pub session: SessionId,
     /// The address it came from: the key is worth nothing from any other.
     pub from: IpAddr,
     /// For so long, and never longer than what the identity was proved with is good.
-    pub within: std::time::Duration,
+    pub within: Duration,
 }
 
 /// Who waits, as an object.
@@ -591,8 +595,9 @@ pub trait FrontDesk: Send + Sync {
     fn may_prove(&self, _key: &[u8]) -> bool {
         false
     }
-    /// True when [`Proof::Key`] with this key may prove something to a client at this address.
-    fn remembers(&self, _key: &[u8], _from: IpAddr) -> bool {
+    /// True when [`Proof::Key`] with this key may prove something to a client at this address, where bindings are worth
+    /// something for so long.
+    fn remembers(&self, _key: &[u8], _from: IpAddr, _within: Duration) -> bool {
         false
     }
     /// Has a key (SSH's wire form) that a client has proved to hold stand for somebody who was admitted beside it.

@@ -449,8 +449,12 @@ pub const SSH_TRIES_MAX: usize = 3;
 pub const SSH_SHOWN_KEYS_MAX: usize = 6;
 /// For so long at most a key stands for whoever has logged in beside it: a working hour, not a day.
 pub const SSH_REMEMBER_KEYS_MAX: Duration = Duration::from_secs(3600);
-/// Keys that are remembered at a time, on all listeners; the oldest goes. A few for each of some thousand people.
+/// Keys that are remembered at a time, on all listeners. A few for each of some thousand people.
 pub const SSH_REMEMBERED_KEYS_MAX: usize = 16_384;
+/// The same of one identity; the oldest goes. A few for each machine that one comes from.
+pub const SSH_REMEMBERED_KEYS_PER_IDENTITY_MAX: usize = 64;
+/// What a client has sent on a forward before it has closed it waits for so long for a host that takes none of it.
+pub const SSH_LAST_BYTES_MAX: Duration = Duration::from_secs(30);
 /// The shortest RSA key that is remembered, in bits (NIST SP 800-131A).
 pub const SSH_RSA_BITS_MIN: u32 = 2048;
 /// SSH connections on which nobody has logged in yet; `MaxStartups` of sshd is 100.

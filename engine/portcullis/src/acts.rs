@@ -2,20 +2,21 @@
 //!
 //! It refuses to end a session where that cannot be recorded, and to record what was sent in the place of an id.
 
-use crate::registry::Registry;
+use crate::front_desk::Desk;
 use portcullis_console::Refused;
 use portcullis_journal::Journal;
 use portcullis_model::{Denial, SessionId, escape_line};
 use serde_json::{Value, json};
 
-/// Ends a session for a reason. `record` adds who wanted it.
+/// Ends a session for a reason. `record` adds who wanted it. The keys that are remembered of whoever had it are forgotten, else
+/// the next command of the same client is a new session at once.
 pub(crate) fn kill(
-    registry: &Registry,
+    desk: &Desk,
     id: SessionId,
     reason: &str,
     record: impl FnOnce(&str, Value) -> Result<(), Refused>,
 ) -> Result<(), Refused> {
-    let live = registry.find(id).ok_or_else(|| {
+    let live = desk.registry.find(id).ok_or_else(|| {
         Refused::new(404, format!("there is no live session {id}"))
             .hint("it may have ended by itself; the list of sessions shows those that live")
     })?;
@@ -25,6 +26,7 @@ pub(crate) fn kill(
         // It is shown in somebody else's terminal.
         reason => format!("an operator has ended the session: {}", escape_line(reason)),
     };
+    desk.forget_keys_of(&live.session.identity);
     live.sever(Denial::new("admin/kill", why).hint("Ask whoever runs the gateway."));
     Ok(())
 }

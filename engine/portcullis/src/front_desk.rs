@@ -47,6 +47,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Settings of our own travel under this prefix and never reach an upstream.
 const OWN_SETTINGS: &str = "portcullis.";
@@ -138,8 +139,8 @@ impl FrontDesk for Reception {
         self.desk.verify.may_prove(key)
     }
 
-    fn remembers(&self, key: &[u8], from: IpAddr) -> bool {
-        self.desk.knows_key(key, from)
+    fn remembers(&self, key: &[u8], from: IpAddr, within: Duration) -> bool {
+        self.desk.knows_key(key, from, within)
     }
 
     fn remember(&self, key: &[u8], bearer: Bearer) {
@@ -296,7 +297,10 @@ impl Desk {
                 self.verify.certified(certificate, from)?
             }
             Proof::Bound { token, key } => Arc::new(self.verify.bound(token, key).await?),
-            Proof::Key(key) => self.bearer(key, knock.client.address.ip(), seen)?,
+            Proof::Key { key, within } => {
+                let from = knock.client.address.ip();
+                self.bearer(key, (from, *within), seen)?
+            }
             Proof::Within { identity, .. } => {
                 let identity = Arc::clone(identity);
                 if identity.expires <= (self.clock)() {
@@ -641,7 +645,7 @@ fn admit_entry(session: &Session, granted: &Granted, serving: &Serving, proof: &
 
 /// How it was proved, where the identity alone does not say it.
 fn proved(more: &mut serde_json::Map<String, serde_json::Value>, proof: &Proof) {
-    if let Proof::Key(key) = proof {
+    if let Proof::Key { key, .. } = proof {
         let fingerprint = keys::fingerprint(key);
         let proof = json!({"by": "bound key", "fingerprint": fingerprint});
         more.insert("proof".to_owned(), proof);

@@ -5,7 +5,6 @@ mod holds;
 
 use crate::acts;
 use crate::assemble::Gateway;
-use crate::front_desk::revoked;
 use crate::registry::Registry;
 use crate::reload::Reloader;
 use parking_lot::Mutex;
@@ -130,7 +129,8 @@ impl Operations for Front {
     }
 
     fn kill(&self, id: SessionId, kill: &Kill, by: Caller) -> Result<(), Refused> {
-        acts::kill(self.registry(), id, &kill.reason, |event, mut detail| {
+        let desk = self.gateway.reception.desk();
+        acts::kill(desk, id, &kill.reason, |event, mut detail| {
             detail["uid"] = json!(by.uid);
             self.on_record(event, &detail)
         })
@@ -170,13 +170,7 @@ impl Operations for Front {
             _ => return Err(Refused::new(400, "name either a subject or a token")),
         };
         // Even when it could not be kept on disk, it is in force now.
-        let revocations = &self.gateway.reception.desk().revocations;
-        self.gateway.reception.desk().forget_revoked_keys();
-        let ended = self.registry().sever(|live| {
-            let session = &live.session;
-            let covered = revocations.covers(&session.identity, Some(session.id), now);
-            covered.map(|_| revoked())
-        });
+        let ended = self.gateway.reception.desk().end_revoked(now);
         match kept {
             Ok(()) => forgotten.map(|()| ended),
             Err(error) => {

@@ -96,7 +96,7 @@ impl Arrival {
             Proof::Certificate(certificate) => certificate.len(),
             Proof::Login { name, .. } => name.len(),
             Proof::Bound { token, key } => token.len() + key.len(),
-            Proof::Key(key) => key.len(),
+            Proof::Key { key, .. } => key.len(),
             Proof::Elsewhere | Proof::Within { .. } => 0,
         };
         let fits = length <= PROOF_BYTES_MAX && self.tries <= SSH_TRIES_MAX;
@@ -302,8 +302,9 @@ impl Handler for Arrival {
         ) else {
             return Ok(self.passed_over());
         };
-        if self.desk.remembers(&bytes, self.peer.ip()) {
-            return Ok(self.proof(user, Proof::Key(bytes)).await);
+        if self.desk.remembers(&bytes, self.peer.ip(), within) {
+            let proof = Proof::Key { key: bytes, within };
+            return Ok(self.proof(user, proof).await);
         }
         self.conversation.keyring.show(bytes, within);
         Ok(self.passed_over())

@@ -184,7 +184,7 @@ impl Conversation {
         let listing = knock.target.is_empty();
         let from = knock.client.address.ip();
         // Whoever comes with a key that is remembered has proved nothing new: else one login would last for ever.
-        let fresh = !matches!(knock.proof, Proof::Key(_));
+        let fresh = !matches!(knock.proof, Proof::Key { .. });
         let answer = match listing {
             true => Err(list(desk, knock, &mut bench).await),
             false => desk
@@ -201,7 +201,7 @@ impl Conversation {
             Ok(admission) => {
                 // Before the client learns of it, who may come again at once.
                 if let Some(who) = bench.who.filter(|_| fresh && self.counts(attempt)) {
-                    self.keyring.bind(desk, &who, admission.session, from);
+                    self.keyring.bind(desk, &who, from);
                 }
                 return self.enter(admission, attempt).await;
             }

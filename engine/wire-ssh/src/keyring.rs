@@ -6,8 +6,8 @@
 
 use parking_lot::Mutex;
 use portcullis_gate::{Bearer, FrontDesk};
+use portcullis_model::Identity;
 use portcullis_model::limits::{SSH_RSA_BITS_MIN, SSH_SHOWN_KEYS_MAX};
-use portcullis_model::{Identity, SessionId};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, PublicKey};
 use std::net::IpAddr;
@@ -43,18 +43,11 @@ impl Keyring {
     }
 
     /// The client was admitted, with another proof: its keys stand for it from now on.
-    pub(crate) fn bind(
-        &self,
-        desk: &dyn FrontDesk,
-        who: &Arc<Identity>,
-        session: SessionId,
-        from: IpAddr,
-    ) {
+    pub(crate) fn bind(&self, desk: &dyn FrontDesk, who: &Arc<Identity>, from: IpAddr) {
         let keys = std::mem::take(&mut self.0.lock().keys);
         for (key, within) in keys {
             let bearer = Bearer {
                 identity: Arc::clone(who),
-                session,
                 from,
                 within,
             };
@@ -129,8 +122,8 @@ mod tests {
             keyring.show(vec![key / 2], Duration::from_secs(60));
         }
         let from = IpAddr::from([192, 0, 2, 7]);
-        keyring.bind(&book, &Arc::new(identity()), SessionId(1), from);
-        keyring.bind(&book, &Arc::new(identity()), SessionId(1), from);
+        keyring.bind(&book, &Arc::new(identity()), from);
+        keyring.bind(&book, &Arc::new(identity()), from);
         let wanted: Vec<_> = (0..SSH_SHOWN_KEYS_MAX as u8).map(|key| vec![key]).collect();
         assert_eq!(*book.0.lock(), wanted);
     }

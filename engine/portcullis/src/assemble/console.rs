@@ -193,8 +193,8 @@ impl Bureau for Office {
     }
 
     fn kill(&self, id: SessionId, reason: &str, by: &Identity) -> Result<(), Refused> {
-        let registry = &self.gateway.reception.desk().registry;
-        acts::kill(registry, id, reason, |event, detail| {
+        let desk = self.gateway.reception.desk();
+        acts::kill(desk, id, reason, |event, detail| {
             self.note(event, by, &detail)
         })
     }

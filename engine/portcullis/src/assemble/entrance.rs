@@ -391,14 +391,7 @@ impl Hall {
         let kept = self
             .ledger
             .revoke_token(identity.principal.issuer.clone(), id, now);
-        let desk = self.reception.desk();
-        let ended = desk.registry.sever(|live| {
-            let session = &live.session;
-            let covered = desk
-                .revocations
-                .covers(&session.identity, Some(session.id), now);
-            covered.map(|_| revoked())
-        });
+        let ended = self.reception.desk().end_revoked(now);
         match kept {
             Ok(()) => Ok(ended),
             Err(error) => {

@@ -9,12 +9,13 @@ use portcullis_identity::Narrowing;
 use portcullis_model::{Denial, Identity};
 
 impl Reception {
-    /// Ends every session that stands on what this login no longer says. Returns how many.
+    /// Ends every session that stands on what this login no longer says, and forgets the keys that do. Returns how many
+    /// sessions.
     pub fn ask_again_as(&self, fresh: &Identity) -> usize {
+        let lost = |held: &Identity| comes_from(held, fresh) && has_lost(held, fresh);
+        self.desk().forget_keys_where(lost);
         self.desk().registry.sever(|live| {
-            let held = &live.session.identity;
-            let lost = comes_from(held, fresh) && has_lost(held, fresh);
-            lost.then(|| {
+            lost(&live.session.identity).then(|| {
                 Denial::new(
                     "identity/changed",
                     "the identity provider says something else about you than when this session began",

@@ -2,8 +2,9 @@
 //! What is kept is the identity exactly as it was verified: neither its end nor the moment of its proof moves, and policy,
 //! revocations and trust in its issuer are asked about anew each time.
 //!
-//! It refuses another key, another address, anything past the identity's own end, and growing without bound: the oldest goes.
-//! Nothing of it is on disk, and nothing outlives the process.
+//! It refuses another key, another address, anything past the identity's own end, and growing without bound: the oldest of
+//! one's own goes, and where there is no room for anybody's, a key is not remembered. Nothing of it is on disk, and nothing
+//! outlives the process.
 
 use super::{Desk, revoked};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -11,11 +12,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use parking_lot::Mutex;
 use portcullis_gate::Bearer;
-use portcullis_model::limits::{SSH_REMEMBER_KEYS_MAX, SSH_REMEMBERED_KEYS_MAX};
-use portcullis_model::{Denial, Identity, SessionId, Timestamp};
+use portcullis_model::limits::{
+    SSH_REMEMBER_KEYS_MAX, SSH_REMEMBERED_KEYS_MAX, SSH_REMEMBERED_KEYS_PER_IDENTITY_MAX,
+};
+use portcullis_model::{Denial, Identity, Timestamp};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A key, and where it is worth something.
 type Place = ([u8; 32], IpAddr);
@@ -24,7 +28,6 @@ type Place = ([u8; 32], IpAddr);
 #[derive(Clone)]
 struct Bound {
     identity: Arc<Identity>,
-    session: SessionId,
     since: Timestamp,
     until: Timestamp,
 }
@@ -44,24 +47,36 @@ impl Keys {
         }
         let place = place(key, bearer.from);
         let mut bound = self.bound.lock();
-        if bound.len() >= SSH_REMEMBERED_KEYS_MAX && !bound.contains_key(&place) {
+        // Whoever it stood for before has it no more, whether there is room or not.
+        bound.remove(&place);
+        if bound.len() >= SSH_REMEMBERED_KEYS_MAX {
             bound.retain(|_, bound| bound.until > now);
-            let oldest = bound.iter().min_by_key(|(_, bound)| bound.since);
-            let oldest = oldest.map(|(place, _)| *place);
-            if let Some(oldest) = oldest.filter(|_| bound.len() >= SSH_REMEMBERED_KEYS_MAX) {
-                bound.remove(&oldest);
-            }
+        }
+        let theirs = bound.iter();
+        let mut theirs: Vec<_> = theirs
+            .filter(|(_, bound)| same(&bound.identity, &bearer.identity))
+            .map(|(place, bound)| (bound.since, *place))
+            .collect();
+        // The oldest of one's own go: nobody takes anybody else's place.
+        theirs.sort_unstable();
+        let over = (theirs.len() + 1).saturating_sub(SSH_REMEMBERED_KEYS_PER_IDENTITY_MAX);
+        for (_, place) in theirs.iter().take(over) {
+            bound.remove(place);
+        }
+        if bound.len() >= SSH_REMEMBERED_KEYS_MAX {
+            tracing::warn!("a key is not remembered: there are too many");
+            return;
         }
         let fresh = Bound {
             identity: bearer.identity,
-            session: bearer.session,
             since: now,
             until,
         };
         bound.insert(place, fresh);
     }
 
-    fn of(&self, key: &[u8], from: IpAddr, now: Timestamp) -> Option<Bound> {
+    /// Whom a key stands for, where keys are remembered for so long.
+    fn of(&self, key: &[u8], from: IpAddr, within: Duration, now: Timestamp) -> Option<Bound> {
         let place = place(key, from);
         let mut bound = self.bound.lock();
         let found = bound.get(&place)?;
@@ -69,7 +84,8 @@ impl Keys {
             bound.remove(&place);
             return None;
         }
-        Some(found.clone())
+        // Another listener may remember it for longer than this one.
+        (found.since.after(within) > now).then(|| found.clone())
     }
 
     fn drop_where(&self, gone: impl Fn(&Bound) -> bool) {
@@ -80,46 +96,61 @@ impl Keys {
 impl Desk {
     /// Has a key stand for somebody who was admitted beside it.
     pub(super) fn bind_key(&self, key: &[u8], bearer: Bearer) {
-        tracing::info!(session = %bearer.session, key = fingerprint(key), "a key is remembered");
+        tracing::info!(from = %bearer.from, key = fingerprint(key), "a key is remembered");
         self.keys.bind(key, bearer, (self.clock)());
     }
 
     /// True when a key may stand for somebody.
-    pub(super) fn knows_key(&self, key: &[u8], from: IpAddr) -> bool {
-        self.keys.of(key, from, (self.clock)()).is_some()
+    pub(super) fn knows_key(&self, key: &[u8], from: IpAddr, within: Duration) -> bool {
+        self.keys.of(key, from, within, (self.clock)()).is_some()
     }
 
     /// Whom a key stands for, that the client has proved to hold. `seen` becomes the identity.
     pub(super) fn bearer(
         &self,
         key: &[u8],
-        from: IpAddr,
+        (from, within): (IpAddr, Duration),
         seen: &mut Option<Arc<Identity>>,
     ) -> Result<Arc<Identity>, Denial> {
         let now = (self.clock)();
-        let bound = self.keys.of(key, from, now).ok_or_else(unknown)?;
+        let bound = self.keys.of(key, from, within, now).ok_or_else(unknown)?;
         *seen = Some(Arc::clone(&bound.identity));
         self.verify.trusts(&bound.identity)?;
-        let covers = |bound: &Bound| {
-            let session = Some(bound.session);
-            self.revocations.covers(&bound.identity, session, now)
-        };
-        if covers(&bound).is_some() {
-            self.keys.drop_where(|bound| covers(bound).is_some());
+        let covers = |who: &Identity| self.revocations.covers(who, None, now).is_some();
+        if covers(&bound.identity) {
+            self.forget_keys_where(covers);
             return Err(revoked());
         }
         Ok(bound.identity)
     }
 
-    /// Forgets the keys of whoever is revoked now: taking a revocation back does not bring them back.
-    pub fn forget_revoked_keys(&self) {
-        let now = (self.clock)();
-        self.keys.drop_where(|bound| {
-            let session = Some(bound.session);
-            let covered = self.revocations.covers(&bound.identity, session, now);
-            covered.is_some()
-        });
+    /// Has a revocation that is in force end what stands on it: keys that are remembered, and then the sessions, so that nobody
+    /// who is cut off comes back by a key; taking the revocation back does not bring keys back. Returns how many sessions.
+    pub fn end_revoked(&self, now: Timestamp) -> usize {
+        self.forget_keys_where(|who| self.revocations.covers(who, None, now).is_some());
+        self.registry.sever(|live| {
+            let session = &live.session;
+            let covered = self
+                .revocations
+                .covers(&session.identity, Some(session.id), now);
+            covered.map(|_| revoked())
+        })
     }
+
+    /// Forgets the keys that stand for this identity: whoever is sent away logs in before coming back.
+    pub fn forget_keys_of(&self, who: &Identity) {
+        self.forget_keys_where(|held| same(held, who));
+    }
+
+    /// Forgets the keys that stand for identities of which this is true.
+    pub(super) fn forget_keys_where(&self, gone: impl Fn(&Identity) -> bool) {
+        self.keys.drop_where(|bound| gone(&bound.identity));
+    }
+}
+
+/// The same person or program, acting for the same others.
+fn same(one: &Identity, other: &Identity) -> bool {
+    (&one.principal, &one.actors) == (&other.principal, &other.actors)
 }
 
 /// A key's name as `ssh-keygen -l` prints it.
@@ -142,7 +173,6 @@ fn unknown() -> Denial {
 mod unit {
     use super::super::tests::identity;
     use super::*;
-    use std::time::Duration;
 
     const MINUTES: Duration = Duration::from_secs(600);
 
@@ -153,7 +183,6 @@ mod unit {
     fn bearer(from: IpAddr, within: Duration) -> Bearer {
         Bearer {
             identity: Arc::new(identity("ana")),
-            session: SessionId(1),
             from,
             within,
         }
@@ -167,9 +196,11 @@ mod unit {
     fn a_key_stands_for_whoever_logged_in_beside_it_until_its_minutes_are_over() {
         let keys = Keys::default();
         keys.bind(b"hers", bearer(here(), MINUTES), at(0));
-        let found = keys.of(b"hers", here(), at(599)).expect("remembered");
+        let found = keys
+            .of(b"hers", here(), MINUTES, at(599))
+            .expect("remembered");
         assert_eq!(*found.identity, identity("ana"));
-        assert!(keys.of(b"hers", here(), at(600)).is_none());
+        assert!(keys.of(b"hers", here(), MINUTES, at(600)).is_none());
         assert!(keys.bound.lock().is_empty());
     }
 
@@ -177,12 +208,12 @@ mod unit {
     fn another_key_and_another_address_stand_for_nobody() {
         let keys = Keys::default();
         keys.bind(b"hers", bearer(here(), MINUTES), at(0));
-        assert!(keys.of(b"his", here(), at(1)).is_none());
+        assert!(keys.of(b"his", here(), MINUTES, at(1)).is_none());
         let there = IpAddr::from([192, 0, 2, 8]);
-        assert!(keys.of(b"hers", there, at(1)).is_none());
+        assert!(keys.of(b"hers", there, MINUTES, at(1)).is_none());
         // The same address, as a listener of both families sees it.
         let mapped = "::ffff:192.0.2.7".parse().expect("an address");
-        assert!(keys.of(b"hers", mapped, at(1)).is_some());
+        assert!(keys.of(b"hers", mapped, MINUTES, at(1)).is_some());
     }
 
     #[test]
@@ -190,8 +221,14 @@ mod unit {
         let keys = Keys::default();
         // The token ends at 3600.
         keys.bind(b"hers", bearer(here(), MINUTES), at(3500));
-        assert!(keys.of(b"hers", here(), at(3599)).is_some());
-        assert!(keys.of(b"hers", here(), at(3600)).is_none());
+        assert!(
+            keys.of(b"hers", here(), SSH_REMEMBER_KEYS_MAX, at(3599))
+                .is_some()
+        );
+        assert!(
+            keys.of(b"hers", here(), SSH_REMEMBER_KEYS_MAX, at(3600))
+                .is_none()
+        );
         keys.bind(b"hers", bearer(here(), MINUTES), at(3600));
         assert!(keys.bound.lock().is_empty(), "the token is no longer good");
         let mut long = bearer(here(), Duration::from_secs(86_400));
@@ -199,23 +236,86 @@ mod unit {
         lasting.expires = at(86_400);
         long.identity = Arc::new(lasting);
         keys.bind(b"hers", long, at(0));
-        assert!(keys.of(b"hers", here(), at(3599)).is_some());
-        assert!(keys.of(b"hers", here(), at(3600)).is_none());
+        assert!(
+            keys.of(b"hers", here(), SSH_REMEMBER_KEYS_MAX, at(3599))
+                .is_some()
+        );
+        assert!(
+            keys.of(b"hers", here(), SSH_REMEMBER_KEYS_MAX, at(3600))
+                .is_none()
+        );
     }
 
     #[test]
     fn there_is_a_bound_and_the_oldest_goes() {
         let keys = Keys::default();
-        keys.bind(b"first", bearer(here(), MINUTES), at(0));
-        for number in 0..SSH_REMEMBERED_KEYS_MAX {
-            keys.bind(&number.to_be_bytes(), bearer(here(), MINUTES), at(1));
+        let of = |name: &str| Bearer {
+            identity: Arc::new(identity(name)),
+            ..bearer(here(), MINUTES)
+        };
+        keys.bind(b"dora's", of("dora"), at(0));
+        keys.bind(b"first", of("ana"), at(0));
+        for number in 0..SSH_REMEMBERED_KEYS_PER_IDENTITY_MAX {
+            keys.bind(&number.to_be_bytes(), of("ana"), at(1));
+        }
+        let own = SSH_REMEMBERED_KEYS_PER_IDENTITY_MAX;
+        assert_eq!(keys.bound.lock().len(), own + 1);
+        assert!(keys.of(b"first", here(), MINUTES, at(2)).is_none());
+        assert!(keys.of(b"dora's", here(), MINUTES, at(2)).is_some());
+        assert!(
+            keys.of(&7_usize.to_be_bytes(), here(), MINUTES, at(2))
+                .is_some()
+        );
+        // Where there is no room at all, whoever comes last is not remembered, and puts nobody out.
+        for number in own + 1..SSH_REMEMBERED_KEYS_MAX {
+            let bound = Bound {
+                identity: Arc::new(identity("somebody")),
+                since: at(1),
+                until: at(1).after(MINUTES),
+            };
+            let place = place(&number.to_be_bytes(), here());
+            keys.bound.lock().insert(place, bound);
         }
         assert_eq!(keys.bound.lock().len(), SSH_REMEMBERED_KEYS_MAX);
-        assert!(keys.of(b"first", here(), at(2)).is_none());
-        assert!(keys.of(&7_usize.to_be_bytes(), here(), at(2)).is_some());
+        keys.bind(b"late", of("eve"), at(2));
+        assert!(keys.of(b"late", here(), MINUTES, at(2)).is_none());
+        assert!(keys.of(b"dora's", here(), MINUTES, at(2)).is_some());
+        // A key that has stood for somebody else stands for nobody then.
+        keys.bind(b"dora's", of("ana"), at(2));
+        keys.bind(b"more", of("eve"), at(2));
+        assert!(keys.of(b"more", here(), MINUTES, at(3)).is_some());
         // Those that are over go before any that is not.
-        keys.bind(b"late", bearer(here(), MINUTES), at(700));
+        keys.bind(b"late", of("eve"), at(700));
         assert_eq!(keys.bound.lock().len(), 1);
+    }
+
+    #[test]
+    fn a_listener_that_remembers_for_less_takes_no_older_key_of_another() {
+        let keys = Keys::default();
+        keys.bind(b"hers", bearer(here(), MINUTES), at(0));
+        let minute = Duration::from_secs(60);
+        assert!(keys.of(b"hers", here(), minute, at(59)).is_some());
+        assert!(keys.of(b"hers", here(), minute, at(60)).is_none());
+        assert!(keys.of(b"hers", here(), MINUTES, at(60)).is_some());
+        // Nor one of another that remembers for less than it does itself.
+        keys.bind(b"hers", bearer(here(), minute), at(0));
+        assert!(keys.of(b"hers", here(), MINUTES, at(60)).is_none());
+    }
+
+    #[test]
+    fn whoever_is_sent_away_is_forgotten_and_who_acts_for_her_is_somebody_else() {
+        let keys = Keys::default();
+        let mut acting = identity("ana");
+        acting.actors.push(identity("bot").principal);
+        keys.bind(b"hers", bearer(here(), MINUTES), at(0));
+        let acts = Bearer {
+            identity: Arc::new(acting),
+            ..bearer(here(), MINUTES)
+        };
+        keys.bind(b"its", acts, at(0));
+        keys.drop_where(|bound| same(&bound.identity, &identity("ana")));
+        assert!(keys.of(b"hers", here(), MINUTES, at(1)).is_none());
+        assert!(keys.of(b"its", here(), MINUTES, at(1)).is_some());
     }
 
     #[test]

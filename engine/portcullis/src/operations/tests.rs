@@ -5,7 +5,7 @@ use super::*;
 use crate::config;
 use crate::front_desk::tests::{identity, session};
 use crate::registry::{End, Ground, Pass};
-use portcullis_gate::Tether;
+use portcullis_gate::{Bearer, FrontDesk as _, Tether};
 use portcullis_model::Denial;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -129,7 +129,24 @@ async fn a_kill_is_told_and_on_record() {
     let kill = Kill {
         reason: "runaway".to_owned(),
     };
+    // She does not come back at once by a key that is remembered; others do.
+    let desk = &node.front.gateway.reception;
+    let (from, within) = ([192, 0, 2, 7].into(), Duration::from_secs(600));
+    for (key, subject) in [(b"hers", "ana"), (b"beas", "bea")] {
+        let mut who = identity(subject);
+        who.principal.issuer = "https://idp.example".to_owned();
+        who.expires = Timestamp(i64::MAX);
+        let bearer = Bearer {
+            identity: Arc::new(who),
+            from,
+            within,
+        };
+        desk.remember(key, bearer);
+        assert!(desk.remembers(key, from, within));
+    }
     node.front.kill(SessionId(7), &kill, ROOT).expect("ends");
+    assert!(!desk.remembers(b"hers", from, within));
+    assert!(desk.remembers(b"beas", from, within));
     let denial = pass.severed().await;
     assert_eq!(denial.rule, "admin/kill");
     assert!(denial.reason.contains("runaway"));
