@@ -468,8 +468,9 @@ impl Handler for Arrival {
         // One whose last bytes are on their way keeps its place until they are there.
         if let Some(line) = self.channels.get(&id) {
             line.inbox.finish();
-            if !line.inbox.is_open() {
-                self.channels.remove(&id);
+            match line.inbox.is_open() {
+                true => self.conversation.see_out(Arc::clone(&line.inbox)),
+                false => drop(self.channels.remove(&id)),
             }
         }
         Ok(())

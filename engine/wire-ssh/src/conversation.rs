@@ -4,6 +4,7 @@
 //! It refuses a second admission: after the first, nothing that the client says can change identity, target or credential.
 
 use crate::back::Back;
+use crate::inbox::Inbox;
 use crate::keyring::Keyring;
 use crate::refuse::{self, REFUSED};
 use crate::sides::ClientSide;
@@ -13,6 +14,7 @@ use portcullis_gate::{
     Admission, ApprovalDesk, BoxFuture, Clock, FrontDesk, Gate, Gates, Invitation, Knock, Proof,
     Tether, Waiting, Way,
 };
+use portcullis_model::limits::SSH_LAST_BYTES_MAX;
 use portcullis_model::{Blame, Control, Denial, Fault, Identity, SessionId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -304,6 +306,17 @@ impl Conversation {
     pub(crate) async fn over(&self) {
         let mut over = self.over.subscribe();
         let _over = over.wait_for(|over| *over).await;
+    }
+
+    /// A channel that its client has closed keeps its place while the last of it is taken, and is ended where that stands still.
+    pub(crate) fn see_out(self: &Arc<Self>, inbox: Arc<Inbox>) {
+        let conversation = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = inbox.drained(SSH_LAST_BYTES_MAX) => {}
+                () = conversation.over() => {}
+            }
+        });
     }
 
     /// The connection is over: channels say their last words, then the record is sealed.

@@ -251,7 +251,7 @@ impl Inbox {
         self.state.lock().lasting = true;
     }
 
-    /// The client has closed the channel.
+    /// The client has closed the channel. Where what it has sent still goes on, whoever calls this sees to it that it ends ([`Inbox::drained`]).
     pub(crate) fn finish(&self) {
         let goes_on = {
             let mut state = self.state.lock();
@@ -262,6 +262,20 @@ impl Inbox {
             // Whoever takes the last of it closes it.
             true => self.came.notify_one(),
             false => self.close(),
+        }
+    }
+
+    /// Resolves when the last of a channel that is closed has been taken, or nothing of it for a while: a host that reads no
+    /// more would have it keep its place, and what it keeps on disk, for as long as the connection is there.
+    pub(crate) async fn drained(&self, idle_max: Duration) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.closed() => return,
+                taken = timeout(idle_max, self.taken.notified()) => if taken.is_err() {
+                    return self.close();
+                },
+            }
         }
     }
 
@@ -402,6 +416,37 @@ mod tests {
         inbox.close();
         assert!(inbox.next().await.is_none());
         inbox.closed().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_closed_forward_waits_for_whoever_takes_it_and_not_for_ever() {
+        let closed = || async {
+            let inbox = small();
+            inbox.lasts();
+            for _ in 0..3 {
+                inbox.put_data(bytes(3)).await.unwrap();
+            }
+            inbox.put(Event::Eof).unwrap();
+            inbox.finish();
+            assert!(inbox.is_open());
+            inbox
+        };
+        let stuck = closed().await;
+        assert!(stuck.next().await.is_some());
+        stuck.drained(Duration::from_millis(20)).await;
+        assert!(!stuck.is_open() && stuck.next().await.is_none());
+        // Each piece that is taken gives time for the next.
+        let slow = closed().await;
+        let took = async {
+            let mut took = 0;
+            while slow.next().await.is_some() {
+                took += 1;
+            }
+            took
+        };
+        let ((), took) = tokio::join!(slow.drained(Duration::from_secs(60)), took);
+        assert_eq!(took, 4);
+        assert!(!slow.is_open());
     }
 
     #[tokio::test]
