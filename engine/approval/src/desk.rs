@@ -164,25 +164,46 @@ impl Desk {
         }
     }
 
+    /// What has been granted or approved already and this one may use.
+    fn used_of(
+        &self,
+        shelves: &mut Shelves,
+        asked: &HoldRequest,
+        now: Moment,
+    ) -> Result<Option<(String, Option<Answer>)>, Fault> {
+        if asked.wish.detached {
+            return Ok(None);
+        }
+        if let Some(answered) = self.under_grant(shelves, asked, now)? {
+            return Ok(Some(answered));
+        }
+        // One whose own waiters are about to use it is not for somebody else.
+        let usable =
+            |r: &&mut Request| r.state() == State::Approved && r.waiting == 0 && r.covers(asked);
+        // Nor for whoever breaks the glass: it would be used up for nothing.
+        if asked.wish.glass.is_none()
+            && let Some(request) = shelves.requests.values_mut().find(usable)
+        {
+            let answer = self.consume(request, now)?;
+            return Ok(Some((request.id.clone(), Some(answer))));
+        }
+        Ok(None)
+    }
+
+    fn ready_now(&self, asked: &HoldRequest) -> Result<Option<(String, Answer)>, Fault> {
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        self.sweep_locked(&mut shelves, now);
+        let used = self.used_of(&mut shelves, asked, now)?;
+        Ok(used.and_then(|(id, answer)| Some((id, answer?))))
+    }
+
     fn open_now(&self, asked: HoldRequest) -> Result<(String, Option<Answer>), Fault> {
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
         self.sweep_locked(&mut shelves, now);
-        if !asked.wish.detached {
-            if let Some(answered) = self.under_grant(&mut shelves, &asked, now)? {
-                return Ok(answered);
-            }
-            // One whose own waiters are about to use it is not for somebody else.
-            let usable = |r: &&mut Request| {
-                r.state() == State::Approved && r.waiting == 0 && r.covers(&asked)
-            };
-            // Nor for whoever breaks the glass: it would be used up for nothing.
-            if asked.wish.glass.is_none()
-                && let Some(request) = shelves.requests.values_mut().find(usable)
-            {
-                let answer = self.consume(request, now)?;
-                return Ok((request.id.clone(), Some(answer)));
-            }
+        if let Some(used) = self.used_of(&mut shelves, &asked, now)? {
+            return Ok(used);
         }
         if asked.wish.glass.is_some() {
             return self.break_glass(&mut shelves, &asked, now);
@@ -363,6 +384,13 @@ impl ApprovalDesk for Desk {
         request: HoldRequest,
     ) -> BoxFuture<'a, Result<(String, Option<Answer>), Fault>> {
         Box::pin(async move { self.open_now(request) })
+    }
+
+    fn ready<'a>(
+        &'a self,
+        request: HoldRequest,
+    ) -> BoxFuture<'a, Result<Option<(String, Answer)>, Fault>> {
+        Box::pin(async move { self.ready_now(&request) })
     }
 
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Fault>> {

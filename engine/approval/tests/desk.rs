@@ -234,6 +234,20 @@ fn time_ends_a_request_before_and_after_its_approval() {
 }
 
 #[test]
+fn what_cannot_wait_uses_what_is_approved_and_asks_nobody() {
+    let world = World::new();
+    let ready = |wants: Wants| block_on(world.desk.ready(wants.request)).expect("looked");
+    assert!(ready(Wants::people(1)).is_none());
+    assert!(world.desk.list().is_empty() && world.news().is_empty());
+    let id = world.open(Wants::people(1).deferred());
+    assert!(ready(Wants::people(1).deferred()).is_none(), "pending");
+    world.approve(&id, &human("bea")).expect("counts");
+    let (used, answer) = ready(Wants::people(1).deferred()).expect("approved");
+    assert!(used == id && matches!(answer, Answer::Approve { .. }));
+    assert!(ready(Wants::people(1).deferred()).is_none(), "used once");
+}
+
+#[test]
 fn a_rerun_in_defer_mode_finds_its_approval_once() {
     let world = World::new();
     let wants = || Wants::people(1).deferred();

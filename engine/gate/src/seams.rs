@@ -419,6 +419,14 @@ pub trait ApprovalDesk: Send + Sync {
         &'a self,
         request: HoldRequest,
     ) -> BoxFuture<'a, Result<(String, Option<Answer>), Fault>>;
+    /// What has been granted or approved already and this request may use, without asking anybody: for what cannot wait.
+    /// Where nobody keeps any there is none.
+    fn ready<'a>(
+        &'a self,
+        _request: HoldRequest,
+    ) -> BoxFuture<'a, Result<Option<(String, Answer)>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Waits for the answer. Dropping the future does not withdraw it: call `withdraw`.
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Fault>>;
     /// The client went away or cancelled.

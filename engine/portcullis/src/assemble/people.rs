@@ -274,6 +274,13 @@ impl ApprovalDesk for People {
         self.desk.open(request)
     }
 
+    fn ready<'a>(
+        &'a self,
+        request: HoldRequest,
+    ) -> BoxFuture<'a, Result<Option<(String, Answer)>, Fault>> {
+        self.desk.ready(request)
+    }
+
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Fault>> {
         self.desk.wait(id)
     }

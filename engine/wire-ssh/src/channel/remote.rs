@@ -228,7 +228,8 @@ impl RemoteForward {
         }
     }
 
-    /// People are asked, and not waited for.
+    /// People are asked where their answer is good for a later try, and not waited for. Where it would not be, nobody is
+    /// bothered: only what they have said already counts.
     async fn held(
         &self,
         entered: &Entered,
@@ -237,18 +238,21 @@ impl RemoteForward {
     ) -> Result<Ruling, Fault> {
         let context = Context::new();
         let request = gate.hold_request(&mut held, &context);
-        let requirements = held.requirements().to_vec();
-        let deferred = requirements.iter().any(|r| r.defer);
-        let answer = match entered.approvals.open(request).await {
+        let asks = held.requirements().iter().any(|r| r.defer) || request.wish.glass.is_some();
+        let opened = match asks {
+            true => entered.approvals.open(request).await.map(Some),
+            false => entered
+                .approvals
+                .ready(request)
+                .await
+                .map(|ready| ready.map(|(id, answer)| (id, Some(answer)))),
+        };
+        let answer = match opened {
             Err(fault) => Answer::Refuse(fault_denial(&fault)),
-            Ok((id, answer)) => {
+            Ok(None) => Answer::Refuse(unanswered(held.requirements(), None)),
+            Ok(Some((id, answer))) => {
                 gate.note_hold(&held, &id, self.now())?;
-                answer.unwrap_or_else(|| {
-                    if !deferred {
-                        entered.approvals.withdraw(&id);
-                    }
-                    Answer::Refuse(unanswered(&requirements, id, deferred))
-                })
+                answer.unwrap_or_else(|| Answer::Refuse(unanswered(held.requirements(), Some(id))))
             }
         };
         gate.resolve(held, answer, &context, self.now()).await
@@ -270,26 +274,27 @@ fn asked(place: &Place) -> Message {
     channel(&text, place.name(), known, bound, Bytes::new())
 }
 
-fn unanswered(requirements: &[Requirement], id: String, deferred: bool) -> Denial {
+/// `id` is what people were asked for; none where nobody was asked.
+fn unanswered(requirements: &[Requirement], id: Option<String>) -> Denial {
     let (rules, groups) = (
         Requirement::rules(requirements),
         Requirement::people(requirements),
     );
-    let reason = format!("approval {id} is needed from {groups}, and a forward cannot wait for it");
-    let denial = Denial::new(rules, reason);
-    match deferred {
-        false => denial.hint(
+    let Some(id) = id else {
+        let reason = format!(
+            "an approval is needed from {groups}, and a forward cannot wait for it: nobody was asked"
+        );
+        return Denial::new(rules, reason).hint(
             "Have the policy ask with `mode: defer`: then the forward passes once it is approved.",
-        ),
-        true => {
-            let mut denial = denial.hint(format!(
-                "Ask for the same forward again once {id} is approved."
-            ));
-            denial.approval = Some(id);
-            denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
-            denial
-        }
-    }
+        );
+    };
+    let reason = format!("approval {id} is needed from {groups}, and a forward cannot wait for it");
+    let mut denial = Denial::new(rules, reason).hint(format!(
+        "Ask for the same forward again once {id} is approved."
+    ));
+    denial.approval = Some(id);
+    denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
+    denial
 }
 
 /// What is judged is what the host is asked for.
@@ -315,6 +320,43 @@ mod tests {
             }
             _ => panic!("a command"),
         }
+    }
+
+    #[test]
+    fn what_cannot_wait_says_whether_anybody_was_asked_and_what_to_do() {
+        let requirement = Requirement {
+            rule: "ssh/back".to_owned(),
+            msg: "it leads back".to_owned(),
+            approver_groups: vec!["sre".to_owned()],
+            approvers: 1,
+            ttl: Duration::from_secs(60),
+            execution_ttl: Duration::from_secs(30),
+            defer: false,
+            in_transaction: false,
+            ticket: false,
+            terms: portcullis_model::Terms::default(),
+        };
+        let denial = unanswered(std::slice::from_ref(&requirement), None);
+        assert_eq!(denial.rule, "ssh/back");
+        assert!(denial.reason.contains("nobody was asked") && denial.reason.contains("sre"));
+        assert!(
+            denial
+                .hint
+                .as_ref()
+                .is_some_and(|h| h.contains("mode: defer"))
+        );
+        assert!(denial.approval.is_none() && denial.retry_after.is_none());
+
+        let denial = unanswered(&[requirement], Some("ap-7".to_owned()));
+        assert!(denial.reason.contains("approval ap-7"));
+        assert!(
+            denial
+                .hint
+                .as_ref()
+                .is_some_and(|h| h.contains("once ap-7 is approved"))
+        );
+        assert_eq!(denial.approval.as_deref(), Some("ap-7"));
+        assert_eq!(denial.retry_after, Some(DEFERRED_RETRY_SECONDS));
     }
 
     #[test]
