@@ -4,6 +4,8 @@
 
 use crate::ssh::{fed, session};
 use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_tests::host::keygen;
 use portcullis_tests::install::{self, Need};
 use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
@@ -187,8 +189,9 @@ fn a_forward_back_is_given_up_and_asked_for_again_on_a_shared_connection() -> Re
             world.gateway.log()
         );
         ensure!(speak(port, b"there")? == b"there", "{round}");
+        // ssh knows that it has it, and asks nobody.
         let twice = ask("forward", &wish)?;
-        ensure!(listens(port), "{round}: {twice:?}");
+        ensure!(twice.code == 0 && listens(port), "{round}: {twice:?}");
         let given_up = ask("cancel", &wish)?;
         ensure!(given_up.code == 0, "{round}: {given_up:?}");
         until(|| Ok(!listens(port))).context("the host listens on")?;
@@ -258,6 +261,37 @@ fn a_forward_back_is_refused_by_each_other_name_and_on_levels_without_forwards()
         "{shown:?}"
     );
     Ok(())
+}
+
+#[test]
+fn so_many_come_through_the_forwards_of_one_client_at_a_time_and_the_next_once_one_has_gone()
+-> Result<()> {
+    let world = names("[remote-forward]")?;
+    let wish = format!("0:127.0.0.1:{}", parrot()?);
+    let mut forward = Backward::start(&world, &ANA, &["-R", &wish])?;
+    let port = forward.port()?;
+    let most = portcullis_model::limits::SSH_BACK_CHANNELS_MAX;
+    // What was said comes back once it is all: until then each holds its place.
+    let mut held = Vec::new();
+    for number in 0..most {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(LONG))?;
+        stream.write_all(number.to_string().as_bytes())?;
+        held.push(stream);
+    }
+    // The host's port takes one more, and its channel is refused: it ends without a word. Some of those before may be on their way
+    // still, so it is tried until all have come.
+    until(|| Ok(speak(port, b"one more").map_or(true, |said| said.is_empty())))
+        .context("one more than there may be came through")?;
+    // None of those before is hurt by it, and the place of one that has gone is free.
+    for (number, mut stream) in held.into_iter().enumerate() {
+        stream.shutdown(Shutdown::Write)?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said)?;
+        ensure!(said == number.to_string(), "{number}: {said}");
+    }
+    until(|| Ok(speak(port, b"again").is_ok_and(|said| said == b"again")))
+        .context("no place is free")
 }
 
 #[test]
@@ -536,6 +570,28 @@ fn entries_leave_out(world: &SshWorld) -> Result<()> {
         all.push_str(&replay.out);
     }
     ensure!(all.contains("x11-forward"), "the request is there: {all}");
+    // Entries show what is no text in base64, wherever it stands.
+    let mut decoded = 0;
+    for line in all.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).context("an entry")?;
+        for bytes in payloads(&entry) {
+            decoded += 1;
+            let text = String::from_utf8_lossy(&bytes);
+            ensure!(!text.contains(&drawn) && !text.contains(COOKIE), "{line}");
+        }
+    }
+    ensure!(decoded > 0, "no entry has bytes: {all}");
     ensure!(!all.contains(&drawn) && !all.contains(COOKIE), "{all}");
     Ok(())
+}
+
+/// Every text in it that may be base64, decoded.
+fn payloads(entry: &serde_json::Value) -> Vec<Vec<u8>> {
+    use serde_json::Value;
+    match entry {
+        Value::String(text) => STANDARD.decode(text).into_iter().collect(),
+        Value::Array(all) => all.iter().flat_map(payloads).collect(),
+        Value::Object(all) => all.values().flat_map(payloads).collect(),
+        _ => Vec::new(),
+    }
 }
