@@ -3,6 +3,7 @@
 
 mod keepers;
 
+use crate::ssh::scp;
 use anyhow::{Context, Result, ensure};
 use keepers::Keepers;
 use portcullis_tests::cluster::random_word;
@@ -601,6 +602,19 @@ fn a_secret_of_the_gateway_in_a_command_or_a_call_is_told() -> Result<()> {
         "a stream: {}",
         world.gateway.log()
     );
+    let file = world.folder().join("sent");
+    fs::write(&file, format!("before {line} after\n"))?;
+    for (old, told) in [(false, 3), (true, 4)] {
+        let token = world.issuer.token(&ANA)?;
+        let to = format!("{}@web-1@127.0.0.1:sent", world.host.login);
+        let sent = Shown::by(&mut scp(&world, &token, &file, &to, old))?;
+        ensure!(sent.code == 0, "{}", sent.all());
+        ensure!(
+            leaks_on_record(&world.gateway)? == told,
+            "a file, {old}: {}",
+            world.gateway.log()
+        );
+    }
     not_repeated(&world.gateway, line)?;
 
     let world = ClusterWorld::start()?;

@@ -455,7 +455,13 @@ fn files_and_forwards_pass_where_policy_names_them() -> Result<()> {
     Ok(())
 }
 
-fn scp(world: &SshWorld, token: &str, from: &std::path::Path, to: &str, old: bool) -> Command {
+pub(crate) fn scp(
+    world: &SshWorld,
+    token: &str,
+    from: &std::path::Path,
+    to: &str,
+    old: bool,
+) -> Command {
     let mut command = Command::new("scp");
     command.args(["-F", "none", "-P", &world.port.to_string()]);
     if old {

@@ -10,10 +10,15 @@ use portcullis_tests::issuer::ANA;
 use portcullis_tests::process::{Server, free_port};
 use portcullis_tests::{Scratch, SshOptions, SshWorld, host, scratch};
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CASES: [&str; 4] = ["never-opened", "windows", "extensions", "opens"];
+
+/// Ways to the agent that the case `door` of `evil_host.py` opens, and as many of another kind.
+const DOOR_OPENS: usize = 400;
 
 /// What all of them together may have cost.
 const LASTING_KIB_MAX: u64 = 64 * 1024;
@@ -28,13 +33,13 @@ struct Hosts {
 }
 
 impl Hosts {
-    fn start() -> Result<Self> {
+    fn start(cases: &[&str]) -> Result<Self> {
         let folder = Scratch::new("evil-hosts")?;
         let at = folder.path();
         scratch::private(&at.join("password"), PASSWORD)?;
         host::keygen(&at.join("key"))?;
         let (mut servers, mut known, mut connections) = (Vec::new(), String::new(), String::new());
-        for case in CASES {
+        for case in cases {
             let port = free_port()?;
             let mut command = Command::new(python()?);
             command
@@ -72,7 +77,7 @@ impl Hosts {
 
 #[test]
 fn a_host_that_breaks_the_protocol_after_the_login_harms_nobody_else() -> Result<()> {
-    let hosts = Hosts::start()?;
+    let hosts = Hosts::start(&CASES)?;
     let world = SshWorld::start(&SshOptions {
         connection: hosts.connections.clone(),
         ..SshOptions::default()
@@ -114,4 +119,66 @@ fn a_host_that_breaks_the_protocol_after_the_login_harms_nobody_else() -> Result
         "{before} KiB, then {after} KiB"
     );
     Ok(())
+}
+
+/// An agent that has nothing for anybody: SSH_AGENT_FAILURE to whatever is asked, until the end.
+fn refuses(mut stream: UnixStream) {
+    let mut size = [0; 4];
+    while stream.read_exact(&mut size).is_ok() {
+        let mut asked = vec![0; u32::from_be_bytes(size) as usize];
+        let said = stream.read_exact(&mut asked);
+        if said
+            .and_then(|()| stream.write_all(&[0, 0, 0, 1, 5]))
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_host_that_floods_the_way_to_an_agent_gets_the_few_that_there_may_be() -> Result<()> {
+    let hosts = Hosts::start(&["door"])?;
+    let world = SshWorld::start(&SshOptions {
+        connection: hosts.connections.clone(),
+        data: portcullis_tests::ssh::DATA.replace("[scp, sftp, forward]", "[agent]"),
+        ..SshOptions::default()
+    })?;
+    let agent = world.folder().join("agent.sock");
+    let listener = UnixListener::bind(&agent)?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || refuses(stream));
+        }
+    });
+    let token = world.issuer.token(&ANA)?;
+    let mut ssh = world.client(&token);
+    ssh.env("SSH_AUTH_SOCK", &agent)
+        .args(["-A", "ana@door@127.0.0.1", "id"]);
+    let shown = fed(&mut ssh, b"", Duration::from_secs(90))?;
+    let host = &hosts.servers[0];
+    ensure!(
+        shown.code == 0 && shown.out.ends_with("answered\n"),
+        "{shown:?}\n{}\n{}",
+        host.log(),
+        world.gateway.log()
+    );
+    // All that nobody has asked for is refused, and of the others what is more than the bound. Some came through.
+    let (opened, most) = (
+        2 * DOOR_OPENS,
+        portcullis_model::limits::SSH_BACK_CHANNELS_MAX,
+    );
+    let refused = || host.log().matches("open FAILED").count();
+    let until = Instant::now() + Duration::from_secs(60);
+    while refused() < opened - most {
+        ensure!(
+            Instant::now() < until,
+            "{} of {opened} refused\n{}",
+            refused(),
+            world.gateway.log()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    ensure!(refused() < opened, "none came through\n{}", host.log());
+    goes_on(&world)
 }

@@ -2,6 +2,7 @@
 //! prompt, for as long as nothing is revoked; another key does not, another address does not, and nobody's does where the setting
 //! is off.
 
+use crate::ssh_tools::{playing, python};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::host::{client, keygen};
 use portcullis_tests::install::{self, Need};
@@ -9,6 +10,7 @@ use portcullis_tests::issuer::ANA;
 use portcullis_tests::process::run;
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -171,6 +173,59 @@ fn a_key_shown_at_a_login_comes_again_without_a_prompt_until_its_holder_is_revok
     let said = gateway.admin(&[&revoke[..], &subject[..]].concat())?;
     ensure!(said.code == 0, "{}", said.all());
     place.refused(&place.batch(&place.key, &[])?, "revoked")
+}
+
+#[test]
+fn ansible_comes_by_a_remembered_key_with_nobody_to_type() -> Result<()> {
+    let place = Place::new("    remember_keys: 10m\n")?;
+    let python = python()?;
+    let options = format!(
+        "-o IdentitiesOnly=yes -o BatchMode=yes -i {}",
+        place.key.display()
+    );
+    let ping = || -> Result<Shown> {
+        // Each a connection of its own.
+        let mut ansible = playing(&place.world, &python, &options, &serde_json::json!({}))?;
+        ansible
+            .args(["-m", "ping"])
+            .env("ANSIBLE_SSH_ARGS", "-o ControlMaster=no");
+        Shown::by(&mut ansible).context("run ansible")
+    };
+    let before = ping()?;
+    ensure!(
+        before.code != 0 && before.all().contains("UNREACHABLE"),
+        "{}",
+        before.all()
+    );
+    place.with_token(&place.key)?;
+    for round in 0..2 {
+        let pinged = ping()?;
+        ensure!(
+            pinged.code == 0 && pinged.out.contains("\"ping\": \"pong\""),
+            "{round}: {}\n{}",
+            pinged.all(),
+            place.world.gateway.log()
+        );
+    }
+    ensure!(place.by_key()? >= 2, "the key was the proof");
+    // Whoever is sent away logs in before coming back.
+    let mut held = place.ssh(&place.key);
+    held.args(["-o", "BatchMode=yes"])
+        .arg(format!("{}@web-1@127.0.0.1", place.world.host.login))
+        .arg("echo here; exec sleep 60")
+        .stdout(Stdio::piped());
+    let mut held = held.spawn()?;
+    let mut line = String::new();
+    let out = held.stdout.take().context("its output")?;
+    BufReader::new(out).read_line(&mut line)?;
+    ensure!(line == "here\n", "{line}");
+    let gateway = &place.world.gateway;
+    let live = gateway.json(&["sessions", "list"])?;
+    let id = live[0]["id"].as_str().context("a live session")?;
+    let killed = gateway.admin(&["sessions", "kill", id, "--reason", "test"])?;
+    ensure!(killed.code == 0, "{}", killed.all());
+    held.wait()?;
+    place.refused(&place.batch(&place.key, &[])?, "sent away")
 }
 
 #[test]

@@ -269,8 +269,23 @@ fn terminals_signals_and_half_closed_streams_are_the_same() -> Result<()> {
     same("terminal_suite.py")
 }
 
-/// One module of Ansible, over the gate.
+/// One module of Ansible, over the gate, with a token as the password.
 fn ansible(world: &SshWorld, python: &Path, arguments: &[&str], pipelining: bool) -> Result<Shown> {
+    let vars = serde_json::json!({"ansible_password": world.issuer.token(&DORA)?});
+    let mut command = playing(world, python, "-o PubkeyAuthentication=no", &vars)?;
+    command
+        .args(arguments)
+        .env("ANSIBLE_PIPELINING", if pipelining { "1" } else { "0" });
+    Shown::by(&mut command).context("run ansible")
+}
+
+/// Ansible on the host behind the gate, with these options of `ssh` and these variables.
+pub(crate) fn playing(
+    world: &SshWorld,
+    python: &Path,
+    options: &str,
+    vars: &serde_json::Value,
+) -> Result<Command> {
     let folder = world.folder().join("ansible");
     fs::create_dir_all(&folder)?;
     let inventory = folder.join("hosts.ini");
@@ -282,12 +297,9 @@ fn ansible(world: &SshWorld, python: &Path, arguments: &[&str], pipelining: bool
         ),
     )?;
     fs::write(folder.join("ansible.cfg"), "")?;
-    fs::write(
-        folder.join("vars.json"),
-        serde_json::json!({"ansible_password": world.issuer.token(&DORA)?}).to_string(),
-    )?;
+    fs::write(folder.join("vars.json"), vars.to_string())?;
     let common = format!(
-        "-F none -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o PubkeyAuthentication=no",
+        "-F none -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null {options}",
         world.known_hosts().display()
     );
     let mut command = Command::new(beside(python, "ansible")?);
@@ -295,7 +307,6 @@ fn ansible(world: &SshWorld, python: &Path, arguments: &[&str], pipelining: bool
         .arg("-i")
         .arg(&inventory)
         .args(["-e", "@vars.json", "web"])
-        .args(arguments)
         .current_dir(&folder)
         .env("ANSIBLE_HOME", &folder)
         .env("ANSIBLE_LOCAL_TEMP", folder.join("tmp"))
@@ -307,9 +318,8 @@ fn ansible(world: &SshWorld, python: &Path, arguments: &[&str], pipelining: bool
             "-o ControlMaster=auto -o ControlPersist=120s",
         )
         .env("ANSIBLE_SSH_CONTROL_PATH_DIR", folder.join("cp"))
-        .env("ANSIBLE_PIPELINING", if pipelining { "1" } else { "0" })
         .env("LC_ALL", "C.UTF-8");
-    Shown::by(&mut command).context("run ansible")
+    Ok(command)
 }
 
 #[test]

@@ -80,7 +80,17 @@ def opens(transport, _):
     send(transport, 90, text("session") + number(2000, MOST, 0))
 
 
-CASES = {"never-opened": never_opened, "windows": windows, "extensions": extensions, "opens": opens}
+def door(transport, _):
+    """More ways to the agent, which was asked for, than there may be, with none given up; and some that were not asked for."""
+    for n in range(400):
+        far = text("127.0.0.1") + number(22)
+        begin = number(1000 + n, 1 << 20, 1 << 15)
+        send(transport, 90, text("auth-agent@openssh.com") + begin)
+        send(transport, 90, text("forwarded-tcpip") + begin + far + far)
+    time.sleep(2)
+
+
+CASES = {"never-opened": never_opened, "windows": windows, "extensions": extensions, "opens": opens, "door": door}
 
 
 class Host(paramiko.ServerInterface):
@@ -96,6 +106,9 @@ class Host(paramiko.ServerInterface):
 
     def check_channel_request(self, kind, chanid):
         return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_forward_agent_request(self, channel):
+        return True
 
     def check_channel_exec_request(self, channel, command):
         threading.Thread(target=self.answer, args=(channel,), daemon=True).start()
