@@ -64,7 +64,7 @@ pub enum Bearing {
     Commands,
     /// A terminal, and forwards from the host.
     Interactive,
-    /// Besides, ways from the host back to the client.
+    /// A terminal, and ways from the host back to the client. Forwards have connections of their own.
     Back {
         /// To its agent.
         agent: bool,
