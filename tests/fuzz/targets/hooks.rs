@@ -53,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn inbound() -> Inbound {
-    Inbound::new(Arc::new(Said(WEBHOOK)))
+    Inbound::new(Arc::new(Said(WEBHOOK)), Timestamp(0))
 }
 
 fn desk() -> SlackDesk {

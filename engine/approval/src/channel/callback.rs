@@ -1,6 +1,6 @@
 //! What a system outside says back, signed. The signature says which system it is, and nothing about who wants what: a
-//! vote in it carries the fresh token of the person whose vote it is. It refuses what is forged, late or came before, and
-//! whatever says more or less than a vote.
+//! vote in it carries the fresh token of the person whose vote it is. It refuses what is forged, late or came before, what was
+//! sent before the gateway was there, since nobody knows any more whether it came, and whatever says more or less than a vote.
 
 use super::sign::{Seen, verify};
 use super::{Keys, NotSigned, Phrase};
@@ -28,15 +28,18 @@ pub struct Callback {
 pub struct Inbound {
     secret: Arc<dyn Phrase>,
     seen: Seen,
+    /// What is older may have been taken in before a restart.
+    started: Timestamp,
 }
 
 impl Inbound {
-    /// With the secret that they are signed with.
+    /// With the secret that they are signed with, from now on.
     #[must_use]
-    pub fn new(secret: Arc<dyn Phrase>) -> Self {
+    pub fn new(secret: Arc<dyn Phrase>, started: Timestamp) -> Self {
         Self {
             secret,
             seen: Seen::default(),
+            started,
         }
     }
 
@@ -54,9 +57,59 @@ impl Inbound {
         if let Err(why) = verify(&keys, &self.seen, headers, body, now) {
             return Ok(Err(why));
         }
+        let [_, sent, _] = headers;
+        if sent
+            .parse()
+            .map_or(true, |sent: i64| sent < self.started.seconds())
+        {
+            return Ok(Err(NotSigned::Late));
+        }
         // Its members in a list, without their names, are read as a vote as well.
         let named = body.trim_ascii_start().starts_with(b"{");
         let vote = serde_json::from_slice(body).ok().filter(|_| named);
         Ok(vote.ok_or(NotSigned::Nameless))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_gate::BoxFuture;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const BODY: &[u8] = br#"{"request":"ap-1","choice":"approve","reason":"OPS-1","token":"x"}"#;
+
+    struct Said;
+
+    impl Phrase for Said {
+        fn read(&self) -> BoxFuture<'_, Result<Zeroizing<String>, Fault>> {
+            Box::pin(async { Ok(Zeroizing::new(SECRET.to_owned())) })
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(seconds * 1_000_000_000)
+    }
+
+    async fn read(inbound: &Inbound, name: &str, sent: i64, now: i64) -> Result<String, NotSigned> {
+        let signature = Keys::read(SECRET).unwrap().sign(name, sent, BODY);
+        let sent = sent.to_string();
+        let read = inbound.read([name, &sent, &signature], BODY, at(now)).await;
+        read.unwrap().map(|vote| vote.request)
+    }
+
+    #[tokio::test]
+    async fn a_message_is_read_once_also_over_a_restart() {
+        let before = Inbound::new(Arc::new(Said), at(1000));
+        assert_eq!(read(&before, "m1", 1100, 1101).await, Ok("ap-1".to_owned()));
+        assert_eq!(
+            read(&before, "m1", 1100, 1102).await,
+            Err(NotSigned::Replayed)
+        );
+        // The one that begins anew has not seen it, and takes none from before.
+        let after = Inbound::new(Arc::new(Said), at(1110));
+        assert_eq!(read(&after, "m1", 1100, 1111).await, Err(NotSigned::Late));
+        assert_eq!(read(&after, "m2", 1109, 1111).await, Err(NotSigned::Late));
+        assert_eq!(read(&after, "m3", 1110, 1111).await, Ok("ap-1".to_owned()));
     }
 }

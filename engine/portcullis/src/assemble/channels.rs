@@ -99,7 +99,7 @@ impl Channels {
             callback: written
                 .callback
                 .as_ref()
-                .map(|c| Inbound::new(phrase(&c.secret))),
+                .map(|c| Inbound::new(phrase(&c.secret), (clock())())),
             links,
         })
     }
