@@ -417,6 +417,10 @@ impl ApprovalDesk for Desk {
         })
     }
 
+    fn ahead(&self, id: &str) -> usize {
+        self.show(id).map_or(0, |view| view.ahead)
+    }
+
     /// In defer mode nobody holds bytes, and a client that leaves withdraws nothing: its rerun comes later.
     fn withdraw(&self, id: &str) {
         let mut shelves = self.shelves.lock();

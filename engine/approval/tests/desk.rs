@@ -3,7 +3,7 @@
 mod world;
 
 use portcullis_approval::{Ballot, State, VoteRefused, Word};
-use portcullis_gate::{Answer, ApprovalDesk};
+use portcullis_gate::{Answer, ApprovalDesk, before_it};
 use portcullis_model::{Denial, Identity, Kind, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
@@ -245,6 +245,32 @@ fn what_cannot_wait_uses_what_is_approved_and_asks_nobody() {
     let (used, answer) = ready(Wants::people(1).deferred()).expect("approved");
     assert!(used == id && matches!(answer, Answer::Approve { .. }));
     assert!(ready(Wants::people(1).deferred()).is_none(), "used once");
+}
+
+#[test]
+fn whoever_waits_sees_how_many_wait_for_the_same_people_before_them() {
+    let world = World::new();
+    let ask = |binding: u8, group: &str| {
+        let mut wants = Wants::people(1);
+        wants.request.binding = [binding; 32];
+        wants.request.requirements[0].approver_groups = vec![group.to_owned()];
+        world.open(wants)
+    };
+    let ahead = |id: &str| world.desk.show(id).expect("there").ahead;
+    let first = ask(1, "sre");
+    let others = ask(2, "dba");
+    let second = ask(3, "sre");
+    assert_eq!((ahead(&first), ahead(&others), ahead(&second)), (0, 0, 1));
+    let listed = world.desk.list();
+    let of = |id: &str| listed.iter().find(|v| v.id == id).map(|v| v.ahead);
+    assert_eq!(
+        (of(&first), of(&others), of(&second)),
+        (Some(0), Some(0), Some(1))
+    );
+    assert_eq!(before_it(&*world.desk, &second), ", 1 before it");
+    assert_eq!(before_it(&*world.desk, &first), "");
+    world.approve(&first, &human("bea")).expect("counts");
+    assert_eq!(ahead(&second), 0, "the one before it waits no more");
 }
 
 #[test]

@@ -36,6 +36,6 @@ pub use seams::{
     Offer, Outgoing, PEOPLE, Plugins, PostgresWay, Proof, Question, Reader, Record, Relation,
     Reply, Rewrite, Said, Sequence, SshBack, SshErrand, SshErrands, SshKey, SshOffer, SshWay,
     Stage, Standing, StreamId, Streamed, Tether, Tripwire, Upstream, UpstreamTls, Veil, Veiled,
-    Veils, Waiting, Way, Wish, claims_to_be_ours,
+    Veils, Waiting, Way, Wish, before_it, claims_to_be_ours,
 };
 pub use treatment::{Treatment, treat};

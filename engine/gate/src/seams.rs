@@ -431,9 +431,22 @@ pub trait ApprovalDesk: Send + Sync {
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Fault>>;
     /// The client went away or cancelled.
     fn withdraw(&self, id: &str);
+    /// How many requests wait for the same people before this one. Where nobody counts there are none.
+    fn ahead(&self, _id: &str) -> usize {
+        0
+    }
     /// The grant of this id, while it is good. Where nobody keeps grants there are none.
     fn standing(&self, _id: &str) -> Option<Standing> {
         None
+    }
+}
+
+/// What whoever waits is told of those before it: `, 2 before it`, and nothing where there is none.
+#[must_use]
+pub fn before_it(desk: &dyn ApprovalDesk, id: &str) -> String {
+    match desk.ahead(id) {
+        0 => String::new(),
+        ahead => format!(", {ahead} before it"),
     }
 }
 

@@ -289,6 +289,10 @@ impl ApprovalDesk for People {
         self.desk.withdraw(id);
     }
 
+    fn ahead(&self, id: &str) -> usize {
+        self.desk.ahead(id)
+    }
+
     fn standing(&self, id: &str) -> Option<Standing> {
         self.desk.standing(id)
     }

@@ -5,7 +5,7 @@ use super::{End, Pump};
 use crate::conversation::Intent;
 use crate::house_frames;
 use crate::refuse;
-use portcullis_gate::{Answer, BoxFuture, Held, House};
+use portcullis_gate::{Answer, BoxFuture, Held, House, before_it};
 use portcullis_model::limits::{DEFERRED_RETRY_SECONDS, HOLD_NOTICE_EVERY};
 use portcullis_model::{Blame, Denial, Fault, Requirement};
 use std::pin::Pin;
@@ -30,7 +30,7 @@ pub(crate) enum Phase {
 
 pub(crate) struct Waiting {
     id: String,
-    text: String,
+    what: String,
     pub answer: BoxFuture<'static, Result<Answer, Fault>>,
     pub notice: Pin<Box<Sleep>>,
 }
@@ -168,8 +168,8 @@ impl Pump {
             denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
             return self.resolve_hold(Answer::Refuse(denial)).await;
         }
-        let text = format!(
-            "held by {}: waiting for {}, approval {id}; approve with: portcullis approvals approve {id}",
+        let what = format!(
+            "held by {}: waiting for {}, approval {id}",
             Requirement::rules(requirements),
             Requirement::people(requirements),
         );
@@ -178,7 +178,7 @@ impl Pump {
         self.around.tether.doing(&format!("held, waiting for {id}"));
         hold.phase = Phase::Waiting(Box::new(Waiting {
             id,
-            text,
+            what,
             answer: Box::pin(async move { desk.wait(&asked).await }),
             notice: Box::pin(sleep(HOLD_NOTICE_EVERY)),
         }));
@@ -190,9 +190,10 @@ impl Pump {
             return Ok(());
         };
         let now = (self.around.clock)();
-        let housed = self
-            .gate
-            .house(House::Notice, refuse::notice(&waiting.text), now)?;
+        let Waiting { id, what, .. } = &**waiting;
+        let before = before_it(&*self.around.approvals, id);
+        let text = format!("{what}{before}; approve with: portcullis approvals approve {id}");
+        let housed = self.gate.house(House::Notice, refuse::notice(&text), now)?;
         self.lines.to_client.say(housed);
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::start::{Start, Wish};
 use crate::words;
 use bytes::Bytes;
 use portcullis_gate::{
-    Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Refusal, Ruling,
+    Allowed, Answer, ApprovalDesk, Denied, Held, House, Lane, Permit, Refusal, Ruling, before_it,
 };
 use portcullis_model::limits::{DEFERRED_RETRY_SECONDS, HOLD_NOTICE_EVERY, SSH_COMMAND_BYTES_MAX};
 use portcullis_model::message::{Body, Command, Message, ShellCommand, Stage, Subject};
@@ -180,9 +180,6 @@ impl Stream {
             denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
             return Ok(Answer::Refuse(denial));
         }
-        let text = format!(
-            "held by {rules}: waiting for {groups}, approval {id}; approve with: portcullis approvals approve {id}"
-        );
         self.entered
             .tether
             .doing(&format!("held, waiting for {id}"));
@@ -192,6 +189,10 @@ impl Stream {
             open: true,
         };
         let answer = loop {
+            let before = before_it(&*desk, &id);
+            let text = format!(
+                "held by {rules}: waiting for {groups}, approval {id}{before}; approve with: portcullis approvals approve {id}"
+            );
             self.notice(&text).await?;
             tokio::select! {
                 answer = desk.wait(&id) => break answer,
