@@ -183,6 +183,18 @@ fn votes_need_a_fresh_human_token_of_somebody_else() -> Result<()> {
         )?;
         ensure!(shown.code != 0, "{who} must not vote: {}", shown.all());
     }
+    // She may, and it was too long ago that she logged in: the refusal says what to do.
+    let old = world.issuer.token_with(&BEA, &["--proved-ago", "1000"])?;
+    let shown = world
+        .gateway
+        .admin_as(Some(&old), &["approvals", "approve", &id, "--reason", "x"])?;
+    ensure!(
+        shown.code != 0
+            && shown.shows("approval/fresh-login")
+            && shown.shows("portcullis login --fresh"),
+        "{}",
+        shown.all()
+    );
     let forged = format!("{}AAAA", &bea[..bea.len() - 4]);
     ensure!(
         world

@@ -189,7 +189,17 @@ fn a_callback_votes_with_a_token_of_the_voter_and_only_so() -> Result<()> {
         let token = desk.world.token(who)?;
         Ok(json!({"request": id, "choice": "approve", "reason": "OPS-1", "token": token}))
     };
+    let old = desk
+        .world
+        .issuer
+        .token_with(&BEA, &["--proved-ago", "1000"])?;
     for (what, body, how, status) in [
+        (
+            "one of a login of long ago",
+            json!({"request": id, "choice": "approve", "reason": "OPS-1", "token": old}),
+            "good",
+            "403",
+        ),
         ("forged", vote(&BEA)?, "forged", "401"),
         ("late", vote(&BEA)?, "late", "401"),
         ("the requester's own", vote(&ANA)?, "good", "403"),

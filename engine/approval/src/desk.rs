@@ -59,11 +59,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Any valid token, and the house's limit.
+    /// A login of the last quarter of an hour, and the house's limit.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            fresh_within: None,
+            fresh_within: Some(limits::FRESH_LOGIN),
             pending_per_identity: limits::PENDING_PER_IDENTITY_MAX,
         }
     }

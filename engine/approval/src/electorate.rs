@@ -32,7 +32,9 @@ pub enum VoteRefused {
     #[error("this person has voted on the request already")]
     Twice,
     /// The token has expired, or was proved too long ago.
-    #[error("a vote needs a fresh login")]
+    #[error(
+        "this needs a fresh login: the token has expired, or does not say that its owner has logged in just now (`auth_time`)"
+    )]
     Stale,
     /// No reason, or one that is too long.
     #[error(

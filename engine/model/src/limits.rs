@@ -157,6 +157,8 @@ pub const TRIAL_DECISIONS_MAX: usize = 20_000;
 pub const CONSOLE_CONNECTION_MAX: Duration = Duration::from_secs(3600);
 /// From the return of the browser to the moment when the command line fetches its token.
 pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
+/// Whoever votes, reviews or delegates has logged in within this time, unless the operator says otherwise: as in the console.
+pub const FRESH_LOGIN: Duration = Duration::from_secs(15 * 60);
 /// Certificates of people that are in force at a time.
 pub const CERTIFICATES_MAX: usize = 65_536;
 /// The same of one identity: two for each machine that asks.

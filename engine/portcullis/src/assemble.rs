@@ -279,7 +279,7 @@ fn watched(gateway: Gateway) -> Arc<Gateway> {
 fn asked(loaded: &Loaded, secrets: &Secrets, staff: &Staff<'_>) -> Result<Arc<People>, Broken> {
     let drawer = Drawer::open(&loaded.path(&loaded.config.state_dir))?;
     let channels = Channels::new(loaded, secrets, staff.journal, &drawer)?;
-    let fresh = loaded.config.approvals.fresh_login.map(|time| time.0);
+    let fresh = loaded.config.approvals.fresh_login.within();
     People::new(staff, &drawer, channels, fresh)
 }
 

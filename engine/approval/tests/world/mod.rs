@@ -84,15 +84,25 @@ pub struct World {
     now: Arc<AtomicI64>,
     steady: Arc<AtomicI64>,
     chest: Arc<Chest>,
+    settings: Settings,
 }
 
 impl World {
+    /// Where any token that has not expired votes: most tests are about something else.
     pub fn new() -> Self {
+        Self::with(Settings {
+            fresh_within: None,
+            ..Settings::new()
+        })
+    }
+
+    pub fn with(settings: Settings) -> Self {
         let (notes, chest) = (Arc::new(Notes::default()), Arc::new(Chest::default()));
         let now = Arc::new(AtomicI64::new(start().0));
         let steady = Arc::new(AtomicI64::new(0));
-        let desk = desk(&notes, &chest, &now, &steady);
+        let desk = desk(&notes, &chest, (&now, &steady), settings);
         Self {
+            settings,
             desk,
             notes,
             now,
@@ -104,7 +114,8 @@ impl World {
     /// The gateway ends and starts again; the time of day may have been set meanwhile.
     pub fn restart(&mut self) {
         self.steady = Arc::new(AtomicI64::new(0));
-        self.desk = desk(&self.notes, &self.chest, &self.now, &self.steady);
+        let clocks = (&self.now, &self.steady);
+        self.desk = desk(&self.notes, &self.chest, clocks, self.settings);
     }
 
     /// Sets the time of day, this much forward or back. The steady count knows nothing of it.
@@ -213,8 +224,8 @@ pub fn word(ballot: Ballot) -> Word<'static> {
 fn desk(
     notes: &Arc<Notes>,
     chest: &Arc<Chest>,
-    now: &Arc<AtomicI64>,
-    steady: &Arc<AtomicI64>,
+    (now, steady): (&Arc<AtomicI64>, &Arc<AtomicI64>),
+    settings: Settings,
 ) -> Arc<Desk> {
     let (wall, steady) = (now.clone(), steady.clone());
     let clocks = Clocks::new(
@@ -230,7 +241,7 @@ fn desk(
         things: chest.things.lock().clone(),
         seen: Timestamp(chest.seen.load(Ordering::Relaxed)),
     };
-    Desk::restore(clocks, hands, Settings::new(), &kept).expect("read")
+    Desk::restore(clocks, hands, settings, &kept).expect("read")
 }
 
 /// A request in the making.

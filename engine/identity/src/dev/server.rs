@@ -117,7 +117,7 @@ impl DevIssuer {
         }
     }
 
-    /// `subject`, and optionally `aud`, `nonce`, `ttl` (seconds), `act` (a subject or an object); when no
+    /// `subject`, and optionally `aud`, `nonce`, `ttl` (seconds), `proved_ago` (seconds), `act` (a subject or an object); when no
     /// identities are configured also `kind`, `groups`, `email`, `owner`.
     fn grant(&self, asked: &Value) -> Result<(String, i64), &'static str> {
         let text = |name: &str| asked.get(name).and_then(Value::as_str);
@@ -153,6 +153,12 @@ impl DevIssuer {
             Some(chain) => {
                 put("act", chain.clone());
             }
+        }
+        if let Some(ago) = asked.get("proved_ago").and_then(Value::as_i64) {
+            put(
+                "auth_time",
+                ((self.clock)().seconds().saturating_sub(ago)).into(),
+            );
         }
         let seconds = match asked.get("ttl") {
             None => super::LIFETIME_SECONDS,

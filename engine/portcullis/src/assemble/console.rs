@@ -35,6 +35,7 @@ const BECAUSE: usize = 40;
 pub(super) fn console(gateway: &Arc<Gateway>, loaded: &Loaded) -> Option<Arc<Console>> {
     let written = loaded.config.console.as_ref()?;
     let login = loaded.config.login.as_ref()?;
+    let votes = loaded.config.approvals.fresh_login.within();
     let dir = gateway.journal.dir().to_owned();
     let shelf = Shelf::new(dir, Arc::clone(gateway.keeping.index()));
     let bureau = Arc::new(Office {
@@ -51,7 +52,8 @@ pub(super) fn console(gateway: &Arc<Gateway>, loaded: &Loaded) -> Option<Arc<Con
         stay: Stay {
             idle: written.idle.0,
             longest: written.longest.0,
-            fresh: written.fresh.0,
+            // What the desk would refuse is not asked of it: people are sent to log in again.
+            fresh: votes.map_or(written.fresh.0, |most| most.min(written.fresh.0)),
         },
         clock: Arc::clone(&gateway.clock),
     }))

@@ -57,7 +57,7 @@ Examples:
   portcullis approvals deny ap-7k2m9q0x --reason 'no ticket' --token-file ~/.portcullis/token
   portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12' --reuse 15m    all commands of its class
 
-A vote is yours: it needs your own token. Whoever asked, acted for, or owns the requester cannot vote.";
+A vote is yours: it needs your own token, of a login of the last minutes (portcullis login --fresh). Whoever asked, acted for, or owns the requester cannot vote.";
 
 /// What waits.
 #[derive(Debug, Args)]

@@ -68,6 +68,9 @@ struct Wish {
     /// Seconds until it expires
     #[arg(long, default_value_t = 3600)]
     ttl: u32,
+    /// Seconds since the person proved who they are (`auth_time`)
+    #[arg(long, default_value_t = 0)]
+    proved_ago: u32,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -120,6 +123,7 @@ async fn fetch(address: SocketAddr, wish: &Wish) -> Result<String, Exit> {
     let asked = json!({
         "subject": wish.subject, "kind": wish.kind.word(), "groups": wish.groups,
         "email": wish.email, "owner": wish.owner, "aud": wish.audience, "ttl": wish.ttl,
+        "proved_ago": wish.proved_ago,
     });
     let mut asked = asked;
     if let Some(actor) = &wish.act {

@@ -26,6 +26,7 @@ Examples:
   export PORTCULLIS_GATEWAY=https://gateway:6443
   portcullis login                     in a browser on this machine
   portcullis login --device            where there is none: type a code on another device
+  portcullis login --fresh             anew, before a vote: the login before it ends
   export PGPASSWORD=$(portcullis token show)
   psql -h gateway orders
 
@@ -52,6 +53,9 @@ pub struct LogIn {
     /// Print the address instead of opening a browser
     #[arg(long)]
     no_open: bool,
+    /// Prove who you are anew, also where the provider still knows you: what votes take
+    #[arg(long, conflicts_with = "device")]
+    fresh: bool,
 }
 
 impl LogIn {
@@ -63,6 +67,7 @@ impl LogIn {
             provider: None,
             device: false,
             no_open: false,
+            fresh: false,
         }
     }
 }
@@ -132,7 +137,7 @@ fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted,
         provider: asked.provider.clone(),
         port: listener.local_addr()?.port(),
         console: false,
-        fresh: false,
+        fresh: asked.fresh,
         challenge: challenge.to_owned(),
         state: state.to_string(),
     };

@@ -1,6 +1,7 @@
 //! The words of `approvals:`: who is told of requests, and how they are answered from outside.
 
 use super::duration::Period;
+use super::fresh_login::FreshLogin;
 use super::secret::SecretRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approvals {
-    /// Whoever votes, reviews or delegates must have logged in within this time (`auth_time`). Without it any token that
-    /// has not expired will do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fresh_login: Option<Period>,
+    /// Whoever votes, reviews or delegates must have logged in within this time (`auth_time`), over whatever channel; `token`
+    /// for any token that has not expired.
+    #[serde(default)]
+    pub fresh_login: FreshLogin,
     /// Where messages send people: the console's address. Without it they name the command to type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal: Option<String>,

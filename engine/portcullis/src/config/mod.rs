@@ -7,6 +7,7 @@ mod check;
 mod cluster;
 mod console;
 mod duration;
+mod fresh_login;
 mod issuer;
 mod journal;
 mod login;

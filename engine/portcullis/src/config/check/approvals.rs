@@ -63,13 +63,7 @@ pub(super) fn approvals(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             "write the console's address: https://gateway.example:6443/console",
         );
     }
-    if written.fresh_login.is_some_and(|time| time.0.is_zero()) {
-        notes.error(
-            &place.key("fresh_login"),
-            "is no time: nobody could vote",
-            "write for example 8h, or leave the key out",
-        );
-    }
+    fresh(config, place, notes);
     names(config, place, notes);
     for (index, hook) in written.webhooks.iter().enumerate() {
         let place = place.key("webhooks").index(index);
@@ -90,6 +84,30 @@ pub(super) fn approvals(config: &Config, place: &Place, notes: &mut Notes<'_>) {
                 "leave the key out for https://slack.com/api",
             );
         }
+    }
+}
+
+/// Somebody has to be able to vote; and who clicks in chat has logged in when the account was linked.
+fn fresh(config: &Config, place: &Place, notes: &mut Notes<'_>) {
+    let written = &config.approvals;
+    let Some(within) = written.fresh_login.within() else {
+        return;
+    };
+    if within.is_zero() {
+        notes.error(
+            &place.key("fresh_login"),
+            "is no time: nobody could vote",
+            "write for example 8h, or leave the key out for 15m",
+        );
+    }
+    if let Some(slack) = &written.slack
+        && slack.linked_for.0 > within
+    {
+        notes.warning(
+            &place.key("slack").key("linked_for"),
+            "is longer than `fresh_login`: a click counts for that time after the login that linked the account, and no longer",
+            "write a longer `fresh_login`, or have people link again before they vote",
+        );
     }
 }
 

@@ -73,6 +73,11 @@ fn what_is_wrong_is_named_with_its_place() {
             "no https address",
         ),
         ("  fresh_login: 0s\n".to_owned(), "nobody could vote"),
+        ("  fresh_login: never\n".to_owned(), "is no duration"),
+        (
+            "  slack: { team: T1, channel: C1, token: env:A, signing_secret: env:A }\n".to_owned(),
+            "longer than `fresh_login`",
+        ),
         (
             "  callback: { secret: hunter2 }\n".to_owned(),
             "a secret is named",
