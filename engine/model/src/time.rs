@@ -45,6 +45,23 @@ impl Timestamp {
         Some(Self(seconds.saturating_mul(1_000_000_000)))
     }
 
+    /// The moment that a text says as RFC 3339 has it in UTC, with `Z`: `2026-11-20T10:00:00Z`, with or without a
+    /// fraction, of which nanoseconds are kept. Nothing else is read: no other zone, no date without a year, no sign.
+    #[must_use]
+    pub fn of_rfc3339_utc(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let at = Self::of_utc(
+            numbers(date, '-', [4, 2, 2])?,
+            numbers(time, ':', [2, 2, 2])?,
+        )?;
+        if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let nanos = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+        Some(at.after(Duration::from_nanos(nanos)))
+    }
+
     /// Whole seconds since the epoch.
     #[must_use]
     pub fn seconds(self) -> i64 {
@@ -63,6 +80,17 @@ impl Timestamp {
         let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
+}
+
+/// Three numbers of so many digits each.
+fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(between);
+    let [a, b, c] = digits.map(|count| {
+        let part = parts.next()?;
+        let plain = part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| part.parse().ok()).flatten()
+    });
+    parts.next().is_none().then_some([a?, b?, c?])
 }
 
 impl From<SystemTime> for Timestamp {
@@ -141,6 +169,45 @@ mod tests {
             ([2026, 1, 1], [0, -1, 0]),
         ] {
             assert_eq!(Timestamp::of_utc(date, time), None, "{date:?} {time:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_in_utc_is_read_in_one_form_only() {
+        for (text, shown) in [
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+            ("2024-02-29T23:59:59Z", "2024-02-29T23:59:59.000Z"),
+            ("2026-01-01T00:00:00.25Z", "2026-01-01T00:00:00.250Z"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.500Z"),
+        ] {
+            let at = Timestamp::of_rfc3339_utc(text).map(Timestamp::rfc3339);
+            assert_eq!(at.as_deref(), Some(shown), "{text}");
+        }
+        let nanos = |text| Timestamp::of_rfc3339_utc(text).map(|at| at.0);
+        assert_eq!(nanos("1970-01-01T00:00:00.000000001Z"), Some(1));
+        assert_eq!(nanos("1970-01-01T00:00:00.0000000019999Z"), Some(1));
+        for text in [
+            "",
+            "Z",
+            "now",
+            "2026-11-20",
+            "2026-11-20T10:00:00",
+            "2026-11-20T10:00:00z",
+            "2026-11-20 10:00:00Z",
+            "2026-11-20T10:00:00+01:00",
+            "2026-11-20T10:00Z",
+            "2026-11-20T10:00:00:00Z",
+            "2026-11-20T10:00:00.Z",
+            "2026-11-20T10:00:00.0-1Z",
+            "2026-11-20T10:00:-1Z",
+            "2026-11-20T24:00:00Z",
+            "2026-02-31T10:00:00Z",
+            "+026-11-20T10:00:00Z",
+            "20260-11-20T10:00:00Z",
+            "2026-1-20T10:00:00Z",
+            "2026-11-20T10:00:٠٠Z",
+        ] {
+            assert_eq!(Timestamp::of_rfc3339_utc(text), None, "{text}");
         }
     }
 }

@@ -5,18 +5,7 @@ use portcullis_model::Timestamp;
 
 /// As seconds since 1970.
 pub(crate) fn seconds(text: &str) -> Option<i64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let numbers = |text: &str, by: char| -> Option<[i64; 3]> {
-        let digits = |part: &str| match part.bytes().all(|b| b.is_ascii_digit()) {
-            true => part.parse::<i64>().ok(),
-            false => None,
-        };
-        let parts: Option<Vec<i64>> = text.split(by).map(digits).collect();
-        parts?.try_into().ok()
-    };
-    let date = numbers(date, '-')?;
-    let time = numbers(time.split('.').next()?, ':')?;
-    let at = Timestamp::of_utc(date, time)?.seconds();
+    let at = Timestamp::of_rfc3339_utc(text)?.seconds();
     // Before 1970 there was no credential that could have ended.
     (at >= 0).then_some(at)
 }

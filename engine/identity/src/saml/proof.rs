@@ -37,21 +37,9 @@ pub(super) fn proved<'s>(
 
 /// `xs:dateTime` as SAML has it (core, 1.3.3): in UTC, with `Z`, with or without a fraction.
 fn instant(text: &str) -> Option<Timestamp> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let digits = |text: &str, count: usize| -> Option<i64> {
-        let plain = text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| text.parse().ok()).flatten()
-    };
-    let parts = |text: &str, by: char, counts: [usize; 3]| -> Option<[i64; 3]> {
-        let mut parts = text.split(by);
-        let [a, b, c] = counts.map(|count| parts.next().and_then(|part| digits(part, count)));
-        parts.next().is_none().then_some([a?, b?, c?])
-    };
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let whole = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
+    let at = Timestamp::of_rfc3339_utc(text)?;
     // What is less than a second makes no proof older or younger.
-    let at = Timestamp::of_utc(parts(date, '-', [4, 2, 2])?, parts(time, ':', [2, 2, 2])?)?;
-    whole.then_some(at)
+    Some(Timestamp(at.seconds().saturating_mul(1_000_000_000)))
 }
 
 fn unreadable() -> Refused {

@@ -5,7 +5,6 @@ use crate::clock;
 use crate::config::Period;
 use clap::Args;
 use portcullis_model::Timestamp;
-use std::time::Duration;
 
 /// From when until when.
 #[derive(Clone, Debug, Default, Args)]
@@ -35,34 +34,11 @@ fn read(text: &str, now: Timestamp) -> Option<Timestamp> {
         let ago = i64::try_from(ago.as_nanos()).ok()?;
         return Some(Timestamp(now.0.checked_sub(ago)?));
     }
-    let (date, time) = match text.split_once('T') {
-        Some((date, time)) => (date, time.strip_suffix('Z')?),
-        None => (text, "00:00:00"),
-    };
-    let mut parts = date.splitn(3, '-');
-    let date = [
-        digits(parts.next()?, 4)?,
-        digits(parts.next()?, 2)?,
-        digits(parts.next()?, 2)?,
-    ];
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let mut parts = time.splitn(3, ':');
-    let time = [
-        digits(parts.next()?, 2)?,
-        digits(parts.next()?, 2)?,
-        digits(parts.next()?, 2)?,
-    ];
-    if !(1..=9).contains(&fraction.len()) {
-        return None;
+    match text.contains('T') {
+        true => Timestamp::of_rfc3339_utc(text),
+        // A date is its first moment.
+        false => Timestamp::of_rfc3339_utc(&format!("{text}T00:00:00Z")),
     }
-    let nanos = u64::try_from(digits(&format!("{fraction:0<9}"), 9)?).ok()?;
-    let at = Timestamp::of_utc(date, time)?;
-    Some(at.after(Duration::from_nanos(nanos)))
-}
-
-fn digits(text: &str, count: usize) -> Option<i64> {
-    let plain = text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
