@@ -420,10 +420,15 @@ fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&aside, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    sync_folder(path)
+}
+
+/// What stands in a folder by a new name is there for good once the folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let here = folder.as_os_str().is_empty();
+    let folder = if here { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
 }
 
 /// Writes the file anew, with what is still there, and opens it for more.
@@ -468,9 +473,7 @@ fn anew(path: &Path, key: &hmac::Key, things: Things, seen: Timestamp) -> Result
         }
         file.sync_all()?;
         fs::rename(&quiet, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        sync_folder(path)?;
         Ok(Open {
             file,
             bytes,

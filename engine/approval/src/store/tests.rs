@@ -190,3 +190,9 @@ fn a_thing_that_changes_for_ever_fits_for_ever() {
     let (_, kept) = folder.open().unwrap();
     assert_eq!(kept.things.into_values().collect::<Vec<_>>(), [json!(199)]);
 }
+
+#[test]
+fn the_folder_of_a_bare_name_is_the_one_we_are_in() {
+    sync_folder(Path::new("key")).unwrap();
+    assert!(sync_folder(Path::new("no such folder/key")).is_err());
+}
