@@ -3,15 +3,15 @@
 
 mod world;
 
-use portcullis_approval::{Ballot, Finding, State, VoteRefused, Word};
+use portcullis_approval::{Ballot, Finding, Settings, State, VoteRefused, Word};
 use portcullis_gate::{Answer, ApprovalDesk};
 use portcullis_model::{
     Class, Denial, Effect, Escalation, Glass, Identity, Kind, Object, Principal, Reuse, Sameness,
-    Terms,
+    Terms, Timestamp,
 };
 use std::sync::Arc;
 use std::time::Duration;
-use world::{Wants, World, human, identity};
+use world::{Wants, World, human, identity, start};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -343,6 +343,23 @@ fn the_glass_stays_whole_for_everybody_else() {
         let world = World::new();
         assert_eq!(rule(world.at_once(wants)), expected);
         assert!(world.desk.grants().is_empty() && world.desk.reviews().is_empty());
+    }
+}
+
+#[test]
+fn where_a_vote_takes_a_fresh_login_so_does_the_glass() {
+    let settings = Settings {
+        fresh_within: Some(seconds(600)),
+        ..Settings::new()
+    };
+    let by = |ago: Option<i64>| {
+        let mut ana = (*human("ana")).clone();
+        ana.authenticated = ago.map(|ago| Timestamp(start().0 - ago * 1_000_000_000));
+        World::with(settings).at_once(glass(Wants::people(1), WHY).by(ana))
+    };
+    assert!(is_yes(&by(Some(60))));
+    for stale in [None, Some(700)] {
+        assert_eq!(rule(by(stale)), "approval/glass-login", "{stale:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::review::{Closed, Finding, Review};
 use crate::store::Shelf;
 use crate::view::ReviewView;
 use portcullis_gate::{Answer, HoldRequest};
-use portcullis_model::{Denial, Fault, Glass, Identity, Kind, limits};
+use portcullis_model::{Denial, Fault, Glass, Identity, limits};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,8 @@ impl Desk {
         now: Moment,
     ) -> Result<(String, Option<Answer>), Fault> {
         let why = asked.wish.glass.as_deref().unwrap_or_default().trim();
-        if let Some(denial) = not_theirs_to_break(asked, why) {
+        let fresh = self.settings.fresh_within;
+        if let Some(denial) = not_theirs_to_break(asked, why, fresh, now) {
             return Ok((String::new(), Some(Answer::Refuse(denial))));
         }
         if shelves.grants.len() >= limits::GRANTS_MAX
@@ -215,10 +216,24 @@ fn detail(review: &Review) -> serde_json::Value {
 }
 
 /// Why this requester may not go ahead.
-fn not_theirs_to_break(asked: &HoldRequest, why: &str) -> Option<Denial> {
+fn not_theirs_to_break(
+    asked: &HoldRequest,
+    why: &str,
+    fresh_within: Option<Duration>,
+    now: Moment,
+) -> Option<Denial> {
     let who = &asked.session.identity;
+    let present = is_present(who, now.wall, fresh_within);
     let fits = (WHY_BYTES_MIN..=limits::VOTE_REASON_BYTES_MAX).contains(&why.len());
-    let (rule, text) = if who.kind != Kind::Human || !who.actors.is_empty() {
+    if present == Err(VoteRefused::Stale) {
+        // As for a vote, which this goes ahead of.
+        let reason = "breaking the glass takes a fresh login";
+        let denial = Denial::new("approval/glass-login", reason);
+        return Some(denial.hint(
+            "Log in afresh (`portcullis login --fresh`, or in the console), then go ahead.",
+        ));
+    }
+    let (rule, text) = if present.is_err() {
         (
             "approval/glass-person",
             "only a person breaks the glass, in person",

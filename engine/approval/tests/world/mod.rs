@@ -123,6 +123,12 @@ impl World {
         self.now.fetch_add(by * 1_000_000_000, Ordering::Relaxed);
     }
 
+    /// Sets the time of day to so many milliseconds after the start.
+    pub fn at(&self, millis: i64) {
+        let now = start().0 + millis * 1_000_000;
+        self.now.store(now, Ordering::Relaxed);
+    }
+
     pub fn news(&self) -> Vec<News> {
         self.chest.news.lock().clone()
     }
