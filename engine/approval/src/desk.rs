@@ -23,7 +23,7 @@ use crate::request::{Ballot, Request};
 use crate::review::{Delegation, Review};
 use crate::state::State;
 use crate::store::{Keep, Shelf};
-use crate::view::View;
+use crate::view::{View, ahead, all_ahead};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_gate::{Answer, ApprovalDesk, BoxFuture, HoldRequest, Standing};
@@ -36,6 +36,8 @@ use std::time::Duration;
 /// Digits of an id: 40 bits, so that none is met by guessing.
 const ID_DIGITS: usize = 8;
 const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Who ends what time or a revocation ends.
+const THE_GATEWAY: &str = "the gateway";
 /// How long a waiter sleeps at most before it looks at the clock again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -122,13 +124,7 @@ impl Desk {
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
         self.sweep_locked(&mut shelves, now);
-        let requests = &shelves.requests;
-        let mut views: Vec<_> = requests
-            .values()
-            .map(|r| View::of(r, requests, now))
-            .collect();
-        views.sort_by(|a, b| b.opened.cmp(&a.opened).then_with(|| a.id.cmp(&b.id)));
-        views
+        views(&shelves.requests, now, |_| true)
     }
 
     /// The requests of one identity, or of whoever acts for it: the newest first.
@@ -137,13 +133,8 @@ impl Desk {
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
         self.sweep_locked(&mut shelves, now);
-        let requests = &shelves.requests;
-        let theirs = requests
-            .values()
-            .filter(|r| r.requesters.iter().any(|i| i.involves(who)));
-        let mut views: Vec<_> = theirs.map(|r| View::of(r, requests, now)).collect();
-        views.sort_by(|a, b| b.opened.cmp(&a.opened).then_with(|| a.id.cmp(&b.id)));
-        views
+        let theirs = |r: &Request| r.requesters.iter().any(|i| i.involves(who));
+        views(&shelves.requests, now, theirs)
     }
 
     /// One request.
@@ -153,7 +144,8 @@ impl Desk {
         let now = self.clocks.now();
         self.expire(shelves.requests.get_mut(id)?, now);
         let requests = &shelves.requests;
-        Some(View::of(requests.get(id)?, requests, now))
+        let request = requests.get(id)?;
+        Some(View::of(request, ahead(request, requests, now), now))
     }
 
     /// Sweeps once a second, for ever: to be spawned by whoever owns the desk.
@@ -440,6 +432,20 @@ impl ApprovalDesk for Desk {
     fn standing(&self, id: &str) -> Option<Standing> {
         self.live(id)
     }
+}
+
+/// Some requests as they may be shown: the newest first.
+fn views(
+    requests: &HashMap<String, Request>,
+    now: Moment,
+    which: impl Fn(&Request) -> bool,
+) -> Vec<View> {
+    let ahead = all_ahead(requests, now);
+    let wanted = requests.values().filter(|request| which(request));
+    let view = |r: &Request| View::of(r, ahead.get(r.id.as_str()).copied().unwrap_or(0), now);
+    let mut views: Vec<_> = wanted.map(view).collect();
+    views.sort_by(|a, b| b.opened.cmp(&a.opened).then_with(|| a.id.cmp(&b.id)));
+    views
 }
 
 /// Another session of the same identity asks for the same; its claims exclude voters too.

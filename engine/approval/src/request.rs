@@ -7,6 +7,7 @@ use aws_lc_rs::digest;
 use portcullis_gate::HoldRequest;
 use portcullis_model::{Identity, Principal, Requirement, Timestamp, limits};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -132,14 +133,27 @@ impl Request {
 
     /// The groups that may vote on a requirement by now.
     pub(crate) fn groups(&self, requirement: &Requirement, now: Moment) -> Vec<String> {
-        let mut groups = requirement.approver_groups.clone();
-        if let Some(escalation) = &requirement.terms.escalate
-            && !groups.is_empty()
-            && self.age(now) >= escalation.after
-        {
-            groups.extend(escalation.groups.iter().cloned());
-        }
-        groups
+        self.asked_now(requirement, now).cloned().collect()
+    }
+
+    /// All groups that it waits for by now, each once.
+    pub(crate) fn waits_for(&self, now: Moment) -> BTreeSet<&str> {
+        let requirements = self.asked.requirements.iter();
+        let groups = requirements.flat_map(|requirement| self.asked_now(requirement, now));
+        groups.map(String::as_str).collect()
+    }
+
+    fn asked_now<'r>(
+        &self,
+        requirement: &'r Requirement,
+        now: Moment,
+    ) -> impl Iterator<Item = &'r String> + use<'r> {
+        let named = &requirement.approver_groups;
+        let later = requirement.terms.escalate.as_ref();
+        let later = later.filter(|e| !named.is_empty() && self.age(now) >= e.after);
+        named
+            .iter()
+            .chain(later.into_iter().flat_map(|e| &e.groups))
     }
 
     fn age(&self, now: Moment) -> Duration {

@@ -12,7 +12,7 @@ use crate::state::State;
 use portcullis_model::{Chat, Identity, Sameness, Timestamp, escape_for_people, escape_line};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A request as it may be shown.
 #[derive(Clone, Debug, Serialize)]
@@ -137,7 +137,8 @@ pub struct VoteView {
 }
 
 impl View {
-    pub(crate) fn of(request: &Request, all: &HashMap<String, Request>, now: Moment) -> Self {
+    /// Of a request that waits behind so many others ([`ahead`], [`all_ahead`]).
+    pub(crate) fn of(request: &Request, ahead: usize, now: Moment) -> Self {
         let asked = &request.asked;
         let state = request.state();
         let remaining = match state.is_final() {
@@ -150,7 +151,7 @@ impl View {
             access: asked.access,
             deferred: request.is_deferred(),
             waiting: request.waiting,
-            ahead: ahead(request, all, now),
+            ahead,
             lasts_seconds: asked.wish.lasts.map(|time| time.as_secs()),
             opens_seconds: opens_for(request)
                 .filter(|_| asked.access)
@@ -197,21 +198,40 @@ impl SessionView {
 }
 
 /// Pending ones that wait for any of the same groups and came before.
-fn ahead(request: &Request, all: &HashMap<String, Request>, now: Moment) -> usize {
+pub(crate) fn ahead(request: &Request, all: &HashMap<String, Request>, now: Moment) -> usize {
     if request.state() != State::Pending {
         return 0;
     }
-    let groups = |request: &Request| -> Vec<String> {
-        let requirements = request.asked.requirements.iter();
-        requirements.flat_map(|r| request.groups(r, now)).collect()
-    };
-    let mine = groups(request);
+    let mine = request.waits_for(now);
     let earlier = all
         .values()
         .filter(|r| r.state() == State::Pending && r.opened < request.opened);
     earlier
-        .filter(|r| groups(r).iter().any(|group| mine.contains(group)))
+        .filter(|r| !r.waits_for(now).is_disjoint(&mine))
         .count()
+}
+
+/// The same of every pending one, by id, in one pass over them from the oldest on. Many requests wait for few different
+/// sets of groups: those are compared, not the requests.
+pub(crate) fn all_ahead(all: &HashMap<String, Request>, now: Moment) -> HashMap<&str, usize> {
+    let pending = all.values().filter(|r| r.state() == State::Pending);
+    let mut pending: Vec<_> = pending.map(|r| (r, r.waits_for(now))).collect();
+    pending.sort_by_key(|(request, _)| request.opened);
+    let mut earlier: HashMap<&BTreeSet<&str>, usize> = HashMap::new();
+    let mut found = HashMap::new();
+    // Of those that were opened in the same moment none is before another.
+    for at_once in pending.chunk_by(|a, b| a.0.opened == b.0.opened) {
+        for (request, mine) in at_once {
+            let met = earlier
+                .iter()
+                .filter(|(groups, _)| !groups.is_disjoint(mine));
+            found.insert(request.id.as_str(), met.map(|(_, count)| count).sum());
+        }
+        for (_, groups) in at_once {
+            *earlier.entry(groups).or_default() += 1;
+        }
+    }
+    found
 }
 
 fn reuse(request: &Request) -> Option<u64> {

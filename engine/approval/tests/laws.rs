@@ -2,9 +2,9 @@
 
 mod world;
 
-use portcullis_approval::{Ballot, State};
+use portcullis_approval::{Ballot, State, View};
 use portcullis_gate::{Answer, ApprovalDesk};
-use portcullis_model::{Identity, Kind};
+use portcullis_model::{Escalation, Identity, Kind, Requirement};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -131,6 +131,70 @@ proptest! {
                 }
             }
             prop_assert!(used <= approved, "{used} runs under {approved} approvals");
+        }
+    }
+}
+
+/// A requirement for some of five groups; some of them let a sixth vote after a while.
+fn of_groups(one: &Requirement, bits: u8) -> Requirement {
+    let mut requirement = one.clone();
+    let groups = (0..5).filter(|bit| bits >> bit & 1 == 1);
+    requirement.approver_groups = groups.map(|bit| format!("g{bit}")).collect();
+    requirement.terms.escalate = (bits >= 32).then(|| Escalation {
+        after: Duration::from_secs(10),
+        groups: vec!["late".to_owned()],
+    });
+    requirement
+}
+
+fn groups_of(view: &View) -> HashSet<&String> {
+    let requirements = view.requirements.iter();
+    requirements.flat_map(|r| &r.groups).collect()
+}
+
+/// Each compared with each, by what is shown.
+fn compared(view: &View, all: &[View]) -> usize {
+    let before = |other: &&View| {
+        let pending = other.state == State::Pending && view.state == State::Pending;
+        pending && other.opened < view.opened && !groups_of(other).is_disjoint(&groups_of(view))
+    };
+    all.iter().filter(before).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn as_many_are_ahead_as_if_each_were_compared_with_each(
+        asked in prop::collection::vec(
+            (prop::collection::vec(0u8..64, 1..3), 0i64..6, 0u8..5),
+            1..25,
+        ),
+        late: bool,
+    ) {
+        let world = World::new();
+        for (number, (requirements, millis, fate)) in (0u8..).zip(&asked) {
+            let mut wants = Wants::people(1).by(identity(&format!("p{number}"), Kind::Human));
+            wants.request.binding = [number; 32];
+            let one = wants.request.requirements[0].clone();
+            let requirements = requirements.iter().map(|bits| of_groups(&one, *bits));
+            wants.request.requirements = requirements.collect();
+            // Several are opened in one moment.
+            world.at(*millis);
+            let id = world.open(wants);
+            if *fate == 0 {
+                world.desk.withdraw(&id);
+            }
+        }
+        if late {
+            world.pass(Duration::from_secs(20));
+        }
+        let all = world.desk.list();
+        prop_assert_eq!(all.len(), asked.len());
+        for view in &all {
+            let slow = compared(view, &all);
+            prop_assert_eq!(view.ahead, slow);
+            prop_assert_eq!(world.desk.show(&view.id).expect("there").ahead, slow);
         }
     }
 }

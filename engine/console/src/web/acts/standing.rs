@@ -54,6 +54,17 @@ impl Console {
         one(self.grants(by)?, "grant", |grant| grant.id == id)
     }
 
+    /// True when there is such a grant that they may see.
+    pub(in crate::web) fn has_grant(&self, by: &Visitor, id: &str) -> bool {
+        self.one_grant(by, id).is_ok()
+    }
+
+    /// What somebody holds.
+    pub(in crate::web) fn held(&self, by: &Visitor) -> Result<Vec<Grant>, Refused> {
+        let own = self.grants(by)?.into_iter().filter(|grant| grant.own);
+        Ok(own.map(|grant| grant.it).collect())
+    }
+
     /// What somebody has asked for and holds.
     pub(in crate::web) fn mine(&self, by: &Visitor) -> Result<Mine, Refused> {
         let mut requests = self.approvals(by)?;

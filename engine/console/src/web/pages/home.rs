@@ -15,7 +15,7 @@ const FEW: usize = 5;
 pub(super) async fn page(State(console): State<Arc<Console>>, Person(by): Person) -> Page {
     let live = console.live(&by)?;
     let approvals = console.approvals(&by)?;
-    let mine = console.mine(&by)?;
+    let held = console.held(&by)?;
     let reviews = console.to_review(&by);
     let pending: Vec<_> = approvals.iter().filter(|a| a.state == "pending").collect();
     let who = &by.identity;
@@ -52,16 +52,16 @@ pub(super) async fn page(State(console): State<Arc<Console>>, Person(by): Person
             }
             section.card {
                 h2 { a href="/console/grants" { "What you hold" } }
-                @if mine.grants.is_empty() { p.hint { "Nothing is open to you for a time. " a href="/console/access" { "Ask for access" } } }
+                @if held.is_empty() { p.hint { "Nothing is open to you for a time. " a href="/console/access" { "Ask for access" } } }
                 ul.plain {
-                    @for grant in mine.grants.iter().take(FEW) {
+                    @for grant in held.iter().take(FEW) {
                         li {
                             a href={ "/console/grants/" (grant.id) } { (grant.target) }
                             " " (show::badge(&grant.purpose)) " for another " (show::lasting(grant.remaining_seconds))
                         }
                     }
                 }
-                @if mine.grants.len() > FEW { p { a href="/console/grants" { "and " (mine.grants.len() - FEW) " more" } } }
+                @if held.len() > FEW { p { a href="/console/grants" { "and " (held.len() - FEW) " more" } } }
             }
             section.card {
                 h2 { a href="/console/live" { "Live sessions" } }
