@@ -57,7 +57,7 @@ pub struct Ask {
     /// Words in commands, names and targets.
     #[serde(deserialize_with = "blank", skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// A part of the identity's name.
+    /// A part of the identity's name or subject, in upper or lower case.
     #[serde(deserialize_with = "blank", skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
     /// The target's name.

@@ -159,6 +159,7 @@ impl Index {
             let db = Connection::open_with_flags(&self.path, flags)?;
             db.busy_timeout(limits::INDEX_QUERY_MAX)?;
             db.execute_batch("PRAGMA query_only = 1; PRAGMA cache_size = -16384;")?;
+            query::know_folded(&db)?;
             let version: Option<i64> = db
                 .query_row("SELECT value FROM meta WHERE key = 'version'", [], |row| {
                     row.get(0)

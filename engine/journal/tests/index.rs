@@ -195,6 +195,65 @@ fn sessions_are_listed_as_the_record_has_them() {
 }
 
 #[test]
+fn sessions_are_found_by_parts_of_names_and_subjects_in_every_script() {
+    let world = World::new();
+    let journal = world.open();
+    for (id, name, subject) in [(1, "Özge Çelik", "u-17"), (2, "ana", "Ünal@corp")] {
+        let mut record = journal
+            .session(SessionId(id), &who(subject))
+            .expect("a session");
+        let admitted = json!({"session": {
+            "identity": {"name": name, "kind": "human", "principal": who(subject), "actors": []},
+            "target": {"name": "orders", "protocol": "postgres"}, "login": "pc_1",
+            "client": {"address": "10.0.0.1:5000", "program": "psql"}, "reason": "BÜYÜK",
+        }});
+        let admitted = entry(EntryKind::Admit, admitted.to_string());
+        record
+            .append(StreamId(0), &[admitted, end()])
+            .expect("appended");
+    }
+    signed(&journal);
+    journal.close().expect("closed");
+    let index = indexed(&world);
+    let ids = |filter: &SessionFilter| {
+        let listing = index.sessions(filter, &Page::default()).expect("listed");
+        let ids = listing.rows.iter().map(|row| row.id.0);
+        ids.collect::<Vec<_>>()
+    };
+    for (looked_for, found) in [
+        ("Özge", vec![1]),
+        ("özge", vec![1]),
+        ("ÖZGE ÇEL", vec![1]),
+        ("ELIK", vec![1]),
+        ("u-17", vec![1]),
+        ("U-1", vec![1]),
+        ("ÜNAL", vec![2]),
+        ("CORP", vec![2]),
+        ("n", vec![2]),
+        ("ozge", vec![]),
+        ("orders", vec![]),
+    ] {
+        let who = SessionFilter {
+            who: Some(looked_for.to_owned()),
+            ..SessionFilter::default()
+        };
+        assert_eq!(ids(&who), found, "{looked_for}");
+    }
+    for (looked_for, found) in [
+        ("özge", vec![1]),
+        ("ünal ANA", vec![2]),
+        ("büyük ORDERS", vec![2, 1]),
+        ("büyük none", vec![]),
+    ] {
+        let text = SessionFilter {
+            text: Some(looked_for.to_owned()),
+            ..SessionFilter::default()
+        };
+        assert_eq!(ids(&text), found, "{looked_for}");
+    }
+}
+
+#[test]
 fn commands_are_found_by_their_words() {
     let world = recorded();
     let index = indexed(&world);

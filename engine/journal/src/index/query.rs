@@ -7,6 +7,7 @@ use super::rows::{ApprovalRow, EffectCounts, EventRow, Listing, PolicyRow, Sessi
 use super::{Index, IndexError};
 use crate::SessionState;
 use portcullis_model::{Effect, Principal, SessionId, Timestamp, limits};
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSql, Value as Cell};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde_json::Value;
@@ -37,7 +38,7 @@ impl Default for Page {
 pub struct SessionFilter {
     /// Name or subject of who acted.
     pub identity: Option<String>,
-    /// A part of the name of who acted.
+    /// A part of the name or subject of who acted, in upper or lower case.
     pub who: Option<String>,
     /// Issuer of who acted.
     pub issuer: Option<String>,
@@ -163,10 +164,32 @@ pub(super) fn page_of<T>(
     })
 }
 
-/// Each name once, from one to the next by the index; of these, those with a part that is looked for.
-const NAMES: &str = "WITH RECURSIVE names(name) AS (SELECT min(name) FROM sessions UNION ALL \
-    SELECT (SELECT min(n.name) FROM sessions n WHERE n.name > names.name) FROM names WHERE names.name IS NOT NULL) \
-    SELECT name FROM names WHERE instr(lower(name), ?) > 0";
+/// Sessions whose `column` has a part that is looked for. Each text once, from one to the next by the index; `+`: rows are
+/// read in order of time and no longer than the page is.
+fn with_part(column: &str, fold: &str) -> String {
+    format!(
+        "+s.{column} IN (WITH RECURSIVE all_of(it) AS (SELECT min({column}) FROM sessions UNION ALL \
+         SELECT (SELECT min(n.{column}) FROM sessions n WHERE n.{column} > all_of.it) FROM all_of WHERE all_of.it IS NOT NULL) \
+         SELECT it FROM all_of WHERE instr({fold}(it), ?) > 0)"
+    )
+}
+
+/// What makes upper and lower case of what is looked for the same. SQLite's own knows ASCII alone, and is faster.
+fn fold_for(word: &str) -> &'static str {
+    match word.is_ascii() {
+        true => "lower",
+        false => "folded",
+    }
+}
+
+/// Makes `folded` known: lower case of every script, as the word that is looked for is.
+pub(super) fn know_folded(db: &Connection) -> Result<(), rusqlite::Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    db.create_scalar_function("folded", 1, flags, |call| {
+        let text: Option<String> = call.get(0)?;
+        Ok(text.map(|text| text.to_lowercase()))
+    })
+}
 
 const SESSION: &str = "SELECT s.id, s.session, s.name, s.issuer, s.subject, s.kind, s.groups, s.actors, s.target, \
     s.protocol, s.login, s.address, s.program, s.node, s.reason, s.ticket, s.access_request, s.rule, s.revision, \
@@ -196,8 +219,9 @@ impl Index {
             &filter.identity,
         );
         if let Some(who) = &filter.who {
-            // Names are looked up once each; `+`: rows are read in order of time and no longer than the page is.
-            wanted.add(&format!("+s.name IN ({NAMES})"), who.to_lowercase());
+            let fold = fold_for(who);
+            let (name, subject) = (with_part("name", fold), with_part("subject", fold));
+            wanted.add(&format!("({name} OR {subject})"), who.to_lowercase());
         }
         text(&mut wanted, "s.issuer = ?", &filter.issuer);
         text(&mut wanted, "s.target = ?", &filter.target);
@@ -219,11 +243,12 @@ impl Index {
             wanted.add("s.ended = ?", i64::from(ended));
         }
         for word in filter.text.iter().flat_map(|text| text.split_whitespace()) {
-            wanted.add(
-                "instr(lower(s.name || ' ' || s.subject || ' ' || s.target || ' ' || coalesce(s.reason, '') || ' ' || \
-                 coalesce(s.ticket, '') || ' ' || s.address), ?) > 0",
-                word.to_lowercase(),
+            let fold = fold_for(word);
+            let condition = format!(
+                "instr({fold}(s.name || ' ' || s.subject || ' ' || s.target || ' ' || coalesce(s.reason, '') || ' ' || \
+                 coalesce(s.ticket, '') || ' ' || s.address), ?) > 0"
             );
+            wanted.add(&condition, word.to_lowercase());
         }
         let live = self.is_live();
         self.ask(|db| {

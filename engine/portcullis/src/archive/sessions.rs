@@ -109,10 +109,11 @@ fn by_words(
                 .session(command.session)
                 .map_err(|e| unindexed(&e))?;
             let who = |row: &SessionRow| {
-                let name = row.name.to_lowercase();
-                ask.who
-                    .as_ref()
-                    .is_none_or(|who| name.contains(&who.to_lowercase()))
+                ask.who.as_ref().is_none_or(|who| {
+                    let who = who.to_lowercase();
+                    let has = |text: &str| text.to_lowercase().contains(&who);
+                    has(&row.name) || has(&row.principal.subject)
+                })
             };
             if let Some(row) = row.filter(|row| fits(row, ask, whose) && who(row)) {
                 let mut session = recorded(&row);
