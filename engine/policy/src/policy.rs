@@ -7,7 +7,7 @@ use crate::merge::Roles;
 use crate::set::PolicySet;
 use arc_swap::ArcSwap;
 use portcullis_gate::{Decide, Question};
-use portcullis_model::{Decision, Denial, Fault, Kind, Verdict};
+use portcullis_model::{Blame, Decision, Denial, Fault, Kind, Verdict};
 use std::sync::Arc;
 
 /// The policy that serves.
@@ -63,18 +63,23 @@ impl Policy {
         Ok(decision.verdict.clone())
     }
 
-    /// Which roles does this identity have in the console? Whoever acts for somebody has none. A pack that cannot answer
-    /// leaves none.
+    /// Which roles does this identity have in the console? Whoever acts for somebody has none.
     ///
     /// # Errors
-    /// When the question cannot be put; then there is none.
+    /// When the question cannot be put, or a pack cannot answer it: then there is none, for now.
     pub fn console(&self, question: &ConsoleQuestion<'_>) -> Result<Roles, Fault> {
         let mut given = self.set.load().console(question)?;
+        let mut failed = false;
         for reason in &given.reasons {
             if reason.rule.starts_with("policy/") {
                 let (rule, pack, why) = (&reason.rule, &reason.pack, &reason.msg);
                 tracing::error!(rule, pack, why, revision = %given.revision, "a pack could not say who has which role");
+                failed = true;
             }
+        }
+        if failed {
+            let doing = "say who has which role: a pack has failed";
+            return Err(Fault::bare(Blame::Policy, doing));
         }
         if !question.identity.actors.is_empty() {
             given.roles.clear();

@@ -64,16 +64,29 @@ pub(super) struct Sight {
     _place: Place,
 }
 
+/// Whether it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// It does.
+    Goes,
+    /// Policy cannot say now: nothing is shown until it can.
+    Rests,
+    /// The login or the right to it is over, and why.
+    Over(&'static str),
+}
+
 impl Sight {
-    /// Why it is over, once the login or the right to it is.
-    pub(super) fn over(&self) -> Option<&'static str> {
-        let Some(roles) = self.console.still(&self.by) else {
-            return Some("you are no longer logged in");
+    /// Whether it goes on, as things stand now.
+    pub(super) fn outlook(&self) -> Outlook {
+        let roles = match self.console.still(&self.by) {
+            Ok(roles) => roles,
+            Err(refused) if refused.status == 503 => return Outlook::Rests,
+            Err(_) => return Outlook::Over("you are no longer logged in"),
         };
         match self.page.scope(roles) {
-            Ok(Scope::All) => None,
-            Ok(Scope::Own) if self.own => None,
-            Ok(Scope::Own) | Err(_) => Some("you may no longer see this"),
+            Ok(Scope::All) => Outlook::Goes,
+            Ok(Scope::Own) if self.own => Outlook::Goes,
+            Ok(Scope::Own) | Err(_) => Outlook::Over("you may no longer see this"),
         }
     }
 }

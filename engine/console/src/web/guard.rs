@@ -168,19 +168,22 @@ impl Console {
             Known::Busy => return Err(busy()),
             Known::Nobody => return Err(unknown()),
         };
-        if let Err(refused) = self.renewed(&visit).await {
-            self.visits.end(&visit);
-            return Err(refused);
-        }
-        let identity = visit.identity();
-        match self.bureau.standing(&identity) {
-            Ok(roles) => Ok(Visitor {
+        let stands = self.renewed(&visit).await.and_then(|()| {
+            let identity = visit.identity();
+            let roles = self.bureau.standing(&identity)?;
+            Ok((identity, roles))
+        });
+        match stands {
+            Ok((identity, roles)) => Ok(Visitor {
                 identity,
                 roles,
                 via: Via::Visit(visit),
             }),
             Err(refused) => {
-                self.visits.end(&visit);
+                // Where nobody can say now who it is, or with which roles, the login is not over.
+                if refused.status == 401 {
+                    self.visits.end(&visit);
+                }
                 Err(refused)
             }
         }
@@ -212,9 +215,11 @@ impl Console {
         let granted = self
             .entrance
             .token(TokenRequest::Refresh { token: refresh });
-        let granted = granted
-            .await
-            .map_err(|error| Refused::new(401, error.error_description).hint("log in again"))?;
+        let granted = granted.await.map_err(|error| match error.status {
+            // Nobody has said that the login is over.
+            429 | 500.. => Refused::new(503, error.error_description).hint("try again in a while"),
+            _ => Refused::new(401, error.error_description).hint("log in again"),
+        })?;
         let identity = self.bureau.verify(&granted.access_token).await?;
         *tokens = Tokens {
             token: granted.access_token,
@@ -250,13 +255,16 @@ impl Console {
         })
     }
 
-    /// False once somebody who watches is no longer let in.
-    pub(super) fn still(&self, visitor: &Visitor) -> Option<Roles> {
+    /// The roles of somebody who watches, now; refused once they are no longer let in, and while nobody can say.
+    pub(super) fn still(&self, visitor: &Visitor) -> Result<Roles, Refused> {
         let (identity, open) = match &visitor.via {
             Via::Visit(visit) => (visit.identity(), self.visits.holds(visit, (self.clock)())),
             Via::Bearer(_) => (Arc::clone(&visitor.identity), true),
         };
-        self.bureau.standing(&identity).ok().filter(|_| open)
+        match open {
+            true => self.bureau.standing(&identity),
+            false => Err(unknown()),
+        }
     }
 
     /// Refuses what another site has sent here.

@@ -2,17 +2,21 @@
 
 use super::world::{NOW, example_data, granting, identity, load, pack, principal, shipped};
 use crate::{ConsoleQuestion, Policy, PolicySet, Roles};
-use portcullis_model::{Identity, Kind};
+use portcullis_model::{Fault, Identity, Kind};
 use serde_json::{Value, json};
 
-fn asked(set: PolicySet, who: &Identity) -> Roles {
+fn answered(set: PolicySet, who: &Identity) -> Result<Roles, Fault> {
     let policy = Policy::new(set);
     let question = ConsoleQuestion {
         identity: who,
         node: "gw-1",
         now: NOW,
     };
-    policy.console(&question).unwrap()
+    policy.console(&question)
+}
+
+fn asked(set: PolicySet, who: &Identity) -> Roles {
+    answered(set, who).unwrap()
 }
 
 fn roles(set: PolicySet, who: &Identity) -> Vec<String> {
@@ -99,11 +103,34 @@ fn what_is_wrong_leaves_no_role() {
         ),
     ] {
         let set = load(&[pack("team", ALL), pack("other", other)], json!({}));
-        assert!(roles(set, &bea()).is_empty(), "{what}");
+        let answer = answered(set, &bea());
+        assert!(
+            answer.is_err() || answer.is_ok_and(|given| given.roles.is_empty()),
+            "{what}"
+        );
     }
     let mut acting = bea();
     acting.actors.push(principal("bot"));
     assert!(roles(load(&[pack("team", ALL)], json!({})), &acting).is_empty());
+}
+
+#[test]
+fn a_pack_that_fails_is_no_answer_and_a_pack_that_denies_is_one() {
+    let no =
+        r#"deny contains {"rule": "team/no", "msg": "no"} if { input.action == "console"; WHEN }"#;
+    for (when, serves, ok) in [
+        ("true", true, true),
+        ("to_number(input.identity.name) == 1", true, false),
+        ("to_number(input.identity.name) == 1", false, true),
+    ] {
+        let other = pack("other", &no.replace("WHEN", when));
+        let other = if serves { other } else { other.dry_run() };
+        let set = load(&[pack("team", ALL), other], json!({}));
+        let answer = answered(set, &bea());
+        assert_eq!(answer.is_ok(), ok, "{when} {serves}");
+        let given = answer.map(|given| given.roles.len()).unwrap_or_default();
+        assert_eq!(given, usize::from(!serves), "{when} {serves}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Live sessions: who, on what, doing what; the commands of one as they come, and its end.
 
 use super::super::Console;
-use super::super::acts::{Sight, session_id};
+use super::super::acts::{Outlook, Sight, session_id};
 use super::super::frame::{self, Sheet};
 use super::super::guard::{Person, Posted};
 use super::super::role::{Page as Seen, Scope};
@@ -137,6 +137,7 @@ struct Watching {
     look: Interval,
     /// Events that were sent.
     sent: u64,
+    rests: bool,
     over: bool,
 }
 
@@ -147,12 +148,14 @@ impl Watching {
                 // First whether it may be seen, then what.
                 biased;
                 _ = self.look.tick() => {
-                    if let Some(why) = self.sight.over() {
+                    let outlook = self.sight.outlook();
+                    self.rests = outlook == Outlook::Rests;
+                    if let Outlook::Over(why) = outlook {
                         self.over = true;
                         return Event::default().event("over").data(why);
                     }
                 }
-                next = self.feed.recv() => return match next {
+                next = self.feed.recv(), if !self.rests => return match next {
                     Some(Watched::Step(step)) => told("step", &step),
                     Some(Watched::Skipped(count)) => told("skipped", &count),
                     None => {
@@ -170,6 +173,8 @@ impl Watching {
 pub(in crate::web) fn events(feed: mpsc::Receiver<Watched>, sight: Sight) -> impl IntoResponse {
     let watching = Watching {
         feed,
+        // Nothing goes before the first look.
+        rests: sight.outlook() != Outlook::Goes,
         sight,
         look: interval(LOOK),
         sent: 0,

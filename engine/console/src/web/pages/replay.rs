@@ -2,7 +2,7 @@
 //! that a long one begins at once. What is painted was cleaned on the way: it draws and does nothing else.
 
 use super::super::Console;
-use super::super::acts::{Sight, session_id};
+use super::super::acts::{Outlook, Sight, session_id};
 use super::super::frame::Sheet;
 use super::super::guard::Person;
 use super::live::LOOK;
@@ -84,6 +84,7 @@ struct Playing {
     shots: mpsc::Receiver<Shot>,
     sight: Sight,
     look: Interval,
+    rests: bool,
     over: bool,
 }
 
@@ -94,12 +95,14 @@ impl Playing {
                 // First whether it may be seen, then what.
                 biased;
                 _ = self.look.tick() => {
-                    if let Some(why) = self.sight.over() {
+                    let outlook = self.sight.outlook();
+                    self.rests = outlook == Outlook::Rests;
+                    if let Outlook::Over(why) = outlook {
                         self.over = true;
                         return Some(line(&Shot::Broken(why.to_owned())));
                     }
                 }
-                shot = self.shots.recv() => break shot?,
+                shot = self.shots.recv(), if !self.rests => break shot?,
             }
         };
         let mut chunk = line(&first);
@@ -117,6 +120,8 @@ impl Playing {
 pub(in crate::web) fn lines(shots: mpsc::Receiver<Shot>, sight: Sight) -> Response {
     let playing = Playing {
         shots,
+        // Nothing goes before the first look.
+        rests: sight.outlook() != Outlook::Goes,
         sight,
         look: interval(LOOK),
         over: false,

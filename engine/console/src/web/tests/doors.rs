@@ -4,6 +4,7 @@ use super::fakes::SESSION;
 use super::*;
 use crate::archive::Trial;
 use futures_util::FutureExt as _;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -353,15 +354,21 @@ async fn what_goes_on_ends_with_the_right_to_see_it() {
     let auditor = by("bea", "auditor");
     let played = house.console.film(&auditor, SESSION, None).await;
     let (watched, played) = (watched.expect("a place").1, played.expect("a place").1);
-    assert_eq!(watched.over(), Some("you may no longer see this"));
-    assert_eq!(played.over(), Some("you may no longer see this"));
+    let no_longer = acts::Outlook::Over("you may no longer see this");
+    assert_eq!(watched.outlook(), no_longer);
+    assert_eq!(played.outlook(), no_longer);
     // What is one's own is seen without any.
     let ana = by("ana", "auditor");
     let own = house.console.film(&ana, SESSION, None).await;
     let own = own.expect("a place").1;
-    assert_eq!(own.over(), None);
+    assert_eq!(own.outlook(), acts::Outlook::Goes);
+    house.paper.mute.store(true, Ordering::SeqCst);
+    assert_eq!(own.outlook(), acts::Outlook::Rests);
+    house.paper.mute.store(false, Ordering::SeqCst);
+    assert_eq!(own.outlook(), acts::Outlook::Goes);
     house.paper.revoked.lock().insert("ana".to_owned());
-    assert_eq!(own.over(), Some("you are no longer logged in"));
+    let out = acts::Outlook::Over("you are no longer logged in");
+    assert_eq!(own.outlook(), out);
     // Nothing comes, and nothing ends by itself.
     let (_shots, film) = mpsc::channel(1);
     let (_steps, feed) = mpsc::channel(1);
@@ -373,6 +380,62 @@ async fn what_goes_on_ends_with_the_right_to_see_it() {
         let text = String::from_utf8_lossy(&text);
         assert!(text.contains("you may no longer see this"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_visit_outlives_a_policy_that_cannot_answer_and_nothing_is_shown_meanwhile() {
+    let house = House::new();
+    let cookie = house.log_in("auditor").await;
+    house.paper.mute.store(true, Ordering::SeqCst);
+    let seen = house.get("/console/sessions", &cookie).await;
+    assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!seen.text.contains("ana"), "{}", seen.text);
+    house.paper.mute.store(false, Ordering::SeqCst);
+    let seen = house.get("/console/sessions", &cookie).await;
+    assert_eq!(seen.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_visit_outlives_a_provider_that_cannot_be_asked_and_ends_with_its_no() {
+    let house = House::new();
+    *house.paper.lasts.lock() = 60;
+    let cookie = house.log_in("auditor").await;
+    house.later(50);
+    house.paper.away.store(true, Ordering::SeqCst);
+    let seen = house.get("/console", &cookie).await;
+    assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
+    house.paper.away.store(false, Ordering::SeqCst);
+    let seen = house.get("/console", &cookie).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+    house.later(50);
+    *house.paper.user.lock() = "somebody else".to_owned();
+    for _ in 0..2 {
+        let seen = house.get("/console", &cookie).await;
+        assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn what_rests_goes_on_once_policy_can_answer() {
+    let house = House::new();
+    let by = guard::Visitor {
+        identity: Arc::new(person("auditor")),
+        roles: role::Role::named("auditor").into_iter().collect(),
+        via: guard::Via::Bearer(zeroize::Zeroizing::new("t-auditor".to_owned())),
+    };
+    let sight = house.console.film(&by, SESSION, None).await;
+    let sight = sight.expect("a place").1;
+    house.paper.mute.store(true, Ordering::SeqCst);
+    let (shots, film) = mpsc::channel(1);
+    let shot = crate::archive::Shot::Marker(1, "seen".to_owned());
+    shots.send(shot).await.expect("room");
+    drop(shots);
+    let mut body = std::pin::pin!(pages::lines(film, sight).into_body().collect());
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut body).await;
+    assert!(early.is_err(), "nothing comes while nobody can say");
+    house.paper.mute.store(false, Ordering::SeqCst);
+    let text = body.await.expect("a body").to_bytes();
+    assert!(String::from_utf8_lossy(&text).contains("seen"));
 }
 
 #[tokio::test]

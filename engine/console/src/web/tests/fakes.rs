@@ -39,6 +39,10 @@ pub(crate) struct Paper {
     pub revoked: Mutex<BTreeSet<String>>,
     /// The record cannot be written.
     pub full: AtomicBool,
+    /// Policy cannot say who has which role.
+    pub mute: AtomicBool,
+    /// The provider cannot be asked whether a login still stands.
+    pub away: AtomicBool,
     /// What stands in every field that somebody else has filled.
     pub foreign: Mutex<String>,
     pub lasts: Mutex<u64>,
@@ -61,6 +65,8 @@ impl Default for Paper {
             said: Mutex::default(),
             revoked: Mutex::default(),
             full: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             foreign: Mutex::new("foreign".to_owned()),
             lasts: Mutex::new(3600),
             votes: Mutex::default(),
@@ -170,6 +176,9 @@ impl Bureau for Paper {
         let subject = &who.principal.subject;
         if self.revoked.lock().contains(subject) || who.expires <= *self.now.lock() {
             return Err(Refused::new(401, "that is over"));
+        }
+        if self.mute.load(Ordering::SeqCst) {
+            return Err(Refused::new(503, "policy cannot say"));
         }
         Ok(subject.split('.').filter_map(Role::named).collect())
     }
@@ -519,6 +528,10 @@ impl Entrance for Paper {
             let no = || TokenError::new(400, "invalid_grant", "no");
             let name = match request {
                 TokenRequest::Code { code, .. } => code.strip_prefix("c-").map(str::to_owned),
+                TokenRequest::Refresh { .. } if self.away.load(Ordering::SeqCst) => {
+                    let code = "temporarily_unavailable";
+                    return Err(TokenError::new(503, code, "ask again later"));
+                }
                 TokenRequest::Refresh { token } => token.strip_prefix("r-").map(str::to_owned),
                 _ => None,
             };
