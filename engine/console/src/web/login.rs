@@ -53,13 +53,21 @@ pub(super) fn sign_in(console: &Console, next: &str, said: Option<&str>) -> Resp
     (status, frame::bare("Log in", &body)).into_response()
 }
 
-/// A page of the console, whatever was asked for.
+/// More is not carried through a login.
+pub(super) const NEXT_BYTES_MAX: usize = 2048;
+
+/// A page of the console, whatever was asked for. Of one that says too much, the page alone.
 pub(super) fn local(next: &str) -> String {
-    let ours = next == "/console" || next.starts_with("/console/") || next.starts_with("/console?");
+    let path = next.split('?').next().unwrap_or_default();
+    let next = match next.len() <= NEXT_BYTES_MAX {
+        true => next,
+        false => path,
+    };
+    let ours = path == "/console" || path.starts_with("/console/");
     let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains("//");
     // Not back to where one logs in or out.
-    let page = !next.starts_with("/console/log") && !next.contains("..");
-    match ours && plain && page && next.len() <= 2048 {
+    let page = !path.starts_with("/console/log") && !path.contains("..");
+    match ours && plain && page && next.len() <= NEXT_BYTES_MAX {
         true => next.to_owned(),
         false => "/console".to_owned(),
     }
@@ -244,9 +252,14 @@ mod tests {
             "/console/approvals/ap-1",
             "/console?q=1",
             "/console/sessions?q=a%20b",
+            "/console/access?reason=the+import+hangs...+again",
         ] {
             assert_eq!(local(next), next);
         }
+        let long = format!("/console/access?reason={}", "x".repeat(NEXT_BYTES_MAX));
+        assert_eq!(local(&long), "/console/access");
+        let longer = format!("/console/{}", "x".repeat(NEXT_BYTES_MAX));
+        assert_eq!(local(&longer), "/console");
         for next in [
             "",
             "/",
@@ -261,6 +274,8 @@ mod tests {
             "javascript:alert(1)",
             "/console/\r\nSet-Cookie: a=b",
             "/console/../v1/token",
+            "/console/../v1/token?a=b",
+            "/console?//evil.example",
         ] {
             assert_eq!(local(next), "/console", "{next}");
         }

@@ -5,20 +5,20 @@ use super::super::Console;
 use super::super::acts::{NotCast, Wanted};
 use super::super::frame::{self, Sheet};
 use super::super::guard::{Person, Posted, Visitor};
+use super::super::login::local;
 use super::desk::{asked_length, filled, fresh, length_field, prove_again, tabs};
 use super::{Page, asked};
-use crate::operations::Refused;
 use crate::standing::Asked;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const HERE: &str = "/console/access";
 
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Form {
     target: String,
@@ -43,13 +43,26 @@ pub(super) async fn ask(
 ) -> Response {
     match wish(&console, &by, &form).await {
         Ok(asked) => became(&console, &by, &form, &asked),
-        Err(NotCast::Again) => {
-            let query = [("target", &form.target), ("reason", &form.reason)];
-            let query = serde_urlencoded::to_string(query).unwrap_or_default();
-            frame::see(&fresh(&by, &format!("{HERE}?{query}")))
-        }
-        Err(NotCast::Refused(refused)) => page(&console, &by, &form, Some(&refused)),
+        Err(not_cast) => page(&console, &by, &form, Some(not_cast)),
     }
+}
+
+/// The way back to the form, at its glass, with what was typed; and false where that is too much to be carried along.
+fn back(form: &Form) -> (String, bool) {
+    let mut form = Form {
+        break_glass: true,
+        ..form.clone()
+    };
+    let address = |form: &Form| {
+        let query = serde_urlencoded::to_string(form).unwrap_or_default();
+        format!("{HERE}?{query}")
+    };
+    let whole = address(&form);
+    if local(&whole) == whole {
+        return (whole, true);
+    }
+    form.reason.clear();
+    (address(&form), false)
 }
 
 async fn wish(console: &Console, by: &Visitor, form: &Form) -> Result<Asked, NotCast> {
@@ -72,6 +85,10 @@ fn became(console: &Console, by: &Visitor, form: &Form, asked: &Asked) -> Respon
     if let Some(request) = &asked.request {
         return frame::see(&format!("/console/approvals/{}", request.id));
     }
+    if asked.state != "open" {
+        // Granted or pending, and over or moved on since.
+        return frame::see("/console/approvals");
+    }
     let target = portcullis_model::escape_line(&form.target);
     let body = html! {
         h1 { "Ask for access" }
@@ -81,18 +98,27 @@ fn became(console: &Console, by: &Visitor, form: &Form, asked: &Asked) -> Respon
     Sheet::new("Ask for access", "/console/approvals").show(console, by, &body)
 }
 
-fn page(console: &Console, by: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
+fn page(console: &Console, by: &Visitor, form: &Form, not_cast: Option<NotCast>) -> Response {
+    let again = matches!(not_cast, Some(NotCast::Again));
+    let (back, whole) = back(form);
+    let refused = not_cast.map(NotCast::refused);
     let body = html! {
         h1 { "Ask for access" }
         (tabs(console, by, HERE))
         p.hint { "Whoever decides is told at once. Once they have said yes, you connect with your own client, for as long as you asked." }
-        @if let Some(refused) = refused {
+        @if again {
+            div.notice.bad role="alert" {
+                p { "Nothing was done: breaking the glass needs a fresh login. " a.button.primary href=(fresh(by, &back)) { "Prove who you are again" } }
+                @if whole { p { "What you typed is here again afterwards." } }
+                @else { p { "Copy your reason first: it is too long to be kept on the way." } }
+            }
+        } @else if let Some(refused) = &refused {
             div.notice.bad role="alert" {
                 p { (refused.error) }
                 @if let Some(hint) = &refused.hint { p { (hint) } }
             }
         }
-        (fields(console, by, form))
+        (fields(console, by, form, &back))
     };
     let shown = Sheet::new("Ask for access", "/console/approvals").show(console, by, &body);
     match refused {
@@ -104,7 +130,7 @@ fn page(console: &Console, by: &Visitor, form: &Form, refused: Option<&Refused>)
     }
 }
 
-fn fields(console: &Console, by: &Visitor, form: &Form) -> Markup {
+fn fields(console: &Console, by: &Visitor, form: &Form, back: &str) -> Markup {
     // Whoever may see what there is can choose from it.
     let known = console.connections(by).unwrap_or_default();
     let lasts = form.lasts.clone().unwrap_or_default();
@@ -129,7 +155,7 @@ fn fields(console: &Console, by: &Visitor, form: &Form) -> Markup {
                         input type="checkbox" name="break_glass" value="true" checked[form.break_glass];
                         " Go ahead without an approval, where policy lets me. Everybody is told, the session is recorded in full, and somebody else reviews it."
                     }
-                } @else { (prove_again(by, "Breaking the glass", HERE)) }
+                } @else { (prove_again(by, "Breaking the glass", back)) }
             }
             div.buttons { button.primary { "Ask" } }
         }

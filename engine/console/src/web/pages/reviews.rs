@@ -126,7 +126,7 @@ pub(super) async fn close(
 ) -> Page {
     match console.close_review(&by, &id, finding, &text).await {
         Ok(review) => Ok(frame::see(&format!("{HERE}/{}", review.id))),
-        Err(NotCast::Again) => Ok(frame::see(&fresh(&by, HERE))),
+        Err(NotCast::Again) => Ok(frame::see(&fresh(&by, &format!("{HERE}/{id}")))),
         Err(NotCast::Refused(refused)) => Err(Shown::from(refused)),
     }
 }

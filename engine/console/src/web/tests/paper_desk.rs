@@ -113,6 +113,7 @@ impl Desk for Paper {
             match (wish.target.as_str(), wish.break_glass) {
                 (_, true) => asked.grant = Some(self.one_grant()),
                 ("open", _) => {}
+                ("moved on", _) => asked.state = "pending".to_owned(),
                 ("orders", _) => asked.request = self.approvals().pop(),
                 _ => {
                     let no = format!("no binding opens it: {}", self.foreign());

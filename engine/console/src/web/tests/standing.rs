@@ -1,6 +1,7 @@
 //! What stands longer than one run: who may ask for it, end it, extend it, review it and stand in, and with which proof.
 
 use super::*;
+use serde_json::json;
 
 /// What somebody asks of a form of ours.
 async fn send(house: &House, name: &str, address: &str, fields: &str) -> Seen {
@@ -70,6 +71,10 @@ async fn access_is_asked_for_with_the_askers_own_token() {
     );
     let open = send(&house, "ana", "/console/access", "target=open&reason=x").await;
     assert!(open.text.contains("without a request"), "{}", open.text);
+    // Granted or pending, and not there any more: nothing is open.
+    let form = "target=moved+on&reason=x";
+    let gone = send(&house, "ana", "/console/access", form).await;
+    assert_eq!(gone.head("location"), "/console/approvals", "{}", gone.text);
     let glass = "target=orders&reason=x&break_glass=true";
     let broken = send(&house, "ana", "/console/access", glass).await;
     assert_eq!(broken.head("location"), "/console/grants/gr-1");
@@ -246,11 +251,6 @@ async fn what_takes_a_fresh_login_sends_there_and_programs_are_told() {
     house.later(301);
     for (page, address, fields) in [
         (
-            "/console/access",
-            "/console/access",
-            "target=orders&reason=x&break_glass=true",
-        ),
-        (
             "/console/reviews/rv-1",
             "/console/reviews/rv-1",
             "finding=concern&text=x",
@@ -270,6 +270,8 @@ async fn what_takes_a_fresh_login_sends_there_and_programs_are_told() {
             to.contains("/console/login/begin?") && to.contains("fresh=true"),
             "{to}"
         );
+        let next = format!("next={}&", address.replace('/', "%2F"));
+        assert!(to.contains(&next), "back to where it was: {to}");
     }
     for (address, body) in [
         (
@@ -288,6 +290,48 @@ async fn what_takes_a_fresh_login_sends_there_and_programs_are_told() {
         let seen = house.call(Method::POST, address, "t-approver", body).await;
         assert_eq!(seen.status, StatusCode::FORBIDDEN, "{address}");
         assert!(seen.text.contains("console/fresh-login"), "{}", seen.text);
+    }
+    assert!(acts(&house).is_empty());
+}
+
+#[tokio::test]
+async fn what_was_typed_is_there_still_when_the_login_is_no_longer_fresh() {
+    let house = House::new();
+    let cookie = house.log_in("ana").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    house.later(301);
+    // Letters that take six bytes of an address each.
+    let long = "%C3%A4+".repeat(350);
+    for (reason, kept) in [("orders+is+down..+again", true), (long.as_str(), false)] {
+        let typed = format!("target=orders&lasts=2h&reason={reason}&ticket=INC-7&break_glass=true");
+        let form = format!("csrf={csrf}&{typed}");
+        let seen = house.post("/console/access", &cookie, &form).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN);
+        for text in [
+            "value=\"orders\"",
+            "value=\"2h\"",
+            "value=\"INC-7\"",
+            reason.replace('+', " ").replace("%C3%A4", "ä").trim_end(),
+        ] {
+            assert!(seen.text.contains(text), "{text}: {}", seen.text);
+        }
+        assert_eq!(seen.text.contains("Copy your reason first"), !kept);
+        // The way to prove it leads back to the same form.
+        let link = seen.text.split("next=").nth(1).expect("a link");
+        let link = link.split(['&', '"']).next().unwrap_or_default();
+        let query = format!("next={link}");
+        let next: Vec<(String, String)> = serde_urlencoded::from_str(&query).expect("read");
+        let next = login::local(&next[0].1);
+        let page = house.get(&next, &cookie).await;
+        for text in [
+            "value=\"orders\"",
+            "value=\"2h\"",
+            "value=\"INC-7\"",
+            "<details open",
+        ] {
+            assert!(page.text.contains(text), "{next}: {text}: {}", page.text);
+        }
+        assert_eq!(page.text.contains("is down.. again"), kept, "{next}");
     }
     assert!(acts(&house).is_empty());
 }
