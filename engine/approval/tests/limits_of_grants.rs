@@ -127,7 +127,7 @@ fn a_grant_that_has_ended_does_not_come_back_and_a_full_disk_is_told() {
     world.approve(&id, &human("bea")).expect("approved");
     let grant = world.desk.grants()[0].id.clone();
     world.fill_disk();
-    let ended = world.desk.end_grant(&grant, "ana", "done");
+    let ended = world.desk.end_grant(&grant, &"ana".into(), "done");
     assert_eq!(ended.err(), Some(VoteRefused::NotForgotten));
     assert!(world.desk.standing(&grant).is_none(), "it has ended");
     world.desk.sweep();

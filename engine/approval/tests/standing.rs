@@ -249,7 +249,10 @@ fn access_is_extended_by_the_same_people_and_ended_early_by_a_word() {
         world.desk.grant_held_by(&grant, &eve).is_err(),
         "guessing shows nothing"
     );
-    world.desk.end_grant(&grant, "ana", "done").expect("ended");
+    world
+        .desk
+        .end_grant(&grant, &"ana".into(), "done")
+        .expect("ended");
     assert!(world.desk.standing(&grant).is_none());
     world.open(wants());
 }

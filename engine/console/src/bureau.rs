@@ -40,12 +40,15 @@ pub trait Bureau: crate::desk::Desk + Send + Sync {
     fn kill(&self, id: SessionId, reason: &str, by: &Identity) -> Result<(), Refused>;
     /// Requests at the approval desk, newest first.
     fn approvals(&self) -> Vec<Approval>;
-    /// Votes with the voter's own token, which is verified now.
+    /// Votes with the voter's own token, which is verified now. A refused vote is on record with who asked.
     fn vote<'a>(
         &'a self,
         id: &'a str,
         ballot: &'a Ballot,
+        by: &'a Identity,
     ) -> BoxFuture<'a, Result<Approval, Refused>>;
+    /// Puts on record that a vote was refused before the desk was asked.
+    fn refused_vote(&self, id: &str, why: &Refused, by: &Identity);
     /// What clients may ask for.
     fn connections(&self) -> Vec<ConnectionRow>;
     /// The policy set that serves.

@@ -29,6 +29,11 @@ pub trait Desk: Send + Sync {
     fn reviews(&self, who: &Identity) -> Vec<Item<Review>>;
     /// Delegations in force.
     fn delegations(&self, who: &Identity) -> Vec<Item<Delegation>>;
+    /// Puts on record that something here was refused before the desk was asked.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) -> Result<(), Refused>;
     /// Asks for a connection in advance, or breaks its glass.
     fn request_access<'a>(
         &'a self,

@@ -196,8 +196,8 @@ impl Operations for Front {
         Box::pin(async move {
             let voted = self.gateway.people.vote(id, ballot, "admin").await;
             if let Err(refused) = &voted {
-                let from = ("uid", json!(by.uid));
-                acts::refused_vote(&self.gateway.journal, id, refused, from);
+                let uid = json!({"uid": by.uid});
+                acts::refused_vote(&self.gateway.journal, id, refused, &uid);
             }
             voted
         })

@@ -1,7 +1,7 @@
 //! Grants: made when enough people have said yes, used, extended, ended early. Each use and each end is on record.
 //! Refuses to last longer than the shortest of what policy allows and what each approver has said.
 
-use super::{Desk, Shelves, fresh_id, show};
+use super::{Desk, Shelves, THE_GATEWAY, fresh_id, show};
 use crate::electorate::{VoteRefused, is_present};
 use crate::grant::{Grant, Purpose, by_objects, may_break};
 use crate::moment::{Deadline, Moment};
@@ -12,7 +12,7 @@ use crate::store::Shelf;
 use crate::view::GrantView;
 use portcullis_gate::{Answer, HoldRequest, Standing};
 use portcullis_model::{Class, Fault, Identity, Principal, Requirement, Sameness, limits};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A chat account is linked so soon after a login.
@@ -160,7 +160,7 @@ impl Desk {
     /// # Errors
     /// When there is none. That it cannot be recorded or kept does not let it live; but where a restart could bring it
     /// back ([`VoteRefused::NotForgotten`]), whoever ends it is told.
-    pub fn end_grant(&self, id: &str, by: &str, why: &str) -> Result<GrantView, VoteRefused> {
+    pub fn end_grant(&self, id: &str, by: &Value, why: &str) -> Result<GrantView, VoteRefused> {
         let mut shelves = self.shelves.lock();
         let now = self.clocks.now();
         self.sweep_locked(&mut shelves, now);
@@ -193,12 +193,12 @@ impl Desk {
         &self,
         shelves: &mut Shelves,
         grant: &Grant,
-        by: &str,
+        by: &Value,
         why: &str,
         now: Moment,
     ) -> bool {
         let mut detail = detail(grant);
-        detail["ended_by"] = json!(by);
+        detail["ended_by"] = by.clone();
         detail["why"] = json!(why);
         detail["uses"] = json!(grant.uses);
         let noted = self.hands.notes.note("approval/grant-ended", &detail);
@@ -299,7 +299,7 @@ impl Desk {
         let mut forgotten = true;
         for id in &theirs {
             if let Some(grant) = shelves.grants.remove(id) {
-                forgotten &= self.ended(&mut shelves, &grant, "the gateway", why, now);
+                forgotten &= self.ended(&mut shelves, &grant, &THE_GATEWAY.into(), why, now);
             }
         }
         match forgotten {

@@ -1,7 +1,7 @@
 //! What time does on its own: requests run out, other groups are told, grants end, reviews become overdue. Everything is
 //! looked at when it is used anyway; this makes record, lists and messages say so in time.
 
-use super::{Desk, Shelves};
+use super::{Desk, Shelves, THE_GATEWAY};
 use crate::moment::Moment;
 use crate::request::Request;
 use crate::state::State;
@@ -32,7 +32,8 @@ impl Desk {
             .collect();
         for id in grants {
             if let Some(grant) = shelves.grants.remove(&id) {
-                self.ended(shelves, &grant, "the gateway", "its time is over", now);
+                let by = THE_GATEWAY.into();
+                self.ended(shelves, &grant, &by, "its time is over", now);
             }
         }
         let delegations: Vec<_> = shelves

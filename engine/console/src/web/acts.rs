@@ -322,9 +322,18 @@ impl Console {
 
     /// One request.
     pub(super) fn approval(&self, by: &Visitor, id: &str) -> Result<Approval, Refused> {
+        self.seen_to(by, "look at a request", id, self.request(by, id))
+    }
+
+    fn request(&self, by: &Visitor, id: &str) -> Result<Approval, Refused> {
         let all = self.approvals(by)?;
         let found = all.into_iter().find(|a| a.id == id);
         found.ok_or_else(|| nothing("request"))
+    }
+
+    /// True when there is such a request that they may see.
+    pub(super) fn has_request(&self, by: &Visitor, id: &str) -> bool {
+        self.request(by, id).is_ok()
     }
 
     /// True when this person may vote on it, as far as the console can tell.
@@ -347,8 +356,11 @@ impl Console {
         id: &str,
         cast: &Cast<'_>,
     ) -> Result<Approval, NotCast> {
-        Page::Vote.scope(by.roles)?;
-        self.approval(by, id)?;
+        let open = Page::Vote.scope(by.roles);
+        if let Err(refused) = open.and_then(|_| self.request(by, id)) {
+            self.bureau.refused_vote(id, &refused, &by.identity);
+            return Err(refused.into());
+        }
         self.proved_just_now(by)?;
         let ballot = Ballot {
             choice: cast.choice,
@@ -356,7 +368,7 @@ impl Console {
             reuse_seconds: cast.reuse_seconds,
             token: by.token().await,
         };
-        Ok(self.bureau.vote(id, &ballot).await?)
+        Ok(self.bureau.vote(id, &ballot, &by.identity).await?)
     }
 
     /// What takes a fresh login is not done without one.

@@ -528,8 +528,10 @@ fn actor(detail: &Value) -> String {
         return format!("uid {uid}");
     }
     // Whoever ends a grant need not be its holder.
-    if let Some(by) = detail["ended_by"].as_str() {
-        return by.to_owned();
+    match &detail["ended_by"] {
+        Value::String(by) => return by.clone(),
+        Value::Object(_) => return principal(&detail["ended_by"]),
+        _ => {}
     }
     // Grants name their `holder`, delegations who is away as `from`.
     let names = [

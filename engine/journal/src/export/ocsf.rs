@@ -214,6 +214,17 @@ fn finding(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
     event
 }
 
+/// Who was refused, where that was known.
+fn refused_whom(detail: &Value) -> Value {
+    match detail["by"].as_object() {
+        // Votes and logins are of people: the console takes no others.
+        Some(by) => json!({
+            "name": detail["name"], "uid": by["subject"], "domain": by["issuer"], "type_id": 1, "type": "User",
+        }),
+        None => json!({"name": "unknown", "type_id": 0, "type": "Unknown"}),
+    }
+}
+
 /// Logins that were refused, and everything else that operators and approvers did.
 fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
     let name = string(json, "/event");
@@ -222,16 +233,12 @@ fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
         "" => return None,
         "login-refused" | "login_refused" | "vote_refused" => {
             let mut event = authentication(entry, &nobody, 1, "Logon", false);
-            put(
-                &mut event,
-                "user",
-                json!({"name": "unknown", "type_id": 0, "type": "Unknown"}),
-            );
-            put(
-                &mut event,
-                "status_detail",
-                json["detail"]["reason"].clone(),
-            );
+            let detail = &json["detail"];
+            put(&mut event, "user", refused_whom(detail));
+            // A login that was refused has a reason, a vote that was refused has a why.
+            let why = [&detail["reason"], &detail["why"]];
+            let why = why.into_iter().find(|why| why.is_string());
+            put(&mut event, "status_detail", why.unwrap_or(&nobody).clone());
             event
         }
         _ => {

@@ -178,3 +178,33 @@ fn events_are_of_the_classes_of_the_schema() {
     assert_eq!(events[1]["resources"][0]["name"], "public.x");
     assert!(!text.contains('\u{1b}'), "JSON escapes it");
 }
+
+#[test]
+fn who_was_refused_and_why_is_told_as_far_as_it_is_known() {
+    let node = |json: Value| {
+        let entry = entry(EntryKind::Node, 0, json.to_string())?;
+        let session = crate::NODE;
+        Ok(ReadEntry { session, ..entry })
+    };
+    let by = json!({"issuer": "https://id", "subject": "u2"});
+    let text = written(
+        |entries, out| export_ocsf(entries, out),
+        vec![
+            node(json!({"event": "login_refused", "detail": {"reason": "unknown key"}})),
+            node(
+                json!({"event": "vote_refused", "detail": {"why": "no such request", "by": by, "name": "Bea"}}),
+            ),
+        ],
+    );
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told = |place: usize| {
+        let event = &events[place];
+        assert_eq!(event["status_id"], 2, "{event}");
+        (event["status_detail"].clone(), event["user"]["uid"].clone())
+    };
+    assert_eq!(told(0), (json!("unknown key"), Value::Null));
+    assert_eq!(told(1), (json!("no such request"), json!("u2")));
+}

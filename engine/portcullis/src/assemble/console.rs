@@ -137,10 +137,8 @@ impl Bureau for Office {
     }
 
     fn note(&self, event: &str, who: &Identity, detail: &Value) -> Result<(), Refused> {
-        let mut entry = json!({"by": who.principal, "name": who.name, "token_id": who.token_id});
-        if let (Some(entry), Some(more)) = (entry.as_object_mut(), detail.as_object()) {
-            entry.extend(more.clone());
-        }
+        let mut entry = named(who);
+        acts::add(&mut entry, detail);
         let noted = self.gateway.journal.node(event, &entry);
         noted.map(drop).map_err(|fault| {
             tracing::error!(
@@ -209,15 +207,21 @@ impl Bureau for Office {
         &'a self,
         id: &'a str,
         ballot: &'a Ballot,
+        by: &'a Identity,
     ) -> BoxFuture<'a, Result<Approval, Refused>> {
         Box::pin(async move {
             let voted = self.gateway.people.vote(id, ballot, "console").await;
             if let Err(why) = &voted {
-                let from = ("from", json!("console"));
-                acts::refused_vote(&self.gateway.journal, id, why, from);
+                self.refused_vote(id, why, by);
             }
             voted
         })
+    }
+
+    fn refused_vote(&self, id: &str, why: &Refused, by: &Identity) {
+        let mut who = named(by);
+        who["from"] = json!("console");
+        acts::refused_vote(&self.gateway.journal, id, why, &who);
     }
 
     fn connections(&self) -> Vec<ConnectionRow> {
@@ -300,6 +304,11 @@ impl Bureau for Office {
             })
             .collect()
     }
+}
+
+/// Somebody, as what they do here is recorded.
+fn named(who: &Identity) -> Value {
+    json!({"by": who.principal, "name": who.name, "token_id": who.token_id})
 }
 
 /// Resolves once the session is over, and a moment later: its last entries are on their way.

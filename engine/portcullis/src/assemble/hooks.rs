@@ -30,7 +30,7 @@ impl Inlet {
     }
 
     fn refused(&self, from: &str, id: &str, refused: &Refused) {
-        acts::refused_vote(&self.journal, id, refused, ("from", json!(from)));
+        acts::refused_vote(&self.journal, id, refused, &json!({"from": from}));
     }
 }
 

@@ -2,6 +2,7 @@
 //! guesses ids is seen.
 
 use super::Front;
+use crate::acts;
 use portcullis_console::{
     AccessWish, Asked, Bearer, Caller, Delegation, DelegationWish, Extension, Grant, LinkWish,
     LinkedAccount, Mine, Refused, Review, ReviewWord, Standing,
@@ -19,11 +20,10 @@ impl Front {
         answer: Result<T, Refused>,
     ) -> Result<T, Refused> {
         if let Err(refused) = &answer {
-            // Whatever was sent: only what names are made of goes on record.
-            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let id: String = id.chars().filter(plain).take(64).collect();
-            let detail = json!({"what": what, "id": id, "why": refused.error, "uid": by.uid});
-            self.on_record("desk_refused", &detail)?;
+            let uid = ("uid", json!(by.uid));
+            acts::desk_refused(what, id, refused, uid, |event, detail| {
+                self.on_record(event, detail)
+            })?;
         }
         answer
     }
@@ -72,11 +72,11 @@ impl Standing for Front {
     }
 
     fn end_grant(&self, id: &str, reason: &str, by: Caller) -> Result<Grant, Refused> {
-        let who = format!("uid {}", by.uid);
+        let who = json!(format!("uid {}", by.uid));
         let ended = self.gateway.people.end_grant(id, &who, reason);
         // It has ended even where a restart could bring it back.
         crate::assemble::sever_over(&self.gateway);
-        self.told("end a grant", id, by, ended)
+        self.told("end a grant", id, by, ended)?.answer()
     }
 
     fn review<'a>(

@@ -44,6 +44,21 @@ fn one<T>(all: Vec<Item<T>>, what: &str, is: impl Fn(&T) -> bool) -> Result<Item
 }
 
 impl Console {
+    /// Passes an answer on; a refusal that came before the desk was asked is on record as the desk's are: somebody who
+    /// guesses ids is seen.
+    pub(super) fn seen_to<T>(
+        &self,
+        by: &Visitor,
+        what: &str,
+        id: &str,
+        answer: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        if let Err(refused) = &answer {
+            self.bureau.refused(what, id, refused, &by.identity)?;
+        }
+        answer
+    }
+
     /// Grants in force.
     pub(in crate::web) fn grants(&self, by: &Visitor) -> Result<Vec<Item<Grant>>, Refused> {
         seen(Page::Grants, by, self.bureau.grants(&by.identity))
@@ -51,6 +66,10 @@ impl Console {
 
     /// One grant.
     pub(in crate::web) fn grant(&self, by: &Visitor, id: &str) -> Result<Item<Grant>, Refused> {
+        self.seen_to(by, "look at a grant", id, self.one_grant(by, id))
+    }
+
+    fn one_grant(&self, by: &Visitor, id: &str) -> Result<Item<Grant>, Refused> {
         one(self.grants(by)?, "grant", |grant| grant.id == id)
     }
 
@@ -88,12 +107,13 @@ impl Console {
         id: &str,
         why: &str,
     ) -> Result<Grant, Refused> {
-        let grant = self.grant(by, id)?;
-        if !self.may_end(by, &grant) {
+        let theirs = self.one_grant(by, id).and_then(|grant| {
             let no =
                 "a grant is ended by whoever holds it, an approver or an operator (console/role)";
-            return Err(Refused::new(403, no));
-        }
+            let may = self.may_end(by, &grant);
+            may.then_some(grant).ok_or_else(|| Refused::new(403, no))
+        });
+        let grant = self.seen_to(by, "end a grant", id, theirs)?;
         self.bureau
             .end_grant(&grant.it.id, reason(why)?, &by.identity)
     }
@@ -128,11 +148,12 @@ impl Console {
         seconds: u64,
         why: &str,
     ) -> Result<Asked, Refused> {
-        let grant = self.grant(by, id)?;
-        if !grant.acts {
+        let theirs = self.one_grant(by, id).and_then(|grant| {
             let no = "more time is asked for by whoever holds the grant (console/own)";
-            return Err(Refused::new(403, no));
-        }
+            let own = grant.acts.then_some(());
+            own.ok_or_else(|| Refused::new(403, no))
+        });
+        self.seen_to(by, "extend", id, theirs)?;
         let wish = Extension {
             token: by.token().await,
             seconds,
@@ -148,6 +169,10 @@ impl Console {
 
     /// One review.
     pub(in crate::web) fn review(&self, by: &Visitor, id: &str) -> Result<Item<Review>, Refused> {
+        self.seen_to(by, "look at a review", id, self.one_review(by, id))
+    }
+
+    fn one_review(&self, by: &Visitor, id: &str) -> Result<Item<Review>, Refused> {
         one(self.reviews(by)?, "review", |review| review.id == id)
     }
 
@@ -159,7 +184,7 @@ impl Console {
         finding: Finding,
         text: &str,
     ) -> Result<Review, NotCast> {
-        self.review(by, id)?;
+        self.seen_to(by, "review", id, self.one_review(by, id))?;
         let text = reason(text)?.to_owned();
         self.proved_just_now(by)?;
         let word = ReviewWord {
@@ -203,7 +228,9 @@ impl Console {
         by: &Visitor,
         id: &str,
     ) -> Result<Delegation, Refused> {
-        one(self.delegations(by)?, "delegation", |one| one.id == id)?;
+        let all = self.delegations(by);
+        let found = all.and_then(|all| one(all, "delegation", |one| one.id == id));
+        self.seen_to(by, "end a delegation", id, found)?;
         let token = Bearer {
             token: by.token().await,
         };

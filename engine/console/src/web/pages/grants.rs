@@ -63,7 +63,7 @@ pub(super) async fn one(
     Path(id): Path<String>,
 ) -> Page {
     let grant = console.grant(&by, &id)?;
-    let from = console.approval(&by, &grant.it.request).is_ok();
+    let from = console.has_request(&by, &grant.it.request);
     let body = html! {
         h1 { "Grant " (show::id(&grant.it.id)) " " (show::badge(&grant.it.purpose)) }
         (tabs(&console, &by, HERE))

@@ -58,7 +58,7 @@ pub(super) async fn one(
 ) -> Page {
     let item = console.review(&by, &id)?;
     let review = &item.it;
-    let grant = console.grant(&by, &review.grant).is_ok();
+    let grant = console.has_grant(&by, &review.grant);
     let body = html! {
         h1 { "Review " (show::id(&review.id)) " " (show::badge(&review.state)) }
         (tabs(&console, &by, HERE))

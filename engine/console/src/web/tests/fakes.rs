@@ -277,6 +277,7 @@ impl Bureau for Paper {
         &'a self,
         id: &'a str,
         ballot: &'a Ballot,
+        _: &'a Identity,
     ) -> BoxFuture<'a, Result<Approval, Refused>> {
         Box::pin(async move {
             *self.reuse.lock() = ballot.reuse_seconds;
@@ -287,6 +288,11 @@ impl Bureau for Paper {
                 .pop()
                 .ok_or_else(|| Refused::new(404, "gone"))
         })
+    }
+
+    fn refused_vote(&self, id: &str, why: &Refused, by: &Identity) {
+        let detail = json!({"id": id, "why": why.error});
+        let _noted = self.note("vote_refused", by, &detail);
     }
 
     fn connections(&self) -> Vec<ConnectionRow> {

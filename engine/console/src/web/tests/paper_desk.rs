@@ -9,6 +9,7 @@ use crate::operations::Refused;
 use crate::standing::*;
 use portcullis_gate::BoxFuture;
 use portcullis_model::Identity;
+use serde_json::json;
 
 /// What somebody did at the desk: what, of what, with which token.
 pub(crate) type Act = (&'static str, String, String);
@@ -93,6 +94,11 @@ impl Desk for Paper {
     fn delegations(&self, who: &Identity) -> Vec<Item<Delegation>> {
         let own = who.principal.subject == "ana";
         vec![item(self.one_delegation(), own, own)]
+    }
+
+    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) -> Result<(), Refused> {
+        let detail = json!({"what": what, "id": id, "status": why.status});
+        self.note("desk_refused", by, &detail)
     }
 
     fn request_access<'a>(

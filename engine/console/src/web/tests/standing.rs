@@ -337,6 +337,69 @@ async fn what_was_typed_is_there_still_when_the_login_is_no_longer_fresh() {
 }
 
 #[tokio::test]
+async fn whoever_guesses_what_is_somebody_elses_is_on_record() {
+    let house = House::new();
+    let cookie = house.log_in("requester").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    for address in [
+        "/console/grants/gr-1",
+        "/console/reviews/rv-1",
+        "/console/approvals/ap-1",
+    ] {
+        let seen = house.get(address, &cookie).await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND, "{address}");
+    }
+    for (address, fields, status) in [
+        ("/console/grants/gr-1/end", "&reason=x", 404),
+        ("/console/grants/gr-1/extend", "&lasts=1h&reason=x", 404),
+        ("/console/reviews/rv-1", "&finding=concern&text=x", 404),
+        ("/console/delegations/dg-1/end", "", 404),
+        (
+            "/console/approvals/ap-1/vote",
+            "&choice=approve&reason=x",
+            403,
+        ),
+    ] {
+        let form = format!("csrf={csrf}{fields}");
+        let seen = house.post(address, &cookie, &form).await;
+        assert_eq!(seen.status, status, "{address}");
+    }
+    let said = house.said("desk_refused");
+    assert!(said.iter().all(|said| said.who == "requester"));
+    let word =
+        |said: &fakes::Said, key: &str| said.detail[key].as_str().unwrap_or_default().to_owned();
+    let said: Vec<_> = said
+        .iter()
+        .map(|said| format!("{} {}", word(said, "what"), word(said, "id")))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "look at a grant gr-1",
+            "look at a review rv-1",
+            "look at a request ap-1",
+            "end a grant gr-1",
+            "extend gr-1",
+            "review rv-1",
+            "end a delegation dg-1",
+        ]
+    );
+    let votes = house.said("vote_refused");
+    assert_eq!(votes.len(), 1);
+    assert_eq!(
+        (votes[0].who.as_str(), &votes[0].detail["id"]),
+        ("requester", &json!("ap-1"))
+    );
+    // What is theirs, and what hangs together, is no guess.
+    let ana = house.log_in("ana").await;
+    for address in ["/console/grants/gr-1", "/console/reviews/rv-1"] {
+        assert_eq!(house.get(address, &ana).await.status, StatusCode::OK);
+    }
+    assert_eq!(house.said("desk_refused").len(), said.len());
+    assert!(acts(&house).is_empty() && house.paper.votes.lock().is_empty());
+}
+
+#[tokio::test]
 async fn none_of_it_is_done_for_another_site_or_without_the_forms_token() {
     let house = House::new();
     let cookie = house.log_in("ana").await;

@@ -3,6 +3,7 @@
 //! seen. It refuses nothing itself; the desk does, and policy.
 
 use super::Office;
+use crate::acts;
 use portcullis_console::bureau::Bureau as _;
 use portcullis_console::desk::{Desk, Item};
 use portcullis_console::{
@@ -23,11 +24,7 @@ impl Office {
         answer: Result<T, Refused>,
     ) -> Result<T, Refused> {
         if let Err(refused) = &answer {
-            // Whatever was sent: only what names are made of goes on record.
-            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let of: String = of.chars().filter(plain).take(64).collect();
-            let detail = json!({"what": what, "id": of, "why": refused.error, "from": "console"});
-            self.note("desk_refused", by, &detail)?;
+            self.refused(what, of, refused, by)?;
         }
         answer
     }
@@ -44,6 +41,13 @@ impl Desk for Office {
 
     fn delegations(&self, who: &Identity) -> Vec<Item<Delegation>> {
         self.gateway.people.delegations_for(who)
+    }
+
+    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) -> Result<(), Refused> {
+        let from = ("from", json!("console"));
+        acts::desk_refused(what, id, why, from, |event, detail| {
+            self.note(event, by, detail)
+        })
     }
 
     fn request_access<'a>(
@@ -72,11 +76,11 @@ impl Desk for Office {
     }
 
     fn end_grant(&self, id: &str, reason: &str, by: &Identity) -> Result<Grant, Refused> {
-        let who = format!("{} at {}", by.principal.subject, by.principal.issuer);
+        let who = json!(by.principal);
         let ended = self.gateway.people.end_grant(id, &who, reason);
         // It has ended even where a restart could bring it back.
         crate::assemble::sever_over(&self.gateway);
-        self.told("end a grant", id, by, ended)
+        self.told("end a grant", id, by, ended)?.answer()
     }
 
     fn review<'a>(

@@ -3,15 +3,38 @@
 
 use super::{People, not_counted, shown};
 use crate::front_desk::{Asked as Answered, Reception, Verify, Wanted, revoked};
-use portcullis_approval::{DelegationView, Finding as Found, GrantView, ReviewView};
+use portcullis_approval::{DelegationView, Finding as Found, GrantView, ReviewView, VoteRefused};
 use portcullis_console::desk::Item;
 use portcullis_console::{
     AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Finding, Grant, LinkWish,
     LinkedAccount, Mine, Refused, Review, ReviewWord,
 };
 use portcullis_model::{Identity, Kind, Principal, limits};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A grant that has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// And is forgotten.
+    ForGood(Grant),
+    /// And that a restart could bring back, which whoever ended it is told.
+    NotForgotten(Refused),
+}
+
+impl Ended {
+    /// What whoever ended it is told.
+    ///
+    /// # Errors
+    /// When a restart could bring it back.
+    pub fn answer(self) -> Result<Grant, Refused> {
+        match self {
+            Self::ForGood(grant) => Ok(grant),
+            Self::NotForgotten(told) => Err(told),
+        }
+    }
+}
 
 impl People {
     /// Who this is, by a token of their own.
@@ -52,15 +75,8 @@ impl People {
     /// Grants in force, each with what it has to do with somebody.
     #[must_use]
     pub fn grants_for(&self, who: &Identity) -> Vec<Item<Grant>> {
-        let item = |view: &GrantView| {
-            let own = view.principal == who.principal;
-            Item {
-                it: grant(view),
-                own,
-                acts: own,
-            }
-        };
-        self.desk.grants().iter().map(item).collect()
+        let all = self.desk.grants();
+        all.iter().map(|view| grant_for(view, who)).collect()
     }
 
     /// Reviews of broken glass, each with what it has to do with somebody.
@@ -78,15 +94,8 @@ impl People {
     /// Delegations in force, each with what it has to do with somebody.
     #[must_use]
     pub fn delegations_for(&self, who: &Identity) -> Vec<Item<Delegation>> {
-        let item = |view: &DelegationView| {
-            let gave = view.giver == who.principal;
-            Item {
-                it: delegation(view),
-                own: gave || view.taker == who.principal,
-                acts: gave,
-            }
-        };
-        self.desk.delegations().iter().map(item).collect()
+        let all = self.desk.delegations();
+        all.iter().map(|view| delegation_for(view, who)).collect()
     }
 
     /// What somebody has asked for and holds.
@@ -189,12 +198,13 @@ impl People {
     /// Ends a grant early.
     ///
     /// # Errors
-    /// When there is none, or a restart could bring it back.
-    pub fn end_grant(&self, id: &str, by: &str, reason: &str) -> Result<Grant, Refused> {
-        let ended = self.desk.end_grant(id, by, reason);
-        ended
-            .map(|view| grant(&view))
-            .map_err(|why| not_counted(&why))
+    /// When there is none.
+    pub fn end_grant(&self, id: &str, by: &Value, reason: &str) -> Result<Ended, Refused> {
+        match self.desk.end_grant(id, by, reason) {
+            Ok(view) => Ok(Ended::ForGood(grant(&view))),
+            Err(why @ VoteRefused::NotForgotten) => Ok(Ended::NotForgotten(not_counted(&why))),
+            Err(why) => Err(not_counted(&why)),
+        }
     }
 
     /// Ends what a revoked identity holds.
@@ -287,6 +297,26 @@ impl People {
     }
 }
 
+/// A grant, and what it has to do with somebody.
+fn grant_for(view: &GrantView, who: &Identity) -> Item<Grant> {
+    let own = view.principal == who.principal;
+    Item {
+        it: grant(view),
+        own,
+        acts: own,
+    }
+}
+
+/// A delegation, and what it has to do with somebody.
+fn delegation_for(view: &DelegationView, who: &Identity) -> Item<Delegation> {
+    let gave = view.giver == who.principal;
+    Item {
+        it: delegation(view),
+        own: gave || view.taker == who.principal,
+        acts: gave,
+    }
+}
+
 fn grant(view: &GrantView) -> Grant {
     Grant {
         id: view.id.clone(),
@@ -338,4 +368,92 @@ fn delegation(view: &DelegationView) -> Delegation {
 fn word(value: impl serde::Serialize) -> Option<String> {
     let value = serde_json::to_value(value).ok()?;
     value.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_approval::Purpose;
+    use portcullis_model::Timestamp;
+
+    fn principal(issuer: &str, subject: &str) -> Principal {
+        Principal {
+            issuer: format!("https://{issuer}.example"),
+            subject: subject.to_owned(),
+        }
+    }
+
+    fn person(principal: Principal) -> Identity {
+        Identity {
+            name: "ana".to_owned(),
+            principal,
+            provider: "corp".to_owned(),
+            kind: Kind::Human,
+            groups: Vec::new(),
+            claims: serde_json::Map::new(),
+            actors: Vec::new(),
+            owner: None,
+            authenticated: None,
+            methods: Vec::new(),
+            assurance: None,
+            token_id: None,
+            expires: Timestamp(i64::MAX),
+        }
+    }
+
+    /// What it has to do with ana, with somebody of the same name elsewhere, with bea, and with cleo.
+    fn marks<T>(item: impl Fn(&Identity) -> Item<T>) -> [(bool, bool); 4] {
+        let who = [
+            ("id", "ana"),
+            ("other", "ana"),
+            ("id", "bea"),
+            ("id", "cleo"),
+        ];
+        who.map(|(issuer, subject)| {
+            let item = item(&person(principal(issuer, subject)));
+            (item.own, item.acts)
+        })
+    }
+
+    #[test]
+    fn a_grant_is_its_holders_by_issuer_and_subject() {
+        let view = GrantView {
+            id: "gr-1".to_owned(),
+            purpose: Purpose::Access,
+            request: "ap-1".to_owned(),
+            // A name is nobody's own.
+            holder: "cleo".to_owned(),
+            principal: principal("id", "ana"),
+            target: "orders".to_owned(),
+            shown: String::new(),
+            class: None,
+            reason: String::new(),
+            by: vec!["bea at https://id.example".to_owned()],
+            from: Timestamp(0),
+            until: Timestamp(0),
+            remaining_seconds: 0,
+            uses: 0,
+        };
+        let (theirs, no) = ((true, true), (false, false));
+        assert_eq!(marks(|who| grant_for(&view, who)), [theirs, no, no, no]);
+    }
+
+    #[test]
+    fn a_delegation_concerns_both_and_is_taken_back_by_whoever_gave_it() {
+        let view = DelegationView {
+            id: "dg-1".to_owned(),
+            from: "cleo".to_owned(),
+            giver: principal("id", "ana"),
+            to: "cleo at https://id.example".to_owned(),
+            taker: principal("id", "bea"),
+            reason: String::new(),
+            since: Timestamp(0),
+            until: Timestamp(0),
+        };
+        let (gave, takes, no) = ((true, true), (true, false), (false, false));
+        assert_eq!(
+            marks(|who| delegation_for(&view, who)),
+            [gave, no, takes, no]
+        );
+    }
 }
