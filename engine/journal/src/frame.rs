@@ -141,11 +141,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
 /// The frame at the start of `bytes`, whatever its crc says: to name the place of an altered one.
 pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
     let head = bytes.first_chunk::<HEAD>().ok_or(Broken::Torn)?;
-    let len = u32::from_be_bytes(field(head, 0)) as usize;
-    if len > limits::RECORD_ENTRY_BYTES_MAX + SEAL {
-        return Err(Broken::Length);
-    }
-    let whole = bytes.get(..HEAD + len + TAIL).ok_or(Broken::Torn)?;
+    let end = length_of(head)?;
+    let whole = bytes.get(..end).ok_or(Broken::Torn)?;
     Ok(Frame {
         session: SessionId(u128::from_be_bytes(field(head, 4))),
         sequence: u64::from_be_bytes(field(head, 20)),
@@ -154,9 +151,18 @@ pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
         kind: head[40] & !(SEALED | HUSK),
         sealed: head[40] & SEALED != 0,
         husk: head[40] & HUSK != 0,
-        payload: &whole[HEAD..HEAD + len],
+        payload: &whole[HEAD..end - TAIL],
         bytes: whole,
     })
+}
+
+/// How long the frame says it is that begins with this head.
+pub(crate) fn length_of(head: &[u8; HEAD]) -> Result<usize, Broken> {
+    let len = u32::from_be_bytes(field(head, 0)) as usize;
+    match len > limits::RECORD_ENTRY_BYTES_MAX + SEAL {
+        true => Err(Broken::Length),
+        false => Ok(HEAD + len + TAIL),
+    }
 }
 
 fn field<const N: usize>(head: &[u8; HEAD], at: usize) -> [u8; N] {

@@ -38,6 +38,7 @@ pub mod index;
 mod journal;
 mod key;
 mod note;
+mod passage;
 mod payloads;
 mod proof;
 mod read;

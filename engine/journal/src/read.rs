@@ -4,8 +4,9 @@
 use crate::age::Identity;
 use crate::error::Error;
 use crate::frame::{Broken, Frame};
+use crate::passage::Passage;
 use crate::payloads::{PayloadKeys, Withheld};
-use crate::segment::{self, Segment};
+use crate::segment;
 use crate::whole::{Unfounded, Wholes};
 use bytes::Bytes;
 use portcullis_gate::StreamId;
@@ -105,7 +106,7 @@ pub struct Entries {
     only: Option<SessionId>,
     /// What comes before this leaf is passed over.
     from: u64,
-    current: Option<(Segment, usize, u64)>,
+    current: Option<(Passage, u64)>,
     wholes: Wholes,
 }
 
@@ -124,16 +125,15 @@ impl Entries {
     /// Hands each frame to `see` without copying its payload.
     pub(crate) fn visit(&mut self, mut see: impl FnMut(&Frame<'_>, u64)) -> Result<(), Error> {
         while self.advance_segment()? {
-            let Some((segment, mut offset, mut leaf)) = self.current.take() else {
+            let Some((mut passage, mut leaf)) = self.current.take() else {
                 break;
             };
-            while let Some(frame) = segment.frame_at(offset) {
+            while let Some(frame) = passage.next()? {
                 let frame = match frame {
                     Ok(frame) => frame,
                     Err(Broken::Torn) if self.segments.len() == 0 => return Ok(()),
                     Err(_) => return Err(unreadable()),
                 };
-                offset += frame.bytes.len();
                 if self.only.is_none_or(|id| id == frame.session) {
                     see(&frame, leaf);
                 }
@@ -150,18 +150,14 @@ impl Entries {
         let Some((_, path)) = self.segments.next() else {
             return Ok(false);
         };
-        match Segment::read(&path) {
-            Ok(segment) => {
-                let (mut offset, mut leaf) = (segment.body, segment.header.tree.size());
+        match Passage::begin(&path) {
+            Ok(mut passage) => {
+                let mut leaf = passage.header.tree.size();
                 // Of others' frames only the length matters: one that is wrong leads to a frame that is not whole.
-                while leaf < self.from {
-                    let Some(length) = segment.length_at(offset) else {
-                        break;
-                    };
-                    offset += length;
+                while leaf < self.from && passage.pass()? {
                     leaf += 1;
                 }
-                self.current = Some((segment, offset, leaf));
+                self.current = Some((passage, leaf));
                 Ok(true)
             }
             // A live log may just be beginning its next segment.
@@ -170,13 +166,26 @@ impl Entries {
         }
     }
 
+    /// Nothing follows what could not be read.
+    fn stop(&mut self) {
+        self.segments = Vec::new().into_iter();
+        self.current = None;
+    }
+
     fn step(&mut self) -> Result<Option<ReadEntry>, Error> {
         while self.advance_segment()? {
             let last = self.segments.len() == 0;
-            let Some((segment, offset, leaf)) = &mut self.current else {
+            let Some((passage, leaf)) = &mut self.current else {
                 break;
             };
-            match segment.frame_at(*offset) {
+            let next = match passage.next() {
+                Ok(next) => next,
+                Err(error) => {
+                    self.stop();
+                    return Err(error);
+                }
+            };
+            match next {
                 None => self.current = None,
                 Some(Ok(frame)) => {
                     let entry = ReadEntry {
@@ -189,7 +198,6 @@ impl Entries {
                         leaf: *leaf,
                         withheld: None,
                     };
-                    *offset += frame.bytes.len();
                     *leaf += 1;
                     if self.only.is_none_or(|id| id == frame.session) {
                         let written = match self.keys.read(&frame) {
@@ -210,8 +218,7 @@ impl Entries {
                 }
                 Some(Err(Broken::Torn)) if last => return Ok(None),
                 Some(Err(_)) => {
-                    self.segments = Vec::new().into_iter();
-                    self.current = None;
+                    self.stop();
                     return Err(unreadable());
                 }
             }

@@ -138,17 +138,23 @@ impl Segment {
         let rest = self.bytes.get(offset..)?;
         (!rest.is_empty()).then(|| frame::decode(rest))
     }
-
-    /// How long the frame at an offset says it is, for whoever passes over it.
-    pub(crate) fn length_at(&self, offset: usize) -> Option<usize> {
-        let frame = frame::decode_unchecked(self.bytes.get(offset..)?).ok()?;
-        Some(frame.bytes.len())
-    }
 }
 
 /// The header of a segment, without reading the rest.
+///
+/// # Errors
+/// As [`Segment::read`].
 pub(crate) fn header_of(path: &Path) -> Result<Header, Error> {
+    begin(path).map(|(header, _, _)| header)
+}
+
+/// The header of a segment, where its first frame begins, and the file.
+///
+/// # Errors
+/// As [`Segment::read`].
+pub(crate) fn begin(path: &Path) -> Result<(Header, usize, fs::File), Error> {
     use std::io::Read as _;
+    let number = number_of(path).unwrap_or(0);
     let mut file = fs::File::open(path).map_err(Error::ReadSegment)?;
     let mut bytes = Vec::new();
     loop {
@@ -156,9 +162,13 @@ pub(crate) fn header_of(path: &Path) -> Result<Header, Error> {
         bytes.resize(had + 64 * 1024, 0);
         let got = file.read(&mut bytes[had..]).map_err(Error::ReadSegment)?;
         bytes.truncate(had + got);
+        if bytes.starts_with(MAGIC_BEFORE) {
+            return Err(Error::OldFormat(number));
+        }
         match Header::decode(&bytes) {
-            Some((header, _)) => return Ok(header),
-            None if got == 0 => return Err(Error::SegmentHeader(number_of(path).unwrap_or(0))),
+            Some((header, body)) if header.segment == number => return Ok((header, body, file)),
+            Some(_) => return Err(Error::SegmentHeader(number)),
+            None if got == 0 => return Err(Error::SegmentHeader(number)),
             None => {}
         }
     }
