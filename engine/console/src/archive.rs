@@ -16,6 +16,9 @@ pub const PAGE: u32 = 50;
 /// Rows of a list at most.
 pub const PAGE_MAX: u32 = 500;
 
+/// Asked with the row of a session, before anything else of it is read: true for whoever may see what happened in it.
+pub type MayRead = Box<dyn FnOnce(&Recorded) -> bool + Send>;
+
 /// The record, to be read.
 pub trait Archive: Send + Sync {
     /// Recorded sessions, the newest first; only those of one identity where `whose` names it.
@@ -26,8 +29,14 @@ pub trait Archive: Send + Sync {
     ) -> BoxFuture<'a, Result<Found, Refused>>;
     /// One session, with what it consists of.
     fn session(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Volume>, Refused>>;
-    /// What happened in a session after an entry, in order.
-    fn steps(&self, id: SessionId, after: u64, most: u32) -> BoxFuture<'_, Result<Steps, Refused>>;
+    /// The same, and what happened in it after an entry, in order, read in one go; nothing of that where `may` says no.
+    fn opened(
+        &self,
+        id: SessionId,
+        may: MayRead,
+        after: u64,
+        most: u32,
+    ) -> BoxFuture<'_, Result<Option<(Volume, Option<Steps>)>, Refused>>;
     /// A terminal of a session; the first one when no stream is named.
     fn film(
         &self,

@@ -15,7 +15,8 @@ pub(crate) use steps::{Steps as StepMaker, text};
 
 use portcullis_console::Refused;
 use portcullis_console::archive::{
-    Archive, Ask, EventAsk, Events, Fact, Found, Judged, Reel, Said, Shot, Steps, Trial, Volume,
+    Archive, Ask, EventAsk, Events, Fact, Found, Judged, MayRead, Recorded, Reel, Said, Shot,
+    Steps, Trial, Volume,
 };
 use portcullis_gate::{BoxFuture, EntryKind};
 use portcullis_journal::index::{Index, IndexError};
@@ -160,15 +161,21 @@ impl Archive for Shelf {
     }
 
     fn session(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Volume>, Refused>> {
-        Box::pin(self.read(move |shelf, patience| volume(shelf, id, patience)))
+        Box::pin(self.read(move |shelf, patience| {
+            let opened = opened(shelf, id, |_| None, patience)?;
+            Ok(opened.map(|(volume, _)| volume))
+        }))
     }
 
-    fn steps(&self, id: SessionId, after: u64, most: u32) -> BoxFuture<'_, Result<Steps, Refused>> {
-        Box::pin(
-            self.read(move |shelf, patience| {
-                steps::page(shelf.entries(id)?, after, most, patience)
-            }),
-        )
+    fn opened(
+        &self,
+        id: SessionId,
+        may: MayRead,
+        after: u64,
+        most: u32,
+    ) -> BoxFuture<'_, Result<Option<(Volume, Option<Steps>)>, Refused>> {
+        let leaf = move |session: &Recorded| may(session).then(|| steps::Leaf::new(after, most));
+        Box::pin(self.read(move |shelf, patience| opened(shelf, id, leaf, patience)))
     }
 
     fn film(
@@ -243,10 +250,17 @@ pub(crate) fn said(reason: &Reason) -> Said {
     }
 }
 
-fn volume(shelf: &Shelf, id: SessionId, patience: &Patience) -> Result<Option<Volume>, Refused> {
+/// One session and, where `leaf` gives a page for it, what happened in it: its entries are read once for both.
+fn opened(
+    shelf: &Shelf,
+    id: SessionId,
+    leaf: impl FnOnce(&Recorded) -> Option<steps::Leaf>,
+    patience: &Patience,
+) -> Result<Option<(Volume, Option<Steps>)>, Refused> {
     let Some(session) = sessions::one(shelf, id)? else {
         return Ok(None);
     };
+    let mut leaf = leaf(&session);
     let mut volume = Volume {
         session,
         ..Volume::default()
@@ -254,6 +268,9 @@ fn volume(shelf: &Shelf, id: SessionId, patience: &Patience) -> Result<Option<Vo
     for entry in shelf.entries(id)? {
         patience.ask()?;
         let entry = entry.map_err(|error| broken(&error))?;
+        if let Some(leaf) = &mut leaf {
+            leaf.take(&entry);
+        }
         if entry.kind == EntryKind::End as u8 {
             break;
         }
@@ -274,7 +291,7 @@ fn volume(shelf: &Shelf, id: SessionId, patience: &Patience) -> Result<Option<Vo
             }
         }
     }
-    Ok(Some(volume))
+    Ok(Some((volume, leaf.map(steps::Leaf::done))))
 }
 
 fn admitted(json: &Value) -> Vec<Fact> {

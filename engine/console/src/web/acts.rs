@@ -120,6 +120,30 @@ fn mine(who: &Identity, issuer: &str, subject: &str) -> bool {
     escape_line(own_issuer) == issuer && escape_line(own_subject) == subject
 }
 
+fn may_read(roles: Roles, who: &Identity, session: &Recorded) -> bool {
+    match Page::Replay.scope(roles) {
+        Ok(Scope::All) => true,
+        Ok(Scope::Own) => mine(who, &session.issuer, &session.subject),
+        Err(_) => false,
+    }
+}
+
+fn for_the_auditor() -> Refused {
+    Refused::new(403, "what was recorded is for the auditor (console/role)")
+        .hint("you see who, where and when of other people's sessions")
+}
+
+/// A session that is within what they see.
+fn of_theirs(scope: Scope, by: &Visitor, volume: Volume) -> Result<Volume, Refused> {
+    let Recorded {
+        issuer, subject, ..
+    } = &volume.session;
+    match scope == Scope::All || mine(&by.identity, issuer, subject) {
+        true => Ok(volume),
+        false => Err(nothing("session")),
+    }
+}
+
 /// True for whoever may read what was recorded of others.
 fn reads_all(roles: Roles) -> bool {
     matches!(Page::Replay.scope(roles), Ok(Scope::All))
@@ -216,33 +240,46 @@ impl Console {
             let _turn = self.turn(by).await?;
             self.archive.session(id).await?
         };
-        let volume = volume.ok_or_else(|| nothing("session"))?;
-        let Recorded {
-            issuer, subject, ..
-        } = &volume.session;
-        match scope == Scope::All || mine(&by.identity, issuer, subject) {
-            true => Ok(volume),
-            false => Err(nothing("session")),
+        of_theirs(scope, by, volume.ok_or_else(|| nothing("session"))?)
+    }
+
+    /// One recorded session and what happened in it after an entry, where they may see that: it is read once, and shown
+    /// once it is on record that they looked.
+    pub(super) async fn opened(
+        &self,
+        by: &Visitor,
+        id: SessionId,
+        after: u64,
+        most: u32,
+    ) -> Result<(Volume, Option<Steps>), Refused> {
+        let scope = Page::Sessions.scope(by.roles)?;
+        let (roles, who) = (by.roles, Arc::clone(&by.identity));
+        let may = Box::new(move |session: &Recorded| may_read(roles, &who, session));
+        let opened = {
+            let _turn = self.turn(by).await?;
+            self.archive.opened(id, may, after, most).await?
+        };
+        let (volume, steps) = opened.ok_or_else(|| nothing("session"))?;
+        let volume = of_theirs(scope, by, volume)?;
+        if steps.is_some() {
+            // Every page of it: whoever begins in the middle has looked as well.
+            let detail = json!({"session": id, "after": after});
+            self.bureau
+                .note("recording-viewed", &by.identity, &detail)?;
         }
+        Ok((volume, steps))
     }
 
     /// True when this visitor may see what was recorded in it.
     pub(super) fn may_read(&self, by: &Visitor, session: &Recorded) -> bool {
-        match Page::Replay.scope(by.roles) {
-            Ok(Scope::All) => true,
-            Ok(Scope::Own) => mine(&by.identity, &session.issuer, &session.subject),
-            Err(_) => false,
-        }
+        may_read(by.roles, &by.identity, session)
     }
 
     async fn readable(&self, by: &Visitor, id: SessionId) -> Result<Volume, Refused> {
         let volume = self.session(by, id).await?;
         match self.may_read(by, &volume.session) {
             true => Ok(volume),
-            false => Err(
-                Refused::new(403, "what was recorded is for the auditor (console/role)")
-                    .hint("you see who, where and when of other people's sessions"),
-            ),
+            false => Err(for_the_auditor()),
         }
     }
 
@@ -253,30 +290,9 @@ impl Console {
         id: SessionId,
         after: u64,
         most: u32,
-    ) -> Result<(Volume, Steps), Refused> {
-        let volume = self.readable(by, id).await?;
-        let steps = self.steps_of(by, &volume, id, after, most).await?;
-        Ok((volume, steps))
-    }
-
-    /// The same of a session that this visitor has been shown already: it is not read twice.
-    pub(super) async fn steps_of(
-        &self,
-        by: &Visitor,
-        volume: &Volume,
-        id: SessionId,
-        after: u64,
-        most: u32,
     ) -> Result<Steps, Refused> {
-        if !self.may_read(by, &volume.session) || volume.session.id != id.to_string() {
-            return Err(nothing("session"));
-        }
-        // Every page of it: whoever begins in the middle has looked as well.
-        let detail = json!({"session": id, "after": after});
-        self.bureau
-            .note("recording-viewed", &by.identity, &detail)?;
-        let _turn = self.turn(by).await?;
-        self.archive.steps(id, after, most).await
+        let (_, steps) = self.opened(by, id, after, most).await?;
+        steps.ok_or_else(for_the_auditor)
     }
 
     /// A terminal of a session.
@@ -320,7 +336,7 @@ impl Console {
         Ok(all)
     }
 
-    /// One request.
+    /// One request; whoever asks for what is not theirs to see is on record.
     pub(super) fn approval(&self, by: &Visitor, id: &str) -> Result<Approval, Refused> {
         self.seen_to(by, "look at a request", id, self.request(by, id))
     }

@@ -431,10 +431,8 @@ async fn steps(
     let from: FromStep = asked(query.as_deref())?;
     within(from.limit)?;
     let most = from.limit.unwrap_or(STEPS);
-    let (_, steps) = console
-        .steps(&by, session_id(&id)?, from.after, most)
-        .await?;
-    Ok(Json(steps))
+    let steps = console.steps(&by, session_id(&id)?, from.after, most);
+    Ok(Json(steps.await?))
 }
 
 async fn film(

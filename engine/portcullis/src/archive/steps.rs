@@ -3,11 +3,10 @@
 //!
 //! Refuses to show a byte unescaped, and more of a result or an output than fits a page; what is left out is counted.
 
-use super::{Patience, broken, events};
-use portcullis_console::Refused;
+use super::events;
 use portcullis_console::archive::{Fact, Step, Steps as Page, Table};
 use portcullis_gate::EntryKind;
-use portcullis_journal::{Entries, Piece, Pieces, ReadEntry, Withheld, kind_name};
+use portcullis_journal::{Piece, Pieces, ReadEntry, Withheld, kind_name};
 use portcullis_model::{Timestamp, escape_for_people, escape_line, limits};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -18,39 +17,54 @@ pub(crate) fn text(json: &Value, pointer: &str) -> String {
     escape_line(found.unwrap_or_default())
 }
 
-/// A page of a session.
-pub(super) fn page(
-    entries: Entries,
+/// A page of a session, of its entries as they come.
+pub(super) struct Leaf {
     after: u64,
     most: u32,
-    patience: &Patience,
-) -> Result<Page, Refused> {
-    let mut maker = Steps::default();
-    let mut page = Page::default();
-    let mut looked = 0_u32;
-    let mut last = after;
-    for entry in entries {
-        patience.ask()?;
-        let entry = entry.map_err(|error| broken(&error))?;
-        let steps = maker.take(&entry);
-        if entry.sequence <= after {
-            continue;
-        }
-        if looked >= most {
-            page.next = Some(last);
-            break;
-        }
-        looked += 1;
-        last = entry.sequence;
-        page.steps.extend(steps);
-        if entry.kind == EntryKind::End as u8 {
-            break;
+    maker: Steps,
+    page: Page,
+    looked: u32,
+    last: u64,
+}
+
+impl Leaf {
+    /// Of so many entries after one.
+    pub(super) fn new(after: u64, most: u32) -> Self {
+        Self {
+            after,
+            most,
+            maker: Steps::default(),
+            page: Page::default(),
+            looked: 0,
+            last: after,
         }
     }
-    if page.next.is_none() {
-        page.steps.extend(maker.rest());
+
+    /// Takes an entry in, where there is room.
+    pub(super) fn take(&mut self, entry: &ReadEntry) {
+        if self.page.next.is_some() {
+            return;
+        }
+        let steps = self.maker.take(entry);
+        if entry.sequence <= self.after {
+            return;
+        }
+        if self.looked >= self.most {
+            self.page.next = Some(self.last);
+            return;
+        }
+        self.looked += 1;
+        self.last = entry.sequence;
+        self.page.steps.extend(steps);
     }
-    Ok(page)
+
+    /// The page, once nothing follows.
+    pub(super) fn done(mut self) -> Page {
+        if self.page.next.is_none() {
+            self.page.steps.extend(self.maker.rest());
+        }
+        self.page
+    }
 }
 
 /// Makes steps of entries as they come.

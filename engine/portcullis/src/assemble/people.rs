@@ -129,12 +129,7 @@ impl People {
     /// All requests, newest first.
     #[must_use]
     pub fn list(&self) -> Vec<Approval> {
-        let now = (self.clock)();
-        self.desk
-            .list()
-            .iter()
-            .map(|view| shown(view, now))
-            .collect()
+        listed(&self.desk, (self.clock)())
     }
 
     /// Casts a vote with the token inside.
@@ -315,6 +310,11 @@ fn not_counted(why: &VoteRefused) -> Refused {
         ),
         _ => Refused::new(status, why.to_string()),
     }
+}
+
+/// All requests at a desk as they are shown, newest first.
+pub(crate) fn listed(desk: &Desk, now: Timestamp) -> Vec<Approval> {
+    desk.list().iter().map(|view| shown(view, now)).collect()
 }
 
 fn shown(view: &View, now: Timestamp) -> Approval {

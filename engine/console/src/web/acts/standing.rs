@@ -88,11 +88,8 @@ impl Console {
     pub(in crate::web) fn mine(&self, by: &Visitor) -> Result<Mine, Refused> {
         let mut requests = self.approvals(by)?;
         requests.retain(|request| super::my_request(&by.identity, request));
-        let grants = self.grants(by)?.into_iter().filter(|grant| grant.own);
-        Ok(Mine {
-            requests,
-            grants: grants.map(|grant| grant.it).collect(),
-        })
+        let grants = self.held(by)?;
+        Ok(Mine { requests, grants })
     }
 
     /// True for whoever may end it.

@@ -126,14 +126,7 @@ pub(super) async fn one(
 ) -> Page {
     let id = session_id(&id)?;
     let from: From = asked(query.as_deref())?;
-    let volume = console.session(&by, id).await?;
-    let steps = match console.may_read(&by, &volume.session) {
-        true => {
-            let steps = console.steps_of(&by, &volume, id, from.after, STEPS);
-            Some(steps.await?)
-        }
-        false => None,
-    };
+    let (volume, steps) = console.opened(&by, id, from.after, STEPS).await?;
     let explains = Seen::Explain.scope(by.roles).is_ok();
     let body = whole(&volume, steps.as_ref(), explains, from.after > 0);
     let title = format!("{} on {}", volume.session.name, volume.session.target);

@@ -399,12 +399,23 @@ impl Archive for Paper {
         })
     }
 
-    fn steps(&self, _: SessionId, _: u64, _: u32) -> BoxFuture<'_, Result<Steps, Refused>> {
+    fn opened(
+        &self,
+        id: SessionId,
+        may: MayRead,
+        _: u64,
+        _: u32,
+    ) -> BoxFuture<'_, Result<Option<(Volume, Option<Steps>)>, Refused>> {
         Box::pin(async move {
-            Ok(Steps {
+            let volume = self.session(id).await?;
+            let steps = Steps {
                 steps: vec![self.step()],
                 next: Some(4),
-            })
+            };
+            Ok(volume.map(|volume| {
+                let steps = may(&volume.session).then_some(steps);
+                (volume, steps)
+            }))
         })
     }
 
