@@ -91,6 +91,10 @@ impl Sight {
     }
 }
 
+/// Letters of a reason, as the document of the API says. The desk takes as many, of four bytes each.
+const REASON_CHARS_MAX: usize = 1000;
+const _: () = assert!(REASON_CHARS_MAX * 4 <= limits::VOTE_REASON_BYTES_MAX);
+
 fn nothing(what: &str) -> Refused {
     Refused::new(404, format!("there is no such {what}"))
         .hint("it may be somebody else's, or over for too long")
@@ -104,7 +108,7 @@ pub(super) fn session_id(text: &str) -> Result<SessionId, Refused> {
 /// A reason, without the space around it.
 fn reason(text: &str) -> Result<&str, Refused> {
     let text = text.trim();
-    match text.is_empty() || text.len() > limits::VOTE_REASON_BYTES_MAX {
+    match text.is_empty() || text.chars().count() > REASON_CHARS_MAX {
         true => Err(Refused::new(400, "a reason is missing, or too long")
             .hint("say in a sentence why; it is recorded, and whoever it is about is told")),
         false => Ok(text),

@@ -78,12 +78,15 @@ pub(super) struct Ended {
     ended: String,
 }
 
+/// No entry has a greater number: whole numbers that every reader of JSON knows apart.
+const AFTER_MAX: u64 = (1 << 53) - 1;
+
 /// Where to go on in a session.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FromStep {
     /// The entry to go on after; from the beginning when not given.
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    #[schemars(range(max = AFTER_MAX))]
     after: u64,
     /// Entries looked at: 200, and 500 at most.
     #[schemars(range(min = 1, max = 500))]
@@ -430,6 +433,9 @@ async fn steps(
 ) -> Answer<Steps> {
     let from: FromStep = asked(query.as_deref())?;
     within(from.limit)?;
+    if from.after > AFTER_MAX {
+        return Err(Refused::new(400, "`after` is no entry: it is too great").into());
+    }
     let most = from.limit.unwrap_or(STEPS);
     let steps = console.steps(&by, session_id(&id)?, from.after, most);
     Ok(Json(steps.await?))

@@ -31,6 +31,23 @@ pub(in crate::web) struct Away {
     pub reason: String,
 }
 
+/// Letters of a connection's name and of a ticket, as the document of the API says.
+const NAME_CHARS_MAX: usize = 200;
+/// Letters of a subject and of an issuer, as it says.
+const PRINCIPAL_CHARS_MAX: usize = 400;
+
+/// What was typed, without the space around it, where it is not too long.
+fn typed(what: &str, text: &str, most: usize) -> Result<String, Refused> {
+    let text = text.trim();
+    match text.chars().count() > most {
+        true => Err(Refused::new(
+            400,
+            format!("{what} has more than {most} letters"),
+        )),
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// What these roles let somebody see of it.
 fn seen<T>(page: Page, by: &Visitor, mut all: Vec<Item<T>>) -> Result<Vec<Item<T>>, Refused> {
     let scope = page.scope(by.roles)?;
@@ -123,15 +140,19 @@ impl Console {
     ) -> Result<Asked, NotCast> {
         Page::Access.scope(by.roles)?;
         let why = reason(&wanted.reason)?;
+        let target = typed("the connection", &wanted.target, NAME_CHARS_MAX)?;
+        let ticket = wanted.ticket.as_deref();
+        let ticket = ticket.map(|ticket| typed("the ticket", ticket, NAME_CHARS_MAX));
+        let ticket = ticket.transpose()?;
         if wanted.break_glass {
             self.proved_just_now(by)?;
         }
         let wish = AccessWish {
             token: by.token().await,
-            target: wanted.target.trim().to_owned(),
+            target,
             seconds: wanted.seconds,
             reason: why.to_owned(),
-            ticket: wanted.ticket.clone(),
+            ticket,
             break_glass: wanted.break_glass,
         };
         Ok(self.bureau.request_access(&wish, &by.identity).await?)
@@ -209,10 +230,13 @@ impl Console {
         Page::Delegations.scope(by.roles)?;
         self.proved_just_now(by)?;
         let why = reason(&away.reason)?.to_owned();
+        let subject = typed("the subject", &away.subject, PRINCIPAL_CHARS_MAX)?;
+        let issuer = away.issuer.as_deref();
+        let issuer = issuer.map(|issuer| typed("the issuer", issuer, PRINCIPAL_CHARS_MAX));
         let wish = DelegationWish {
             token: by.token().await,
-            subject: away.subject.trim().to_owned(),
-            issuer: away.issuer.clone(),
+            subject,
+            issuer: issuer.transpose()?,
             seconds: away.seconds,
             reason: why,
         };

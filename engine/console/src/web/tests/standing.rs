@@ -337,6 +337,56 @@ async fn what_was_typed_is_there_still_when_the_login_is_no_longer_fresh() {
 }
 
 #[tokio::test]
+async fn what_is_longer_than_the_document_of_the_api_says_is_refused() {
+    let house = House::new();
+    let long = |length: usize| "ä".repeat(length);
+    for (address, body, status) in [
+        (
+            "access",
+            json!({"target": "orders", "reason": long(1000)}),
+            200,
+        ),
+        (
+            "access",
+            json!({"target": "orders", "reason": long(1001)}),
+            400,
+        ),
+        ("access", json!({"target": long(201), "reason": "x"}), 400),
+        (
+            "access",
+            json!({"target": "orders", "reason": "x", "ticket": long(201)}),
+            400,
+        ),
+        (
+            "delegations",
+            json!({"subject": long(400), "issuer": long(400), "seconds": 60, "reason": "x"}),
+            200,
+        ),
+        (
+            "delegations",
+            json!({"subject": long(401), "seconds": 60, "reason": "x"}),
+            400,
+        ),
+        (
+            "delegations",
+            json!({"subject": "bea", "issuer": long(401), "seconds": 60, "reason": "x"}),
+            400,
+        ),
+    ] {
+        let address = format!("/api/v1/{address}");
+        let seen = house
+            .call(Method::POST, &address, "t-fresh-ana", &body.to_string())
+            .await;
+        assert_eq!(seen.status, status, "{address} {}", seen.text);
+    }
+    for (after, status) in [("9007199254740991", 200), ("9007199254740992", 400)] {
+        let address = format!("/api/v1/sessions/{}/steps?after={after}", fakes::SESSION);
+        let seen = house.call(Method::GET, &address, "t-ana", "").await;
+        assert_eq!(seen.status, status, "{after} {}", seen.text);
+    }
+}
+
+#[tokio::test]
 async fn whoever_guesses_what_is_somebody_elses_is_on_record() {
     let house = House::new();
     let cookie = house.log_in("requester").await;
