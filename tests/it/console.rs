@@ -3,6 +3,7 @@
 
 mod browser;
 mod desk;
+mod plain;
 
 use crate::login::Company;
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,7 @@ use portcullis_tests::oidc::{CLIENT_SECRET, Provider};
 use portcullis_tests::process::free_port;
 use portcullis_tests::{Scratch, Shown, SshOptions, SshWorld, WorldOptions, ssh, world};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Who has which role: bea approves, cleo reads and operates.
 const ROLES: &str = "console:
@@ -33,9 +34,15 @@ pub(crate) fn company() -> Result<Company> {
 
 /// Somebody in a browser of their own, logged in.
 fn logged_in(company: &Company, name: &str) -> Result<(Browser, String)> {
+    let browser = Browser::start()?;
+    let portal = arrives(company, name, &browser)?;
+    Ok((browser, portal))
+}
+
+/// The same in a browser that is there.
+fn arrives(company: &Company, name: &str, browser: &Browser) -> Result<String> {
     company.provider.control(&format!("user={name}"))?;
     let portal = company.world.portal()?;
-    let browser = Browser::start()?;
     browser.go(&format!("{portal}/console"))?;
     browser.sees("Prove who you are")?;
     browser.picture("login")?;
@@ -43,7 +50,7 @@ fn logged_in(company: &Company, name: &str) -> Result<(Browser, String)> {
     browser
         .sees("Hello,")
         .with_context(|| company.world.gateway.log())?;
-    Ok((browser, portal))
+    Ok(portal)
 }
 
 /// The browser has nothing to complain about: no script or style that the page's policy refuses.
@@ -53,8 +60,19 @@ fn content(browser: &Browser) -> Result<()> {
     Ok(())
 }
 
+/// Proves who it is once more, on the page of a request, and says yes.
+fn proves_and_votes(browser: &Browser, picture: &str, why: &str) -> Result<()> {
+    // The provider was not told to ask for the proof, and does not say when it did.
+    browser.sees("A vote needs a fresh login")?;
+    browser.click("p.notice a.button.primary")?;
+    browser.sees("Why; recorded and shown to whoever asked")?;
+    browser.picture(picture)?;
+    browser.write("textarea[name=reason]", why)?;
+    browser.click("button[value=approve]")
+}
+
 /// A token of ana's, from the provider that bea logs in at as well.
-fn ana(company: &Company) -> Result<String> {
+fn token_of_ana(company: &Company) -> Result<String> {
     company.provider.control("user=ana")?;
     company.log_in(&["login", "--no-open"])?;
     company.token()
@@ -64,7 +82,7 @@ fn ana(company: &Company) -> Result<String> {
 fn a_held_statement_is_approved_in_a_browser_and_read_back() -> Result<()> {
     let company = company()?;
     let world = &company.world;
-    let ana = ana(&company)?;
+    let ana = token_of_ana(&company)?;
     let (bea, portal) = logged_in(&company, "bea")?;
     bea.sees("bea")?;
     let mut session = world.psql("anybody", &ana, "orders");
@@ -82,13 +100,7 @@ fn a_held_statement_is_approved_in_a_browser_and_read_back() -> Result<()> {
     bea.click(&format!("a[href$='{id}']"))?;
     bea.sees("DELETE FROM stale_carts WHERE id = 7 -- <script>alert(1)</script>")?;
     bea.sees("search path")?;
-    // The provider was not told to ask for the proof, and does not say when it did.
-    bea.sees("A vote needs a fresh login")?;
-    bea.click("p.notice a.button.primary")?;
-    bea.sees("Why; recorded and shown to whoever asked")?;
-    bea.picture("approval")?;
-    bea.write("textarea[name=reason]", "the cart is stale")?;
-    bea.click("button[value=approve]")?;
+    proves_and_votes(&bea, "approval", "the cart is stale")?;
     bea.sees("the cart is stale")?;
     let shown = waiting.join().ok().context("psql ends")??;
     ensure!(
@@ -150,11 +162,6 @@ fn reads_back(company: &Company) -> Result<()> {
         cleo.picture(page)?;
     }
     content(&cleo)?;
-    // Without scripts the pages are the same.
-    cleo.scripts(false)?;
-    cleo.go(&format!("{portal}/console/sessions"))?;
-    ensure!(cleo.at()?.ends_with("/console/sessions"));
-    cleo.scripts(true)?;
     cleo.click("button.quiet")?;
     cleo.sees("Prove who you are")?;
     cleo.go(&format!("{portal}/console/sessions"))?;
@@ -179,7 +186,7 @@ fn reads_back(company: &Company) -> Result<()> {
 fn a_live_session_is_watched_and_ended() -> Result<()> {
     let company = company()?;
     let world = &company.world;
-    let ana = ana(&company)?;
+    let ana = token_of_ana(&company)?;
     let mut session = world.psql("anybody", &ana, "orders");
     let mut child = session
         .args(["-v", "ON_ERROR_STOP=1"])
@@ -296,6 +303,7 @@ fn a_recorded_terminal_is_played_in_a_browser() -> Result<()> {
     ensure!(browser.run("return document.title")?.as_str() == Some("Replay · Portcullis"));
     browser.sees("exit 0")?;
     browser.picture("player")?;
+    plays_by_keys(&browser)?;
     // Back to the beginning, without what came later.
     browser.run("document.getElementById('seek').value = 0; document.getElementById('seek').dispatchEvent(new Event('input'))")?;
     ensure!(
@@ -307,6 +315,44 @@ fn a_recorded_terminal_is_played_in_a_browser() -> Result<()> {
     content(&browser)?;
     let record = world.gateway.admin(&["journal", "node"])?;
     ensure!(record.shows("recording-played"), "{}", record.all());
+    Ok(())
+}
+
+/// The player at the end of its film, by keys alone: back, on, faster, slower, play.
+fn plays_by_keys(browser: &Browser) -> Result<()> {
+    let says = |script: &str| -> Result<String> {
+        let value = browser.run(&format!("return String({script})"))?;
+        Ok(value.as_str().unwrap_or_default().to_owned())
+    };
+    let place = "document.getElementById('seek').value";
+    let speed = "document.getElementById('speed').selectedIndex";
+    let button = "document.getElementById('play').textContent";
+    let until = Instant::now() + Duration::from_secs(60);
+    while says(button)? != "Play" {
+        ensure!(
+            Instant::now() < until,
+            "the film does not end: {}",
+            says(place)?
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (end, usual) = (says(place)?, says(speed)?);
+    ensure!(end != "0", "it has a length");
+    for (key, what, becomes) in [
+        ("\u{e012}", place, Some("0")),
+        ("\u{e014}", place, Some(end.as_str())),
+        ("+", speed, None),
+        ("-", speed, Some(usual.as_str())),
+        ("\u{e012}", place, Some("0")),
+        (" ", button, Some("Pause")),
+        (" ", button, Some("Play")),
+    ] {
+        let before = says(what)?;
+        browser.press(&[key])?;
+        let after = says(what)?;
+        let good = becomes.map_or(before != after, |becomes| becomes == after);
+        ensure!(good, "{key:?}: {before} became {after}");
+    }
     Ok(())
 }
 

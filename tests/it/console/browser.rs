@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 /// The name of an element in answers (WebDriver section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Alt, in its table of keys (section 17.4.2).
+const ALT: &str = "\u{e00a}";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one window.
 pub(crate) struct Browser {
@@ -111,6 +113,52 @@ impl Browser {
             .map(drop)
     }
 
+    /// Presses keys one after another, wherever the typing goes.
+    pub(crate) fn press(&self, keys: &[&str]) -> Result<()> {
+        let strokes = keys
+            .iter()
+            .flat_map(|key| [stroke(true, key), stroke(false, key)]);
+        self.strokes(strokes.collect())
+    }
+
+    /// Presses a key while Alt is held: an access key, in this browser.
+    pub(crate) fn press_with_alt(&self, key: &str) -> Result<()> {
+        let strokes = [
+            stroke(true, ALT),
+            stroke(true, key),
+            stroke(false, key),
+            stroke(false, ALT),
+        ];
+        self.strokes(strokes.to_vec())
+    }
+
+    fn strokes(&self, strokes: Vec<Value>) -> Result<()> {
+        let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]});
+        self.command("POST", "/actions", Some(&body)).map(drop)
+    }
+
+    /// Has the typing go to what the selector finds.
+    pub(crate) fn focus_on(&self, css: &str) -> Result<()> {
+        let element = self.find(css)?;
+        let focus = "arguments[0].focus()";
+        let body = json!({"script": focus, "args": [{ELEMENT: element}]});
+        self.command("POST", "/execute/sync", Some(&body)).map(drop)
+    }
+
+    /// Waits until it is at this path.
+    pub(crate) fn arrives_at(&self, path: &str) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while !self.at()?.ends_with(path) {
+            ensure!(
+                Instant::now() < until,
+                "it is at {}, not at {path}",
+                self.at()?
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
     /// What a script gives.
     pub(crate) fn run(&self, script: &str) -> Result<Value> {
         let body = json!({"script": script, "args": []});
@@ -202,6 +250,11 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ended = self.command("DELETE", "", None);
     }
+}
+
+fn stroke(down: bool, key: &str) -> Value {
+    let kind = if down { "keyDown" } else { "keyUp" };
+    json!({"type": kind, "value": key})
 }
 
 /// One request to the driver, and the value of its answer.
