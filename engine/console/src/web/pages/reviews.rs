@@ -6,12 +6,12 @@ use super::super::acts::NotCast;
 use super::super::frame::{self, Sheet};
 use super::super::guard::{Person, Posted, Visitor};
 use super::desk::{fresh, prove_again, tabs};
-use super::{Page, Shown, show};
+use super::{Page, Shown, asked, show};
 use crate::desk::Item;
 use crate::standing::{Finding, Review};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const HERE: &str = "/console/reviews";
@@ -55,7 +55,9 @@ pub(super) async fn one(
     State(console): State<Arc<Console>>,
     Person(by): Person,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Page {
+    let typed: Typed = asked(query.as_deref())?;
     let item = console.review(&by, &id)?;
     let review = &item.it;
     let grant = console.has_grant(&by, &review.grant);
@@ -79,7 +81,7 @@ pub(super) async fn one(
             @if grant { dt { "Grant" } dd { a href={ "/console/grants/" (review.grant) } { (review.grant) } " is still in force" } }
         }
         p { a href={ "/console/sessions?" (sessions(review)) } { "Sessions on " (review.target) " since that day" } }
-        @if item.acts { (word(&console, &by, review)) }
+        @if item.acts { (word(&console, &by, review, &typed)) }
     };
     let title = format!("Review {}", review.id);
     Ok(Sheet::new(&title, "/console/approvals").show(&console, &by, &body))
@@ -92,8 +94,17 @@ fn sessions(review: &Review) -> String {
     serde_urlencoded::to_string(query).unwrap_or_default()
 }
 
-fn word(console: &Console, by: &Visitor, review: &Review) -> Markup {
+/// What was typed before a login that had to be fresh.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Typed {
+    finding: Option<Finding>,
+    text: String,
+}
+
+fn word(console: &Console, by: &Visitor, review: &Review, typed: &Typed) -> Markup {
     let here = format!("{HERE}/{}", review.id);
+    let was = |finding| typed.finding == Some(finding);
     html! {
         @if console.is_fresh(by) {
             form.card.form method="post" action=(here) {
@@ -101,11 +112,11 @@ fn word(console: &Console, by: &Visitor, review: &Review) -> Markup {
                 input type="hidden" name="csrf" value=(by.csrf());
                 fieldset {
                     legend { "Was it right?" }
-                    label.check { input type="radio" name="finding" value="justified" required; " Justified: it was right" }
-                    label.check { input type="radio" name="finding" value="concern" required; " A concern: it was not, or something has to be done" }
+                    label.check { input type="radio" name="finding" value="justified" required checked[was(Finding::Justified)]; " Justified: it was right" }
+                    label.check { input type="radio" name="finding" value="concern" required checked[was(Finding::Concern)]; " A concern: it was not, or something has to be done" }
                 }
                 label { "In your words; recorded"
-                    textarea name="text" rows="3" required maxlength="1000" {} }
+                    textarea name="text" rows="3" required maxlength="1000" { (typed.text) } }
                 div.buttons { button.primary accesskey="y" { "Close the review" } }
             }
         } @else { (prove_again(by, "A review", &here)) }
@@ -126,7 +137,11 @@ pub(super) async fn close(
 ) -> Page {
     match console.close_review(&by, &id, finding, &text).await {
         Ok(review) => Ok(frame::see(&format!("{HERE}/{}", review.id))),
-        Err(NotCast::Again) => Ok(frame::see(&fresh(&by, &format!("{HERE}/{id}")))),
+        Err(NotCast::Again) => {
+            let finding = Some(finding);
+            let typed = serde_urlencoded::to_string(Typed { finding, text }).unwrap_or_default();
+            Ok(frame::see(&fresh(&by, &format!("{HERE}/{id}?{typed}"))))
+        }
         Err(NotCast::Refused(refused)) => Err(Shown::from(refused)),
     }
 }

@@ -270,7 +270,7 @@ async fn what_takes_a_fresh_login_sends_there_and_programs_are_told() {
             to.contains("/console/login/begin?") && to.contains("fresh=true"),
             "{to}"
         );
-        let next = format!("next={}&", address.replace('/', "%2F"));
+        let next = format!("next={}", address.replace('/', "%2F"));
         assert!(to.contains(&next), "back to where it was: {to}");
     }
     for (address, body) in [
@@ -333,6 +333,33 @@ async fn what_was_typed_is_there_still_when_the_login_is_no_longer_fresh() {
         }
         assert_eq!(page.text.contains("is down.. again"), kept, "{next}");
     }
+    assert!(acts(&house).is_empty());
+}
+
+#[tokio::test]
+async fn a_reviewer_finds_again_what_was_typed_before_the_login() {
+    let house = House::new();
+    let cookie = house.log_in("approver").await;
+    let csrf = house.get("/console", &cookie).await.csrf();
+    house.later(301);
+    let form = format!("csrf={csrf}&finding=concern&text=known+to+%3Cb%3E+all");
+    let sent = house.post("/console/reviews/rv-1", &cookie, &form).await;
+    let (_, query) = sent.head("location").split_once('?').expect("a query");
+    let query: Vec<(String, String)> = serde_urlencoded::from_str(query).expect("read");
+    let next = login::local(&query[0].1);
+    let cookie = house.log_in("approver").await;
+    let page = house.get(&next, &cookie).await;
+    assert!(
+        page.text.contains("known to &lt;b&gt; all"),
+        "{next}: {}",
+        page.text
+    );
+    assert!(
+        page.text.contains("value=\"concern\" required checked>"),
+        "{}",
+        page.text
+    );
+    assert!(!page.text.contains("value=\"justified\" required checked"));
     assert!(acts(&house).is_empty());
 }
 
