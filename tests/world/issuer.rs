@@ -119,6 +119,24 @@ impl Issuer {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// The words of a shell that print a token of a login of now: what a vote takes.
+    #[must_use]
+    pub fn asks_for(&self, person: &Person) -> String {
+        let groups: Vec<_> = person
+            .groups
+            .iter()
+            .map(|group| format!(" --group {group}"))
+            .collect();
+        format!(
+            "{} dev-issuer token --address 127.0.0.1:{} --subject {} --kind {}{}",
+            self.program.display(),
+            self.port,
+            person.subject,
+            person.kind,
+            groups.concat()
+        )
+    }
+
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {

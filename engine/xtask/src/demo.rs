@@ -133,21 +133,23 @@ fn by_hand(
     (hosts, clusters): (&SshWorld, &ClusterWorld),
     stop: &AtomicBool,
 ) -> Result<()> {
-    let (agent, ana, bea) = (world.token(&AGENT)?, world.token(&ANA)?, world.token(&BEA)?);
+    let (agent, ana) = (world.token(&AGENT)?, world.token(&ANA)?);
     let config = world.gateway.folder().join("portcullis.yaml");
     let program = world.gateway.command(&[]);
     let program = Path::new(program.get_program()).display().to_string();
-    for (name, token) in [("agent", &agent), ("ana", &ana), ("bea", &bea)] {
+    for (name, token) in [("agent", &agent), ("ana", &ana)] {
         std::fs::write(world.folder().join(format!("{name}.token")), token)?;
     }
-    let at = world.folder().display();
-    screen::heading("Try it by hand (tokens are good for an hour)");
+    let (at, fresh) = (world.folder().display(), world.issuer.asks_for(&BEA));
+    screen::heading(
+        "Try it by hand (tokens are good for an hour; a vote takes a login of the last quarter of it)",
+    );
     println!("
   as the agent:      PGPASSWORD=$(cat {at}/agent.token) psql \"{dsn}\"
   as ana:            PGPASSWORD=$(cat {at}/ana.token) psql \"{dsn}\"
                      then: DELETE FROM stale_carts WHERE id < 30;
   who waits:         {program} approvals list --config {config}
-  approve as bea:    PORTCULLIS_TOKEN=$(cat {at}/bea.token) {program} approvals approve ID --reason \"fine\" --config {config}
+  approve as bea:    PORTCULLIS_TOKEN=$({fresh}) {program} approvals approve ID --reason \"fine\" --config {config}
   sessions:          {program} sessions list --recorded --config {config}
   replay one:        {program} sessions replay SESSION --config {config}
   verify the record: {program} journal verify --config {config}", dsn = world.dsn("anybody", "orders"), config = config.display());

@@ -210,11 +210,12 @@ pub fn by_hand(world: &ClusterWorld, program: &str) -> Result<()> {
         certificate.display()
     );
     fs::write(world.folder().join("kubeconfig"), config)?;
+    let fresh = world.issuer.asks_for(&BEA);
     println!(
         "
   with kubectl:      export KUBECONFIG={at}/kubeconfig
                      kubectl get secret db -o yaml; kubectl --context ana delete pod cart-0 --wait=false
-  approve as bea:    PORTCULLIS_TOKEN=$(cat {at}/bea.token) {program} approvals approve ID --reason \"fine\" --config {at}/portcullis.yaml"
+  approve as bea:    PORTCULLIS_TOKEN=$({fresh}) {program} approvals approve ID --reason \"fine\" --config {at}/portcullis.yaml"
     );
     Ok(())
 }

@@ -178,7 +178,8 @@ pub fn by_hand(world: &SshWorld, program: &str) -> Result<()> {
         "
   over SSH:          export SSH_ASKPASS={at}/askpass SSH_ASKPASS_REQUIRE=force TEST_TOKEN=$(cat {at}/ana.token)
                      ssh -p {port} -o UserKnownHostsFile={known} -o PubkeyAuthentication=no {login}@web-1@127.0.0.1 ./deploy.sh
-  approve as bea:    PORTCULLIS_TOKEN=$(cat {at}/bea.token) {program} approvals approve ID --reason \"fine\" --config {at}/portcullis.yaml",
+  approve as bea:    PORTCULLIS_TOKEN=$({fresh}) {program} approvals approve ID --reason \"fine\" --config {at}/portcullis.yaml",
+        fresh = world.issuer.asks_for(&BEA),
         port = world.port,
         known = world.known_hosts().display(),
         login = world.host.login,
