@@ -153,7 +153,10 @@ fn webhook(url: &str, private: bool, place: &Place, notes: &mut Notes<'_>) {
         Some(six) => six.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    let own = bare == "localhost"
+    // Whatever else leads here is found when it is connected to.
+    let named = bare.trim_end_matches('.').to_ascii_lowercase();
+    let own = named == "localhost"
+        || named.ends_with(".localhost")
         || bare
             .parse::<IpAddr>()
             .is_ok_and(|ip| !portcullis_fetch::is_public(ip));

@@ -48,6 +48,8 @@ fn what_is_wrong_is_named_with_its_place() {
         (hook("https://127.0.0.1/x"), "which is not reached"),
         (hook("https://169.254.169.254/x"), "its network"),
         (hook("https://localhost:8443/x"), "its network"),
+        (hook("https://LOCALHOST./x"), "its network"),
+        (hook("https://hooks.localhost/x"), "its network"),
         (hook("\"https://[::1]/x\""), "its network"),
         (hook("https://user@events.example/x"), "a user with it"),
         (hook("https://events.example/x, name2: b"), "unknown field"),
