@@ -5,6 +5,7 @@ mod desk;
 mod ends;
 mod full;
 mod retention;
+mod signed;
 
 use anyhow::{Context, Result, ensure};
 use ends::{Collector, Wire};

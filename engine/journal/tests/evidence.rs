@@ -59,7 +59,7 @@ fn made() -> (World, PathBuf) {
         ("approval/state", json!({"id": "ap-1", "to": "approved"})),
         (
             "reload",
-            json!({"why": "uid 7", "ok": true, "detail": "d", "policy_revision": "r2"}),
+            json!({"why": "uid 7", "ok": true, "detail": "d", "policy_revision": "r2", "signed_by": {"freeze": "ab12"}}),
         ),
         ("session_killed", json!({"uid": 7, "reason": "x"})),
     ] {
@@ -139,7 +139,9 @@ fn every_table_says_what_the_record_holds() {
             .starts_with("approved at")
     );
     assert_eq!(table(&folder, "blocked")[0]["rule"], "team/no-drop");
-    assert_eq!(table(&folder, "policy_changes")[0]["author"], "uid 7");
+    let change = &table(&folder, "policy_changes")[0];
+    assert_eq!(change["author"], "uid 7");
+    assert_eq!(change["signed_by"], "freeze by sha256:ab12");
     assert_eq!(table(&folder, "security")[0]["event"], "tripwire");
     let failures = table(&folder, "failures");
     assert!(

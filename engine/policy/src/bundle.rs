@@ -39,15 +39,16 @@ pub(crate) fn read(path: &Path, key: Option<&PathBuf>) -> Result<Pieces, Diagnos
     let members = unpack(path, &file)?;
     let wrong =
         |rule, message: String, remedy: &str| Diagnostic::file(&file, rule, message, remedy);
-    match (key, members.get(SIGNATURES)) {
+    let signed_by = match (key, members.get(SIGNATURES)) {
         (Some(key), Some(signatures)) => {
-            signature::verify(&members, signatures, key).map_err(|why| {
+            let signer = signature::verify(&members, signatures, key).map_err(|why| {
                 wrong(
                     "load/signature",
                     why,
                     "Sign the bundle again, or name the key it was signed with.",
                 )
             })?;
+            Some(signer)
         }
         (Some(_), None) => {
             return Err(wrong(
@@ -63,11 +64,14 @@ pub(crate) fn read(path: &Path, key: Option<&PathBuf>) -> Result<Pieces, Diagnos
                 "Name the public key with `verification_key` (or --verification-key).",
             ));
         }
-        (None, None) => {}
-    }
+        (None, None) => None,
+    };
     let manifest =
         manifest(&members).map_err(|(message, remedy)| wrong("load/manifest", message, remedy))?;
-    pieces(&file, members, manifest)
+    Ok(Pieces {
+        signed_by,
+        ..pieces(&file, members, manifest)?
+    })
 }
 
 /// Unpacks, in bounds.
@@ -190,6 +194,7 @@ fn pieces(file: &str, members: Members, manifest: Manifest) -> Result<Pieces, Di
                 .cloned()
                 .collect(),
         ),
+        signed_by: None,
     };
     for (member, bytes) in members {
         let shown = format!("{file}:{member}");

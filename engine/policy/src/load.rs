@@ -400,6 +400,7 @@ fn packs(
             Pack {
                 name: Arc::from(source.name.as_str()),
                 dry_run: source.dry_run,
+                signed_by: source.pieces.signed_by.clone(),
                 entries: entries
                     .map(|name| scope.entry(&root, name, &at_large))
                     .collect(),

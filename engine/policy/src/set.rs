@@ -120,6 +120,16 @@ impl PolicySet {
         self.packs.iter().map(|pack| (&*pack.name, pack.dry_run))
     }
 
+    /// The packs that are signed bundles, each with the SHA-256 of the public key (DER) that has signed it: for the record.
+    #[must_use]
+    pub fn signers(&self) -> serde_json::Value {
+        let signed = self.packs.iter().filter_map(|pack| {
+            let key = pack.signed_by.as_ref()?;
+            Some((pack.name.to_string(), serde_json::json!(key)))
+        });
+        serde_json::Value::Object(signed.collect())
+    }
+
     /// All modules and data that decide, for the record: what a revision stands for.
     #[must_use]
     pub fn snapshot(&self) -> serde_json::Value {

@@ -138,6 +138,8 @@ pub(crate) struct Pieces {
     pub data: Vec<DataFile>,
     /// Keys of data that it claims for itself alone; none when it claims none.
     pub roots: Option<Vec<Vec<String>>>,
+    /// SHA-256 of the key that a bundle is signed with.
+    pub signed_by: Option<String>,
 }
 
 /// A `data.json` or `data.yaml`.

@@ -203,6 +203,7 @@ impl Reloader {
         let entry = json!({
             "why": why, "ok": reloaded.ok, "detail": reloaded.detail,
             "policy_revision": reloaded.policy_revision, "severed": reloaded.severed,
+            "signed_by": self.gateway.policy.set().signers(),
         });
         if let Err(fault) = self.gateway.journal.node("reload", &entry) {
             tracing::error!(fault = fault.chain(), "a reload is not on record");

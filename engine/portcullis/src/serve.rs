@@ -120,6 +120,7 @@ fn begin(gateway: &Gateway, addresses: &[String]) -> Result<(), Broken> {
     let revision = gateway.policy.revision();
     let started = json!({
         "version": env!("CARGO_PKG_VERSION"), "listeners": addresses, "policy_revision": &*revision,
+        "signed_by": gateway.policy.set().signers(),
     });
     note(gateway, "started", &started)?;
     note(gateway, "policy-snapshot", &gateway.policy.set().snapshot())

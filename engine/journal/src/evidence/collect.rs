@@ -85,8 +85,17 @@ impl Collected {
             policies: table(
                 "policy_changes",
                 "Policy changes",
-                "Each start and reload, with the revision (a digest over all packs) that served from then on.",
-                &["at", "author", "revision", "applied", "detail", "leaf"],
+                "Each start and reload, with the revision (a digest over all packs) that served from then on, and the key (SHA-256) that \
+                 each signed bundle of it was verified with.",
+                &[
+                    "at",
+                    "author",
+                    "revision",
+                    "signed_by",
+                    "applied",
+                    "detail",
+                    "leaf",
+                ],
             ),
             administration: table(
                 "administration",
@@ -351,6 +360,7 @@ impl Collected {
                     _ => string(detail, "/why").to_owned(),
                 },
                 string(detail, "/policy_revision").to_owned(),
+                signers(&detail["signed_by"]),
                 detail["ok"].as_bool().unwrap_or(true).to_string(),
                 string(detail, "/detail").to_owned(),
                 leaf,
@@ -549,6 +559,16 @@ fn actor(detail: &Value) -> String {
         }
     }
     string(detail, "/name").to_owned()
+}
+
+/// Which pack was verified with which key. Records of earlier versions do not say.
+fn signers(signed: &Value) -> String {
+    let all = signed.as_object().into_iter().flatten();
+    let one = |(pack, key): (&String, &Value)| {
+        let key = key.as_str().unwrap_or_default();
+        format!("{pack} by sha256:{key}")
+    };
+    all.map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn shown(detail: &Value) -> String {

@@ -3,7 +3,7 @@
 //! The algorithm has to fit the key: the key decides, the header only says which.
 
 use super::{MANIFEST, Members, SIGNATURES};
-use aws_lc_rs::digest::{Algorithm, Context, SHA256, SHA384, SHA512};
+use aws_lc_rs::digest::{Algorithm, Context, SHA256, SHA384, SHA512, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
 };
@@ -36,8 +36,13 @@ struct Signed {
     algorithm: String,
 }
 
-/// Verifies the signature, and that the files are exactly the signed ones.
-pub(super) fn verify(members: &Members, signatures: &[u8], key: &PathBuf) -> Result<(), String> {
+/// Verifies the signature, and that the files are exactly the signed ones. Who has signed is known by the SHA-256 of the
+/// public key (its DER), in hexadecimal.
+pub(super) fn verify(
+    members: &Members,
+    signatures: &[u8],
+    key: &PathBuf,
+) -> Result<String, String> {
     let pem = std::fs::read_to_string(key)
         .map_err(|e| format!("the key {} cannot be read: {e}", key.display()))?;
     let key =
@@ -67,7 +72,7 @@ pub(super) fn verify(members: &Members, signatures: &[u8], key: &PathBuf) -> Res
     }
     match unsigned.keys().next() {
         Some(name) => Err(format!("{name} is in the bundle and not signed")),
-        None => Ok(()),
+        None => Ok(hex::encode(digest(&SHA256, &key))),
     }
 }
 

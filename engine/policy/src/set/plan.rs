@@ -190,6 +190,8 @@ pub(crate) struct Entry {
 pub(crate) struct Pack {
     pub name: Arc<str>,
     pub dry_run: bool,
+    /// SHA-256 of the key that it is signed with, where it is a signed bundle.
+    pub signed_by: Option<String>,
     /// Its sets.
     pub entries: Vec<Entry>,
     pub reads: Reads,

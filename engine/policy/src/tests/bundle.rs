@@ -84,6 +84,7 @@ fn a_bundle_is_a_pack_with_its_data() {
     let rules: Vec<&str> = decision.reasons.iter().map(|r| r.rule.as_str()).collect();
     assert_eq!(rules, ["test/grant", "freeze/on"]);
     assert_eq!(set.packs().nth(1), Some(("freeze", false)));
+    assert_eq!(set.signers(), json!({}));
 }
 
 #[test]
@@ -264,7 +265,9 @@ fn a_signed_bundle_loads_with_its_key_and_only_then() {
     files.push((".signatures.json", &signatures));
     let path = bench.bundle(&files);
     let loaded = load(path.clone(), Some(bench.key(&der)));
-    assert!(loaded.is_ok(), "{:?}", loaded.err());
+    let set = loaded.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let key = hex::encode(digest(&SHA256, &der));
+    assert_eq!(set.signers(), json!({ "freeze": key }));
     assert_eq!(load(path.clone(), None).err().unwrap().0, "load/signature");
     let (_, other) = es256();
     let (rule, message) = load(path, Some(bench.key(&other))).err().unwrap();
