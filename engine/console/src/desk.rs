@@ -5,7 +5,8 @@
 
 use crate::operations::Refused;
 use crate::standing::{
-    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Grant, Review, ReviewWord,
+    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Grant, LinkWish,
+    LinkedAccount, Review, ReviewWord,
 };
 use portcullis_gate::BoxFuture;
 use portcullis_model::Identity;
@@ -65,6 +66,12 @@ pub trait Desk: Send + Sync {
         wish: &'a DelegationWish,
         by: &'a Identity,
     ) -> BoxFuture<'a, Result<Delegation, Refused>>;
+    /// Links a chat account to whoever asks; without `confirm`, only says which account it is.
+    fn link<'a>(
+        &'a self,
+        wish: &'a LinkWish,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<LinkedAccount, Refused>>;
     /// Ends a delegation early.
     fn end_delegation<'a>(
         &'a self,

@@ -259,7 +259,7 @@ pub struct LinkWish {
 }
 
 /// A chat account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LinkedAccount {
     /// Which: `slack:T1:U2 (ana)`.
     pub account: String,

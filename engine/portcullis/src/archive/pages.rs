@@ -17,8 +17,8 @@ use portcullis_console::web::{Console, Parts, Stay};
 use portcullis_console::{
     AccessWish, Approval, Asked, Ballot, Bearer, Begun, BrowserWish, Certified, ConnectionRow,
     Delegation, DelegationWish, DeviceBegun, DeviceWish, Entrance, Extension, Grant, Granted,
-    KeyWish, Offers, Refused, Returned, Review, ReviewWord, SessionRow, TokenError, TokenRequest,
-    WhoAmI,
+    KeyWish, LinkWish, LinkedAccount, Offers, Refused, Returned, Review, ReviewWord, SessionRow,
+    TokenError, TokenRequest, WhoAmI,
 };
 use portcullis_gate::{
     ApprovalDesk as _, BoxFuture, Clock, Entry, EntryKind, HoldRequest, StreamId, Wish,
@@ -349,6 +349,14 @@ impl Desk for House {
         _: &'a DelegationWish,
         _: &'a Identity,
     ) -> BoxFuture<'a, Result<Delegation, Refused>> {
+        Box::pin(async { no() })
+    }
+
+    fn link<'a>(
+        &'a self,
+        _: &'a LinkWish,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<LinkedAccount, Refused>> {
         Box::pin(async { no() })
     }
 

@@ -7,8 +7,8 @@ use super::{NotCast, nothing, reason};
 use crate::desk::Item;
 use crate::operations::Refused;
 use crate::standing::{
-    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Finding, Grant, Mine, Review,
-    ReviewWord,
+    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Finding, Grant, LinkWish,
+    LinkedAccount, Mine, Review, ReviewWord,
 };
 use crate::web::Console;
 use crate::web::guard::Visitor;
@@ -33,6 +33,8 @@ pub(in crate::web) struct Away {
 
 /// Letters of a connection's name and of a ticket, as the document of the API says.
 const NAME_CHARS_MAX: usize = 200;
+/// Letters of what a chat account was given, as it says.
+const CODE_CHARS_MAX: usize = 100;
 /// Letters of a subject and of an issuer, as it says.
 const PRINCIPAL_CHARS_MAX: usize = 400;
 
@@ -241,6 +243,25 @@ impl Console {
             reason: why,
         };
         Ok(self.bureau.delegate(&wish, &by.identity).await?)
+    }
+
+    /// Says which chat account a code came from, or links it: an account that votes takes a fresh login.
+    pub(in crate::web) async fn link(
+        &self,
+        by: &Visitor,
+        code: &str,
+        confirm: bool,
+    ) -> Result<LinkedAccount, NotCast> {
+        Page::Access.scope(by.roles)?;
+        if confirm {
+            self.proved_just_now(by)?;
+        }
+        let wish = LinkWish {
+            token: by.token().await,
+            code: typed("the code", code, CODE_CHARS_MAX)?,
+            confirm,
+        };
+        Ok(self.bureau.link(&wish, &by.identity).await?)
     }
 
     /// Ends a delegation early; whether it is theirs to end, the desk says.

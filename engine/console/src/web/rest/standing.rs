@@ -3,7 +3,7 @@
 
 use super::{Answer, Call, Calls, Desk, Reason};
 use crate::desk::Item;
-use crate::standing::{Asked, Delegation, Finding, Grant, Mine, Review};
+use crate::standing::{Asked, Delegation, Finding, Grant, LinkedAccount, Mine, Review};
 use crate::web::acts::{Away, Wanted};
 use crate::web::guard::{Client, Problem, Sent};
 use axum::Json;
@@ -98,8 +98,21 @@ struct StandIn {
     reason: String,
 }
 
+/// A chat account.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountAsked {
+    /// What the account was given.
+    #[schemars(length(min = 1, max = 100))]
+    code: String,
+    /// You have seen which account it is, and it is yours.
+    #[serde(default)]
+    confirm: bool,
+}
+
 pub(super) fn calls(calls: &mut Calls) {
     asking(calls);
+    chatting(calls);
     looking_back(calls);
 }
 
@@ -150,6 +163,19 @@ fn asking(calls: &mut Calls) {
         .takes::<MoreTime>()
         .gives::<Asked>(),
         post(extend),
+    );
+}
+
+fn chatting(calls: &mut Calls) {
+    calls.add(
+        Call::post(
+            "/api/v1/accounts",
+            "link",
+            "Which chat account a code came from; with `confirm` it is linked to you, which takes a fresh proof",
+        )
+        .takes::<AccountAsked>()
+        .gives::<LinkedAccount>(),
+        post(link),
     );
 }
 
@@ -294,6 +320,11 @@ async fn delegate(State(console): Desk, Sent(by, wish): Sent<StandIn>) -> Answer
     };
     let made = console.delegate(&by, &away).await;
     made.map(Json).map_err(|not| Problem(not.refused()))
+}
+
+async fn link(State(console): Desk, Sent(by, asked): Sent<AccountAsked>) -> Answer<LinkedAccount> {
+    let linked = console.link(&by, &asked.code, asked.confirm).await;
+    linked.map(Json).map_err(|not| Problem(not.refused()))
 }
 
 async fn end_delegation(

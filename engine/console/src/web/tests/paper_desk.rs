@@ -176,6 +176,20 @@ impl Desk for Paper {
         })
     }
 
+    fn link<'a>(
+        &'a self,
+        wish: &'a LinkWish,
+        _: &'a Identity,
+    ) -> BoxFuture<'a, Result<LinkedAccount, Refused>> {
+        Box::pin(async move {
+            self.did("link", &wish.code, &wish.token);
+            Ok(LinkedAccount {
+                account: self.foreign(),
+                until: wish.confirm.then(|| at(9000).rfc3339()),
+            })
+        })
+    }
+
     fn end_delegation<'a>(
         &'a self,
         id: &'a str,

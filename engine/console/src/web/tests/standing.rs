@@ -286,6 +286,7 @@ async fn what_takes_a_fresh_login_sends_there_and_programs_are_told() {
             "/api/v1/delegations",
             r#"{"subject":"bea","seconds":60,"reason":"x"}"#,
         ),
+        ("/api/v1/accounts", r#"{"code":"x","confirm":true}"#),
     ] {
         let seen = house.call(Method::POST, address, "t-approver", body).await;
         assert_eq!(seen.status, StatusCode::FORBIDDEN, "{address}");
@@ -474,6 +475,28 @@ async fn whoever_guesses_what_is_somebody_elses_is_on_record() {
     }
     assert_eq!(house.said("desk_refused").len(), said.len());
     assert!(acts(&house).is_empty() && house.paper.votes.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_chat_account_is_linked_to_whoever_sends_its_code() {
+    let house = House::new();
+    let call = |token, body| house.call(Method::POST, "/api/v1/accounts", token, body);
+    let seen = call("t-ana", r#"{"code":" abc "}"#).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+    assert!(seen.text.contains("\"until\":null"), "{}", seen.text);
+    let linked = call("t-fresh-approver", r#"{"code":"abc","confirm":true}"#).await;
+    assert_eq!(linked.status, StatusCode::OK, "{}", linked.text);
+    assert!(!linked.text.contains("\"until\":null"), "{}", linked.text);
+    let strange = call("t-ana", r#"{"code":"abc","token":"t-approver"}"#).await;
+    assert_eq!(
+        strange.status,
+        StatusCode::BAD_REQUEST,
+        "a token in the body"
+    );
+    assert_eq!(
+        acts(&house),
+        ["link abc with t-ana", "link abc with t-fresh-approver"]
+    );
 }
 
 #[tokio::test]

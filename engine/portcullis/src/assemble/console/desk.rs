@@ -7,8 +7,8 @@ use crate::acts;
 use portcullis_console::bureau::Bureau as _;
 use portcullis_console::desk::{Desk, Item};
 use portcullis_console::{
-    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Grant, Refused, Review,
-    ReviewWord,
+    AccessWish, Asked, Bearer, Delegation, DelegationWish, Extension, Grant, LinkWish,
+    LinkedAccount, Refused, Review, ReviewWord,
 };
 use portcullis_gate::BoxFuture;
 use portcullis_model::Identity;
@@ -103,6 +103,22 @@ impl Desk for Office {
         Box::pin(async move {
             let made = self.gateway.people.delegate(wish).await;
             self.told("delegate", &wish.subject, by, made)
+        })
+    }
+
+    fn link<'a>(
+        &'a self,
+        wish: &'a LinkWish,
+        by: &'a Identity,
+    ) -> BoxFuture<'a, Result<LinkedAccount, Refused>> {
+        Box::pin(async move {
+            let linked = self.gateway.people.link(wish).await;
+            let linked = self.told("link an account", "", by, linked)?;
+            if linked.until.is_some() {
+                let detail = json!({"account": linked.account, "from": "console"});
+                self.note("account_linked", by, &detail)?;
+            }
+            Ok(linked)
         })
     }
 
