@@ -439,6 +439,22 @@ pub trait ApprovalDesk: Send + Sync {
     fn standing(&self, _id: &str) -> Option<Standing> {
         None
     }
+    /// The page where people decide it, where there is one.
+    fn page(&self, _id: &str) -> Option<String> {
+        None
+    }
+    /// How somebody approves it, for whoever waits and passes it on: the command, and the page.
+    fn how(&self, id: &str) -> String {
+        match self.page(id) {
+            None => format!("portcullis approvals approve {id}"),
+            Some(page) => format!("portcullis approvals approve {id}, or at {page}"),
+        }
+    }
+    /// Where it is decided, as a further sentence; nothing without a page.
+    fn decided_at(&self, id: &str) -> String {
+        let page = self.page(id);
+        page.map_or_else(String::new, |page| format!(" It is decided at {page}."))
+    }
 }
 
 /// What whoever waits is told of those before it: `, 2 before it`, and nothing where there is none.

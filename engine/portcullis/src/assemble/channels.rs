@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 pub struct Channels {
     /// What has still to be delivered.
     pub outbox: Arc<Outbox>,
+    /// The console's address, where people look at what is asked.
+    pub portal: Option<String>,
     /// Who is who in chat.
     pub links: Arc<Links>,
     /// What Slack says.
@@ -89,6 +91,7 @@ impl Channels {
         let phrase = |secret| workshop.phrase(secret);
         Ok(Self {
             outbox,
+            portal: portal(loaded),
             slack: written.slack.as_ref().map(|slack| {
                 SlackDesk::new(
                     phrase(&slack.signing_secret),
@@ -103,6 +106,16 @@ impl Channels {
             links,
         })
     }
+}
+
+/// Where people look at a request: as it is written, or the gateway's own console.
+fn portal(loaded: &Loaded) -> Option<String> {
+    let config = &loaded.config;
+    let own = || {
+        let (_, login) = config.console.as_ref().zip(config.login.as_ref())?;
+        Some(format!("{}/console", login.url.trim_end_matches('/')))
+    };
+    config.approvals.portal.clone().or_else(own)
 }
 
 /// The systems that keep tickets.

@@ -291,6 +291,11 @@ impl ApprovalDesk for People {
     fn standing(&self, id: &str) -> Option<Standing> {
         self.desk.standing(id)
     }
+
+    fn page(&self, id: &str) -> Option<String> {
+        let portal = self.channels.portal.as_deref()?;
+        Some(format!("{}/approvals/{id}", portal.trim_end_matches('/')))
+    }
 }
 
 fn not_counted(why: &VoteRefused) -> Refused {

@@ -72,7 +72,10 @@ impl Visit {
         let answer = match answer {
             Some(answer) => answer,
             None if requirements.iter().any(|r| r.defer) => {
-                Answer::Refuse(deferred(&requirements, &id))
+                let mut denial = deferred(&requirements, &id);
+                let at = live.approvals.decided_at(&id);
+                denial.hint = denial.hint.map(|hint| hint + &at);
+                Answer::Refuse(denial)
             }
             None => self.wait(live, &id).await,
         };

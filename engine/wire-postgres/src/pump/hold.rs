@@ -162,7 +162,8 @@ impl Pump {
                 ),
             )
             .hint(format!(
-                "Run the same statement again once {id} is approved."
+                "Run the same statement again once {id} is approved.{}",
+                self.around.approvals.decided_at(&id)
             ));
             denial.approval = Some(id);
             denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
@@ -191,8 +192,9 @@ impl Pump {
         };
         let now = (self.around.clock)();
         let Waiting { id, what, .. } = &**waiting;
-        let before = before_it(&*self.around.approvals, id);
-        let text = format!("{what}{before}; approve with: portcullis approvals approve {id}");
+        let desk = &*self.around.approvals;
+        let (before, how) = (before_it(desk, id), desk.how(id));
+        let text = format!("{what}{before}; approve with: {how}");
         let housed = self.gate.house(House::Notice, refuse::notice(&text), now)?;
         self.lines.to_client.say(housed);
         Ok(())

@@ -175,7 +175,10 @@ impl Stream {
         );
         if requirements.iter().any(|r| r.defer) {
             let mut denial = Denial::new(rules, format!("approval {id} is needed from {groups}"))
-                .hint(format!("Run the same command again once {id} is approved."));
+                .hint(format!(
+                    "Run the same command again once {id} is approved.{}",
+                    desk.decided_at(&id)
+                ));
             denial.approval = Some(id);
             denial.retry_after = Some(DEFERRED_RETRY_SECONDS);
             return Ok(Answer::Refuse(denial));
@@ -189,9 +192,9 @@ impl Stream {
             open: true,
         };
         let answer = loop {
-            let before = before_it(&*desk, &id);
+            let (before, how) = (before_it(&*desk, &id), desk.how(&id));
             let text = format!(
-                "held by {rules}: waiting for {groups}, approval {id}{before}; approve with: portcullis approvals approve {id}"
+                "held by {rules}: waiting for {groups}, approval {id}{before}; approve with: {how}"
             );
             self.notice(&text).await?;
             tokio::select! {
