@@ -94,7 +94,7 @@ pub struct BrowserWish {
     #[serde(skip)]
     pub console: bool,
     /// The provider is to ask for the proof again.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
 }
 

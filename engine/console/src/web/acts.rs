@@ -50,7 +50,7 @@ impl NotCast {
         match self {
             Self::Refused(refused) => refused,
             Self::Again => Refused::new(403, "this needs a fresh login (console/fresh-login)")
-                .hint("log in again, with a token that says when that was (`auth_time`)"),
+                .hint("log in again (`portcullis login --fresh`), with a token that says when that was (`auth_time`)"),
         }
     }
 }
