@@ -2,6 +2,7 @@
 //! passed by not running.
 
 mod admin;
+mod approvals_afar;
 mod author;
 mod bad_input;
 mod bypass;

@@ -1,14 +1,11 @@
 //! `access`: a connection asked for in advance, for a time; and the glass, for whoever may break it. It refuses to ask
 //! without a reason.
 
-use crate::cli::approvals::{grants, own_token, tell};
-use crate::cli::{Exit, Shape, Whereabouts, paint};
+use crate::cli::approvals::{grants, tell};
+use crate::cli::way::{self, Reach};
+use crate::cli::{Exit, Shape, paint};
 use crate::config::Period;
 use clap::{Args, Subcommand};
-use hyper::Method;
-use portcullis_console::{Asked, Grant};
-use serde_json::json;
-use std::path::PathBuf;
 
 /// Connections that people open to you, for a time.
 #[derive(Debug, Subcommand)]
@@ -25,6 +22,7 @@ pub enum Access {
 
 const EXAMPLES: &str = "\
 Examples:
+  export PORTCULLIS_GATEWAY=https://gateway:6443; portcullis login
   portcullis access request orders --for 2h --reason 'OPS-12, the import failed' --ticket OPS-12
   portcullis approvals wait ap-7k2m9q0x
   psql -h gateway orders
@@ -46,11 +44,8 @@ pub struct Request {
     /// The ticket it belongs to
     #[arg(long, env = "PORTCULLIS_TICKET")]
     ticket: Option<String>,
-    /// File with your token; PORTCULLIS_TOKEN when not given
-    #[arg(long)]
-    token_file: Option<PathBuf>,
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -59,7 +54,7 @@ pub struct Request {
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -69,7 +64,7 @@ pub(super) fn access(access: &Access) -> Result<(), Exit> {
         Access::Request(request) => ask(request, false),
         Access::BreakGlass(request) => ask(request, true),
         Access::List(list) => {
-            let rows: Vec<Grant> = list.at.get("/v1/grants")?;
+            let rows = list.reach.grants()?;
             match list.shape.json {
                 true => Ok(paint::json(&rows)?),
                 false => Ok(grants(&rows)?),
@@ -79,12 +74,13 @@ pub(super) fn access(access: &Access) -> Result<(), Exit> {
 }
 
 fn ask(request: &Request, break_glass: bool) -> Result<(), Exit> {
-    let token = own_token(request.token_file.as_ref())?;
-    let body = json!({
-        "token": *token, "target": request.target, "reason": request.reason,
-        "seconds": request.lasts.map(|period| period.0.as_secs()),
-        "ticket": request.ticket, "break_glass": break_glass,
-    });
-    let asked: Asked = request.at.send(Method::POST, "/v1/access", &body)?;
+    let wish = way::Access {
+        target: &request.target,
+        seconds: request.lasts.map(|period| period.0.as_secs()),
+        reason: &request.reason,
+        ticket: request.ticket.as_deref(),
+        break_glass,
+    };
+    let asked = request.reach.request_access(&wish)?;
     tell(&asked, request.shape)
 }

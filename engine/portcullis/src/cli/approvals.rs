@@ -5,15 +5,12 @@ mod standing;
 
 pub(super) use standing::{grants, tell};
 
-use crate::cli::{Exit, Shape, Whereabouts, paint};
+use crate::cli::way::{self, Reach};
+use crate::cli::{Exit, Shape, paint};
 use crate::config::Period;
 use clap::{Args, Subcommand};
-use hyper::Method;
 use portcullis_console::{Approval, Choice};
 use portcullis_model::escape_line;
-use serde_json::json;
-use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 /// Requests that wait for people, and votes.
 #[derive(Debug, Subcommand)]
@@ -52,7 +49,9 @@ pub enum Approvals {
 
 const VOTE_EXAMPLES: &str = "\
 Examples:
+  export PORTCULLIS_GATEWAY=https://gateway:6443; portcullis login --fresh
   portcullis approvals show ap-7k2m9q0x
+  portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12, checked with Ana'
   PORTCULLIS_TOKEN=$(my-idp token) portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12'
   portcullis approvals deny ap-7k2m9q0x --reason 'no ticket' --token-file ~/.portcullis/token
   portcullis approvals approve ap-7k2m9q0x --reason 'OPS-12' --reuse 15m    all commands of its class
@@ -66,7 +65,7 @@ pub struct List {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -77,7 +76,7 @@ pub struct One {
     /// Its id: ap-7k2m9q0x
     id: String,
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -93,11 +92,8 @@ pub struct Ballot {
     /// A yes: it is meant for all commands of the class for so long, where policy lets it be
     #[arg(long, value_name = "TIME")]
     reuse: Option<Period>,
-    /// File with your token; PORTCULLIS_TOKEN when not given
-    #[arg(long)]
-    token_file: Option<PathBuf>,
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -106,9 +102,7 @@ pub(super) fn approvals(approvals: &Approvals) -> Result<(), Exit> {
     match approvals {
         Approvals::List(list) => show_list(list),
         Approvals::Show(one) => {
-            let approval: Approval = one
-                .at
-                .get(&format!("/v1/approvals/{}", path_part(&one.id)?))?;
+            let approval = one.reach.approval(&one.id)?;
             match one.shape.json {
                 true => Ok(paint::json(&approval)?),
                 false => Ok(show(&approval)?),
@@ -130,7 +124,7 @@ pub(super) fn approvals(approvals: &Approvals) -> Result<(), Exit> {
 }
 
 fn show_list(list: &List) -> Result<(), Exit> {
-    let mut rows: Vec<Approval> = list.at.get("/v1/approvals")?;
+    let mut rows = list.reach.approvals()?;
     if !list.all {
         rows.retain(|approval| approval.state == "pending");
     }
@@ -150,7 +144,7 @@ fn show_list(list: &List) -> Result<(), Exit> {
             &row.shown,
         ]);
     }
-    Ok(table.print("nothing waits for people")?)
+    Ok(table.print("nothing waits for people that you may see")?)
 }
 
 fn show(approval: &Approval) -> std::io::Result<()> {
@@ -197,13 +191,12 @@ fn show(approval: &Approval) -> std::io::Result<()> {
 }
 
 fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
-    let token = own_token(ballot.token_file.as_ref())?;
-    let path = format!("/v1/approvals/{}/votes", path_part(&ballot.id)?);
-    let body = json!({
-        "choice": choice, "reason": ballot.reason, "token": *token,
-        "reuse_seconds": ballot.reuse.map(|period| period.0.as_secs()),
-    });
-    let approval: Approval = ballot.at.send(Method::POST, &path, &body)?;
+    let cast = way::Ballot {
+        choice,
+        reason: &ballot.reason,
+        reuse_seconds: ballot.reuse.map(|period| period.0.as_secs()),
+    };
+    let approval = ballot.reach.vote(&ballot.id, &cast)?;
     if ballot.shape.json {
         return Ok(paint::json(&approval)?);
     }
@@ -212,32 +205,4 @@ fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
         "{} is {}, {votes} of {} votes",
         approval.id, approval.state, approval.approvers
     ))?)
-}
-
-/// The caller's own token: from a file, the environment, or the login on this machine.
-pub(super) fn own_token(file: Option<&PathBuf>) -> Result<Zeroizing<String>, Exit> {
-    let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?,
-        None => match std::env::var("PORTCULLIS_TOKEN") {
-            Ok(token) => token,
-            Err(_) => return Ok(crate::cli::cache::Cache::open()?.token()?.token),
-        },
-    };
-    let text = Zeroizing::new(text);
-    Ok(Zeroizing::new(text.trim().to_owned()))
-}
-
-/// An id goes into a path: nothing but what ids are made of.
-fn path_part(id: &str) -> Result<&str, Exit> {
-    let plain = id
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    match plain && !id.is_empty() {
-        true => Ok(id),
-        false => Err(Exit::refused_with(
-            "that is no id of a request",
-            "`portcullis approvals list` shows them",
-        )),
-    }
 }

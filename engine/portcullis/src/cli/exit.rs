@@ -32,6 +32,14 @@ pub enum Exit {
         /// Why not.
         source: io::Error,
     },
+    /// No gateway answers at its HTTPS listener. Exit code 3.
+    #[error("{message}")]
+    Unanswered {
+        /// Where we asked, and why not.
+        message: String,
+        /// What to do next.
+        hint: String,
+    },
     /// The gateway could not start. Exit code 4.
     #[error("the gateway cannot start: {0}")]
     Start(String),
@@ -62,7 +70,7 @@ impl Exit {
     pub fn code(&self) -> u8 {
         match self {
             Self::Refused { .. } | Self::Misconfigured(_) | Self::Found | Self::Output(_) => 1,
-            Self::Unreachable { .. } => 3,
+            Self::Unreachable { .. } | Self::Unanswered { .. } => 3,
             Self::Start(_) => 4,
         }
     }
@@ -90,8 +98,9 @@ impl Exit {
     fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
+            Self::Unanswered { hint, .. } => Some(hint),
             Self::Unreachable { .. } => Some(
-                "start it with `portcullis run`, or name its socket with `--socket`; the socket is for root and the gateway's own user",
+                "start it with `portcullis run`, or name its socket with `--socket`; the socket is for root and the gateway's own user: everybody else names its HTTPS listener for `approvals` and `access`, with `--gateway https://HOST:PORT`",
             ),
             _ => None,
         }

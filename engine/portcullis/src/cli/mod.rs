@@ -1,6 +1,6 @@
 //! The command line. `--help` teaches with examples; every listing has `--json`; colour is for terminals;
 //! exit codes mean something. It refuses to vote, kill or reload by itself: it asks the gateway, over the
-//! admin socket, and shows the answer with everything foreign escaped.
+//! admin socket or its HTTPS listener, and shows the answer with everything foreign escaped.
 
 mod access;
 mod admin;
@@ -31,6 +31,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod token;
+mod way;
 
 pub use exit::{Exit, explain};
 
@@ -128,6 +129,9 @@ enum Command {
     Man(manual::Manual),
 }
 
+/// Where the configuration is when nobody says.
+const CONFIG: &str = "/etc/portcullis/portcullis.yaml";
+
 /// Where the gateway is.
 #[derive(Clone, Debug, Args)]
 struct Whereabouts {
@@ -136,7 +140,7 @@ struct Whereabouts {
         long,
         env = "PORTCULLIS_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/portcullis/portcullis.yaml"
+        default_value = CONFIG
     )]
     config: PathBuf,
     /// The admin socket; the configuration's when not given

@@ -25,6 +25,15 @@ use tokio_rustls::TlsConnector;
 const ANSWER_BYTES_MAX: usize = 128 * 1024;
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How much an answer may hold, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Longer answers are refused.
+    pub bytes: usize,
+    /// Nobody waits longer.
+    pub time: Duration,
+}
+
 /// Where the gateway's HTTPS listener is.
 #[derive(Clone, Debug, Args)]
 pub struct Portal {
@@ -83,9 +92,28 @@ impl Portal {
         bearer: Option<&str>,
         sent: Sent<'_>,
     ) -> Result<(StatusCode, Bytes), Exit> {
+        let bounds = Bounds {
+            bytes: ANSWER_BYTES_MAX,
+            time: PATIENCE,
+        };
+        self.call_within(bounds, method, path, bearer, sent)
+    }
+
+    /// The same for an answer that may be longer, or take longer.
+    ///
+    /// # Errors
+    /// When no gateway answers.
+    pub fn call_within(
+        &self,
+        bounds: Bounds,
+        method: Method,
+        path: &str,
+        bearer: Option<&str>,
+        sent: Sent<'_>,
+    ) -> Result<(StatusCode, Bytes), Exit> {
         let request = self.request(method, path, bearer, sent)?;
         block_on(async {
-            match tokio::time::timeout(PATIENCE, self.send(request)).await {
+            match tokio::time::timeout(bounds.time, self.send(request, bounds.bytes)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(self.unreachable("it does not answer in time")),
             }
@@ -128,7 +156,11 @@ impl Portal {
         request.map_err(|e| self.unreachable(&e.to_string()))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Exit> {
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<(StatusCode, Bytes), Exit> {
         let failed = |error: &dyn std::error::Error| self.unreachable(&error.to_string());
         let gateway = &self.gateway;
         let host = gateway.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -149,18 +181,19 @@ impl Portal {
             .await
             .map_err(|e| failed(&e))?;
         if plain {
-            return self.exchange(stream, request).await;
+            return self.exchange(stream, request, most).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&e))?;
         let tls = TlsConnector::from(trust(self.ca.as_deref())?);
         let stream = tls.connect(name, stream).await.map_err(|e| failed(&e))?;
-        self.exchange(stream, request).await
+        self.exchange(stream, request, most).await
     }
 
     async fn exchange(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         request: Request<Full<Bytes>>,
+        most: usize,
     ) -> Result<(StatusCode, Bytes), Exit> {
         let failed = |error: &dyn std::error::Error| self.unreachable(&error.to_string());
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -169,9 +202,7 @@ impl Portal {
         let driver = tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await;
+        let body = Limited::new(answer.into_body(), most).collect().await;
         driver.abort();
         let body = body.map_err(|e| self.unreachable(&e.to_string()))?;
         Ok((status, body.to_bytes()))
@@ -179,10 +210,25 @@ impl Portal {
 
     /// No gateway, or something else in its place.
     pub fn unreachable(&self, why: &str) -> Exit {
-        Exit::refused_with(
-            format!("no gateway answers at {}: {why}", self.gateway),
-            "give the address of its `protocol: https` listener, and its authority with --ca",
-        )
+        Exit::Unanswered {
+            message: format!("no gateway answers at {}: {why}", self.gateway),
+            hint: "give the address of its `protocol: https` listener, and its authority with --ca"
+                .to_owned(),
+        }
+    }
+
+    /// True for another way to write the same host and port.
+    #[must_use]
+    pub fn is_at(&self, other: &Uri) -> bool {
+        let place = |uri: &Uri| {
+            let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+            (
+                uri.scheme_str() == Some("https"),
+                host,
+                uri.port_u16().unwrap_or(443),
+            )
+        };
+        place(&self.gateway) == place(other)
     }
 }
 

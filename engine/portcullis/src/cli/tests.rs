@@ -78,6 +78,8 @@ fn every_listing_has_json() {
         "reload",
         "sessions list",
         "approvals list",
+        "approvals mine --gateway https://gateway:6443 --ca ca.pem --token-file token",
+        "access list --server https://gateway:6443",
         "journal verify",
         "check",
         "config print",
@@ -133,10 +135,15 @@ fn exit_codes_are_part_of_the_interface() {
         socket: PathBuf::from("/nowhere"),
         source: std::io::ErrorKind::NotFound.into(),
     };
+    let unanswered = Exit::Unanswered {
+        message: "no".to_owned(),
+        hint: "name another".to_owned(),
+    };
     for (exit, code) in [
         (Exit::refused("no"), 1),
         (Exit::Found, 1),
         (unreachable, 3),
+        (unanswered, 3),
         (Exit::Start("no".to_owned()), 4),
     ] {
         assert_eq!(exit.code(), code, "{exit}");

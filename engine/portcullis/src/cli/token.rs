@@ -121,7 +121,7 @@ fn print(secret: &str) -> Result<(), Exit> {
 }
 
 fn database(asked: &Database) -> Result<(), Exit> {
-    let proof = super::approvals::own_token(asked.token_file.as_ref())?;
+    let proof = super::way::own_token(asked.token_file.as_deref())?;
     let wish = LoginWish {
         seconds: asked.lasts.0.as_secs(),
     };
@@ -140,8 +140,8 @@ fn database(asked: &Database) -> Result<(), Exit> {
 }
 
 fn exchange(asked: &Exchange) -> Result<(), Exit> {
-    let subject = super::approvals::own_token(asked.token_file.as_ref())?;
-    let actor = super::approvals::own_token(Some(&asked.actor_token_file))?;
+    let subject = super::way::own_token(asked.token_file.as_deref())?;
+    let actor = super::way::own_token(Some(&asked.actor_token_file))?;
     let mut scope: Vec<String> = asked
         .targets
         .iter()

@@ -1,24 +1,19 @@
 //! `approvals mine|wait|extend|end|delegate|delegations|reviews|review`: what stands longer than one run.
 
-use super::{One, own_token, path_part, show};
-use crate::cli::{Exit, Shape, Whereabouts, paint};
+use super::{One, show};
+use crate::cli::way::{self, Reach};
+use crate::cli::{Exit, Shape, paint};
 use crate::config::Period;
 use clap::{Args, ValueEnum};
-use hyper::Method;
-use portcullis_console::{Approval, Asked, Delegation, Grant, LinkedAccount, Mine, Review};
+use portcullis_console::{Asked, Delegation, Grant};
 use portcullis_model::escape_line;
-use serde_json::json;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Whose it is.
 #[derive(Debug, Args)]
 pub struct Yours {
-    /// File with your token; PORTCULLIS_TOKEN when not given
-    #[arg(long)]
-    token_file: Option<PathBuf>,
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -27,7 +22,7 @@ pub struct Yours {
 #[derive(Debug, Args)]
 pub struct Look {
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -66,7 +61,7 @@ pub struct End {
     #[arg(long, default_value = "")]
     reason: String,
     #[command(flatten)]
-    at: Whereabouts,
+    reach: Reach,
     #[command(flatten)]
     shape: Shape,
 }
@@ -136,10 +131,7 @@ pub struct Close {
 }
 
 pub(super) fn mine(yours: &Yours) -> Result<(), Exit> {
-    let token = own_token(yours.token_file.as_ref())?;
-    let mine: Mine = yours
-        .at
-        .send(Method::POST, "/v1/mine", &json!({"token": *token}))?;
+    let mine = yours.reach.mine()?;
     if yours.shape.json {
         return Ok(paint::json(&mine)?);
     }
@@ -186,10 +178,9 @@ pub(in crate::cli) fn grants(all: &[Grant]) -> std::io::Result<()> {
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 pub(super) fn wait(wait: &Wait) -> Result<(), Exit> {
-    let path = format!("/v1/approvals/{}", path_part(&wait.one.id)?);
     let end = Instant::now() + wait.within.0;
     loop {
-        let approval: Approval = wait.one.at.get(&path)?;
+        let approval = wait.one.reach.approval(&wait.one.id)?;
         let decided = approval.state != "pending";
         if !decided && Instant::now() < end {
             std::thread::sleep(LOOK_EVERY);
@@ -207,14 +198,12 @@ pub(super) fn wait(wait: &Wait) -> Result<(), Exit> {
 }
 
 pub(super) fn extend(extend: &Extend) -> Result<(), Exit> {
-    let yours = &extend.yours;
-    let token = own_token(yours.token_file.as_ref())?;
-    let path = format!("/v1/grants/{}/extensions", path_part(&extend.id)?);
-    let body = json!({
-        "token": *token, "seconds": extend.lasts.0.as_secs(), "reason": extend.reason,
-    });
-    let asked: Asked = yours.at.send(Method::POST, &path, &body)?;
-    tell(&asked, yours.shape)
+    let more = way::More {
+        seconds: extend.lasts.0.as_secs(),
+        reason: &extend.reason,
+    };
+    let asked = extend.yours.reach.extend(&extend.id, &more)?;
+    tell(&asked, extend.yours.shape)
 }
 
 /// What became of a request for access.
@@ -237,9 +226,7 @@ pub(in crate::cli) fn tell(asked: &Asked, shape: Shape) -> Result<(), Exit> {
 }
 
 pub(super) fn end(end: &End) -> Result<(), Exit> {
-    let path = format!("/v1/grants/{}", path_part(&end.id)?);
-    let body = json!({"reason": end.reason});
-    let grant: Grant = end.at.send(Method::DELETE, &path, &body)?;
+    let grant = end.reach.end_grant(&end.id, &end.reason)?;
     match end.shape.json {
         true => Ok(paint::json(&grant)?),
         false => Ok(paint::say(&format!(
@@ -251,9 +238,10 @@ pub(super) fn end(end: &End) -> Result<(), Exit> {
 
 pub(super) fn link(link: &Link) -> Result<(), Exit> {
     let yours = &link.yours;
-    let token = own_token(yours.token_file.as_ref())?;
-    let body = json!({"token": *token, "code": link.code, "confirm": link.confirm});
-    let linked: LinkedAccount = yours.at.send(Method::POST, "/v1/accounts", &body)?;
+    let linked = yours.reach.link(&way::Link {
+        code: &link.code,
+        confirm: link.confirm,
+    })?;
     if yours.shape.json {
         return Ok(paint::json(&linked)?);
     }
@@ -268,23 +256,19 @@ pub(super) fn link(link: &Link) -> Result<(), Exit> {
 }
 
 pub(super) fn delegate(delegate: &Delegate) -> Result<(), Exit> {
-    let yours = &delegate.yours;
-    let token = own_token(yours.token_file.as_ref())?;
-    let body = json!({
-        "token": *token, "subject": delegate.to, "issuer": delegate.issuer,
-        "seconds": delegate.lasts.0.as_secs(), "reason": delegate.reason,
-    });
-    let made: Delegation = yours.at.send(Method::POST, "/v1/delegations", &body)?;
-    told(&made, yours.shape)
+    let away = way::Away {
+        subject: &delegate.to,
+        issuer: delegate.issuer.as_deref(),
+        seconds: delegate.lasts.0.as_secs(),
+        reason: &delegate.reason,
+    };
+    let made = delegate.yours.reach.delegate(&away)?;
+    told(&made, delegate.yours.shape)
 }
 
 pub(super) fn end_delegation(back: &Return) -> Result<(), Exit> {
-    let yours = &back.yours;
-    let token = own_token(yours.token_file.as_ref())?;
-    let path = format!("/v1/delegations/{}", path_part(&back.id)?);
-    let body = json!({"token": *token});
-    let ended: Delegation = yours.at.send(Method::DELETE, &path, &body)?;
-    told(&ended, yours.shape)
+    let ended = back.yours.reach.end_delegation(&back.id)?;
+    told(&ended, back.yours.shape)
 }
 
 fn told(one: &Delegation, shape: Shape) -> Result<(), Exit> {
@@ -298,7 +282,7 @@ fn told(one: &Delegation, shape: Shape) -> Result<(), Exit> {
 }
 
 pub(super) fn delegations(look: &Look) -> Result<(), Exit> {
-    let rows: Vec<Delegation> = look.at.get("/v1/delegations")?;
+    let rows = look.reach.delegations()?;
     if look.shape.json {
         return Ok(paint::json(&rows)?);
     }
@@ -310,7 +294,7 @@ pub(super) fn delegations(look: &Look) -> Result<(), Exit> {
 }
 
 pub(super) fn reviews(look: &Look) -> Result<(), Exit> {
-    let rows: Vec<Review> = look.at.get("/v1/reviews")?;
+    let rows = look.reach.reviews()?;
     if look.shape.json {
         return Ok(paint::json(&rows)?);
     }
@@ -335,14 +319,14 @@ pub(super) fn reviews(look: &Look) -> Result<(), Exit> {
 
 pub(super) fn review(close: &Close) -> Result<(), Exit> {
     let yours = &close.yours;
-    let token = own_token(yours.token_file.as_ref())?;
-    let path = format!("/v1/reviews/{}", path_part(&close.id)?);
-    let finding = match close.finding {
-        Finding::Justified => "justified",
-        Finding::Concern => "concern",
+    let said = way::Said {
+        finding: match close.finding {
+            Finding::Justified => "justified",
+            Finding::Concern => "concern",
+        },
+        text: &close.reason,
     };
-    let body = json!({"token": *token, "finding": finding, "text": close.reason});
-    let review: Review = yours.at.send(Method::POST, &path, &body)?;
+    let review = yours.reach.close_review(&close.id, &said)?;
     match yours.shape.json {
         true => Ok(paint::json(&review)?),
         false => Ok(paint::say(&format!("{} is {}", review.id, review.state))?),
