@@ -107,6 +107,11 @@ impl Office {
         Ok((psql, id))
     }
 
+    /// A database login, of a gateway that need not be the one of the login.
+    fn database_login(&self, name: &str, gateway: &str) -> Result<Shown> {
+        self.run(name, &["token", "database", "--gateway", gateway])
+    }
+
     /// A command that goes on meanwhile.
     fn begin(&self, name: &str, arguments: &[&str]) -> Result<Child> {
         let mut command = self.command(name, arguments)?;
@@ -319,6 +324,12 @@ fn what_does_not_lead_there_says_so() -> Result<()> {
         (
             "the gateway of somebody else",
             with("PORTCULLIS_GATEWAY", &down, &[])?,
+            1,
+            ["you are logged in at", "portcullis login --gateway"],
+        ),
+        (
+            "a login at the database of somebody else",
+            office.database_login("ana", &down)?,
             1,
             ["you are logged in at", "portcullis login --gateway"],
         ),

@@ -121,7 +121,7 @@ fn print(secret: &str) -> Result<(), Exit> {
 }
 
 fn database(asked: &Database) -> Result<(), Exit> {
-    let proof = super::way::own_token(asked.token_file.as_deref())?;
+    let proof = super::way::token_for(&asked.portal, asked.token_file.as_deref())?;
     let wish = LoginWish {
         seconds: asked.lasts.0.as_secs(),
     };
@@ -140,7 +140,7 @@ fn database(asked: &Database) -> Result<(), Exit> {
 }
 
 fn exchange(asked: &Exchange) -> Result<(), Exit> {
-    let subject = super::way::own_token(asked.token_file.as_deref())?;
+    let subject = super::way::token_for(&asked.portal, asked.token_file.as_deref())?;
     let actor = super::way::own_token(Some(&asked.actor_token_file))?;
     let mut scope: Vec<String> = asked
         .targets

@@ -155,7 +155,7 @@ impl Reach {
         match self.way(Surroundings::here(self))? {
             Way::Socket(at) => self.by_socket(at, call),
             Way::Server(portal) => {
-                let token = self.token(&portal)?;
+                let token = token_for(&portal, self.token_file.as_deref())?;
                 by_server(&portal, &token, call)
             }
         }
@@ -174,28 +174,6 @@ impl Reach {
         match method == Method::GET {
             true => at.get(&path),
             false => at.send(method, &path, &body),
-        }
-    }
-
-    /// A token for this gateway. The one of a login goes nowhere but where it came from.
-    fn token(&self, portal: &Portal) -> Result<Zeroizing<String>, Exit> {
-        if self.token_file.is_some() || std::env::var_os("PORTCULLIS_TOKEN").is_some() {
-            return own_token(self.token_file.as_deref());
-        }
-        let cache = Cache::open()?;
-        let theirs = cache.read()?.portal()?;
-        match portal.is_at(&theirs.gateway) {
-            true => Ok(cache.token()?.token),
-            false => Err(Exit::refused_with(
-                format!(
-                    "you are logged in at {}, and not at {}",
-                    theirs.gateway, portal.gateway
-                ),
-                format!(
-                    "log in there: portcullis login --gateway {}",
-                    portal.gateway
-                ),
-            )),
         }
     }
 }
@@ -293,6 +271,28 @@ fn next_step(portal: &Portal, status: StatusCode, path: &str, problem: &Problem)
         );
     }
     problem.hint.as_deref().map(escape_line)
+}
+
+/// The caller's own token, for a gateway. The one of a login goes nowhere but where it came from.
+pub(super) fn token_for(portal: &Portal, file: Option<&Path>) -> Result<Zeroizing<String>, Exit> {
+    if file.is_some() || std::env::var_os("PORTCULLIS_TOKEN").is_some() {
+        return own_token(file);
+    }
+    let cache = Cache::open()?;
+    let theirs = cache.read()?.portal()?;
+    match portal.is_at(&theirs.gateway) {
+        true => Ok(cache.token()?.token),
+        false => Err(Exit::refused_with(
+            format!(
+                "you are logged in at {}, and not at {}",
+                theirs.gateway, portal.gateway
+            ),
+            format!(
+                "log in there: portcullis login --gateway {}",
+                portal.gateway
+            ),
+        )),
+    }
 }
 
 /// The caller's own token: from a file, the environment, or the login on this machine.
