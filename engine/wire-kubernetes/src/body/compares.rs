@@ -5,7 +5,7 @@
 //! It refuses all of them for what is masked in Secrets, and to make a Secret immutable that is there already: an apply
 //! that takes the fields over whatever they hold, and a write that happens, tell nothing that the writer does not know.
 
-use crate::mask::COPIES;
+use crate::mask::{COPIES, holds_object};
 use crate::turned::Turned;
 use portcullis_model::{Call, CallBody, Obligations};
 use serde::Deserialize;
@@ -50,7 +50,7 @@ pub(crate) fn refuse(call: &Call, forced: bool) -> Result<(), Turned> {
         true => Err(Turned::forbidden(
             RULE,
             "a trial run over a Secret tells by its answer what the masked values are",
-            "Write it, or leave `data`, `stringData` and kubectl's copy of them out of the trial.",
+            "Write it, or leave `data`, `stringData` and annotations that hold an object out of the trial.",
         )),
         false => Ok(()),
     }
@@ -113,7 +113,8 @@ fn touches(body: &CallBody) -> bool {
     }
 }
 
-/// The body says something about the copy of the values.
+/// The body says something about a copy of the values: the annotations that tools keep one in, and any that holds an
+/// object, since what is masked there is known by that alone.
 fn copies(body: &CallBody) -> bool {
     match body {
         CallBody::None => false,
@@ -123,14 +124,21 @@ fn copies(body: &CallBody) -> bool {
             let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
             match steps.as_slice() {
                 ["metadata"] | ["metadata", "annotations"] => true,
-                ["metadata", "annotations", name, ..] => COPIES.contains(name),
+                ["metadata", "annotations", name, ..] => copy(name, one.get("value")),
                 _ => false,
             }
         }),
         CallBody::Object(value) => value
             .pointer("/metadata/annotations")
-            .is_some_and(|kept| COPIES.iter().any(|copy| kept.get(copy).is_some())),
+            .and_then(Value::as_object)
+            .is_some_and(|kept| kept.iter().any(|(name, text)| copy(name, Some(text)))),
     }
+}
+
+/// An annotation is shown with masks where it holds a copy.
+fn copy(name: &str, value: Option<&Value>) -> bool {
+    let text = value.and_then(Value::as_str);
+    COPIES.contains(&name) || text.is_some_and(|text| holds_object(text.as_bytes()))
 }
 
 /// The body makes the object immutable.

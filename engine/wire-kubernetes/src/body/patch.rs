@@ -3,6 +3,7 @@
 //! It refuses `copy` and `move`, which carry a value that the client may not see to a place where it may, and `test`
 //! of what is masked, which tells a guess from the value. Both would pass every mask on the way back.
 
+use crate::mask::COPIES;
 use crate::turned::Turned;
 use portcullis_model::Call;
 use serde_json::Value;
@@ -11,14 +12,7 @@ use serde_json::Value;
 pub(super) const TYPE: &str = "application/json-patch+json";
 
 /// Names under which values are masked.
-const MASKED: [&str; 6] = [
-    "binaryData",
-    "data",
-    "env",
-    "kubectl.kubernetes.io~1last-applied-configuration",
-    "stringData",
-    "token",
-];
+const MASKED: [&str; 5] = ["binaryData", "data", "env", "stringData", "token"];
 
 /// Structures without anything that is masked; others are compared member by member.
 const OPEN: [&str; 3] = [
@@ -61,7 +55,10 @@ pub(super) fn read(call: &Call, patch: &Value) -> Result<(), Turned> {
 /// every long number.
 fn is_open(call: &Call, path: &str, value: Option<&Value>) -> bool {
     let secrets = call.resource.as_deref() == Some("secrets");
-    let masked = path.split('/').any(|name| MASKED.contains(&name));
+    let copy = |name: &str| COPIES.contains(&&*name.replace("~1", "/"));
+    let masked = path
+        .split('/')
+        .any(|name| MASKED.contains(&name) || copy(name));
     let structure = matches!(value, Some(Value::Object(_) | Value::Array(_)));
     let escaped = path.contains("~0");
     let short = match value {
@@ -132,6 +129,7 @@ mod tests {
                 "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
                 json!("{}"),
             ),
+            ("/metadata/annotations/kapp.k14s.io~1original", Value::Null),
             ("/metadata/annotations", json!({})),
             ("/metadata/annotations/owner", json!("ana@x.example")),
             ("/spec/containers/0/args/0", json!("guess")),

@@ -9,6 +9,12 @@ pub(crate) const COPIES: [&str; 4] = [
     "banzaicloud.com/last-applied",
 ];
 
+/// True where a string may hold an object of its own: what a tool keeps under any name is masked like the object itself.
+/// Whoever guards what is masked asks here as well.
+pub(crate) fn holds_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().first() == Some(&b'{')
+}
+
 /// A member's name, where it means something here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Name {

@@ -323,6 +323,14 @@ fn a_copy_of_a_secret_is_masked_wherever_a_tool_keeps_it() {
             "{name}"
         );
     }
+    for space in [" ", "\n\t ", "\r\n"] {
+        let spaced = |blob: &str| kept("a", &format!("{space}{}", secret(blob)));
+        assert_eq!(
+            masked(&spaced("aHVudGVyMg=="), ANYTHING),
+            spaced(&blob()),
+            "{space:?}"
+        );
+    }
     let map = |copy: &str| json!({"kind": "ConfigMap", "data": {"db.json": copy}});
     assert_eq!(
         masked(&map(&secret("aHVudGVyMg==")), ANYTHING),

@@ -6,7 +6,7 @@
 use super::Expected;
 use super::leaf::{Copied, Form, Leaf};
 use super::piece::Piece;
-use super::role::{Kind, Name, Role, tells_a_secret};
+use super::role::{Kind, Name, Role, holds_object, tells_a_secret};
 use crate::json::{Broken, Scanner, Span, Token, decode};
 use bytes::BytesMut;
 use portcullis_model::{Blame, Fault, limits};
@@ -275,9 +275,9 @@ impl Walk {
                 _ => {}
             }
         }
-        let opens = raw.first() == Some(&b'{') && !self.frames.is_empty();
+        let opens = !self.frames.is_empty() && opens(raw, span.escaped);
         if copied || called.is_some() || opens {
-            let leaf = self.unusual(span, copied, called);
+            let leaf = self.unusual(span, (copied, opens), called);
             if let Some(last) = self.leaves.last_mut() {
                 *last = leaf;
             }
@@ -285,7 +285,7 @@ impl Walk {
     }
 
     /// A string with a name to be shown, or with an object in it.
-    fn unusual(&self, span: Span, copied: bool, called: Option<Box<str>>) -> Leaf {
+    fn unusual(&self, span: Span, (copied, opens): (bool, bool), called: Option<Box<str>>) -> Leaf {
         let mut leaf = match copied {
             true => self.nested(span),
             false => Leaf {
@@ -293,9 +293,8 @@ impl Walk {
                 ..Leaf::text(span, Role::Plain)
             },
         };
-        let raw = self.buffer.get(span.at()).unwrap_or_default();
-        let opens = raw.first() == Some(&b'{');
-        if opens && matches!(leaf.form, Form::Text { .. }) && self.depth < COPIES_DEPTH_MAX {
+        // What calls itself a copy was read already, whatever came of it.
+        if opens && !copied && self.depth < COPIES_DEPTH_MAX {
             // Tools keep copies of objects under other names as well, and in ConfigMaps.
             let copy = self.nested(span);
             if matches!(copy.form, Form::Nested(_)) && copy.is_secret() {
@@ -311,6 +310,8 @@ impl Walk {
 
     /// The copy of an object, as kubectl keeps one in an annotation.
     fn nested(&self, span: Span) -> Leaf {
+        #[cfg(test)]
+        tests::READ.with(|read| read.set(read.get() + 1));
         let raw = self.buffer.get(span.at()).unwrap_or_default();
         let text = decode(raw, span.escaped).into_owned();
         let mut inner = Self::new(Expected {
@@ -454,6 +455,42 @@ impl Walk {
     }
 }
 
+/// A string may hold an object, by its raw text. Nearly none begins with what has to be decoded to tell.
+fn opens(raw: &[u8], escaped: bool) -> bool {
+    match raw.first() {
+        Some(b'{') => true,
+        Some(b' ' | b'\\') => holds_object(&decode(raw, escaped)),
+        _ => false,
+    }
+}
+
 fn broken() -> Fault {
     Fault::bare(Blame::Upstream, "answer in JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Copies that were read.
+        pub(super) static READ: Cell<u32> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn a_copy_that_is_broken_off_is_read_once_at_every_depth() {
+        // The innermost is whole, so that each of the others is read to its end.
+        for name in ["kubectl.kubernetes.io/last-applied-configuration", "a"] {
+            let broken = |text: String, _| format!("{{\"{name}\":{}", Value::from(text));
+            let text = (0..6).fold("{}".to_owned(), broken);
+            READ.set(0);
+            let mut walk = Walk::new(Expected::default());
+            walk.push(format!("{text}}}").as_bytes()).unwrap();
+            walk.end().unwrap();
+            let most = u32::from(COPIES_DEPTH_MAX) + 1;
+            assert!((1..=most).contains(&READ.get()), "{name}: {}", READ.get());
+        }
+    }
 }
