@@ -5,7 +5,7 @@
 mod evaluation;
 mod plan;
 
-pub(crate) use evaluation::timer;
+pub(crate) use evaluation::{processor_time, timer};
 pub(crate) use plan::{Entry, Occasion, Occasions, Pack, Plan, Reads};
 
 use crate::diagnostic::Diagnostic;
@@ -51,6 +51,8 @@ pub struct PolicySet {
     tests: Suite,
     anatomy: Anatomy,
     time: Duration,
+    /// What a thread has used of a processor.
+    processor: fn() -> Duration,
 }
 
 impl PolicySet {
@@ -106,6 +108,7 @@ impl PolicySet {
             tests,
             anatomy,
             time: limits::POLICY_TIME_MAX,
+            processor: processor_time,
         }
     }
 
@@ -388,6 +391,12 @@ impl PolicySet {
     /// Gives a decision another time than a gateway does: for tools and tests, where nobody waits.
     pub fn limit(&mut self, time: Duration) {
         self.time = time;
+    }
+
+    /// Another clock of the processor.
+    #[cfg(test)]
+    pub(crate) fn clock(&mut self, processor: fn() -> Duration) {
+        self.processor = processor;
     }
 
     #[cfg(test)]

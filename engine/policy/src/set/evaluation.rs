@@ -18,6 +18,8 @@ pub(super) struct Evaluation<'s> {
     set: &'s PolicySet,
     engine: Option<Engine>,
     began: Instant,
+    /// What the thread had used of a processor when it began.
+    used: Duration,
     tries: u32,
 }
 
@@ -30,6 +32,7 @@ impl<'s> Evaluation<'s> {
             set,
             engine: None,
             began: Instant::now(),
+            used: (set.processor)(),
             tries: 0,
         }
     }
@@ -58,7 +61,8 @@ impl<'s> Evaluation<'s> {
     }
 
     /// The timer is of wall time, so that a machine that stalls looks like a slow rule: a decision has one second try, and
-    /// a few more while the processor was hardly this thread's.
+    /// a few more while the processor was hardly this thread's. Both are counted from the same moment: an attempt for which no
+    /// time is left uses no processor, and would look like a machine that stalls.
     fn value(
         &mut self,
         document: &mut Document,
@@ -67,17 +71,18 @@ impl<'s> Evaluation<'s> {
     ) -> Result<Value, Failure> {
         let input = document.value(reads.mask())?;
         loop {
-            let before = processor_time();
             let value = self.attempt(input.clone(), rule);
             if value != Err(Failure::timeout()) {
                 return value;
             }
-            let stalled = processor_time().saturating_sub(before) < self.set.time / 2;
+            let used = (self.set.processor)().saturating_sub(self.used);
+            let stalled = used < self.set.time / 2;
             self.tries += 1;
             if self.tries >= TRIES_MAX || (self.tries > 1 && !stalled) {
                 return value;
             }
             self.began = Instant::now();
+            self.used = (self.set.processor)();
         }
     }
 
@@ -125,7 +130,7 @@ impl Drop for Evaluation<'_> {
 }
 
 /// What this thread has used of a processor.
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(used).unwrap_or_default()
 }
