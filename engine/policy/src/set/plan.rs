@@ -72,7 +72,8 @@ impl Occasion {
     pub(crate) fn of(input: &Input<'_>) -> Self {
         Self {
             action: input.action,
-            // Without a connection no rule about one holds: which of them is asked makes no difference.
+            // Without a connection no rule holds that wants one to be of a protocol, and only what is said so narrows whom a
+            // rule is asked: one that wants it not to be is asked over all of them. So it makes no difference which stands here.
             protocol: input
                 .connection
                 .as_ref()

@@ -134,6 +134,24 @@ fn a_pack_that_fails_is_no_answer_and_a_pack_that_denies_is_one() {
 }
 
 #[test]
+fn a_rule_about_what_a_connection_is_not_holds_where_there_is_none() {
+    for protocol in ["kubernetes", "postgres", "ssh"] {
+        let no = format!(
+            r#"deny contains {{"rule": "team/no", "msg": "no"}} if not input.connection.protocol == "{protocol}""#
+        );
+        let set = load(&[pack("team", ALL), pack("other", &no)], json!({}));
+        let given = asked(set, &bea());
+        assert!(given.roles.is_empty(), "{protocol}");
+        let told = given.reasons.iter().any(|r| r.rule == "team/no");
+        assert!(told, "{protocol}: {:?}", given.reasons);
+        // And one about what it is does not.
+        let no = no.replace("if not ", "if ");
+        let set = load(&[pack("team", ALL), pack("other", &no)], json!({}));
+        assert_eq!(roles(set, &bea()), ["operator"], "{protocol}");
+    }
+}
+
+#[test]
 fn a_role_that_does_not_exist_is_refused_where_it_stands() {
     let body = r#"grant contains {"rule": "team/up", "action": "console", "role": "root"} if input.action == "console""#;
     let found = PolicySet::load(&[pack("team", body)], json!({}))
