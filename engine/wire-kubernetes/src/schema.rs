@@ -12,9 +12,9 @@ use portcullis_model::limits;
 /// One of them stands first: in version 2, in version 3, and in the list of the groups that have one.
 const FIRST: [&[u8]; 3] = [b"swagger", b"openapi", b"paths"];
 
-/// Members of the root: <https://spec.openapis.org/oas/v2.0> and <https://spec.openapis.org/oas/v3.0.3>. Extensions, whose names
-/// begin with `x-`, may stand there as well.
-const ROOT: [&[u8]; 18] = [
+/// Members of the root: <https://spec.openapis.org/oas/v2.0>, <https://spec.openapis.org/oas/v3.0.3> and 3.1, which adds two.
+/// Extensions, whose names begin with `x-`, may stand there as well.
+const ROOT: [&[u8]; 20] = [
     b"basePath",
     b"components",
     b"consumes",
@@ -22,6 +22,7 @@ const ROOT: [&[u8]; 18] = [
     b"externalDocs",
     b"host",
     b"info",
+    b"jsonSchemaDialect",
     b"openapi",
     b"parameters",
     b"paths",
@@ -33,6 +34,7 @@ const ROOT: [&[u8]; 18] = [
     b"servers",
     b"swagger",
     b"tags",
+    b"webhooks",
 ];
 
 /// It is none. What was pushed and not handed on, where nothing was handed on yet: it can be read in another way.
@@ -194,8 +196,9 @@ mod tests {
     #[test]
     fn a_schema_passes_byte_for_byte_however_it_is_cut() {
         let third = r#" { "openapi" : "3.0.0", "info": {}, "components": {"schemas": {}} } "#;
+        let newer = r#"{"openapi":"3.1.0","jsonSchemaDialect":"https://spec.openapis.org/oas/3.1/dialect/base","webhooks":{}}"#;
         let groups = r#"{"paths":{"api/v1":{"serverRelativeURL":"/openapi/v3/api/v1?hash=0A"}}}"#;
-        for text in [SECRET, third, groups, ""] {
+        for text in [SECRET, third, newer, groups, ""] {
             for length in 1..=text.len().max(1) {
                 let out = through(Schema::json(), text.as_bytes(), length);
                 assert_eq!(out.as_deref(), Ok(text.as_bytes()), "{length}");
