@@ -84,7 +84,8 @@ fn percent(secret: &[u8], digits: &str, plain: impl Fn(u8) -> bool) -> Needle {
     Needle(out)
 }
 
-/// What serializers of JSON do in more than one way; all of them write the rest as RFC 8259 section 7 has it.
+/// What serializers of JSON do in more than one way. Not among these: U+2028 and U+2029 coded beside letters that are not,
+/// as Go and Gson have them, and `\u0008` and `\u000c`, as Go had them before 1.22. No password has those in it.
 #[derive(Clone, Copy)]
 struct Dialect {
     /// `/` as `\/`: PHP.
@@ -93,6 +94,8 @@ struct Dialect {
     ascii: bool,
     /// `<`, `>` and `&` coded, for pages: Go, and with it Kubernetes.
     markup: bool,
+    /// `=` and `'` beside them: Gson.
+    quotes: bool,
     /// Digits of `\u00xx`.
     digits: &'static [u8; 16],
 }
@@ -101,13 +104,14 @@ struct Dialect {
 fn json(secret: &[u8]) -> Vec<Needle> {
     let mut all = Vec::new();
     for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
-        for way in 0..8_u8 {
+        for way in 0..12_u8 {
             all.push(json_in(
                 secret,
                 Dialect {
                     slashes: way & 1 != 0,
                     ascii: way & 2 != 0,
-                    markup: way & 4 != 0,
+                    markup: way >= 4,
+                    quotes: way >= 8,
                     digits,
                 },
             ));
@@ -139,6 +143,7 @@ fn json_letter(letter: char, dialect: Dialect, out: &mut Vec<u8>) {
         '\u{c}' => return out.extend(b"\\f"),
         '/' if dialect.slashes => return out.extend(b"\\/"),
         '<' | '>' | '&' => dialect.markup,
+        '=' | '\'' => dialect.quotes,
         '\0'..='\u{1f}' => true,
         ' '..='~' => false,
         _ => dialect.ascii,
@@ -197,7 +202,7 @@ mod tests {
     }
 
     /// Everything that some serializer writes in a way of its own.
-    const AWKWARD: &str = "K7\"v\\Q/9\nw\rZ\t2\u{8}x\u{c}R\u{1}4\u{1f}t\u{7f}Bé8😀n<M>3&p";
+    const AWKWARD: &str = "K7\"v\\Q/9\nw\rZ\t2\u{8}x\u{c}R\u{1}4\u{1f}t\u{7f}Bé8😀n<M>3&p='";
 
     #[test]
     fn json_is_found_as_serializers_write_it() {
@@ -206,11 +211,13 @@ mod tests {
             // As serde_json, PostgreSQL and JSON.stringify write it.
             serde_json::to_string(AWKWARD).expect("text"),
             // As json.dumps of Python does.
-            r#""K7\"v\\Q/9\nw\rZ\t2\bx\fR\u00014\u001ft\u007fB\u00e98\ud83d\ude00n<M>3&p""#.to_owned(),
+            r#""K7\"v\\Q/9\nw\rZ\t2\bx\fR\u00014\u001ft\u007fB\u00e98\ud83d\ude00n<M>3&p='""#.to_owned(),
             // As Go does, and Kubernetes with it.
-            "\"K7\\\"v\\\\Q/9\\nw\\rZ\\t2\\bx\\fR\\u00014\\u001ft\u{7f}Bé8😀n\\u003cM\\u003e3\\u0026p\"".to_owned(),
+            "\"K7\\\"v\\\\Q/9\\nw\\rZ\\t2\\bx\\fR\\u00014\\u001ft\u{7f}Bé8😀n\\u003cM\\u003e3\\u0026p='\"".to_owned(),
+            // As Gson does.
+            "\"K7\\\"v\\\\Q/9\\nw\\rZ\\t2\\bx\\fR\\u00014\\u001ft\u{7f}Bé8😀n\\u003cM\\u003e3\\u0026p\\u003d\\u0027\"".to_owned(),
             // As others do: slashes, capitals.
-            "\"K7\\\"v\\\\Q\\/9\\nw\\rZ\\t2\\bx\\fR\\u00014\\u001Ft\u{7f}Bé8😀n<M>3&p\"".to_owned(),
+            "\"K7\\\"v\\\\Q\\/9\\nw\\rZ\\t2\\bx\\fR\\u00014\\u001Ft\u{7f}Bé8😀n<M>3&p='\"".to_owned(),
         ];
         for text in &written {
             let read: String = serde_json::from_str(text).expect("it is JSON");
