@@ -41,6 +41,12 @@ fn a_schema_is_shown_as_it_is_published_and_an_object_in_its_place_is_masked() -
             "{path}: {schema}"
         );
     }
+    // And searched: a server that says what the gateway logs in with is not believed to publish a schema alone.
+    for path in ["/openapi/v3/api/leaks", "/openapi/v2?hash=leaks"] {
+        let leaks = raw(path)?;
+        ensure!(leaks["x-a"] == "Bearer [pc-masked:tripwire]", "{leaks}");
+        ensure!(!leaks.to_string().contains(&world.api.token), "{leaks}");
+    }
     let object = raw("/openapi/v3/api/no-schema")?;
     ensure!(object["kind"] == "Secret", "{object}");
     ensure!(

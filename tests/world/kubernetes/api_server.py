@@ -411,7 +411,11 @@ class Server(BaseHTTPRequestHandler):
         elif parts == ["openapi", "v3", "api", "v1"]:
             self.answer(200, SCHEMA)
         elif parts == ["openapi", "v2"]:
-            self.answer(200, OLD_SCHEMA, "text/plain; charset=utf-8")
+            leaks = {"x-a": f"Bearer {TOKEN}"} if self.get("hash") == "leaks" else {}
+            self.answer(200, OLD_SCHEMA | leaks, "text/plain; charset=utf-8")
+        elif parts == ["openapi", "v3", "api", "leaks"]:
+            # What a careless one would: the credential it was sent, in an extension.
+            self.answer(200, SCHEMA | {"x-a": f"Bearer {TOKEN}"})
         elif parts == ["openapi", "v3", "api", "no-schema"]:
             # What a broken or dishonest API behind the server would publish.
             self.answer(200, OBJECTS[("secrets", "shop", "db")])

@@ -25,7 +25,7 @@ use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
 use portcullis_gate::{Gate, Lane, Next, Outgoing, Reader, Unreleased};
 use portcullis_link::ClientOutlet;
-use portcullis_model::{Blame, Decision, Denial, Fault, limits};
+use portcullis_model::{Blame, Decision, Denial, Fault, Outcome, limits};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -262,7 +262,7 @@ impl Pour {
         let held;
         if let Form::Published(schema, _) = form {
             match schema.push(bytes) {
-                Ok(good) => return self.published(good, to_client).await,
+                Ok(good) => return self.published(&good, Next::Open, to_client).await,
                 Err(none) => held = self.otherwise(form, none)?,
             }
             bytes = &held;
@@ -293,7 +293,7 @@ impl Pour {
     async fn end(&mut self, mut form: Form, to_client: &mut ClientOutlet<Pipe>) -> Result<(), End> {
         if let Form::Published(schema, _) = &mut form {
             match schema.end() {
-                Ok(good) => return self.published(good, to_client).await,
+                Ok(good) => return self.published(&good, Next::End, to_client).await,
                 Err(none) => {
                     let held = self.otherwise(&mut form, none)?;
                     self.piece(&mut form, &held, to_client).await?;
@@ -314,21 +314,19 @@ impl Pour {
         }
     }
 
-    /// A piece of what is the same for everybody.
+    /// A piece of what is the same for everybody: looked through for the gateway's own secrets, counted and recorded like
+    /// any text, and masked by nobody.
     async fn published(
         &mut self,
-        good: Bytes,
+        good: &[u8],
+        next: Next,
         to_client: &mut ClientOutlet<Pipe>,
     ) -> Result<(), End> {
-        if good.is_empty() {
+        if good.is_empty() && next == Next::Open {
             return Ok(());
         }
-        let now = self.visit.now();
-        let release = self
-            .gate
-            .release(vec![Outgoing::Control(good)], now)
-            .await?;
-        to_client.release(release).await.map_err(|_| End::Unread)
+        let plain = unmasked(&self.decision);
+        self.flow(good, next, &plain, to_client).await
     }
 
     /// What stands where a schema should is read as anything else is, as long as none of it has gone on.
@@ -373,12 +371,22 @@ impl Pour {
         next: Next,
         to_client: &mut ClientOutlet<Pipe>,
     ) -> Result<(), End> {
+        let decision = Arc::clone(&self.decision);
+        self.flow(bytes, next, &decision, to_client).await
+    }
+
+    async fn flow(
+        &mut self,
+        bytes: &[u8],
+        next: Next,
+        decision: &Arc<Decision>,
+        to_client: &mut ClientOutlet<Pipe>,
+    ) -> Result<(), End> {
         let now = self.visit.now();
         let lane = (Lane::Output, Reader::Program);
-        let decision = Some(&self.decision);
         let release = self
             .gate
-            .release_piece(lane, bytes, next, decision, now)
+            .release_piece(lane, bytes, next, Some(decision), now)
             .await?;
         to_client.release(release).await.map_err(|_| End::Unread)
     }
@@ -402,6 +410,23 @@ impl Pour {
             let _told = to_client.refuse(refusal).await;
         }
     }
+}
+
+/// The same decision, with all its obligations but masks.
+fn unmasked(decision: &Arc<Decision>) -> Arc<Decision> {
+    if decision.obligations.entities.is_empty() {
+        return Arc::clone(decision);
+    }
+    let mut obligations = decision.obligations.clone();
+    obligations.entities.clear();
+    let outcome = Outcome {
+        obligations,
+        ..Outcome::clone(&decision.outcome)
+    };
+    Arc::new(Decision {
+        outcome: Arc::new(outcome),
+        ..Decision::clone(decision)
+    })
 }
 
 /// The headers of an answer that clients need.
