@@ -3,11 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA, EVE};
-use portcullis_tests::kubernetes::ClusterWorld;
+use portcullis_tests::kubernetes::{ClusterOptions, ClusterWorld};
 use portcullis_tests::process::which;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// The password in the Secret `db` and in the environment of `cart-0`, plain and as it stands there.
@@ -290,6 +290,54 @@ fn holds(world: &ClusterWorld) -> Result<()> {
             == 1,
         "once"
     );
+    Ok(())
+}
+
+/// Kills what it holds, however a test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+#[test]
+fn a_log_is_shown_as_it_is_written() -> Result<()> {
+    // It goes on for an hour.
+    let world = ClusterWorld::with(&ClusterOptions {
+        settings: &[("API_LOG_LINES", "12000")],
+        ..ClusterOptions::default()
+    })?;
+    let mut logs = world.kubectl(&ANA, &["logs", "cart-0", "-n", "shop", "-f"])?;
+    let child = logs
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("run kubectl")?;
+    let mut child = Running(child);
+    let lines = BufReader::new(child.0.stdout.take().context("standard output")?).lines();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    for wanted in ["started", "tick 0", "tick 1"] {
+        loop {
+            let line = receiver.recv_timeout(Duration::from_secs(120));
+            let line = line.with_context(|| format!("`{wanted}` does not come"))?;
+            ensure!(!line.contains("ghp_16C7"), "{line}");
+            if line == wanted {
+                break;
+            }
+        }
+        let ended = child.0.try_wait()?;
+        ensure!(ended.is_none(), "`{wanted}` came with the end: {ended:?}");
+    }
     Ok(())
 }
 

@@ -127,18 +127,11 @@ impl ApiServer {
         settings: &[(&str, &str)],
     ) -> Result<Self> {
         let script = workspace().join("tests/world/kubernetes/api_server.py");
-        Self::from(&script, folder, certificate, key, settings)
+        Self::by(&script, folder, certificate, key, settings)
     }
 
     /// Starts another one, which takes the same arguments.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub fn by(script: &Path, folder: &Path, certificate: &Path, key: &Path) -> Result<Self> {
-        Self::from(script, folder, certificate, key, &[])
-    }
-
-    fn from(
+    fn by(
         script: &Path,
         folder: &Path,
         certificate: &Path,
@@ -212,6 +205,14 @@ pub struct ClusterOptions {
     pub packs: &'static str,
     /// Packs of the usual ones that are left out.
     pub without: &'static [&'static str],
+    /// Settings of the server, which stand at its beginning: `API_…`.
+    pub settings: &'static [(&'static str, &'static str)],
+    /// More listeners, as YAML; `{at}` is the world's folder.
+    pub listener: String,
+    /// More issuers, as YAML.
+    pub issuers: String,
+    /// More YAML behind everything: `login:`.
+    pub more: String,
     /// `release` or `debug`; empty for what the environment says.
     pub profile: String,
 }
@@ -223,6 +224,10 @@ impl Default for ClusterOptions {
             data: DATA.to_owned(),
             packs: VIEW,
             without: &[],
+            settings: &[],
+            listener: String::new(),
+            issuers: String::new(),
+            more: String::new(),
             profile: String::new(),
         }
     }
@@ -271,7 +276,7 @@ impl ClusterWorld {
         certificate(at, "tls")?;
         certificate(at, "api")?;
         let (certificate, key) = (at.join("api.crt"), at.join("api.key"));
-        let api = ApiServer::by(&options.script, at, &certificate, &key)?;
+        let api = ApiServer::by(&options.script, at, &certificate, &key, options.settings)?;
         let issuer = Issuer::start(&binary, at)?;
         let (port, metrics) = (free_port()?, free_port()?);
         let config = configured(at, (api.port, &issuer), (port, metrics), options)?;
