@@ -29,6 +29,23 @@ const PLUGINS: &str = "  - builtin: mask-secrets
   - builtin: classify-kubernetes
 ";
 
+/// A connection to the cluster; two of them lead to the same.
+fn cluster(name: &str, at: &Path, port: u16) -> String {
+    format!(
+        "  - name: {name}
+    protocol: kubernetes
+    labels: {{ env: prod }}
+    host: localhost
+    port: {port}
+    tls: verify-full
+    ca: {}/api.crt
+    credential:
+      cluster: {{ token: \"env:PROD_TOKEN\", impersonate: {{}} }}
+",
+        at.display()
+    )
+}
+
 /// A company with a database, a host and a cluster, that certifies its people.
 struct Place {
     company: Company,
@@ -76,19 +93,11 @@ impl Place {
     host_keys: {{ known_hosts: {here}/known_hosts }}
     credential:
       certificate: {{ user: {login}, authority: \"file:{}\" }}
-  - name: prod
-    protocol: kubernetes
-    labels: {{ env: prod }}
-    host: localhost
-    port: {}
-    tls: verify-full
-    ca: {here}/api.crt
-    credential:
-      cluster: {{ token: \"env:PROD_TOKEN\", impersonate: {{}} }}
-",
+{}{}",
             host.port,
             host.authority().display(),
-            api.port
+            cluster("prod", &at, api.port),
+            cluster("spare", &at, api.port)
         );
         let options = WorldOptions {
             listeners,
@@ -131,7 +140,8 @@ impl Place {
                 "orders",
             ][..],
             &[
-                "kubectl", "--server", &server, "--ca", &ca, "--target", "prod",
+                "kubectl", "--server", &server, "--ca", &ca, "--target", "prod", "--target",
+                "spare",
             ],
             &[
                 "ssh",
@@ -396,21 +406,49 @@ fn ssh_by_files(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// A context for each target, and the first of them is the one that is used.
 fn kubectl_by_files(place: &Place) -> Result<()> {
     let home = &place.company.home;
-    let mut kubectl = Command::new("kubectl");
-    kubectl
-        .args(["get", "pods", "-n", "shop"])
-        .env("HOME", place.folder.path())
-        .env("KUBECONFIG", home.join("kubeconfig"))
-        .env("PORTCULLIS_HOME", home);
-    let shown = Shown::by(&mut kubectl)?;
+    let kubectl = |arguments: &[&str]| -> Result<Shown> {
+        let mut kubectl = Command::new("kubectl");
+        kubectl
+            .args(arguments)
+            .env("HOME", place.folder.path())
+            .env("KUBECONFIG", home.join("kubeconfig"))
+            .env("PORTCULLIS_HOME", home);
+        Ok(Shown::by(&mut kubectl)?)
+    };
+    let contexts = kubectl(&["config", "get-contexts", "-o", "name"])?;
+    let mut names: Vec<&str> = contexts.out.lines().collect();
+    names.sort_unstable();
     ensure!(
-        shown.code == 0 && shown.shows("cart-0"),
-        "{}\n{}",
-        shown.all(),
-        place.log()
+        names == ["portcullis-prod", "portcullis-spare"],
+        "{contexts:?}"
     );
+    let current = kubectl(&["config", "current-context"])?;
+    ensure!(current.out.trim() == "portcullis-prod", "{current:?}");
+    for (name, at) in [("portcullis-prod", "prod"), ("portcullis-spare", "spare")] {
+        let server = kubectl(&[
+            "config",
+            "view",
+            "--minify",
+            "--context",
+            name,
+            "-o",
+            "jsonpath={.clusters[0].cluster.server}",
+        ])?;
+        ensure!(
+            server.out.ends_with(&format!("/{at}")),
+            "{name}: {server:?}"
+        );
+        let shown = kubectl(&["get", "pods", "-n", "shop", "--context", name])?;
+        ensure!(
+            shown.code == 0 && shown.shows("cart-0"),
+            "{name}: {}\n{}",
+            shown.all(),
+            place.log()
+        );
+    }
     Ok(())
 }
 
