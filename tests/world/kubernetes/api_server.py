@@ -559,6 +559,8 @@ class Server(BaseHTTPRequestHandler):
             if not data.startswith(b"k8s\0"):
                 return self.refuse(400, "BadRequest", "no protobuf")
             data = json.dumps(decoded(resource, data)).encode()
+        if not data and self.command != "DELETE":
+            return self.refuse(400, "BadRequest", "no object")
         old = OBJECTS.get((resource, namespace, name)) if name else None
         if self.command == "POST":
             obj = json.loads(data)
