@@ -12,7 +12,7 @@ use ends::{Collector, Wire};
 use portcullis_tests::aws::{Aws, REGION};
 use portcullis_tests::issuer::{AGENT, ANA};
 use portcullis_tests::kubernetes::certificate;
-use portcullis_tests::process::{Server, free_port, run};
+use portcullis_tests::process::{self, Server, free_port, run};
 use portcullis_tests::scratch::private;
 use portcullis_tests::world::workspace;
 use portcullis_tests::{Scratch, Shown, World, WorldOptions};
@@ -20,24 +20,18 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const READ: &str = "SELECT 'a word to be found', 7";
 const REFUSED: &str = "DROP DATABASE orders";
 
-fn until(what: &str, world: &World, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    // Copies and sinks try again after a minute at most.
-    let deadline = Instant::now() + Duration::from_secs(150);
-    while !holds()? {
-        ensure!(
-            Instant::now() < deadline,
-            "{what}: {}\n{}",
-            world.gateway.admin(&["status", "--json"])?.out,
-            world.gateway.log()
-        );
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    Ok(())
+/// Waits, and tells how the gateway is where something does not come about.
+fn until(what: &str, world: &World, holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    process::until(what, holds).with_context(|| {
+        let status = world.gateway.admin(&["status", "--json"]);
+        let status = status.map(|shown| shown.out).unwrap_or_default();
+        format!("{status}\n{}", world.gateway.log())
+    })
 }
 
 fn check(world: &World, name: &str) -> Result<String> {

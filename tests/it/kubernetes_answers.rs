@@ -2,18 +2,15 @@
 //! everything, a terminal as a film, and a client that comes back until people have said yes.
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use portcullis_tests::Shown;
 use portcullis_tests::debian::kubectl_1_20;
 use portcullis_tests::issuer::{ANA, BEA};
-use portcullis_tests::kubernetes::ClusterWorld;
+use portcullis_tests::kubernetes::{ClusterWorld, text, waits_for};
 use portcullis_tests::world::workspace;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -146,15 +143,6 @@ fn kubectl_comes_back_by_itself_until_people_have_said_yes() -> Result<()> {
     Ok(())
 }
 
-/// The sessions on record.
-fn recorded(world: &ClusterWorld) -> Result<Vec<String>> {
-    let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
-    let ids = sessions.as_array().context("sessions")?.iter();
-    Ok(ids
-        .filter_map(|s| s["id"].as_str().map(str::to_owned))
-        .collect())
-}
-
 /// The entries of the request that read an object, once all of them are on record.
 fn reading(world: &ClusterWorld, resource: &str, name: &str) -> Result<Vec<Value>> {
     let asks = |entry: &Value| {
@@ -168,11 +156,8 @@ fn reading(world: &ClusterWorld, resource: &str, name: &str) -> Result<Vec<Value
     };
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        for id in recorded(world)? {
-            let words = ["sessions", "replay", &id, "--verbose", "--json"];
-            let text = world.gateway.admin(&words)?.out;
-            let entries = text.lines().map(serde_json::from_str::<Value>);
-            let entries: Vec<Value> = entries.filter_map(Result::ok).collect();
+        for id in world.recorded()? {
+            let entries = world.entries_of(&id)?;
             let Some(asked) = entries.iter().find(|entry| asks(entry)) else {
                 continue;
             };
@@ -240,70 +225,37 @@ fn of_events_the_record_has_that_they_were_read_and_says_that_this_is_all() -> R
     );
     let map = reading(&world, "configmaps", "kept")?;
     ensure!(level(&map)? == "full" && released(&map) == 1, "{map:?}");
-    let text = released_text(&map)?;
-    ensure!(text.contains("what-the-map-says"), "{text}");
+    let says = text(&map, "release");
+    ensure!(says.contains("what-the-map-says"), "{says}");
     // Of a Secret the record has what was shown: the mask.
     let secret = ["get", "secret", "db", "-n", "shop", "-o", "json"];
     ensure!(world.ask(&ANA, &secret)?.code == 0, "a Secret is shown");
-    let text = released_text(&reading(&world, "secrets", "db")?)?;
-    let value: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+    let says = text(&reading(&world, "secrets", "db")?, "release");
+    let value: Value = serde_json::from_str(&says).with_context(|| says.clone())?;
     ensure!(
         value["data"]["password"] == "W3BjLW1hc2tlZDpzZWNyZXRd"
             && value["metadata"]["name"] == "db"
-            && !text.contains("dHIwdWI0"),
-        "{text}"
+            && !says.contains("dHIwdWI0"),
+        "{says}"
     );
     Ok(())
 }
 
-/// What was released, as the record has it.
-fn released_text(entries: &[Value]) -> Result<String> {
-    let mut text = Vec::new();
-    for entry in entries.iter().filter(|entry| entry["kind"] == "release") {
-        let coded = entry["payload"]["base64"].as_str().context("bytes")?;
-        text.extend(STANDARD.decode(coded)?);
-    }
-    Ok(String::from_utf8(text)?)
-}
-
-/// A command in a pod that sits at a terminal whose size changes: `script` gives kubectl one.
-fn at_a_terminal(world: &ClusterWorld, program: &Path) -> Result<Shown> {
-    let folder = world.folder();
-    let script = |name: &str, text: &str| -> Result<PathBuf> {
-        let file = folder.join(name);
-        fs::write(&file, format!("#!/bin/sh\n{text}"))?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
-        Ok(file)
-    };
-    // It ends when it has seen the second size, and tells the first one where it is asked to change it.
-    let first = folder.join("first");
+/// A command in a pod that sits at a terminal whose size changes.
+pub(crate) fn at_a_terminal(world: &ClusterWorld, program: &Path) -> Result<Shown> {
+    // It ends when it has seen the second size, and tells where it has seen the first one.
+    let first = world.folder().join("first");
+    let size = |size: &str| waits_for(&format!("\"$(stty size)\" = \"{size}\""));
     let waits = format!(
-        "n=0\nuntil [ \"$(stty size)\" = \"33 101\" ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done\n\
-         touch {first}\nuntil [ \"$(stty size)\" = \"40 120\" ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done\n\
-         printf 'size %s\\r\\n' \"$(stty size)\"\n",
-        first = first.display()
+        "{}touch {}\n{}printf 'size %s\\r\\n' \"$(stty size)\"\n",
+        size("33 101"),
+        first.display(),
+        size("40 120")
     );
-    let waits = script("waits", &waits)?.display().to_string();
+    let waits = world.script("waits", &waits)?.display().to_string();
     let exec = ["exec", "-it", "-n", "shop", "cart-0", "--", &waits];
-    let command = world.kubectl_of(program, &ANA, &exec)?;
-    let mut line = vec![command.get_program().to_string_lossy().into_owned()];
-    line.extend(command.get_args().map(|a| a.to_string_lossy().into_owned()));
-    let runs = format!(
-        "stty rows 33 cols 101\n\
-         (n=0; until [ -e {first} ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done; stty rows 40 cols 120 </dev/tty) &\n\
-         exec {}\n",
-        line.join(" "),
-        first = first.display()
-    );
-    let mut within = Command::new("script");
-    within
-        .arg("-qec")
-        .arg(script("runs", &runs)?)
-        .arg("/dev/null");
-    for (name, value) in command.get_envs() {
-        within.env(name, value.unwrap_or_default());
-    }
-    Shown::by(&mut within).context("run kubectl at a terminal")
+    let kubectl = world.kubectl_of(program, &ANA, &exec)?;
+    Shown::by(&mut world.at_a_terminal(&kubectl, &first)?).context("run kubectl at a terminal")
 }
 
 #[test]
@@ -319,7 +271,7 @@ fn a_terminal_in_a_pod_becomes_a_film_with_its_sizes() -> Result<()> {
     );
     let until = Instant::now() + Duration::from_secs(60);
     for number in 0.. {
-        let all = recorded(&world)?;
+        let all = world.recorded()?;
         for id in &all {
             let file = world.folder().join(format!("{number}-{id}.cast"));
             let path = file.display().to_string();

@@ -3,76 +3,26 @@
 //! marker that come back.
 
 use anyhow::{Context, Result, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use portcullis_tests::debian::{kubectl_1_20, kubectl_1_32};
 use portcullis_tests::gateway::{Gateway, program};
 use portcullis_tests::issuer::{ANA, CLEO, DORA, Issuer};
-use portcullis_tests::kubernetes::{ApiServer, ClusterOptions, ClusterWorld, certificate};
-use portcullis_tests::process::{free_port, run};
+use portcullis_tests::kubernetes::{
+    ApiServer, ClusterOptions, ClusterWorld, certificate, text, waits_for,
+};
+use portcullis_tests::process::{fed, free_port, run, until};
 use portcullis_tests::psql::Shown;
 use portcullis_tests::scratch::{Scratch, private};
 use portcullis_tests::world::workspace;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const SECRET: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+/// For a client that may hang, on a machine that may be busy.
+const LONG: Duration = Duration::from_secs(180);
 const CARD: u64 = 4_539_578_763_621_486;
-
-/// Waits until something is so.
-fn until(what: &str, so: impl Fn() -> Result<bool>) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(180);
-    while !so()? {
-        ensure!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
-}
-
-/// Runs a command with this on its standard input.
-fn fed(command: &mut Command, input: &[u8]) -> Result<Output> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    child
-        .stdin
-        .take()
-        .context("standard input")?
-        .write_all(input)?;
-    Ok(child.wait_with_output()?)
-}
-
-/// All entries on record.
-fn entries(world: &ClusterWorld) -> Result<Vec<Value>> {
-    let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
-    let mut all = Vec::new();
-    for session in sessions.as_array().context("sessions")? {
-        let id = session["id"].as_str().context("a name")?;
-        let words = ["sessions", "replay", id, "--verbose", "--json"];
-        let told = world.gateway.admin(&words)?.out;
-        let read = told.lines().map(serde_json::from_str::<Value>);
-        all.extend(read.filter_map(Result::ok));
-    }
-    Ok(all)
-}
-
-/// Bytes of entries of one kind.
-fn bytes(entries: &[Value], kind: &str) -> String {
-    let coded = entries
-        .iter()
-        .filter(|e| e["kind"] == kind)
-        .filter_map(|e| e["payload"]["base64"].as_str());
-    let decoded = coded.filter_map(|coded| STANDARD.decode(coded).ok());
-    let all: Vec<u8> = decoded.flatten().collect();
-    String::from_utf8_lossy(&all).into_owned()
-}
 
 #[test]
 fn what_goes_into_a_pod_is_on_record_and_secrets_on_its_errors_are_masked() -> Result<()> {
@@ -85,9 +35,9 @@ fn what_goes_into_a_pod_is_on_record_and_secrets_on_its_errors_are_masked() -> R
         let said = fed(
             &mut world.kubectl_of(&program, &ANA, &echo)?,
             format!("{word}\n").as_bytes(),
+            LONG,
         )?;
-        let out = String::from_utf8_lossy(&said.stdout).into_owned();
-        ensure!(said.status.success() && out.contains(word), "{said:?}");
+        ensure!(said.code == 0 && said.out.contains(word), "{said:?}");
         // `ls` names what it does not find, on its error output.
         let name = format!("{word} token={SECRET}");
         let lost = ["exec", "-n", "shop", "cart-0", "--", "ls", &name];
@@ -102,17 +52,17 @@ fn what_goes_into_a_pod_is_on_record_and_secrets_on_its_errors_are_masked() -> R
         let streams = format!("{how} /api/v1/namespaces/shop/pods/cart-0/exec");
         ensure!(world.api.asked(&streams)? == 2, "{how} was not used");
         until(&format!("{word} is not on record"), || {
-            let all = entries(&world)?;
-            let errors = bytes(&all, "diagnostic");
-            Ok(bytes(&all, "upload").contains(word)
-                && bytes(&all, "release").contains(word)
+            let all = world.entries()?;
+            let errors = text(&all, "diagnostic");
+            Ok(text(&all, "upload").contains(word)
+                && text(&all, "release").contains(word)
                 && errors.contains(word)
                 && errors.contains("[pc-masked"))
         })?;
     }
-    let all = entries(&world)?;
+    let all = world.entries()?;
     for kind in ["upload", "release", "diagnostic"] {
-        ensure!(!bytes(&all, kind).contains(SECRET), "{kind}");
+        ensure!(!text(&all, kind).contains(SECRET), "{kind}");
     }
     world.gateway.replays_unchanged(4)
 }
@@ -122,38 +72,12 @@ fn the_sizes_of_a_terminal_over_websocket_reach_the_pod_and_the_record() -> Resu
     let world = ClusterWorld::start()?;
     let folder = world.folder();
     let (seen, enough) = (folder.join("seen"), folder.join("enough"));
-    let script = |name: &str, text: &str| -> Result<PathBuf> {
-        let file = folder.join(name);
-        fs::write(&file, format!("#!/bin/sh\n{text}"))?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
-        Ok(file)
-    };
-    let wait = |file: &Path| {
-        format!(
-            "n=0; until [ -e {} ] || [ $n -gt 2400 ]; do sleep 0.1; n=$((n+1)); done\n",
-            file.display()
-        )
-    };
-    let waits = script("waits", &wait(&enough))?.display().to_string();
+    let wait = waits_for(&format!("-e {}", enough.display()));
+    let waits = world.script("waits", &wait)?.display().to_string();
     let exec = ["exec", "-it", "-n", "shop", "cart-0", "--", &waits];
     let kubectl = world.kubectl_of(&kubectl_1_32(&workspace())?, &ANA, &exec)?;
-    let mut line = vec![kubectl.get_program().to_string_lossy().into_owned()];
-    line.extend(kubectl.get_args().map(|a| a.to_string_lossy().into_owned()));
-    let runs = format!(
-        "stty rows 33 cols 101\n({}stty rows 40 cols 120 </dev/tty) &\nexec {}\n",
-        wait(&seen),
-        line.join(" ")
-    );
-    let mut terminal = Command::new("script");
-    terminal
-        .arg("-qec")
-        .arg(script("runs", &runs)?)
-        .arg("/dev/null")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    for (name, value) in kubectl.get_envs() {
-        terminal.env(name, value.unwrap_or_default());
-    }
+    let mut terminal = world.at_a_terminal(&kubectl, &seen)?;
+    terminal.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = terminal.spawn().context("run kubectl at a terminal")?;
     let told = |size: [&str; 2]| {
         let all = world.api.requests()?;
@@ -177,7 +101,7 @@ fn the_sizes_of_a_terminal_over_websocket_reach_the_pod_and_the_record() -> Resu
     second?;
     ensure!(status.success(), "{status}");
     until("the sizes are on record", || {
-        let all = entries(&world)?;
+        let all = world.entries()?;
         let named = all.iter().filter(|e| e["payload"]["control"] == "resize");
         let names: Vec<&str> = named
             .filter_map(|e| e["payload"]["name"].as_str())
@@ -194,9 +118,9 @@ fn raw(world: &ClusterWorld, text: &str) -> Result<String> {
         .arg(workspace().join("tests/it/kubernetes_proof/raw.py"))
         .arg(world.gateway.port.to_string())
         .arg(world.certificate());
-    let output = fed(&mut command, text.as_bytes())?;
-    ensure!(output.status.success(), "{output:?}");
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let shown = fed(&mut command, text.as_bytes(), LONG)?;
+    ensure!(shown.code == 0, "{shown:?}");
+    Ok(shown.out)
 }
 
 #[test]
@@ -323,7 +247,7 @@ fn framings(object: &str) -> Vec<(String, String, &'static [&'static str])> {
         (
             "Content-Length: 4\r\nTransfer-Encoding: chunked".to_owned(),
             format!("{chunked}{hidden}"),
-            REFUSED,
+            AGAIN,
         ),
         (
             format!("Content-Length: {whole}\r\nContent-Length: {longer}"),
@@ -363,6 +287,7 @@ fn framings(object: &str) -> Vec<(String, String, &'static [&'static str])> {
         (
             "Transfer-Encoding\u{b}: chunked".to_owned(),
             format!("{chunked}{hidden}"),
+            REFUSED,
         ),
     ]
 }
@@ -524,14 +449,10 @@ fn requests_that_follow_each_other_share_a_connection_to_the_cluster() -> Result
         .arg(world.gateway.port.to_string())
         .arg(world.certificate())
         .env("TOKEN", world.issuer.token(&ANA)?);
-    let output = fed(
-        &mut visit,
-        "/prod/api/v1/namespaces/shop/pods\n"
-            .repeat(ASKED)
-            .as_bytes(),
-    )?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(said.matches("200 PodList").count() == ASKED, "{output:?}");
+    let paths = "/prod/api/v1/namespaces/shop/pods\n".repeat(ASKED);
+    let said = fed(&mut visit, paths.as_bytes(), LONG)?;
+    let served = said.out.matches("200 PodList").count();
+    ensure!(served == ASKED, "{said:?}");
     let mut peers: Vec<u64> = world
         .api
         .requests()?
@@ -666,8 +587,7 @@ fn a_cluster_with_another_certificate_than_the_pinned_one_is_told_nothing() -> R
             .arg(at.join("tls.crt"))
             .env("TOKEN", issuer.token(&ANA)?);
         let path = format!("/{target}/api/v1/namespaces/shop/pods\n");
-        let output = fed(&mut visit, path.as_bytes())?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(fed(&mut visit, path.as_bytes(), LONG)?.out)
     };
     let good = ask("prod")?;
     ensure!(good.starts_with("200 PodList"), "{good}");

@@ -6,7 +6,7 @@ use portcullis_tests::Shown;
 use portcullis_tests::debian::{kubectl_1_20, kubectl_1_32};
 use portcullis_tests::issuer::{ANA, Person};
 use portcullis_tests::kubernetes::ClusterWorld;
-use portcullis_tests::process::free_port;
+use portcullis_tests::process::{fed, free_port};
 use portcullis_tests::world::workspace;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -14,27 +14,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// For a client that may hang, on a machine that may be busy.
+const LONG: Duration = Duration::from_secs(180);
 const SECRET: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
 
 fn ask(world: &ClusterWorld, program: &Path, person: &Person, arguments: &[&str]) -> Result<Shown> {
     Shown::by(&mut world.kubectl_of(program, person, arguments)?).context("run kubectl")
-}
-
-/// Runs a command with something on its standard input, which then ends.
-fn fed(command: &mut Command, input: &[u8]) -> Result<(i32, String)> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("run kubectl")?;
-    let mut stdin = child.stdin.take().context("standard input")?;
-    stdin.write_all(input)?;
-    drop(stdin);
-    let output = child.wait_with_output()?;
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    Ok((output.status.code().unwrap_or(-1), shown))
 }
 
 #[test]
@@ -74,11 +59,13 @@ fn exec_and_attach_over_spdy_are_masked_and_recorded() -> Result<()> {
     );
     // Input ends, and the command with it.
     let exec = ["exec", "-i", "-n", "shop", "cart-0", "--", "cat"];
-    let (code, shown) = fed(&mut world.kubectl_of(&old, &ANA, &exec)?, b"over spdy\n")?;
-    ensure!(code == 0 && shown.contains("over spdy"), "{code} {shown}");
+    let mut kubectl = world.kubectl_of(&old, &ANA, &exec)?;
+    let shown = fed(&mut kubectl, b"over spdy\n", LONG)?;
+    ensure!(shown.code == 0 && shown.shows("over spdy"), "{shown:?}");
     let attach = ["attach", "-i", "-n", "shop", "cart-0"];
-    let (code, shown) = fed(&mut world.kubectl_of(&old, &ANA, &attach)?, b"attached\n")?;
-    ensure!(code == 0 && shown.contains("attached"), "{code} {shown}");
+    let mut kubectl = world.kubectl_of(&old, &ANA, &attach)?;
+    let shown = fed(&mut kubectl, b"attached\n", LONG)?;
+    ensure!(shown.code == 0 && shown.shows("attached"), "{shown:?}");
     copies(&world, &old)?;
     terminal(&world, &old)?;
     let sent = world

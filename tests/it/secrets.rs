@@ -9,7 +9,7 @@ use keepers::Keepers;
 use portcullis_tests::cluster::random_word;
 use portcullis_tests::issuer::{AGENT, ANA};
 use portcullis_tests::kubernetes::ClusterWorld;
-use portcullis_tests::process::{Server, run};
+use portcullis_tests::process::{Server, run, until};
 use portcullis_tests::scratch::private;
 use portcullis_tests::ssh::askpass;
 use portcullis_tests::{
@@ -19,7 +19,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long what is fetched is used.
 const TTL: Duration = Duration::from_secs(2);
@@ -80,16 +80,6 @@ fn login(cluster: &Cluster, name: &str, password: &str) -> Result<()> {
 
 fn who(world: &World, connection: &str) -> Result<Shown> {
     world.ask(&AGENT, connection, "SELECT 'I am ' || session_user")
-}
-
-/// Tries again: a session may still be refused while an answer is on its way.
-fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    Ok(())
 }
 
 #[test]

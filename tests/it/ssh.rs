@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::host::{KEY_ID, SECRET};
 use portcullis_tests::issuer::{AGENT, ANA, BEA, DORA, EVE};
+use portcullis_tests::process::fed;
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
 use std::io::Write as _;
@@ -13,33 +14,6 @@ use std::time::{Duration, Instant};
 
 fn world() -> Result<SshWorld> {
     SshWorld::start(&SshOptions::default())
-}
-
-/// Runs a client with this on its standard input, and gives up on one that hangs.
-pub(crate) fn fed(command: &mut Command, input: &[u8], within: Duration) -> Result<Shown> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("start a client")?;
-    let mut stdin = child.stdin.take().context("a pipe")?;
-    let input = input.to_vec();
-    let feeding = std::thread::spawn(move || {
-        let _fed = stdin.write_all(&input);
-    });
-    let pid = child.id().to_string();
-    let (over, ended) = std::sync::mpsc::channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        if ended.recv_timeout(within) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            let _killed = Command::new("kill").args(["-KILL", &pid]).status();
-        }
-    });
-    let output = child.wait_with_output()?;
-    drop(over);
-    let _fed = feeding.join();
-    let _watched = watchdog.join();
-    Ok(Shown::from_output(&output))
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Kinds of channels, with stock `ssh`: each passes by name or is refused, and the connection goes on; one that is held keeps nobody
 //! else waiting. Levels of control, as policy and the connection say. And the door: how often somebody may try.
 
-use crate::ssh::fed;
 use crate::ssh_edges::edge;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA, DORA};
-use portcullis_tests::process::{Server, free_port};
+use portcullis_tests::process::{Server, fed, free_port};
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -2,14 +2,14 @@
 //! names it, both ways, on record and no longer than its session; and is not there otherwise, with a reason. The X server is a stand-in
 //! that reads the first packet of the protocol; `xauth` is the real one.
 
-use crate::ssh::{fed, session};
+use crate::ssh::session;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_tests::host::keygen;
 use portcullis_tests::install::{self, Need};
 use portcullis_tests::issuer::{AGENT, ANA, DORA, Person};
-use portcullis_tests::process::{Server, free_port, run};
+use portcullis_tests::process::{Server, fed, free_port, run, until};
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,7 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -111,17 +111,8 @@ impl Backward {
 
     /// Until it ends by itself.
     fn ended(&mut self) -> Result<()> {
-        until(|| Ok(self.child.try_wait()?.is_some())).context("ssh goes on")
+        until("ssh ends", || Ok(self.child.try_wait()?.is_some()))
     }
-}
-
-fn until(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let end = Instant::now() + LONG;
-    while !holds()? {
-        ensure!(Instant::now() < end, "it does not come about");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }
 
 fn listens(port: u16) -> bool {
@@ -154,7 +145,7 @@ fn a_forward_back_from_the_host_is_there_where_policy_names_it() -> Result<()> {
         .admin(&["sessions", "kill", &id, "--reason", "test"])?;
     ensure!(killed.code == 0, "{}", killed.all());
     forward.ended()?;
-    until(|| Ok(!listens(port))).context("the host listens on")?;
+    until("the host no longer listens", || Ok(!listens(port)))?;
 
     // It is on record: what was asked for, each connection, and what went through.
     let replay = world
@@ -174,7 +165,7 @@ fn a_forward_back_is_given_up_and_asked_for_again_on_a_shared_connection() -> Re
     let socket = world.folder().join("shared");
     let mux = format!("ControlPath={}", socket.display());
     let _first = Backward::start(&world, &DORA, &["-M", "-o", &mux])?;
-    until(|| Ok(socket.exists())).context("no connection to share")?;
+    until("a connection to share", || Ok(socket.exists()))?;
     let (port, parrot) = (free_port()?, parrot()?);
     let wish = format!("{port}:127.0.0.1:{parrot}");
     let ask = |what: &str, wish: &str| -> Result<Shown> {
@@ -194,7 +185,7 @@ fn a_forward_back_is_given_up_and_asked_for_again_on_a_shared_connection() -> Re
         ensure!(twice.code == 0 && listens(port), "{round}: {twice:?}");
         let given_up = ask("cancel", &wish)?;
         ensure!(given_up.code == 0, "{round}: {given_up:?}");
-        until(|| Ok(!listens(port))).context("the host listens on")?;
+        until("the host no longer listens", || Ok(!listens(port)))?;
     }
     // The other channels know nothing of it.
     let mut ssh = world.ssh(&DORA, &["-o", &mux], &["echo beside"])?;
@@ -281,8 +272,10 @@ fn so_many_come_through_the_forwards_of_one_client_at_a_time_and_the_next_once_o
     }
     // The host's port takes one more, and its channel is refused: it ends without a word. Some of those before may be on their way
     // still, so it is tried until all have come.
-    until(|| Ok(speak(port, b"one more").map_or(true, |said| said.is_empty())))
-        .context("one more than there may be came through")?;
+    until("one more is refused", || {
+        Ok(speak(port, b"one more").map_or(true, |said| said.is_empty()))
+    })
+    .context("one more than there may be came through")?;
     // None of those before is hurt by it, and the place of one that has gone is free.
     for (number, mut stream) in held.into_iter().enumerate() {
         stream.shutdown(Shutdown::Write)?;
@@ -290,8 +283,10 @@ fn so_many_come_through_the_forwards_of_one_client_at_a_time_and_the_next_once_o
         stream.read_to_string(&mut said)?;
         ensure!(said == number.to_string(), "{number}: {said}");
     }
-    until(|| Ok(speak(port, b"again").is_ok_and(|said| said == b"again")))
-        .context("no place is free")
+    until("there is room again", || {
+        Ok(speak(port, b"again").is_ok_and(|said| said == b"again"))
+    })
+    .context("no place is free")
 }
 
 #[test]
@@ -370,7 +365,7 @@ fn keys(world: &SshWorld) -> Result<Keys> {
     let mut agent = Command::new("ssh-agent");
     agent.args(["-D", "-a"]).arg(&socket);
     let agent = Server::start("ssh-agent", agent, &at.join("agent.log"), "TERM")?;
-    until(|| Ok(socket.exists()))?;
+    until("the agent is there", || Ok(socket.exists()))?;
     keygen(&at.join("mine"))?;
     run(Command::new("ssh-add")
         .arg("-q")
@@ -418,7 +413,9 @@ fn a_clients_agent_is_there_on_the_host_where_policy_names_it() -> Result<()> {
             let socket = by(&ANA, &["-A"], "echo $SSH_AUTH_SOCK")?;
             let socket = PathBuf::from(socket.out.trim());
             ensure!(!socket.as_os_str().is_empty(), "an agent's socket");
-            until(|| Ok(UnixStream::connect(&socket).is_err()))?;
+            until("the agent is gone", || {
+                Ok(UnixStream::connect(&socket).is_err())
+            })?;
             signs(&world, &keys)?;
             let replay =
                 world

@@ -1,11 +1,10 @@
 //! The same things with stock `ssh`, `scp` and `sftp`, straight to the host and through the gate: what comes back, exit codes and what
 //! is left on the host are equal. Nothing here may hang; where it does, a watchdog ends it and the test fails.
 
-use crate::ssh::fed;
 use crate::ssh_tools::{Road, plant};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::DORA;
-use portcullis_tests::process::run;
+use portcullis_tests::process::{fed, run};
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
 use std::io::{Read as _, Write as _};

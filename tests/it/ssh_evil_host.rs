@@ -2,12 +2,11 @@
 //! beyond any number, extensions without end, channels that nobody has asked for. Each costs that host's connection at most; the
 //! gateway keeps no memory for it and goes on.
 
-use crate::ssh::fed;
 use crate::ssh_breakers::{goes_on, resident};
 use crate::ssh_tools::{python, suite};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::ANA;
-use portcullis_tests::process::{Server, free_port};
+use portcullis_tests::process::{Server, fed, free_port};
 use portcullis_tests::{Scratch, SshOptions, SshWorld, host, scratch};
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -2,12 +2,11 @@
 //! script on standard input, a server on the host's loopback, a dynamic forward to it, many commands beside each other). The
 //! editor itself is not among the packages that tests can have: its sequence is driven with stock `ssh`.
 
-use crate::ssh::fed;
 use crate::ssh_tools::{Road, plant, tools_world, tree};
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_tests::install::{self, Need};
 use portcullis_tests::issuer::ANA;
-use portcullis_tests::process::free_port;
+use portcullis_tests::process::{fed, free_port};
 use portcullis_tests::{Shown, SshWorld};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

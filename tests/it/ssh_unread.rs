@@ -1,12 +1,11 @@
 //! What cannot be read passes only where policy names it, each kind by its own name; and a secret of the gateway's own ends a transfer
 //! in which nothing could be masked. What can be read is masked whatever stands between its letters.
 
-use crate::ssh::fed;
 use crate::ssh_tools::{Road, tools_world};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::host::{KEY_ID, SECRET};
 use portcullis_tests::issuer::{ANA, DORA};
-use portcullis_tests::process::free_port;
+use portcullis_tests::process::{fed, free_port};
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -4,6 +4,11 @@
 //! `tests/README.md`.
 
 mod packs;
+mod record;
+mod terminal;
+
+pub use record::text;
+pub use terminal::waits_for;
 
 use crate::cluster::random_word;
 use crate::gateway::{Gateway, program};

@@ -1,11 +1,14 @@
 //! Processes that end with whoever started them, and ports that nobody else has.
 
-use anyhow::{Context, Result, bail};
+use crate::psql::Shown;
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// A server that is stopped when dropped: politely first, then for good.
@@ -183,6 +186,52 @@ pub fn run(command: &mut Command) -> Result<Output> {
         );
     }
     Ok(output)
+}
+
+/// Runs a client with this on its standard input, which then ends, and gives up on one that hangs.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn fed(command: &mut Command, input: &[u8], within: Duration) -> Result<Shown> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("start a client")?;
+    let mut stdin = child.stdin.take().context("a pipe")?;
+    let input = input.to_vec();
+    let feeding = std::thread::spawn(move || {
+        let _fed = stdin.write_all(&input);
+    });
+    let pid = child.id().to_string();
+    let (over, ended) = channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            let _killed = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    let output = child.wait_with_output()?;
+    drop(over);
+    let _fed = feeding.join();
+    let _watched = watchdog.join();
+    Ok(Shown::from_output(&output))
+}
+
+/// How long a test waits for what comes about by itself, on a machine that may be busy.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Waits until something is so.
+///
+/// # Errors
+/// When nobody can tell, or it does not come about: with what it was.
+pub fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while !holds()? {
+        ensure!(Instant::now() < end, "{what}: it does not come about");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// Finds a program on the path.
