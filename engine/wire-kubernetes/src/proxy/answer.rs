@@ -8,7 +8,7 @@ use super::form::{Form, Known, read_as};
 use super::line::Line;
 use super::live::Live;
 use super::outlet::{Outlet, Pipe, pipe};
-use super::refuse::{Answer, Refused, turned};
+use super::refuse::{Answer, Refused, closed, turned};
 use super::visit::Visit;
 use crate::filter::{Sifting, hidden, left};
 use crate::mask::{Expected, Walk};
@@ -115,7 +115,11 @@ impl Pour {
         };
         let ends = body.is_end_stream();
         let body = match &self.sifting {
-            Some(Sifting::Whole(_)) if !ends => self.seen(body).await?,
+            Some(Sifting::Whole(_)) if !ends => match self.seen(body).await {
+                Ok(Ok(body)) => body,
+                Ok(Err(away)) => return Err(self.away(&away)),
+                Err(fault) => return Err(closed(self.gate, fault.into(), self.visit.now())),
+            },
             _ => Source::Cluster(body),
         };
         let (writer, outlet) = pipe();
@@ -131,28 +135,27 @@ impl Pour {
         Ok(answer)
     }
 
-    fn away(&mut self, away: &Turned) -> Refused {
+    fn away(mut self, away: &Turned) -> Refused {
         let now = self.visit.now();
-        turned(&mut self.gate, away, now)
+        let refused = turned(&mut self.gate, away, now);
+        closed(self.gate, refused, now)
     }
 
     /// Reads an answer that is one object, and shows it only where it is granted.
-    async fn seen(&mut self, body: Incoming) -> Result<Source, Refused> {
+    async fn seen(&mut self, body: Incoming) -> Result<Result<Source, Turned>, Fault> {
         let body = Limited::new(body, limits::ANSWER_OBJECT_BYTES_MAX).collect();
         let read = timeout(limits::ANSWER_HEAD_MAX, body)
             .await
             .map_err(|_| Fault::bare(Blame::Upstream, "answer in time"))?
             .map_err(|_| Fault::bare(Blame::Upstream, "send an object to its end"))?;
         let bytes = read.to_bytes();
-        match &self.sifting {
-            Some(Sifting::Whole(sieve)) if !sieve.shows(&bytes) => {
-                Err(self.away(&match self.reads {
-                    true => hidden(),
-                    false => left(),
-                }))
-            }
+        Ok(match &self.sifting {
+            Some(Sifting::Whole(sieve)) if !sieve.shows(&bytes) => Err(match self.reads {
+                true => hidden(),
+                false => left(),
+            }),
             _ => Ok(Source::Read(Some(bytes))),
-        }
+        })
     }
 
     fn form(&self, parts: &Parts) -> Result<Form, Turned> {

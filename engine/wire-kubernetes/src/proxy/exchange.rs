@@ -4,9 +4,9 @@
 
 use super::answer::Pour;
 use super::hold::Approved;
-use super::line::Head;
+use super::line::{Head, Line};
 use super::live::Live;
-use super::refuse::{Answer, Refused, again, denied, turned};
+use super::refuse::{Answer, Refused, again, closed, denied, turned};
 use super::repeats::comes_again;
 use super::visit::{Errand, Visit};
 use crate::call::{self, Asked, Opens, Upgrade};
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request};
+use hyper::{HeaderMap, Method, Request, Response};
 use portcullis_gate::{Allowed, Gate, Ruling};
 use portcullis_model::message::{Body, Command, Context, Message};
 use portcullis_model::{Blame, Call, Decision, Fault, Stage, Subject, limits};
@@ -68,21 +68,10 @@ impl Visit {
         errand: Errand,
         mut request: Request<Incoming>,
     ) -> Result<Answer, Refused> {
-        let (method, headers) = (request.method().clone(), request.headers().clone());
-        let asked = call::read(&method, &errand.target, &headers)
-            .map_err(|t| turned(&mut gate, &t, self.now()))?;
-        let repeated = matches!(asked.kept.upgrade, Some(Upgrade::Spdy { .. }));
-        if repeated
-            && let Some(status) = self
-                .house
-                .repeats
-                .take(&errand.token, &errand.target, self.now())
-        {
-            return Ok(again(&status));
-        }
-        let reading = self.read(&mut gate, asked, method, &mut request).await?;
-        let mut going = self.judged(&live, &mut gate, &errand, reading).await?;
-        self.within(&live, &mut gate, &errand, &mut going).await?;
+        let going = match self.prepared(&live, &mut gate, &errand, &mut request).await {
+            Ok(going) => going,
+            Err(refused) => return Err(closed(gate, refused, self.now())),
+        };
         match going.asked.opens {
             Opens::Streams => {
                 self.open_streams(live, gate, going, (&errand, request))
@@ -90,6 +79,29 @@ impl Visit {
             }
             _ => self.forward(live, gate, going).await,
         }
+    }
+
+    /// Everything until it may go.
+    async fn prepared(
+        &self,
+        live: &Arc<Live>,
+        gate: &mut Gate,
+        errand: &Errand,
+        request: &mut Request<Incoming>,
+    ) -> Result<Going, Refused> {
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let asked = call::read(&method, &errand.target, &headers)
+            .map_err(|t| turned(gate, &t, self.now()))?;
+        let repeats = &self.house.repeats;
+        if matches!(asked.kept.upgrade, Some(Upgrade::Spdy { .. }))
+            && let Some(status) = repeats.take(&errand.token, &errand.target, self.now())
+        {
+            return Err(Refused::Answer(again(&status)));
+        }
+        let reading = self.read(gate, asked, method, request).await?;
+        let mut going = self.judged(live, gate, errand, reading).await?;
+        self.within(live, gate, errand, &mut going).await?;
+        Ok(going)
     }
 
     /// Reads the body.
@@ -182,16 +194,13 @@ impl Visit {
             ..
         } = going;
         let masks = decision.obligations.masks() || sifting.is_some();
-        let accept = narrow(&asked, masks).map_err(|t| turned(&mut gate, &t, self.now()))?;
-        let permit = gate
-            .commit(vec![allowed], &Context::new(), self.now())
-            .await?;
-        let mut line = live.line(&mut gate, self.now()).await?;
-        let mut request = head.permitted(permit, &live.way).await?;
-        if let Some(accept) = accept {
-            request.headers_mut().insert(ACCEPT, accept);
-        }
-        let answer = line.send(request).await?;
+        let sent = self
+            .sent(&live, &mut gate, (&asked, masks), (head, allowed))
+            .await;
+        let (line, answer) = match sent {
+            Ok(sent) => sent,
+            Err(refused) => return Err(closed(gate, refused, self.now())),
+        };
         let pour = Pour {
             visit: Arc::clone(self),
             live,
@@ -206,6 +215,27 @@ impl Visit {
             reads: asked.call.verb == "get",
         };
         pour.answer(answer).await
+    }
+
+    /// Sends it.
+    async fn sent(
+        &self,
+        live: &Live,
+        gate: &mut Gate,
+        (asked, masks): (&Asked, bool),
+        (head, allowed): (Head, Allowed),
+    ) -> Result<(Line, Response<Incoming>), Refused> {
+        let accept = narrow(asked, masks).map_err(|t| turned(gate, &t, self.now()))?;
+        let permit = gate
+            .commit(vec![allowed], &Context::new(), self.now())
+            .await?;
+        let mut line = live.line(gate, self.now()).await?;
+        let mut request = head.permitted(permit, &live.way).await?;
+        if let Some(accept) = accept {
+            request.headers_mut().insert(ACCEPT, accept);
+        }
+        let answer = line.send(request).await?;
+        Ok((line, answer))
     }
 }
 

@@ -6,11 +6,11 @@
 
 use super::answer::Pour;
 use super::exchange::{Going, SPDY, STREAM_PROTOCOL};
-use super::line::Line;
+use super::line::{Head, Line};
 use super::live::Live;
 use super::outlet::Outlet;
 use super::pump::{Asking, Carrier, Ends, Mode, Pump, Spdy};
-use super::refuse::{Answer, Refused, denied_as, turned};
+use super::refuse::{Answer, Refused, closed, denied_as, turned};
 use super::visit::{Errand, Visit};
 use crate::call::Upgrade;
 use crate::mask::Expected;
@@ -24,7 +24,7 @@ use hyper::header::{
     UPGRADE,
 };
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use portcullis_gate::Gate;
+use portcullis_gate::{Allowed, Gate};
 use portcullis_model::message::Context;
 use portcullis_model::{Blame, Decision, Fault};
 use std::sync::Arc;
@@ -123,7 +123,8 @@ impl Visit {
     ) -> Result<Answer, Refused> {
         let forward = going.asked.call.verb == "portforward";
         let Some(offer) = Offer::of(going.asked.kept.upgrade.as_ref(), forward) else {
-            return Err(turned(&mut gate, &unspoken(), self.now()));
+            let refused = turned(&mut gate, &unspoken(), self.now());
+            return Err(closed(gate, refused, self.now()));
         };
         if forward && let Err(denial) = gate.let_unread(FORWARD, Some(&going.decision)) {
             let code = status::code_of(&denial);
@@ -132,16 +133,16 @@ impl Visit {
                 let repeats = &self.house.repeats;
                 repeats.note(&errand.token, &errand.target, status, self.now());
             }
-            return Err(refused);
+            return Err(closed(gate, refused, self.now()));
         }
         let warning = going.warning();
-        let permit = gate
-            .commit(vec![going.allowed], &Context::new(), self.now())
-            .await?;
-        let mut line = live.line(&mut gate, self.now()).await?;
-        let mut asking = going.head.permitted(permit, &live.way).await?;
-        offer.write(asking.headers_mut())?;
-        let answer = line.send(asking).await?;
+        let sent = self
+            .sent_for(&live, &mut gate, (going.head, going.allowed), &offer)
+            .await;
+        let (line, answer) = match sent {
+            Ok(sent) => sent,
+            Err(refused) => return Err(closed(gate, refused, self.now())),
+        };
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let pour = Pour {
                 visit: Arc::clone(self),
@@ -172,6 +173,24 @@ impl Visit {
         self.joined(opened, (&offer, asking), answer, request)
     }
 
+    /// Asks the cluster for the streams.
+    async fn sent_for(
+        &self,
+        live: &Live,
+        gate: &mut Gate,
+        (head, allowed): (Head, Allowed),
+        offer: &Offer,
+    ) -> Result<(Line, Response<Incoming>), Refused> {
+        let permit = gate
+            .commit(vec![allowed], &Context::new(), self.now())
+            .await?;
+        let mut line = live.line(gate, self.now()).await?;
+        let mut asking = head.permitted(permit, &live.way).await?;
+        offer.write(asking.headers_mut())?;
+        let answer = line.send(asking).await?;
+        Ok((line, answer))
+    }
+
     /// Answers 101 and lets the streams run.
     fn joined(
         self: &Arc<Self>,
@@ -187,7 +206,8 @@ impl Visit {
             .and_then(|name| offer.mode(name, asking));
         let (Some(chosen), Some(mode)) = (chosen, mode) else {
             let doing = "choose a protocol that was offered";
-            return Err(Fault::bare(Blame::Upstream, doing).into());
+            let refused = Fault::bare(Blame::Upstream, doing).into();
+            return Err(closed(opened.gate, refused, self.now()));
         };
         let mut switched = Response::new(Outlet::Whole(None));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -225,8 +245,9 @@ impl Visit {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a stream was not opened after all");
-                    let _closed =
-                        gate.close(&serde_json::json!({"end": "not opened"}), visit.now());
+                    let status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
+                    let how = serde_json::json!({"status": status, "end": "not opened"});
+                    let _closed = gate.close(&how, visit.now());
                 }
             }
             drop(line);

@@ -17,6 +17,7 @@ use crate::spdy::data;
 use crate::status;
 use crate::stream::{Channel, Saying, Size, Subprotocol, exit, frame};
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use portcullis_gate::{
@@ -188,9 +189,10 @@ impl Pump {
             // A client that does not read is not waited for.
             let _told = timeout(limits::HANDSHAKE_MAX, told).await;
         }
+        let status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
         let closing = match *self.exit.lock() {
-            Some(code) => serde_json::json!({"end": how, "exit": code}),
-            None => serde_json::json!({"end": how}),
+            Some(code) => serde_json::json!({"status": status, "end": how, "exit": code}),
+            None => serde_json::json!({"status": status, "end": how}),
         };
         if let Err(fault) = gate.close(&closing, now) {
             tracing::error!(

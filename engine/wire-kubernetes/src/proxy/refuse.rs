@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use portcullis_gate::{Denied, Gate, Refusal, Sequence};
 use portcullis_model::{Blame, Denial, Fault, Timestamp};
+use serde_json::json;
 use std::cell::RefCell;
 
 /// An answer to a client.
@@ -69,6 +70,25 @@ pub(super) fn denied(gate: &mut Gate, denied: Denied, now: Timestamp) -> (Refuse
     (recorded(refusal, status.clone()), status)
 }
 
+/// Ends the stream of a request that the cluster does not answer, with the status that its client sees.
+pub(super) fn closed(gate: Gate, refused: Refused, now: Timestamp) -> Refused {
+    let (code, end) = match &refused {
+        Refused::Answer(answer) => (answer.status().as_u16(), "refused".to_owned()),
+        Refused::Fault(fault) => {
+            let rule = format!("fault/{}", fault.blame.label());
+            (status::code_of(&Denial::new(rule.as_str(), "")), rule)
+        }
+        Refused::Credential(_) => (status::code_of(&unavailable()), "no credential".to_owned()),
+    };
+    if let Err(fault) = gate.close(&json!({"status": code, "end": end}), now) {
+        tracing::error!(
+            fault = fault.chain(),
+            "the end of a request is not on record"
+        );
+    }
+    refused
+}
+
 fn render(status: Status, shown: &RefCell<Option<Status>>) -> Vec<Bytes> {
     let body = Bytes::from(status.body.clone());
     shown.replace(Some(status));
@@ -105,10 +125,13 @@ pub(super) fn again(status: &Status) -> Answer {
 
 /// What a client is told when the gateway cannot prove who it is, in the words of the front desk.
 pub(super) fn without_credential() -> Answer {
+    at_the_desk(&unavailable())
+}
+
+fn unavailable() -> Denial {
     let reason = "the gateway cannot get its credential for the cluster right now";
-    let denial = Denial::new("credential/unavailable", reason)
-        .hint("Try again in a minute, or tell the operator; the gateway's log says why.");
-    at_the_desk(&denial)
+    Denial::new("credential/unavailable", reason)
+        .hint("Try again in a minute, or tell the operator; the gateway's log says why.")
 }
 
 /// What a fault is answered with.

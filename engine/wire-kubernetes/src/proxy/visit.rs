@@ -5,7 +5,7 @@
 use super::Kubernetes;
 use super::live::Live;
 use super::refuse::{
-    Answer, Refused, at_the_desk, broken, denied_with, unheard, without_credential,
+    Answer, Refused, at_the_desk, broken, closed, denied_with, unheard, without_credential,
 };
 use crate::call::parameter;
 use crate::status;
@@ -104,7 +104,8 @@ impl Visit {
         });
         let mut gate = live.gates.open(&what, self.now()).await?;
         if let Some(denial) = live.severed() {
-            return Err(self.ended(&mut gate, &denial));
+            let refused = self.ended(&mut gate, &denial);
+            return Err(closed(gate, refused, self.now()));
         }
         self.exchange(live, gate, errand, request).await
     }
