@@ -1,8 +1,8 @@
 //! Requests to a Kubernetes API as an HTTP Archive (HAR 1.2): one entry for each request, with what was released of its
 //! answer. The method and path are told as the record has them; headers are not recorded, so there are none.
 //!
-//! Refuses to leave a refused request out: it stands with status 403 and the rule in `comment`. Answers are bounded; what
-//! does not fit is counted.
+//! Refuses to leave a refused request out, not even one that could not be read: it stands with the status that its client
+//! was told and the rule in `comment`. Answers are bounded; what does not fit is counted.
 
 use super::{is, json, string};
 use crate::error::Error;
@@ -37,7 +37,6 @@ pub fn export_har(
 ) -> Result<(), Error> {
     let mut open: HashMap<u32, Exchange> = HashMap::new();
     let mut done: Vec<Exchange> = Vec::new();
-    let mut lines: HashMap<u32, (String, String)> = HashMap::new();
     let mut comment = String::new();
     for entry in entries {
         let entry = entry?;
@@ -51,18 +50,19 @@ pub fn export_har(
                 string(&json, "/session/target/name")
             );
         } else if is(&entry, EntryKind::Opened) {
-            let json = json(&entry);
-            let line = ["/stream/method", "/stream/path"].map(|at| string(&json, at).to_owned());
-            let [method, path] = line;
-            lines.insert(stream, (method, path));
+            if let Some(exchange) = opened(&entry) {
+                done.extend(open.insert(stream, exchange));
+            }
         } else if is(&entry, EntryKind::Request) || is(&entry, EntryKind::Refusal) {
-            let Some(mut exchange) = begun(&entry) else {
+            let Some(asked) = asked(&entry) else {
                 continue;
             };
-            exchange.line = lines
-                .remove(&stream)
-                .filter(|(method, _)| !method.is_empty());
-            done.extend(open.insert(stream, exchange));
+            match open.get_mut(&stream).filter(|open| open.goes_with(&asked)) {
+                Some(exchange) => exchange.learn(asked),
+                // A session that is ended is no request.
+                None if asked.text.is_empty() && entry.withheld.is_none() => {}
+                None => done.extend(open.insert(stream, asked)),
+            }
         } else if is(&entry, EntryKind::Release) || is(&entry, EntryKind::Diagnostic) {
             if let Some(exchange) = open.get_mut(&stream) {
                 exchange.take(&entry);
@@ -70,16 +70,11 @@ pub fn export_har(
         } else if is(&entry, EntryKind::Closed)
             && let Some(mut exchange) = open.remove(&stream)
         {
-            let how = json(&entry);
-            exchange.status = how["status"].as_u64().unwrap_or(exchange.status);
-            exchange.last = entry.at;
-            if exchange.comment.is_empty() {
-                exchange.comment = string(&how, "/end").to_owned();
-            }
+            exchange.close(&entry);
             done.push(exchange);
         }
     }
-    done.extend(open.into_values());
+    done.extend(open.into_values().map(Exchange::unanswered));
     done.sort_by_key(|exchange| exchange.at);
     let archive = json!({"log": {
         "version": "1.2",
@@ -92,38 +87,102 @@ pub fn export_har(
         .map_err(|error| Error::WriteReplay(error.into()))
 }
 
-fn begun(entry: &ReadEntry) -> Option<Exchange> {
+/// A request as its stream was opened: what was asked for is read, or refused, later.
+fn opened(entry: &ReadEntry) -> Option<Exchange> {
+    let json = json(entry);
+    let [method, path] = ["/stream/method", "/stream/path"].map(|at| string(&json, at).to_owned());
+    (!method.is_empty()).then(|| Exchange {
+        line: Some((method, path)),
+        ..Exchange::at(entry)
+    })
+}
+
+/// A request that was read, or that was refused.
+fn asked(entry: &ReadEntry) -> Option<Exchange> {
     let json = json(entry);
     let text = json.get("request").and_then(Value::as_str);
-    let text = match (text, entry.withheld) {
-        (Some(text), _) => text.to_owned(),
-        (None, Some(_)) => String::new(),
-        (None, None) => return None,
-    };
     let refused = is(entry, EntryKind::Refusal);
+    if text.is_none() && entry.withheld.is_none() && !refused {
+        return None;
+    }
+    let text = text.unwrap_or_default().to_owned();
     let comment = match (refused, entry.withheld) {
-        (true, _) => format!(
+        (_, Some(_)) => "cannot be read here".to_owned(),
+        (true, None) => format!(
             "refused by {}: {}",
             string(&json, "/denial/rule"),
             string(&json, "/denial/reason")
         ),
-        (false, Some(_)) => "cannot be read here".to_owned(),
         (false, None) => String::new(),
     };
+    // Where the stream's end says otherwise, that holds.
+    let status = match (refused, json.pointer("/denial/retry_after")) {
+        (false, _) => 0,
+        (true, Some(Value::Number(_))) => 429,
+        (true, _) => 403,
+    };
     Some(Exchange {
-        at: entry.at,
-        last: entry.at,
-        line: None,
         request: serde_json::from_str(&text).unwrap_or_default(),
         text,
-        status: if refused { 403 } else { 0 },
+        status,
         comment,
-        body: Vec::new(),
-        size: 0,
+        ..Exchange::at(entry)
     })
 }
 
 impl Exchange {
+    fn at(entry: &ReadEntry) -> Self {
+        Self {
+            at: entry.at,
+            last: entry.at,
+            line: None,
+            request: Value::Null,
+            text: String::new(),
+            status: 0,
+            comment: String::new(),
+            body: Vec::new(),
+            size: 0,
+        }
+    }
+
+    /// True when it is the same request, of which more is known now: it was opened, then read, then refused.
+    fn goes_with(&self, asked: &Self) -> bool {
+        let refused = asked.status != 0;
+        self.text.is_empty() || refused && (asked.text.is_empty() || asked.text == self.text)
+    }
+
+    fn learn(&mut self, asked: Self) {
+        self.last = asked.last;
+        if self.text.is_empty() {
+            self.text = asked.text;
+            self.request = asked.request;
+        }
+        if asked.status != 0 {
+            self.status = asked.status;
+        }
+        if !asked.comment.is_empty() {
+            self.comment = asked.comment;
+        }
+    }
+
+    /// The record ends before it does.
+    fn unanswered(mut self) -> Self {
+        if self.comment.is_empty() {
+            self.comment = "its end is not on record".to_owned();
+        }
+        self
+    }
+
+    fn close(&mut self, entry: &ReadEntry) {
+        let how = json(entry);
+        self.status = how["status"].as_u64().unwrap_or(self.status);
+        self.last = entry.at;
+        let end = string(&how, "/end");
+        if self.comment.is_empty() && end != "whole" {
+            self.comment = end.to_owned();
+        }
+    }
+
     fn take(&mut self, entry: &ReadEntry) {
         self.last = entry.at;
         self.size += entry.payload.len() as u64;

@@ -94,6 +94,20 @@ fn a_script_runs_what_ran_and_nothing_else() {
     assert!(script.contains("-- | COPY t "), "{script}");
 }
 
+/// A stream as the proxy opens it.
+fn opened(stream: u32, method: &str, path: &str) -> Result<ReadEntry, Error> {
+    let stream_of = json!({"stream": {"method": method, "path": path, "terminal": null}});
+    entry(EntryKind::Opened, stream, stream_of.to_string())
+}
+
+fn archived(entries: Vec<Result<ReadEntry, Error>>) -> Vec<Value> {
+    let mut all = vec![admit("kubernetes")];
+    all.extend(entries);
+    let text = written(|entries, out| export_har(entries, out), all);
+    let har: Value = serde_json::from_str(&text).unwrap();
+    har["log"]["entries"].as_array().unwrap().clone()
+}
+
 #[test]
 fn requests_become_an_archive_and_refused_ones_too() {
     let call = json!({"verb": "create", "group": "apps", "version": "v1", "resource": "deployments",
@@ -101,39 +115,103 @@ fn requests_become_an_archive_and_refused_ones_too() {
     let sent = json!({"stage": "request", "request": call.to_string()});
     let refused = json!({"denial": {"rule": "k/no", "reason": "no"}, "request": json!({"verb": "delete",
         "group": "", "version": "v1", "resource": "pods", "namespace": "shop", "name": "p"}).to_string()});
-    let text = written(
-        |entries, out| export_har(entries, out),
-        vec![
-            admit("kubernetes"),
-            entry(EntryKind::Request, 1, sent.to_string()),
-            entry(EntryKind::Release, 1, r#"{"kind":"Deployment"}"#),
-            entry(EntryKind::Closed, 1, r#"{"status":201,"end":"done"}"#),
-            entry(EntryKind::Refusal, 2, refused.to_string()),
-        ],
-    );
-    let har: Value = serde_json::from_str(&text).unwrap();
-    let entries = har["log"]["entries"].as_array().unwrap();
+    let made = "/apis/apps/v1/namespaces/shop/deployments";
+    let gone = "/api/v1/namespaces/shop/pods/p";
+    let entries = archived(vec![
+        opened(1, "POST", made),
+        entry(EntryKind::Request, 1, sent.to_string()),
+        entry(EntryKind::Release, 1, r#"{"kind":"Deployment"}"#),
+        opened(2, "DELETE", gone),
+        entry(EntryKind::Refusal, 2, refused.to_string()),
+        entry(EntryKind::Closed, 1, r#"{"status":201,"end":"whole"}"#),
+        entry(EntryKind::Closed, 2, r#"{"status":403,"end":"refused"}"#),
+        entry(EntryKind::End, 0, "{}"),
+    ]);
     assert_eq!(entries.len(), 2);
-    assert_eq!(entries[0]["request"]["method"], "POST");
+    let [created, refused] = [&entries[0], &entries[1]];
+    assert_eq!(created["request"]["method"], "POST");
+    assert_eq!(created["request"]["url"], format!("https://gateway{made}"));
     assert_eq!(
-        entries[0]["request"]["url"],
-        "https://gateway/apis/apps/v1/namespaces/shop/deployments"
+        (&created["response"]["status"], &created["comment"]),
+        (&json!(201), &json!(""))
     );
-    assert_eq!(entries[0]["response"]["status"], 201);
+    let object = r#"{"kind":"Deployment"}"#;
+    assert_eq!(created["response"]["content"]["text"], object);
+    assert_eq!(created["request"]["postData"]["text"], object);
+    assert_eq!(refused["request"]["method"], "DELETE");
+    assert_eq!(refused["request"]["url"], format!("https://gateway{gone}"));
+    assert_eq!(refused["response"]["status"], 403);
+    assert_eq!(refused["comment"], "refused by k/no: no");
+}
+
+#[test]
+fn an_archive_leaves_no_request_out_and_says_what_its_client_was_told() {
+    let denial = |rule: &str, more: Value| {
+        let mut denial = json!({"rule": rule, "reason": "no"});
+        denial
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"denial": denial}).to_string()
+    };
+    let call = json!({"verb": "get", "version": "v1", "resource": "pods"}).to_string();
+    let sent = json!({"stage": "request", "request": call}).to_string();
+    let entries = archived(vec![
+        // It could not be read.
+        opened(1, "PUT", "/1"),
+        entry(EntryKind::Refusal, 1, denial("k/body", json!({}))),
+        entry(EntryKind::Closed, 1, r#"{"status":413,"end":"refused"}"#),
+        // It was sent, and its answer is not shown.
+        opened(2, "GET", "/2"),
+        entry(EntryKind::Request, 2, sent.clone()),
+        entry(EntryKind::Refusal, 2, denial("k/hidden", json!({}))),
+        entry(EntryKind::Closed, 2, r#"{"status":404,"end":"refused"}"#),
+        // A record of before streams were closed behind a refusal.
+        opened(3, "DELETE", "/3"),
+        entry(
+            EntryKind::Refusal,
+            3,
+            denial("k/later", json!({"retry_after": 10})),
+        ),
+        // It ran until the record ends.
+        opened(4, "GET", "/4"),
+        entry(EntryKind::Request, 4, sent),
+        // A stream of a command, whose windows are no requests.
+        opened(5, "GET", "/5"),
+        entry(
+            EntryKind::Request,
+            5,
+            r#"{"control":"resize","name":"80x24"}"#,
+        ),
+        entry(
+            EntryKind::Closed,
+            5,
+            r#"{"status":101,"end":"closed","exit":0}"#,
+        ),
+        // The session was ended.
+        entry(EntryKind::Refusal, 0, denial("session/killed", json!({}))),
+    ]);
+    let told = entries.iter().map(|entry| {
+        let url = entry["request"]["url"].as_str().unwrap();
+        let comment = entry["comment"].as_str().unwrap();
+        (
+            url.trim_start_matches("https://gateway/"),
+            entry["response"]["status"].as_u64().unwrap(),
+            comment,
+        )
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort_unstable();
     assert_eq!(
-        entries[0]["response"]["content"]["text"],
-        r#"{"kind":"Deployment"}"#
+        told,
+        [
+            ("1", 413, "refused by k/body: no"),
+            ("2", 404, "refused by k/hidden: no"),
+            ("3", 429, "refused by k/later: no"),
+            ("4", 0, "its end is not on record"),
+            ("5", 101, "closed"),
+        ]
     );
-    assert_eq!(
-        entries[0]["request"]["postData"]["text"],
-        r#"{"kind":"Deployment"}"#
-    );
-    assert_eq!(
-        entries[1]["request"]["url"],
-        "https://gateway/api/v1/namespaces/shop/pods/p"
-    );
-    assert_eq!(entries[1]["response"]["status"], 403);
-    assert_eq!(entries[1]["comment"], "refused by k/no: no");
 }
 
 #[test]

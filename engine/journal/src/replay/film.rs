@@ -139,9 +139,10 @@ fn closed(json: &Value) -> Happening {
     match status.and_then(|status| i32::try_from(status).ok()) {
         Some(status) => Happening::Exit(status),
         None => Happening::Marker(format!(
-            "ended: {}{}",
+            "ended: {}{}{}",
             text(json, "/reason"),
-            text(json, "/signal")
+            text(json, "/signal"),
+            text(json, "/end")
         )),
     }
 }

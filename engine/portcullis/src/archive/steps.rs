@@ -463,34 +463,47 @@ fn opened(stream: &Value) -> String {
     match stream {
         Value::String(text) => escape_line(text),
         Value::Object(fields) => {
-            let words = fields.iter().filter_map(|(name, value)| match value {
+            // What asks over HTTP is known by its first line.
+            let line = ["/method", "/path"].map(|at| text(stream, at));
+            let line = line
+                .iter()
+                .all(|word| !word.is_empty())
+                .then(|| line.join(" "));
+            let told = |name: &str| line.is_some() && matches!(name, "method" | "path");
+            let rest = fields.iter().filter(|(name, _)| !told(name));
+            let words = rest.filter_map(|(name, value)| match value {
                 Value::String(text) => {
                     Some(format!("{}: {}", escape_line(name), escape_line(text)))
                 }
                 Value::Object(_) if name == "terminal" => Some("a terminal".to_owned()),
                 _ => None,
             });
-            words.collect::<Vec<_>>().join(", ")
+            let words: Vec<_> = line.clone().into_iter().chain(words).collect();
+            words.join(", ")
         }
         other => escape_line(&other.to_string()),
     }
 }
 
+/// How a stream ended: `exit 0`, `200`, `403 refused`, `KILL`.
 fn closed(json: &Value) -> String {
-    match json.get("exit").and_then(Value::as_i64) {
-        Some(status) => format!("exit {status}"),
-        None => {
-            let words = [
-                text(json, "/reason"),
-                text(json, "/signal"),
-                text(json, "/status"),
-            ];
-            words
-                .iter()
-                .filter(|w| !w.is_empty())
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(" ")
-        }
+    if let Some(status) = json.get("exit").and_then(Value::as_i64) {
+        return format!("exit {status}");
     }
+    let code = json.get("status").and_then(Value::as_u64);
+    let whole = |end: &String| code.is_some() && end == "whole";
+    let words = [
+        code.map_or_else(|| text(json, "/status"), |code| code.to_string()),
+        text(json, "/reason"),
+        text(json, "/signal"),
+        Some(text(json, "/end"))
+            .filter(|end| !whole(end))
+            .unwrap_or_default(),
+    ];
+    let words: Vec<&str> = words
+        .iter()
+        .map(String::as_str)
+        .filter(|w| !w.is_empty())
+        .collect();
+    words.join(" ")
 }

@@ -135,7 +135,7 @@ fn results_and_outputs_are_cut_and_counted() {
     let table = steps[1].table.as_ref().unwrap();
     assert_eq!((table.rows.len(), table.more), (100, 50));
     let mut tape = Tape::of("kubernetes");
-    tape.json(1, EntryKind::Opened, &json!({"stream": "GET /api/v1/pods"}));
+    tape.json(1, EntryKind::Opened, &asked("GET", "/api/v1/pods"));
     for _ in 0..3 {
         tape.raw(1, EntryKind::Release, vec![b'y'; 50_000]);
     }
@@ -146,6 +146,47 @@ fn results_and_outputs_are_cut_and_counted() {
         text.len() < 66_000 && text.contains("bytes at least"),
         "{}",
         text.len()
+    );
+}
+
+/// A stream as the proxy of clusters opens it.
+fn asked(method: &str, path: &str) -> Value {
+    json!({"stream": {"method": method, "path": path, "terminal": null}})
+}
+
+#[test]
+fn a_request_to_a_cluster_shows_its_line_and_what_came_of_it() {
+    let mut tape = Tape::of("kubernetes");
+    for (stream, (method, closed)) in (1..).zip([
+        ("GET", json!({"status": 200, "end": "whole"})),
+        ("DELETE", json!({"status": 403, "end": "refused"})),
+        ("GET", json!({"status": 200, "end": "fault/upstream"})),
+        ("GET", json!({"status": 101, "end": "closed", "exit": 0})),
+        ("GET", json!({"status": 101, "end": "closed"})),
+    ]) {
+        tape.json(stream, EntryKind::Opened, &asked(method, "/api/v1/pods/p"));
+        tape.json(stream, EntryKind::Closed, &closed);
+    }
+    let mut exec = asked("GET", "/exec");
+    exec["stream"]["terminal"] = json!({"columns": 0, "rows": 0});
+    tape.json(9, EntryKind::Opened, &exec);
+    let steps = tape.steps();
+    let heads: Vec<_> = steps[1..].iter().map(|step| step.head.as_str()).collect();
+    assert_eq!(
+        heads,
+        [
+            "GET /api/v1/pods/p",
+            "200",
+            "DELETE /api/v1/pods/p",
+            "403 refused",
+            "GET /api/v1/pods/p",
+            "200 fault/upstream",
+            "GET /api/v1/pods/p",
+            "exit 0",
+            "GET /api/v1/pods/p",
+            "101 closed",
+            "GET /exec, a terminal",
+        ]
     );
 }
 
