@@ -19,6 +19,7 @@ mod kubernetes;
 mod kubernetes_answers;
 mod kubernetes_clients;
 mod kubernetes_day;
+mod kubernetes_evidence;
 mod kubernetes_filter;
 mod kubernetes_proof;
 mod kubernetes_streams;

@@ -7,8 +7,10 @@ use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{ANA, BEA, DORA};
 use portcullis_tests::process::run;
 use portcullis_tests::{Shown, SshOptions, SshWorld};
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -153,5 +155,35 @@ fn a_window_that_changes_while_its_command_is_held_reaches_it_once_it_runs() -> 
         String::from_utf8_lossy(&ended.stderr),
         world.gateway.log()
     );
+    Ok(())
+}
+
+#[test]
+fn a_program_reads_what_it_has_to_come_back_for() -> Result<()> {
+    let world = SshWorld::start(&SshOptions::default())?;
+    let script = world.host.home().join("nightly.sh");
+    fs::write(&script, "#!/bin/sh\necho deployed\n")?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let refused = world.run(&ANA, "./nightly.sh")?;
+    ensure!(refused.code == 126 && refused.out.is_empty(), "{refused:?}");
+    let id = world.gateway.pending(Duration::from_secs(60))?;
+    let mut details = refused
+        .err
+        .lines()
+        .filter_map(|line| line.strip_prefix("portcullis: detail: "));
+    let detail = details.next().with_context(|| format!("{refused:?}"))?;
+    let detail: Value = serde_json::from_str(detail).context("JSON")?;
+    ensure!(
+        detail["rule"] == "deploys/later" && detail["approval"] == id.as_str(),
+        "{id}: {detail}"
+    );
+    ensure!(detail["retry_after"].as_u64() > Some(0), "{detail}");
+    ensure!(details.next().is_none(), "one line: {refused:?}");
+    let bea = world.issuer.token(&BEA)?;
+    let vote = ["approvals", "approve", &id, "--reason", "fine"];
+    let voted = world.gateway.admin_as(Some(&bea), &vote)?;
+    ensure!(voted.code == 0, "{}", voted.all());
+    let ran = world.run(&ANA, "./nightly.sh")?;
+    ensure!(ran.code == 0 && ran.out == "deployed\n", "{ran:?}");
     Ok(())
 }

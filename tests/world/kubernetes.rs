@@ -391,7 +391,15 @@ pub(crate) fn configured(
     for pack in options.without {
         text = text.replace(&format!("    - builtin: {pack}\n"), "");
     }
-    fs::write(&config, text)?;
+    let listener = options.listener.replace("{at}", &at.display().to_string());
+    let text = text
+        .replacen("issuers:\n", &format!("{listener}issuers:\n"), 1)
+        .replacen(
+            "connections:\n",
+            &format!("{}connections:\n", options.issuers),
+            1,
+        );
+    fs::write(&config, text + &options.more)?;
     Ok(config)
 }
 

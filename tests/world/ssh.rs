@@ -223,6 +223,19 @@ approval contains {
 	some statement in input.command.statements
 	statement.shell.argv[0] == "./deploy.sh"
 }
+
+# METADATA
+# title: A script that is sent again once somebody has said yes
+approval contains {
+	"rule": "deploys/later",
+	"msg": "a deploy at night",
+	"approver_groups": ["dba"],
+	"mode": "defer",
+} if {
+	input.action == "command"
+	some statement in input.command.statements
+	statement.shell.argv[0] == "./nightly.sh"
+}
 "#;
 
 const PACKS: [&str; 6] = [
