@@ -237,6 +237,36 @@ fn breaking_the_glass_uses_up_no_approval() {
 }
 
 #[test]
+fn who_was_given_access_breaks_the_glass_all_the_same_and_once() {
+    let world = World::new();
+    let given = || {
+        let mut wants = glass();
+        wants.request.requirements[0].terms.access = Some(seconds(7200));
+        wants
+    };
+    let id = world.open(given());
+    world.approve(&id, &human("bea")).expect("approved");
+    let access = world.desk.grants()[0].id.clone();
+    for _ in 0..2 {
+        let mut wants = given();
+        wants.request.wish.glass = Some("the orders database is down".to_owned());
+        assert!(is_yes(&world.at_once(wants)));
+    }
+    assert_eq!(world.desk.reviews().len(), 1, "the second has it already");
+    // Whoever connects now does so under the glass, as long as that is broken.
+    for _ in 0..8 {
+        let Answer::Approve { id, .. } = world.at_once(given()) else {
+            panic!("it is open");
+        };
+        assert!(world.desk.standing(&id).is_some_and(|s| s.glass));
+    }
+    assert!(
+        world.desk.standing(&access).is_some(),
+        "and keeps the other"
+    );
+}
+
+#[test]
 fn who_went_away_from_a_request_in_advance_holds_nothing_up() {
     let world = World::new();
     let waiting = world.open(glass());
