@@ -127,6 +127,19 @@ impl Desk {
         views(&shelves.requests, now, |_| true)
     }
 
+    /// How many wait that somebody else has asked for: for who is told on every page, and sees none of them there.
+    #[must_use]
+    pub fn waiting_beside(&self, who: &Principal) -> usize {
+        let mut shelves = self.shelves.lock();
+        let now = self.clocks.now();
+        self.sweep_locked(&mut shelves, now);
+        let pending = shelves.requests.values();
+        let pending = pending.filter(|r| r.state() == State::Pending);
+        pending
+            .filter(|r| r.asked.session.identity.principal != *who)
+            .count()
+    }
+
     /// The requests of one identity, or of whoever acts for it: the newest first.
     #[must_use]
     pub fn list_of(&self, who: &Principal) -> Vec<View> {

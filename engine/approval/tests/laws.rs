@@ -191,6 +191,12 @@ proptest! {
         }
         let all = world.desk.list();
         prop_assert_eq!(all.len(), asked.len());
+        for name in ["p0", "p1", "nobody"] {
+            let pending = all.iter().filter(|view| view.state == State::Pending);
+            let others = pending.filter(|view| view.session.subject != name).count();
+            let who = identity(name, Kind::Human).principal;
+            prop_assert_eq!(world.desk.waiting_beside(&who), others);
+        }
         for view in &all {
             let slow = compared(view, &all);
             prop_assert_eq!(view.ahead, slow);

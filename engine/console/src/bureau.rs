@@ -40,6 +40,10 @@ pub trait Bureau: crate::desk::Desk + Send + Sync {
     fn kill(&self, id: SessionId, reason: &str, by: &Identity) -> Result<(), Refused>;
     /// Requests at the approval desk, newest first.
     fn approvals(&self) -> Vec<Approval>;
+    /// One of them.
+    fn approval(&self, id: &str) -> Option<Approval>;
+    /// How many of them wait that somebody else has asked for: asked for every page, and cheap.
+    fn waiting(&self, who: &Identity) -> usize;
     /// Votes with the voter's own token, which is verified now. A refused vote is on record with who asked.
     fn vote<'a>(
         &'a self,

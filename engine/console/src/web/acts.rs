@@ -346,9 +346,10 @@ impl Console {
     }
 
     fn request(&self, by: &Visitor, id: &str) -> Result<Approval, Refused> {
-        let all = self.approvals(by)?;
-        let found = all.into_iter().find(|a| a.id == id);
-        found.ok_or_else(|| nothing("request"))
+        let scope = Page::Approvals.scope(by.roles)?;
+        let found = self.bureau.approval(id);
+        let theirs = |a: &Approval| scope == Scope::All || my_request(&by.identity, a);
+        found.filter(theirs).ok_or_else(|| nothing("request"))
     }
 
     /// True when there is such a request that they may see.
@@ -466,9 +467,6 @@ impl Console {
         if Page::Vote.scope(roles).is_err() {
             return 0;
         }
-        let all = self.bureau.approvals();
-        all.iter()
-            .filter(|a| a.state == "pending" && !my_request(who, a))
-            .count()
+        self.bureau.waiting(who)
     }
 }

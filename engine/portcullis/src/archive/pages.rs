@@ -3,7 +3,7 @@
 //! it. Optimised builds take all of it and hold the budget of 100 ms (`cargo xtask bench evidence`).
 
 use super::Shelf;
-use crate::assemble::people::listed;
+use crate::assemble::people::{listed, shown};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::service::Service as _;
 use hyper::{Request, header};
@@ -267,6 +267,15 @@ impl Bureau for House {
 
     fn approvals(&self) -> Vec<Approval> {
         listed(&self.desk, Timestamp(START))
+    }
+
+    fn approval(&self, id: &str) -> Option<Approval> {
+        let view = self.desk.show(id)?;
+        Some(shown(&view, Timestamp(START)))
+    }
+
+    fn waiting(&self, who: &Identity) -> usize {
+        self.desk.waiting_beside(&who.principal)
     }
 
     fn vote<'a>(

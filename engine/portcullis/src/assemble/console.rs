@@ -203,6 +203,14 @@ impl Bureau for Office {
         self.gateway.people.list()
     }
 
+    fn approval(&self, id: &str) -> Option<Approval> {
+        self.gateway.people.one(id)
+    }
+
+    fn waiting(&self, who: &Identity) -> usize {
+        self.gateway.people.waiting_beside(who)
+    }
+
     fn vote<'a>(
         &'a self,
         id: &'a str,

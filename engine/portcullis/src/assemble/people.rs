@@ -132,6 +132,19 @@ impl People {
         listed(&self.desk, (self.clock)())
     }
 
+    /// One request.
+    #[must_use]
+    pub fn one(&self, id: &str) -> Option<Approval> {
+        let view = self.desk.show(id)?;
+        Some(shown(&view, (self.clock)()))
+    }
+
+    /// How many wait that somebody else has asked for.
+    #[must_use]
+    pub fn waiting_beside(&self, who: &Identity) -> usize {
+        self.desk.waiting_beside(&who.principal)
+    }
+
     /// Casts a vote with the token inside.
     ///
     /// # Errors
@@ -322,7 +335,8 @@ pub(crate) fn listed(desk: &Desk, now: Timestamp) -> Vec<Approval> {
     desk.list().iter().map(|view| shown(view, now)).collect()
 }
 
-fn shown(view: &View, now: Timestamp) -> Approval {
+/// A request as it is shown.
+pub(crate) fn shown(view: &View, now: Timestamp) -> Approval {
     let session = &view.session;
     let facts = json!({
         "issuer": session.issuer,

@@ -273,6 +273,17 @@ impl Bureau for Paper {
         }]
     }
 
+    fn approval(&self, id: &str) -> Option<Approval> {
+        self.approvals().into_iter().find(|a| a.id == id)
+    }
+
+    fn waiting(&self, who: &Identity) -> usize {
+        let theirs = |a: &&Approval| a.facts["subject"] == json!(who.principal.subject);
+        let all = self.approvals();
+        let others = all.iter().filter(|a| !theirs(a));
+        others.filter(|a| a.state == "pending").count()
+    }
+
     fn vote<'a>(
         &'a self,
         id: &'a str,
