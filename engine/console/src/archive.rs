@@ -27,6 +27,8 @@ pub trait Archive: Send + Sync {
         ask: &'a Ask,
         whose: Option<&'a Principal>,
     ) -> BoxFuture<'a, Result<Found, Refused>>;
+    /// One session as it is in the list.
+    fn row(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Recorded>, Refused>>;
     /// One session, with what it consists of.
     fn session(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Volume>, Refused>>;
     /// The same, and what happened in it after an entry, in order, read in one go; nothing of that where `may` says no.

@@ -160,6 +160,10 @@ impl Archive for Shelf {
         Box::pin(self.read(move |shelf, _| sessions::find(shelf, &ask, whose.as_ref())))
     }
 
+    fn row(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Recorded>, Refused>> {
+        Box::pin(self.read(move |shelf, _| sessions::one(shelf, id)))
+    }
+
     fn session(&self, id: SessionId) -> BoxFuture<'_, Result<Option<Volume>, Refused>> {
         Box::pin(self.read(move |shelf, patience| {
             let opened = opened(shelf, id, |_| None, patience)?;

@@ -137,13 +137,10 @@ fn for_the_auditor() -> Refused {
         .hint("you see who, where and when of other people's sessions")
 }
 
-/// A session that is within what they see.
-fn of_theirs(scope: Scope, by: &Visitor, volume: Volume) -> Result<Volume, Refused> {
-    let Recorded {
-        issuer, subject, ..
-    } = &volume.session;
-    match scope == Scope::All || mine(&by.identity, issuer, subject) {
-        true => Ok(volume),
+/// Refuses a session that is not within what they see, as if there were none.
+fn of_theirs(scope: Scope, by: &Visitor, session: &Recorded) -> Result<(), Refused> {
+    match scope == Scope::All || mine(&by.identity, &session.issuer, &session.subject) {
+        true => Ok(()),
         false => Err(nothing("session")),
     }
 }
@@ -244,7 +241,21 @@ impl Console {
             let _turn = self.turn(by).await?;
             self.archive.session(id).await?
         };
-        of_theirs(scope, by, volume.ok_or_else(|| nothing("session"))?)
+        let volume = volume.ok_or_else(|| nothing("session"))?;
+        of_theirs(scope, by, &volume.session)?;
+        Ok(volume)
+    }
+
+    /// Its row in the list: nothing else of it is read, however long it is.
+    pub(super) async fn recorded(&self, by: &Visitor, id: SessionId) -> Result<Recorded, Refused> {
+        let scope = Page::Sessions.scope(by.roles)?;
+        let row = {
+            let _turn = self.turn(by).await?;
+            self.archive.row(id).await?
+        };
+        let row = row.ok_or_else(|| nothing("session"))?;
+        of_theirs(scope, by, &row)?;
+        Ok(row)
     }
 
     /// One recorded session and what happened in it after an entry, where they may see that: it is read once, and shown
@@ -264,7 +275,7 @@ impl Console {
             self.archive.opened(id, may, after, most).await?
         };
         let (volume, steps) = opened.ok_or_else(|| nothing("session"))?;
-        let volume = of_theirs(scope, by, volume)?;
+        of_theirs(scope, by, &volume.session)?;
         if steps.is_some() {
             // Every page of it: whoever begins in the middle has looked as well.
             let detail = json!({"session": id, "after": after});
@@ -272,19 +283,6 @@ impl Console {
                 .note("recording-viewed", &by.identity, &detail)?;
         }
         Ok((volume, steps))
-    }
-
-    /// True when this visitor may see what was recorded in it.
-    pub(super) fn may_read(&self, by: &Visitor, session: &Recorded) -> bool {
-        may_read(by.roles, &by.identity, session)
-    }
-
-    async fn readable(&self, by: &Visitor, id: SessionId) -> Result<Volume, Refused> {
-        let volume = self.session(by, id).await?;
-        match self.may_read(by, &volume.session) {
-            true => Ok(volume),
-            false => Err(for_the_auditor()),
-        }
     }
 
     /// What happened in a session.
@@ -306,10 +304,11 @@ impl Console {
         id: SessionId,
         stream: Option<u32>,
     ) -> Result<(mpsc::Receiver<Shot>, Sight), Refused> {
-        let Recorded {
-            issuer, subject, ..
-        } = self.readable(by, id).await?.session;
-        let own = mine(&by.identity, &issuer, &subject);
+        let session = self.recorded(by, id).await?;
+        if !may_read(by.roles, &by.identity, &session) {
+            return Err(for_the_auditor());
+        }
+        let own = mine(&by.identity, &session.issuer, &session.subject);
         let place = self.playing.take(&by.identity.principal).ok_or_else(|| {
             Refused::new(429, "too many films are being played (console/films)")
                 .hint("close another page that plays one")

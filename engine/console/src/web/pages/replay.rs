@@ -38,13 +38,12 @@ pub(super) async fn player(
 ) -> Page {
     let id = session_id(&id)?;
     let which: Which = asked(query.as_deref())?;
-    let volume = console.session(&by, id).await?;
+    let session = console.recorded(&by, id).await?;
     let stream = which
         .stream
         .map(|s| format!("?stream={s}"))
         .unwrap_or_default();
     let film = format!("/console/sessions/{id}/film{stream}");
-    let session = &volume.session;
     let body = html! {
         h1 { (session.name) " on " (session.target) " " (show::badge(&session.state)) }
         p { a href={ "/console/sessions/" (session.id) } { "All that happened in this session" } }

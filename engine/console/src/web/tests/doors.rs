@@ -439,6 +439,21 @@ async fn what_rests_goes_on_once_policy_can_answer() {
 }
 
 #[tokio::test]
+async fn a_film_begins_before_its_session_was_read() {
+    let house = House::new();
+    let cookie = house.log_in("auditor").await;
+    for address in ["play?stream=2", "film?stream=2"] {
+        let address = format!("/console/sessions/{SESSION}/{address}");
+        let seen = house.get(&address, &cookie).await;
+        assert_eq!(seen.status, StatusCode::OK, "{address} {}", seen.text);
+    }
+    assert_eq!(house.paper.read.load(Ordering::SeqCst), 0);
+    let address = format!("/console/sessions/{SESSION}");
+    assert_eq!(house.get(&address, &cookie).await.status, StatusCode::OK);
+    assert_eq!(house.paper.read.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn what_was_before_is_for_whoever_may_read_it() {
     let house = House::new();
     for (token, past) in [("t-operator", false), ("t-auditor", true), ("t-ana", true)] {
