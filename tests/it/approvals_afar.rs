@@ -32,10 +32,23 @@ impl Office {
                 format!("{}    - builtin: access_requests\n", world::PACKS),
             ),
         };
+        // Nobody takes what is sent to Slack: what Slack sends is signed all the same.
+        let slack = format!(
+            "approvals: {{ slack: {{ team: T1, channel: C1, token: \"env:SLACK_TOKEN\", \
+             signing_secret: \"env:SLACK_SIGNING\", api: \"http://127.0.0.1:{}\" }} }}\n",
+            free_port()?
+        );
+        let environment = [
+            ("SLACK_TOKEN", "xoxb-test"),
+            ("SLACK_SIGNING", "8f742231b10e8888abcd99yyyzzz85a5"),
+        ];
         let options = WorldOptions {
             data: format!("{data}{ROLES}"),
             packs,
-            more: "console: {}\n".to_owned(),
+            more: format!("console: {{}}\n{slack}"),
+            environment: environment
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .to_vec(),
             ..WorldOptions::default()
         };
         Company::with("5m", "", options).map(Self)
@@ -234,8 +247,37 @@ fn access_is_asked_for_approved_extended_and_ended_from_elsewhere() -> Result<()
     ensure!(ended.shows("has ended"), "{}", ended.all());
     let none = office.good("ana", &["access", "list"])?;
     ensure!(none.shows("no grant is in force"), "{}", none.all());
+    links_an_account(&office)?;
     breaks_the_glass(&mut office)?;
     stands_in(&office)
+}
+
+/// A code that Slack has shown: seen by anybody, confirmed with a fresh login alone.
+fn links_an_account(office: &Office) -> Result<()> {
+    let mut slack = Command::new("python3");
+    slack
+        .arg(world::workspace().join("tests/world/channels/slack.py"))
+        .arg(office.0.world.portal()?)
+        .arg(office.0.world.certificate())
+        .args(["link", "good", "U1", ""]);
+    let shown = Shown::by(&mut slack)?.all();
+    let (_, code) = shown
+        .split_once("approvals link ")
+        .with_context(|| format!("a code is shown: {shown}"))?;
+    let link = ["approvals", "link", code.get(..20).context("a code")?];
+    let seen = office.good("ana", &link)?;
+    ensure!(
+        seen.shows("slack:T1:U1") && seen.shows("--confirm"),
+        "{}",
+        seen.all()
+    );
+    let confirm = [link.as_slice(), &["--confirm"]].concat();
+    office.refused("ana", &confirm, &["portcullis login --fresh"])?;
+    let linked = office.good("bea", &confirm)?;
+    ensure!(linked.shows("votes for you until"), "{}", linked.all());
+    let record = office.0.world.gateway.admin(&["journal", "node"])?;
+    ensure!(record.shows("account_linked"), "{}", record.all());
+    Ok(())
 }
 
 fn breaks_the_glass(office: &mut Office) -> Result<()> {

@@ -105,6 +105,8 @@ impl Desk {
         let shown = self.world.ask(&ANA, "orders", &sql)?;
         let all = shown.all();
         ensure!(shown.code == 1 && all.contains("retry_after"), "{all}");
+        let page = "It is decided at https://gateway.example/approvals/ap-";
+        ensure!(all.contains(page), "the page is named: {all}");
         let start = all.find("\"ap-").context("an id is shown")? + 1;
         Ok(all[start..start + 11].to_owned())
     }
