@@ -199,7 +199,7 @@ impl Workshop<'_> {
                 events: hook.events.clone(),
                 secret: self.phrase(&hook.secret),
                 fetcher: self.fetcher(hook.ca_file.as_ref())?.within(reach),
-                portal: written.portal.clone(),
+                portal: portal(self.loaded),
                 clock: clock(),
             }));
         }
@@ -211,11 +211,11 @@ impl Workshop<'_> {
                 events: slack.events.clone(),
                 token: self.phrase(&slack.token),
                 fetcher: self.fetcher(slack.ca_file.as_ref())?,
-                portal: written.portal.clone(),
+                portal: portal(self.loaded),
             }));
         }
         for mail in &written.mail {
-            all.push(Arc::new(self.mail(mail, written.portal.clone())?));
+            all.push(Arc::new(self.mail(mail, portal(self.loaded))?));
         }
         Ok(all)
     }

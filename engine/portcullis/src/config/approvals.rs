@@ -17,7 +17,8 @@ pub struct Approvals {
     /// for any token that has not expired.
     #[serde(default)]
     pub fresh_login: FreshLogin,
-    /// Where messages send people: the console's address. Without it they name the command to type.
+    /// Where messages and notices send people: the console's address; this gateway's own when not given. Where there is
+    /// none they name the command to type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal: Option<String>,
     /// Receivers of signed webhooks.
