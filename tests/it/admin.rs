@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA};
 use portcullis_tests::{Shown, World, WorldOptions, gateway, world};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -346,6 +347,39 @@ fn an_access_request_opens_the_session_once_it_is_approved() -> Result<()> {
             shown.all(),
             world.gateway.log()
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn whoever_is_held_is_told_how_many_wait_for_the_same_people_before_them() -> Result<()> {
+    let world = World::start(&WorldOptions::default())?;
+    let ana = world.token(&ANA)?;
+    let mut held = Vec::new();
+    // Until the first is held, the second would not be behind it.
+    for (id, told) in [(7, "approval ap-"), (8, ", 1 before it;")] {
+        let mut session = world.psql("anybody", &ana, "orders");
+        session.args(["-c", &format!("DELETE FROM stale_carts WHERE id = {id}")]);
+        let mut psql = session
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut said = BufReader::new(psql.stderr.take().context("an error stream")?);
+        let mut lines = said.by_ref().lines().map_while(Result::ok);
+        let notice = lines.find(|line| line.contains("held by"));
+        let notice = notice.context("psql ended without a notice")?;
+        // It is told again and again: somebody has to be there for it.
+        held.push((psql, said));
+        ensure!(notice.contains(told), "{notice}");
+        ensure!(
+            told.contains("before") || !notice.contains("before"),
+            "{notice}"
+        );
+    }
+    for (mut psql, _said) in held {
+        psql.kill()?;
+        psql.wait()?;
     }
     Ok(())
 }
