@@ -1,9 +1,10 @@
 //! Refusals as a person or a script reads them: on standard error, with the rule, what to do next and where it stands in
-//! the record, and an exit status that no shell gives to a command that ran. Pure.
+//! the record, and an exit status that no shell gives to a command that ran. Pure,
+//! but for what is said only once the gate has it on record.
 
 use bytes::Bytes;
-use portcullis_gate::{Invitation, Sequence};
-use portcullis_model::{Denial, SessionId, escape_line};
+use portcullis_gate::{Denied, Gate, Invitation, Refusal, Sequence};
+use portcullis_model::{Denial, Fault, SessionId, Timestamp, escape_line};
 
 /// POSIX: a command that was found and could not be run.
 pub(crate) const REFUSED: u32 = 126;
@@ -38,6 +39,26 @@ pub(crate) fn text(denial: &Denial, session: Option<SessionId>, at: Option<Seque
         text.push_str(&format!("portcullis: session {session}{at}\r\n"));
     }
     Bytes::from(text)
+}
+
+/// What was judged and denied, on record; what it says of itself goes to the client.
+pub(crate) fn denied(gate: &mut Gate, denied: Denied, now: Timestamp) -> Result<Refusal, Fault> {
+    let session = Some(gate.session().id);
+    gate.reject(denied, now, |denial, at| {
+        vec![text(denial, session, Some(at))]
+    })
+}
+
+/// The same of a denial that no rule of a policy gave.
+pub(crate) fn by_itself(
+    gate: &mut Gate,
+    denial: &Denial,
+    now: Timestamp,
+) -> Result<Refusal, Fault> {
+    let session = Some(gate.session().id);
+    gate.reject_session(denial, now, |denial, at| {
+        vec![text(denial, session, Some(at))]
+    })
 }
 
 /// A remark.

@@ -64,11 +64,8 @@ impl Stream {
                     }
                 }
                 Err(denied) => {
-                    let session = self.entered.session;
                     let mut gate = self.gate.lock().await;
-                    gate.reject(denied, self.now(), |denial, at| {
-                        vec![refuse::text(denial, Some(session), Some(at))]
-                    })?
+                    refuse::denied(&mut gate, denied, self.now())?
                 }
             },
         };
@@ -103,11 +100,8 @@ impl Stream {
     }
 
     async fn refusal(&self, denial: &Denial) -> Result<Refusal, Fault> {
-        let session = self.entered.session;
         let mut gate = self.gate.lock().await;
-        gate.reject_session(denial, self.now(), |denial, at| {
-            vec![refuse::text(denial, Some(session), Some(at))]
-        })
+        refuse::by_itself(&mut gate, denial, self.now())
     }
 
     /// One request, judged, and approved where that is asked for. What is denied ends the channel.
@@ -116,11 +110,8 @@ impl Stream {
             Ok(allowed) => return Ok(allowed),
             Err(denied) => denied,
         };
-        let session = self.entered.session;
         let mut gate = self.gate.lock().await;
-        let refusal = gate.reject(denied, self.now(), |denial, at| {
-            vec![refuse::text(denial, Some(session), Some(at))]
-        })?;
+        let refusal = refuse::denied(&mut gate, denied, self.now())?;
         Err(Ended::Refused(refusal))
     }
 

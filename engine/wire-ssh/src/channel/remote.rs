@@ -102,7 +102,7 @@ impl RemoteForward {
 
     fn broken(&self, gate: &mut Gate, fault: &Fault) -> Value {
         tracing::warn!(fault = fault.chain(), "a host does not listen for a client");
-        if let Ok(refusal) = self.refusal(gate, &fault_denial(fault)) {
+        if let Ok(refusal) = refuse::by_itself(gate, &fault_denial(fault), self.now()) {
             self.conversation.back.tell_later(refusal);
         }
         json!({"reason": "the host did not listen"})
@@ -124,13 +124,21 @@ impl RemoteForward {
             _ => None,
         };
         if let Some(denial) = unfit {
-            return Err(Unbegun::Refused(self.refusal(gate, &denial)?));
+            return Err(Unbegun::Refused(refuse::by_itself(
+                gate,
+                &denial,
+                self.now(),
+            )?));
         }
         let allowed = self.allowed(entered, gate).await?;
         let decision = allowed.decision().cloned();
         let named = gate.is_named(place.name(), decision.as_ref());
         if let Err(denial) = named {
-            return Err(Unbegun::Refused(self.refusal(gate, &denial)?));
+            return Err(Unbegun::Refused(refuse::by_itself(
+                gate,
+                &denial,
+                self.now(),
+            )?));
         }
         // The forward itself has no bytes: what was permitted is that the host listens.
         let context = Context::new();
@@ -202,13 +210,6 @@ impl RemoteForward {
         json!({"reason": reason})
     }
 
-    fn refusal(&self, gate: &mut Gate, denial: &Denial) -> Result<Refusal, Fault> {
-        let session = gate.session().id;
-        gate.reject_session(denial, self.now(), |denial, at| {
-            vec![refuse::text(denial, Some(session), Some(at))]
-        })
-    }
-
     async fn allowed(&self, entered: &Entered, gate: &mut Gate) -> Result<Allowed, Unbegun> {
         let context = Context::new();
         let message = asked(self.remote.place());
@@ -217,10 +218,7 @@ impl RemoteForward {
             match ruling {
                 Ruling::Allow(allowed) => return Ok(allowed),
                 Ruling::Deny(denied) => {
-                    let session = gate.session().id;
-                    let refusal = gate.reject(denied, self.now(), |denial, at| {
-                        vec![refuse::text(denial, Some(session), Some(at))]
-                    })?;
+                    let refusal = refuse::denied(gate, denied, self.now())?;
                     return Err(Unbegun::Refused(refusal));
                 }
                 Ruling::Hold(held) => ruling = self.held(entered, gate, held).await?,
