@@ -285,10 +285,10 @@ fn a_reload_swaps_policies_or_keeps_the_old_ones() -> Result<()> {
     // Without the grant nobody gets in.
     std::fs::write(&config, text.replacen("    - builtin: access\n", "", 1))?;
     world.gateway.signal("HUP");
-    // The set runs its own tests first.
-    let until = Instant::now() + Duration::from_secs(30);
+    // The set runs its own tests first. Who was let in just before has the statement refused, and is not the one meant.
+    let until = Instant::now() + Duration::from_secs(60);
     let mut shown = world.ask(&AGENT, "orders", "SELECT 1")?;
-    while shown.code == 0 && Instant::now() < until {
+    while shown.code != 2 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(250));
         shown = world.ask(&AGENT, "orders", "SELECT 1")?;
     }
