@@ -3,8 +3,9 @@
 //! and names the rule and the time of each shredding.
 //!
 //! Shredding is written down and signed first, then the sessions' keys are destroyed, then their payloads are dropped
-//! from segments that are closed: in the place of each stands the head of the chain after the entry it was. A crash in
-//! between is made good by the next run. Refuses sessions that have not ended under a checkpoint, and held ones.
+//! from segments that are closed (one that holds such words in the clear is closed for that): in the place of each
+//! stands the head of the chain after the entry it was. A crash in between is made good by the next run. Refuses
+//! sessions that have not ended under a checkpoint, and held ones.
 
 use crate::aside;
 use crate::error::Error;
@@ -14,6 +15,7 @@ use crate::journal::{Journal, Shared};
 use crate::payloads;
 use crate::segment::{self, Segment};
 use crate::tree::Hash;
+use crate::wal::Unwritten;
 use crate::{NODE, Reader};
 use portcullis_gate::EntryKind;
 use portcullis_model::{SessionId, Timestamp, limits};
@@ -56,6 +58,8 @@ struct Aged {
     signed: bool,
     /// Bytes of payloads that are still there.
     bytes: u64,
+    /// The last entry whose payload stands there in the clear: destroying a key does not reach it.
+    clear: Option<u64>,
 }
 
 /// What a walk over the log finds.
@@ -85,7 +89,14 @@ impl Journal {
             let _choosing = self.shared.choosing.lock();
             let holds = Holds::of(self.dir())?;
             let (chosen, held) = choose(&seen, &holds, rules, now);
+            let close = self.is_in_the_way(&seen, &chosen)?;
+            if close {
+                self.close_segment()?;
+            }
             self.announce(&chosen, rules)?;
+            if close {
+                self.close_segment()?;
+            }
             (chosen, held)
         };
         retained.held = held;
@@ -101,6 +112,41 @@ impl Journal {
         retained.freed = compact(&self.shared, &gone)?;
         destroyed?;
         Ok(retained)
+    }
+
+    /// True when words that go stand, in the clear, where [`compact`] does not reach: in the segment that is written, or in
+    /// the one before it. A gateway with little to do writes one for years.
+    fn is_in_the_way(&self, seen: &Seen, chosen: &[Chosen]) -> Result<bool, Error> {
+        let chosen: HashSet<SessionId> = chosen.iter().map(|(id, _)| *id).collect();
+        let goes = |s: &&Aged| seen.named.contains(&s.id) || chosen.contains(&s.id);
+        let last = seen.sessions.iter().filter(goes).filter_map(|s| s.clear);
+        let Some(last) = last.max() else {
+            return Ok(false);
+        };
+        let current = self.shared.inner.lock().wal.segment;
+        let all = segment::list(self.dir())?;
+        let before = all.iter().find(|(number, _)| number + 1 >= current);
+        Ok(match before {
+            Some((_, path)) => last >= Segment::read(path)?.header.tree.size(),
+            None => false,
+        })
+    }
+
+    /// Begins the next segment, unless nothing was written into this one. A full disk has no room for another, and the rest
+    /// of the run makes some: a later one closes it.
+    fn close_segment(&self) -> Result<(), Error> {
+        let mut inner = self.shared.inner.lock();
+        if inner.wal.full || inner.closed {
+            return Ok(());
+        }
+        match inner.wal.rotate_if_used() {
+            Err(Unwritten::Failed(error)) => Err(Error::WriteSegment(error)),
+            Err(Unwritten::Full | Unwritten::Share) => {
+                tracing::warn!("no room to close a segment: words in the clear go in a later run");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Puts on record which sessions go.
@@ -202,6 +248,9 @@ fn look(dir: &Path, signed: u64) -> Result<Seen, Error> {
         }
         if is_payload(frame) {
             session.bytes += frame.payload.len() as u64;
+            if !frame.sealed {
+                session.clear = Some(leaf);
+            }
         }
     })?;
     Ok(seen)
@@ -219,6 +268,7 @@ impl Aged {
             ended: None,
             signed: false,
             bytes: 0,
+            clear: None,
         }
     }
 

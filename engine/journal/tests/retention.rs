@@ -206,6 +206,38 @@ fn what_is_old_is_shredded_and_the_record_proves_it() {
 }
 
 #[test]
+fn words_in_the_clear_go_from_the_segment_that_is_being_written_too() {
+    let world = World::new();
+    let journal = world.open();
+    spoken(&journal, 1);
+    // Whoever is still there goes on in the segments that come.
+    let mut open = session(&journal, 2);
+    signed(&journal);
+    assert!(holds_words(&world));
+    let done = journal.retain(&DAY, later(90_000)).expect("run");
+    assert_eq!(done.shredded, 1);
+    assert!(!holds_words(&world), "they are gone from the disk");
+    let segments = || {
+        let files = fs::read_dir(world.record()).expect("listed");
+        let names = files.map(|file| file.expect("there").path());
+        names
+            .filter(|p| p.extension().is_some_and(|e| e == "wal"))
+            .count()
+    };
+    let now = segments();
+    journal.retain(&DAY, later(90_000)).expect("run");
+    assert_eq!(segments(), now, "nothing is closed where nothing goes");
+    open.append(StreamId(0), &[end()]).expect("ended");
+    drop(open);
+    journal.close().expect("closed");
+    let report = world.verify();
+    assert_eq!(report.problems, []);
+    assert_eq!(report.shredded.len(), 1);
+    world.open().close().expect("closed");
+    assert_eq!(world.verify().problems, []);
+}
+
+#[test]
 fn held_sessions_are_kept_until_the_hold_is_released() {
     let world = sealed(Sealing::Node);
     let journal = world.open();
