@@ -270,9 +270,15 @@ fn searched(world: &World) -> Result<()> {
 }
 
 fn session(world: &World) -> Result<String> {
-    let found = world.gateway.json(&["search", "found"])?;
-    let id = found["rows"][0]["session"].as_str();
-    Ok(id.context("a session")?.to_owned())
+    // What was found before may have been in the index of before.
+    let mut id = None;
+    until("the session is found", world, || {
+        let found = world.gateway.admin(&["search", "found", "--json"])?;
+        let found: Value = serde_json::from_str(&found.out).unwrap_or_default();
+        id = found["rows"][0]["session"].as_str().map(str::to_owned);
+        Ok(id.is_some())
+    })?;
+    id.context("a session")
 }
 
 fn exported(world: &World, around: &Around) -> Result<()> {
