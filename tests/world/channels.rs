@@ -88,7 +88,7 @@ impl Channels {
     /// # Errors
     /// When it does not arrive in time.
     pub fn wait_for(&self, kind: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(60);
         while Instant::now() < end {
             if let Some(found) = self.got(kind).into_iter().find(|entry| fits(entry)) {
                 return Ok(found);
