@@ -50,6 +50,7 @@ mod ssh_held;
 mod ssh_hosts;
 mod ssh_inner;
 mod ssh_keys;
+mod ssh_last_bytes;
 mod ssh_logins;
 mod ssh_recording;
 mod ssh_remote;

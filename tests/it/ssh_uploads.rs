@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The gateway's open files below its state folder that have no name.
-fn nameless(world: &SshWorld) -> Result<Vec<std::path::PathBuf>> {
+pub(crate) fn nameless(world: &SshWorld) -> Result<Vec<std::path::PathBuf>> {
     let state = world.gateway.state();
     let mut found = Vec::new();
     for entry in fs::read_dir(format!("/proc/{}/fd", world.gateway.pid()))? {

@@ -467,10 +467,11 @@ impl Handler for Arrival {
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Error> {
         // One whose last bytes are on their way keeps its place until they are there.
         if let Some(line) = self.channels.get(&id) {
-            line.inbox.finish();
-            match line.inbox.is_open() {
-                true => self.conversation.see_out(Arc::clone(&line.inbox)),
-                false => drop(self.channels.remove(&id)),
+            if line.inbox.finish() {
+                self.conversation.see_out(Arc::clone(&line.inbox));
+            }
+            if !line.inbox.is_open() {
+                self.channels.remove(&id);
             }
         }
         Ok(())

@@ -91,12 +91,21 @@ enum Ended {
     HostRefused,
     /// The client has closed it, or is gone.
     ClientGone,
+    /// The same of a forward, of which the host has not taken the last.
+    Untaken(Untaken),
     /// The client sends more than can be kept for its host.
     Overrun,
     /// The admission has lost its ground.
     Severed(Denial),
     /// Something broke.
     Broken(Fault),
+}
+
+/// What a host has not taken of a forward.
+struct Untaken {
+    bytes: u64,
+    /// It took none of it for too long; else its client is gone.
+    given_up: bool,
 }
 
 impl From<Fault> for Ended {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 /// How long channels may take to say their last words.
@@ -313,7 +313,7 @@ impl Conversation {
         let conversation = Arc::clone(self);
         self.tasks.spawn(async move {
             tokio::select! {
-                () = inbox.drained(SSH_LAST_BYTES_MAX) => {}
+                () = inbox.drained(|| sleep(SSH_LAST_BYTES_MAX)) => {}
                 () = conversation.over() => {}
             }
         });

@@ -46,6 +46,8 @@ pub(crate) struct Inbox {
     share: Share,
     came: Notify,
     taken: Notify,
+    /// The host has taken some of it.
+    moved: Notify,
     over: Notify,
 }
 
@@ -56,6 +58,8 @@ struct State {
     bytes: usize,
     /// Events of it without bytes.
     events: usize,
+    /// Bytes of the client's that the host has not taken: those of the queue, and of what was taken out of it last.
+    untaken: u64,
     spill: Option<Arc<Spill>>,
     /// The client has said that it sends no more.
     ended: bool,
@@ -65,6 +69,8 @@ struct State {
     closing: bool,
     closed: bool,
     overrun: bool,
+    /// It is closed because the host took none of it for too long.
+    given_up: bool,
 }
 
 enum Queued {
@@ -159,6 +165,7 @@ impl Inbox {
             share,
             came: Notify::new(),
             taken: Notify::new(),
+            moved: Notify::new(),
             over: Notify::new(),
         }
     }
@@ -197,6 +204,7 @@ impl Inbox {
             if state.closed {
                 return Ok(());
             }
+            state.untaken += data.len() as u64;
             state.push(data);
             state.bytes > SSH_UPLOAD_BYTES_SOFT
         };
@@ -251,10 +259,14 @@ impl Inbox {
         self.state.lock().lasting = true;
     }
 
-    /// The client has closed the channel. Where what it has sent still goes on, whoever calls this sees to it that it ends ([`Inbox::drained`]).
-    pub(crate) fn finish(&self) {
+    /// The client has closed the channel. True where what it has sent still goes on: whoever calls this sees to it that it ends
+    /// ([`Inbox::drained`]). That is so once: a client may say again that it has closed it.
+    pub(crate) fn finish(&self) -> bool {
         let goes_on = {
             let mut state = self.state.lock();
+            if state.closing {
+                return false;
+            }
             state.closing = state.lasting && state.ended && !state.closed;
             state.closing
         };
@@ -263,20 +275,43 @@ impl Inbox {
             true => self.came.notify_one(),
             false => self.close(),
         }
+        goes_on
     }
 
-    /// Resolves when the last of a channel that is closed has been taken, or nothing of it for a while: a host that reads no
-    /// more would have it keep its place, and what it keeps on disk, for as long as the connection is there.
-    pub(crate) async fn drained(&self, idle_max: Duration) {
+    /// The host has taken so many bytes: as it opens its window, which may be much less than a piece of the queue.
+    pub(crate) fn took(&self, count: usize) {
+        {
+            let mut state = self.state.lock();
+            state.untaken = state.untaken.saturating_sub(count as u64);
+        }
+        self.moved.notify_one();
+    }
+
+    /// Resolves when the last of a channel that is closed has been taken, or nothing of it for as long as `idle` waits, which
+    /// begins anew with whatever the host takes: one that reads no more would have it keep its place, and what it keeps on
+    /// disk, for as long as the connection is there.
+    pub(crate) async fn drained<W: Future<Output = ()>>(&self, mut idle: impl FnMut() -> W) {
         loop {
             tokio::select! {
                 biased;
                 () = self.closed() => return,
-                taken = timeout(idle_max, self.taken.notified()) => if taken.is_err() {
+                () = self.moved.notified() => {}
+                () = idle() => {
+                    self.state.lock().given_up = true;
                     return self.close();
-                },
+                }
             }
         }
+    }
+
+    /// Bytes of the client's that the host has not taken.
+    pub(crate) fn untaken(&self) -> u64 {
+        self.state.lock().untaken
+    }
+
+    /// True where it was closed because the host took none of it for too long.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.state.lock().given_up
     }
 
     /// The channel is over, or the client is gone: what it sent counts no more.
@@ -418,35 +453,88 @@ mod tests {
         inbox.closed().await;
     }
 
+    /// A forward that its client has closed behind so many bytes.
+    async fn closed(count: usize) -> Inbox {
+        let inbox = small();
+        inbox.lasts();
+        inbox.put_data(bytes(count)).await.unwrap();
+        inbox.put(Event::Eof).unwrap();
+        assert!(inbox.finish() && inbox.is_open());
+        // Said again, it is no news, and nobody has to see to it once more.
+        assert!(!inbox.finish() && inbox.is_open());
+        inbox
+    }
+
+    /// Clocks that somebody else winds: each call is a wait of its own.
+    #[derive(Default)]
+    struct Waits(Mutex<Vec<Arc<Notify>>>);
+
+    impl Waits {
+        fn begin(&self) -> impl Future<Output = ()> + use<> {
+            let wait = Arc::new(Notify::new());
+            self.0.lock().push(Arc::clone(&wait));
+            async move { wait.notified().await }
+        }
+
+        fn begun(&self) -> usize {
+            self.0.lock().len()
+        }
+
+        fn over(&self, number: usize) {
+            self.0.lock().get(number).unwrap().notify_one();
+        }
+    }
+
+    /// Whatever is ready runs.
+    async fn settle() {
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
-    async fn what_is_left_of_a_closed_forward_waits_for_whoever_takes_it_and_not_for_ever() {
-        let closed = || async {
-            let inbox = small();
-            inbox.lasts();
-            for _ in 0..3 {
-                inbox.put_data(bytes(3)).await.unwrap();
+    async fn what_a_host_takes_of_a_closed_forward_gives_time_for_the_rest_also_within_one_piece() {
+        let (inbox, waits) = (Arc::new(closed(1000).await), Arc::new(Waits::default()));
+        let drained = tokio::spawn({
+            let (inbox, waits) = (Arc::clone(&inbox), Arc::clone(&waits));
+            async move { inbox.drained(|| waits.begin()).await }
+        });
+        settle().await;
+        // One piece, of which the host takes a little at a time: whatever was waited before counts no more.
+        assert!(matches!(inbox.next().await, Some(Event::Data(d)) if d.len() == 1000));
+        for round in 0..4 {
+            let begun = waits.begun();
+            inbox.took(100);
+            settle().await;
+            assert!(waits.begun() > begun, "{round}: it waits anew");
+            for before in 0..begun {
+                waits.over(before);
             }
-            inbox.put(Event::Eof).unwrap();
-            inbox.finish();
-            assert!(inbox.is_open());
-            inbox
-        };
-        let stuck = closed().await;
-        assert!(stuck.next().await.is_some());
-        stuck.drained(Duration::from_millis(20)).await;
-        assert!(!stuck.is_open() && stuck.next().await.is_none());
-        // Each piece that is taken gives time for the next.
-        let slow = closed().await;
-        let took = async {
-            let mut took = 0;
-            while slow.next().await.is_some() {
-                took += 1;
+            settle().await;
+            assert!(inbox.is_open(), "{round}");
+        }
+        assert_eq!(inbox.untaken(), 600);
+        waits.over(waits.begun() - 1);
+        drained.await.unwrap();
+        assert!(inbox.is_given_up() && !inbox.is_open());
+        assert_eq!(inbox.untaken(), 600, "what is lost is known");
+        assert!(inbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_closed_forward_whose_last_byte_was_taken_was_not_given_up() {
+        let inbox = closed(3).await;
+        let taken = async {
+            while let Some(event) = inbox.next().await {
+                if let Event::Data(data) = event {
+                    inbox.took(data.len());
+                }
             }
-            took
         };
-        let ((), took) = tokio::join!(slow.drained(Duration::from_secs(60)), took);
-        assert_eq!(took, 4);
-        assert!(!slow.is_open());
+        tokio::join!(inbox.drained(std::future::pending), taken);
+        assert!(!inbox.is_open() && !inbox.is_given_up());
+        assert_eq!(inbox.untaken(), 0);
+        assert!(!inbox.finish(), "nor does it go on once it is over");
     }
 
     #[tokio::test]

@@ -20,6 +20,9 @@ use tokio::sync::Mutex;
 /// RFC 4254 section 5.2, `SSH_EXTENDED_DATA_STDERR`.
 pub(crate) const STDERR: u32 = 1;
 
+/// How much waits as one for a window that is shut.
+const SHUT_BYTES: usize = 512;
+
 /// One lane towards the client.
 struct ToClient {
     half: Arc<ChannelWriteHalf<Msg>>,
@@ -241,9 +244,24 @@ impl HostSide {
     }
 
     pub(crate) async fn send(&self, permit: Permit) -> Result<(), Fault> {
+        self.send_telling(permit, |_| {}).await
+    }
+
+    /// The same, saying how many bytes the host has taken each time that it opens its window.
+    pub(crate) async fn send_telling(
+        &self,
+        permit: Permit,
+        took: impl Fn(usize),
+    ) -> Result<(), Fault> {
         // An empty one is no news to a host.
-        for frame in permit.into_frames().into_iter().filter(|f| !f.is_empty()) {
-            self.half.data_bytes(frame).await.map_err(lost)?;
+        for mut frame in permit.into_frames().into_iter().filter(|f| !f.is_empty()) {
+            while !frame.is_empty() {
+                let open = self.half.writable_packet_size().await;
+                let piece = frame.split_to(open.max(SHUT_BYTES).min(frame.len()));
+                let count = piece.len();
+                self.half.data_bytes(piece).await.map_err(lost)?;
+                took(count);
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Every way a channel ends: the client reads why, the host's side is closed, the record says how.
 
-use super::{Ended, Stream};
+use super::{Ended, Stream, Untaken};
 use crate::refuse::REFUSED;
 use crate::sides::Exit;
 use portcullis_gate::Lane;
@@ -15,7 +15,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 impl Stream {
     pub(super) async fn part(self, ended: Ended) {
         let clean = matches!(ended, Ended::Done(_));
-        let there = !matches!(ended, Ended::ClientGone);
+        let there = !matches!(ended, Ended::ClientGone | Ended::Untaken(_));
         let how = match timeout(LAST_WORDS_MAX, self.last_words(ended)).await {
             Ok(how) => how,
             Err(_) => json!({"reason": "the client does not read"}),
@@ -61,6 +61,7 @@ impl Stream {
                 json!({"reason": "refused", "exit": REFUSED})
             }
             Ended::ClientGone => json!({"reason": "client gone"}),
+            Ended::Untaken(untaken) => self.untaken(&untaken),
             Ended::Overrun => {
                 let denial = Denial::new(
                     "ssh/upload",
@@ -97,6 +98,20 @@ impl Stream {
                 json!({"reason": "fault", "blame": fault.blame.label()})
             }
         }
+    }
+
+    /// The far end sees the end of a stream and not that it is short, so the record says it. One that was given up is in the log as well.
+    fn untaken(&self, untaken: &Untaken) -> Value {
+        let lost = untaken.bytes;
+        if !untaken.given_up {
+            return json!({"reason": "client gone", "lost": lost});
+        }
+        tracing::warn!(
+            session = %self.entered.session,
+            bytes = lost,
+            "a host did not take the last of a forward"
+        );
+        json!({"reason": "the host took no more", "lost": lost})
     }
 
     /// A denial that no message caused, recorded and told.

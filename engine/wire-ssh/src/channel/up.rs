@@ -17,7 +17,9 @@ impl Stream {
                     Some(followed) => self.keys(followed, bytes).await?,
                     None => {
                         let permit = self.permitted(self.input(bytes.clone())).await?;
-                        self.host()?.side.send(permit).await?;
+                        let side = &self.host()?.side;
+                        side.send_telling(permit, |count| self.inbox.took(count))
+                            .await?;
                         self.typed(&bytes).await?;
                     }
                 },
