@@ -128,13 +128,28 @@ fn messages_about_channels_that_were_never_opened_do_no_harm() -> Result<()> {
 
 #[test]
 fn a_client_that_says_its_own_channel_was_opened_towards_it_is_cut_off() -> Result<()> {
-    let world = SshWorld::start(&SshOptions::default())?;
+    let world = SshWorld::start(&SshOptions {
+        data: portcullis_tests::ssh::DATA.replace("[scp, sftp, forward]", "[agent]"),
+        ..SshOptions::default()
+    })?;
     let said = breaks(&world, "forged")?;
+    let agent = "auth-agent@openssh.com ended True\n";
     ensure!(
-        said == "runs\nended True\nstatus 0\nended True\n",
+        said == format!("runs\nended True\n{agent}{agent}"),
         "{said}\n{}",
         world.gateway.log()
     );
+    // Each says in the record why it ended.
+    let sessions = world.gateway.json(&["sessions", "list", "--recorded"])?;
+    let mut told = 0;
+    for session in sessions.as_array().context("a list")? {
+        let id = session["id"].as_str().context("an id")?;
+        let replay = world
+            .gateway
+            .admin(&["sessions", "replay", id, "--verbose", "--json"])?;
+        told += replay.out.matches("ssh-forged-channel").count();
+    }
+    ensure!(told == 3, "{told} on record\n{}", world.gateway.log());
     // Nothing goes on behind it.
     gone(&world)?;
     goes_on(&world)

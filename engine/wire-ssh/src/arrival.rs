@@ -626,12 +626,16 @@ impl Handler for Arrival {
         _: u32,
         _: &mut Session,
     ) -> Result<(), Error> {
-        if self.channels.contains_key(&id) {
+        let inbox = match self.channels.contains_key(&id) {
+            true => None,
+            false => self.conversation.back.confirmed(id, &self.share),
+        };
+        let Some(inbox) = inbox else {
+            self.conversation.forged().await;
             return Err(Error::Inconsistent);
-        }
-        let inbox = self.conversation.back.confirmed(id, &self.share);
+        };
         let line = Line {
-            inbox: inbox.ok_or(Error::Inconsistent)?,
+            inbox,
             draft: Draft::default(),
             back: true,
         };

@@ -141,6 +141,12 @@ impl UnderWay<'_> {
         self.answered = true;
         self.back.opens.lock().meet(id, share)
     }
+
+    /// Nobody waits for the client's answer any more. It counts all the same: what is said of a channel that was asked for breaks no
+    /// protocol.
+    pub(crate) fn unheard(mut self) {
+        self.answered = true;
+    }
 }
 
 impl Drop for UnderWay<'_> {
@@ -465,6 +471,10 @@ mod tests {
         assert!(back.confirmed(id(5), &share).is_none());
         drop(asked);
         assert!(back.confirmed(id(6), &share).is_none());
+        // One that nobody waits for any more may still be answered, once.
+        back.opening().unheard();
+        assert!(back.confirmed(id(7), &share).is_some());
+        assert!(back.confirmed(id(8), &share).is_none());
     }
 
     #[test]

@@ -243,6 +243,20 @@ impl Conversation {
         }
     }
 
+    /// The client has said of a channel that it is open which nobody opens towards it. Its connection ends for that; this is why.
+    pub(crate) async fn forged(&self) {
+        let Standing::In(entered) = self.standing() else {
+            return;
+        };
+        tracing::warn!(session = %entered.session, "a client is cut off: it forged the opening of a channel");
+        if let Some(gate) = entered.root.lock().await.as_mut() {
+            let detail = "the client said that a channel is open which nobody opened towards it: its connection was ended";
+            if let Err(fault) = gate.security("ssh-forged-channel", detail, (self.clock)()) {
+                tracing::error!(fault = fault.chain(), "a forged channel is not on record");
+            }
+        }
+    }
+
     fn seal(&self, gate: Gate, reason: &str) {
         if let Err(fault) = gate.finish(reason, (self.clock)()) {
             tracing::error!(fault = fault.chain(), "a session's record stays unsealed");

@@ -2,6 +2,7 @@
 Usage: breakers.py PORT KNOWN_HOSTS CASE USER; the token is in TEST_TOKEN. Prints what came of it."""
 
 import os
+import queue
 import socket
 import struct
 import sys
@@ -178,11 +179,21 @@ elif case == "forged":
     send(transport, 91, struct.pack(">IIII", channel.remote_chanid, 1, 1 << 20, 1 << 15))
     print("ended", ended(transport, 60))
     transport.close()
-    # One whose command is over, and which the client has not closed.
-    transport = logged_in()
-    channel = transport.open_session(timeout=20)
-    channel.exec_command("true")
-    print("status", channel.recv_exit_status())
-    send(transport, 91, struct.pack(">IIII", channel.remote_chanid, 1, 1 << 20, 1 << 15))
-    print("ended", ended(transport, 60))
-    transport.close()
+    # The same while the gateway asks for a channel towards the client: then one answer is waited for, and not of this one. And the answer
+    # that is, given twice.
+    for twice in (False, True):
+        transport = logged_in()
+        asked = queue.Queue()
+        transport._handler_table[90] = asked.put
+        channel = transport.open_session(timeout=20)
+        channel.settimeout(60)
+        channel.request_forward_agent(lambda _: None)
+        channel.exec_command("ssh-add -l; exec cat")
+        opening = asked.get(timeout=60)
+        kind, theirs = opening.get_text(), opening.get_int()
+        begins = struct.pack(">III", 4711, 1 << 20, 1 << 15)
+        if twice:
+            send(transport, 91, struct.pack(">I", theirs) + begins)
+        send(transport, 91, struct.pack(">I", theirs if twice else channel.remote_chanid) + begins)
+        print(kind, "ended", ended(transport, 60))
+        transport.close()

@@ -45,12 +45,16 @@ pub(crate) async fn lead_back(
     let under_way = doorway.conversation.back.opening();
     let asked = tokio::select! {
         biased;
-        () = doorway.conversation.over() => Err(()),
-        _ = doorway.entered.tether.severed() => Err(()),
-        asked = towards(&doorway.handle, &way, &came) => asked.map_err(|_| ()),
+        () = doorway.conversation.over() => None,
+        _ = doorway.entered.tether.severed() => None,
+        asked = towards(&doorway.handle, &way, &came) => Some(asked),
     };
-    let Ok(theirs) = asked else {
-        drop(under_way);
+    let Some(Ok(theirs)) = asked else {
+        match asked {
+            // It may have been asked, and its answer is honest whenever it comes: it still has to read why all ends.
+            None => under_way.unheard(),
+            Some(_) => drop(under_way),
+        }
         reply.reject(ChannelOpenFailure::ConnectFailed).await;
         return unopened(&doorway, gate, "the client did not open it");
     };
