@@ -3,16 +3,17 @@
 //! is off.
 
 use crate::ssh_tools::{playing, python};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use portcullis_tests::host::{client, keygen};
 use portcullis_tests::install::{self, Need};
 use portcullis_tests::issuer::ANA;
 use portcullis_tests::process::run;
 use portcullis_tests::{Shown, SshOptions, SshWorld};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The usual people, who may use git as well.
 const DATA: &str = "\
@@ -119,6 +120,51 @@ impl Place {
         Ok(())
     }
 
+    /// Ends a session that came by the key, and no other.
+    fn sends_away(&self) -> Result<()> {
+        // Sessions of before may still be about to leave.
+        let live = || -> Result<Vec<String>> {
+            let live = self.world.gateway.json(&["sessions", "list"])?;
+            let rows = live.as_array().context("a list")?.iter();
+            Ok(rows
+                .filter_map(|row| Some(row["id"].as_str()?.to_owned()))
+                .collect())
+        };
+        let before = live()?;
+        let mut held = self.ssh(&self.key);
+        held.args(["-o", "BatchMode=yes"])
+            .arg(format!("{}@web-1@127.0.0.1", self.world.host.login))
+            .arg("echo here; exec sleep 600")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut held = held.spawn()?;
+        let mut line = String::new();
+        let out = held.stdout.take().context("its output")?;
+        BufReader::new(out).read_line(&mut line)?;
+        ensure!(line == "here\n", "{line}");
+        let new: Vec<_> = live()?
+            .into_iter()
+            .filter(|id| !before.contains(id))
+            .collect();
+        let [id] = &new[..] else {
+            bail!("one session is new: {new:?}");
+        };
+        let gateway = &self.world.gateway;
+        let killed = gateway.admin(&["sessions", "kill", id, "--reason", "enough of it"])?;
+        ensure!(killed.code == 0, "{}", killed.all());
+        // By the kill, and not because its command is over.
+        let until = Instant::now() + Duration::from_secs(60);
+        while held.try_wait()?.is_none() {
+            ensure!(Instant::now() < until, "it goes on");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut told = String::new();
+        let mut errors = held.stderr.take().context("an error stream")?;
+        errors.read_to_string(&mut told)?;
+        ensure!(told.contains("enough of it"), "{told}");
+        Ok(())
+    }
+
     /// How many sessions are on record as proved by Ana's key.
     fn by_key(&self) -> Result<usize> {
         let public = self.key.with_extension("pub");
@@ -209,23 +255,44 @@ fn ansible_comes_by_a_remembered_key_with_nobody_to_type() -> Result<()> {
     }
     ensure!(place.by_key()? >= 2, "the key was the proof");
     // Whoever is sent away logs in before coming back.
-    let mut held = place.ssh(&place.key);
-    held.args(["-o", "BatchMode=yes"])
-        .arg(format!("{}@web-1@127.0.0.1", place.world.host.login))
-        .arg("echo here; exec sleep 60")
+    place.sends_away()?;
+    place.refused(&place.batch(&place.key, &[])?, "sent away")
+}
+
+#[test]
+fn no_key_brings_back_whoever_was_cut_off_for_secrets_of_the_gateway() -> Result<()> {
+    let place = Place::new("    remember_keys: 10m\n")?;
+    place.with_token(&place.key)?;
+    place.well(&place.batch(&place.key, &[])?, "before")?;
+    // Somebody has left the authority's key lying about on the host.
+    let authority = fs::read_to_string(place.world.host.authority())?;
+    let secret = authority.lines().nth(4).context("a key has lines")?;
+    fs::write(place.world.host.home().join("left"), secret)?;
+    let socket = place.world.folder().join("shared");
+    let mux = format!("ControlPath={}", socket.display());
+    let to = format!("{}@web-1@127.0.0.1", place.world.host.login);
+    let mut first = place.ssh(&place.key);
+    first
+        .args(["-o", "BatchMode=yes", "-M", "-o", &mux, &to])
+        .arg("echo here; exec sleep 600")
         .stdout(Stdio::piped());
-    let mut held = held.spawn()?;
+    let mut first = first.spawn()?;
     let mut line = String::new();
-    let out = held.stdout.take().context("its output")?;
+    let out = first.stdout.take().context("its output")?;
     BufReader::new(out).read_line(&mut line)?;
     ensure!(line == "here\n", "{line}");
-    let gateway = &place.world.gateway;
-    let live = gateway.json(&["sessions", "list"])?;
-    let id = live[0]["id"].as_str().context("a live session")?;
-    let killed = gateway.admin(&["sessions", "kill", id, "--reason", "test"])?;
-    ensure!(killed.code == 0, "{}", killed.all());
-    held.wait()?;
-    place.refused(&place.batch(&place.key, &[])?, "sent away")
+    for _ in 0..2 {
+        let mut show = place.ssh(&place.key);
+        show.args(["-o", "BatchMode=yes", "-o", &mux, &to, "cat left"]);
+        let shown = Shown::by(&mut show)?;
+        ensure!(!shown.all().contains(secret), "the key shows");
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    while first.try_wait()?.is_none() {
+        ensure!(Instant::now() < until, "the session goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    place.refused(&place.batch(&place.key, &[])?, "cut off")
 }
 
 #[test]

@@ -605,6 +605,8 @@ pub trait Waiting: Send {
 pub struct Bearer {
     /// Whoever has been admitted with another proof, on the connection on which the key was shown.
     pub identity: Arc<Identity>,
+    /// What that was admitted as: where it has been ended since, the key stands for nobody.
+    pub session: SessionId,
     /// The address it came from: the key is worth nothing from any other.
     pub from: IpAddr,
     /// For so long, and never longer than what the identity was proved with is good.
@@ -639,6 +641,8 @@ pub trait FrontDesk: Send + Sync {
     }
     /// Has a key (SSH's wire form) that a client has proved to hold stand for somebody who was admitted beside it.
     fn remember(&self, _key: &[u8], _bearer: Bearer) {}
+    /// Has the keys that are remembered of somebody who is sent away stand for nobody.
+    fn forget_keys(&self, _who: &Identity) {}
     /// The targets of the knock's protocol that this identity may open, or ask for: for whoever has named none.
     fn reachable<'a>(
         &'a self,

@@ -26,8 +26,8 @@ pub(crate) fn kill(
         // It is shown in somebody else's terminal.
         reason => format!("an operator has ended the session: {}", escape_line(reason)),
     };
-    desk.forget_keys_of(&live.session.identity);
-    live.sever(Denial::new("admin/kill", why).hint("Ask whoever runs the gateway."));
+    let denial = Denial::new("admin/kill", why).hint("Ask whoever runs the gateway.");
+    desk.send_away(&live, denial);
     Ok(())
 }
 

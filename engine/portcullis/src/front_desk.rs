@@ -147,6 +147,10 @@ impl FrontDesk for Reception {
         self.desk.bind_key(key, bearer);
     }
 
+    fn forget_keys(&self, who: &Identity) {
+        self.desk.forget_keys_of(who);
+    }
+
     fn reachable<'a>(
         &'a self,
         knock: Knock,

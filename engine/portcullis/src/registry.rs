@@ -154,6 +154,12 @@ impl Live {
         })
     }
 
+    /// True once it has been ended, although it may not have left yet.
+    #[must_use]
+    pub fn is_severed(&self) -> bool {
+        self.cut.borrow().is_some()
+    }
+
     /// Notes what has been counted, and the latest statement by its keywords.
     pub fn count(&self, counts: History, latest: String) {
         *self.counts.lock() = counts;

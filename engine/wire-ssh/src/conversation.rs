@@ -203,7 +203,7 @@ impl Conversation {
             Ok(admission) => {
                 // Before the client learns of it, who may come again at once.
                 if let Some(who) = bench.who.filter(|_| fresh && self.counts(attempt)) {
-                    self.keyring.bind(desk, &who, from);
+                    self.keyring.bind(desk, (&who, admission.session), from);
                 }
                 return self.enter(admission, attempt).await;
             }
@@ -308,6 +308,13 @@ impl Conversation {
     /// A second secret of the gateway's own stood in some channel's output: the whole session ends.
     pub(crate) fn betray(&self) {
         self.betrayed.send_replace(true);
+    }
+
+    /// The keys that are remembered of whoever is admitted stand for nobody any more.
+    pub(crate) fn forget_keys(&self, desk: &dyn FrontDesk) {
+        if let Standing::In(entered) = self.standing() {
+            desk.forget_keys(&entered.gates.session().identity);
+        }
     }
 
     /// Resolves when that has happened.

@@ -6,8 +6,8 @@
 
 use parking_lot::Mutex;
 use portcullis_gate::{Bearer, FrontDesk};
-use portcullis_model::Identity;
 use portcullis_model::limits::{SSH_RSA_BITS_MIN, SSH_SHOWN_KEYS_MAX};
+use portcullis_model::{Identity, SessionId};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, PublicKey};
 use std::net::IpAddr;
@@ -42,12 +42,18 @@ impl Keyring {
         }
     }
 
-    /// The client was admitted, with another proof: its keys stand for it from now on.
-    pub(crate) fn bind(&self, desk: &dyn FrontDesk, who: &Arc<Identity>, from: IpAddr) {
+    /// The client was admitted to a session, with another proof: its keys stand for it from now on.
+    pub(crate) fn bind(
+        &self,
+        desk: &dyn FrontDesk,
+        (who, session): (&Arc<Identity>, SessionId),
+        from: IpAddr,
+    ) {
         let keys = std::mem::take(&mut self.0.lock().keys);
         for (key, within) in keys {
             let bearer = Bearer {
                 identity: Arc::clone(who),
+                session,
                 from,
                 within,
             };
@@ -122,8 +128,9 @@ mod tests {
             keyring.show(vec![key / 2], Duration::from_secs(60));
         }
         let from = IpAddr::from([192, 0, 2, 7]);
-        keyring.bind(&book, &Arc::new(identity()), from);
-        keyring.bind(&book, &Arc::new(identity()), from);
+        let who = Arc::new(identity());
+        keyring.bind(&book, (&who, SessionId(7)), from);
+        keyring.bind(&book, (&who, SessionId(7)), from);
         let wanted: Vec<_> = (0..SSH_SHOWN_KEYS_MAX as u8).map(|key| vec![key]).collect();
         assert_eq!(*book.0.lock(), wanted);
     }

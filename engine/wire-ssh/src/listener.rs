@@ -207,6 +207,7 @@ impl Ssh {
     {
         let (tap, program, cut) = Tap::new(stream);
         let conversation = Conversation::new(Arc::clone(&self.clock));
+        let front = Arc::clone(&desk);
         let arrival = Arrival {
             listener: Arc::clone(&self),
             desk,
@@ -231,8 +232,13 @@ impl Ssh {
             }
         };
         let handle = running.handle();
-        let (reason, served) =
-            attend(running, &conversation, &handle, (slot, self.login_max)).await;
+        let (reason, served) = attend(
+            running,
+            (&conversation, &*front),
+            &handle,
+            (slot, self.login_max),
+        )
+        .await;
         if reason == LATE {
             self.startups.failed(peer.ip(), (self.clock)());
         }
@@ -245,7 +251,7 @@ impl Ssh {
 /// Waits for the end of a connection, whoever brings it about.
 async fn attend(
     mut running: RunningSession<Arrival>,
-    conversation: &Conversation,
+    (conversation, desk): (&Conversation, &dyn FrontDesk),
     handle: &Handle,
     (slot, login_max): (Option<Slot>, Duration),
 ) -> (&'static str, Result<(), Fault>) {
@@ -267,6 +273,8 @@ async fn attend(
     tokio::select! {
         ended = &mut running => ("client gone", ended.map_err(spoken)),
         () = conversation.betrayal() => {
+            // Else the same client is back at once.
+            conversation.forget_keys(desk);
             farewell(handle, "the session showed secrets of the gateway").await;
             let _gone = timeout(FAREWELL, &mut running).await;
             let doing = "keep the gateway's secrets: a second one stood in a session";

@@ -13,16 +13,18 @@ impl Reception {
     /// sessions.
     pub fn ask_again_as(&self, fresh: &Identity) -> usize {
         let lost = |held: &Identity| comes_from(held, fresh) && has_lost(held, fresh);
-        self.desk().forget_keys_where(lost);
-        self.desk().registry.sever(|live| {
-            lost(&live.session.identity).then(|| {
-                Denial::new(
-                    "identity/changed",
-                    "the identity provider says something else about you than when this session began",
-                )
-                .hint("Connect again: what you may still do, you may do then.")
+        let sever = || {
+            self.desk().registry.sever(|live| {
+                lost(&live.session.identity).then(|| {
+                    Denial::new(
+                        "identity/changed",
+                        "the identity provider says something else about you than when this session began",
+                    )
+                    .hint("Connect again: what you may still do, you may do then.")
+                })
             })
-        })
+        };
+        self.desk().forget_keys_where(lost, sever)
     }
 }
 

@@ -132,12 +132,14 @@ async fn a_kill_is_told_and_on_record() {
     // She does not come back at once by a key that is remembered; others do.
     let desk = &node.front.gateway.reception;
     let (from, within) = ([192, 0, 2, 7].into(), Duration::from_secs(600));
-    for (key, subject) in [(b"hers", "ana"), (b"beas", "bea")] {
+    let _beas = node.enter(9, "bea");
+    for (key, subject, id) in [(b"hers", "ana", 7), (b"beas", "bea", 9)] {
         let mut who = identity(subject);
         who.principal.issuer = "https://idp.example".to_owned();
         who.expires = Timestamp(i64::MAX);
         let bearer = Bearer {
             identity: Arc::new(who),
+            session: SessionId(id),
             from,
             within,
         };

@@ -1,6 +1,7 @@
 //! Keys at the desk: whom they stand for is looked at like whoever comes with a token.
 
 use super::*;
+use crate::registry::{End, Ground, Pass};
 use portcullis_gate::Bearer;
 
 const KEY: &[u8] = b"her key";
@@ -13,13 +14,83 @@ fn key() -> Proof {
     }
 }
 
-fn remember(world: &World) {
+/// A session of hers, which lives as long as this.
+fn enter(world: &World, who: &Identity) -> Arc<Pass> {
+    let ground = Ground {
+        login: "ana".to_owned(),
+        settings: BTreeMap::new(),
+        replication: false,
+    };
+    let end = End {
+        at: Timestamp(i64::MAX),
+        denial: Denial::new("session/max", "time is up"),
+    };
+    let session = Arc::new(session(0x5e55, who.clone()));
+    world.reception.desk().registry.enter(session, ground, end)
+}
+
+/// Admitted in this session, with her key beside it.
+fn remember_in(world: &World, pass: &Pass) {
+    let session = &pass.live().session;
     let bearer = Bearer {
-        identity: Arc::new(identity("ana")),
+        identity: Arc::clone(&session.identity),
+        session: session.id,
         from: client().address.ip(),
         within: MINUTES,
     };
     world.reception.remember(KEY, bearer);
+}
+
+fn remember(world: &World) {
+    remember_in(world, &enter(world, &identity("ana")));
+}
+
+fn remembers(world: &World) -> bool {
+    let from = client().address.ip();
+    world.reception.remembers(KEY, from, MINUTES)
+}
+
+#[tokio::test]
+async fn no_key_is_remembered_of_a_session_that_has_been_ended_or_has_left() {
+    let world = World::new(Script::default());
+    let desk = world.reception.desk();
+    let pass = enter(&world, &identity("ana"));
+    remember_in(&world, &pass);
+    assert!(remembers(&world));
+    // Sent away: what is remembered goes, and what its login was about to have remembered does not come behind it.
+    desk.send_away(pass.live(), Denial::new("admin/kill", "enough"));
+    assert!(!remembers(&world));
+    remember_in(&world, &pass);
+    assert!(!remembers(&world));
+    drop(pass);
+    // The same of whoever is revoked, and has a session besides that is not.
+    let pass = enter(&world, &identity("ana"));
+    let ana = Revocation::Principal(identity("ana").principal);
+    let list = &desk.revocations;
+    list.revoke(ana.clone(), Timestamp(i64::MAX), Timestamp(0))
+        .expect("room");
+    assert_eq!(desk.end_revoked(Timestamp(0)), 1);
+    list.restore(&ana);
+    remember_in(&world, &pass);
+    assert!(!remembers(&world));
+    let left = Bearer {
+        identity: Arc::new(identity("ana")),
+        session: SessionId(0x1ef7),
+        from: client().address.ip(),
+        within: MINUTES,
+    };
+    world.reception.remember(KEY, left);
+    assert!(!remembers(&world));
+}
+
+#[tokio::test]
+async fn a_protocol_that_ends_a_session_by_itself_has_its_keys_forgotten() {
+    let world = World::new(Script::default());
+    remember(&world);
+    world.reception.forget_keys(&identity("bea"));
+    assert!(remembers(&world));
+    world.reception.forget_keys(&identity("ana"));
+    assert!(!remembers(&world));
 }
 
 async fn come(world: &World, from: [u8; 4]) -> Result<Admission, Denial> {
@@ -112,17 +183,15 @@ async fn a_key_of_somebody_who_has_lost_a_group_since_stands_for_nobody() {
         who.groups = groups.iter().map(|group| (*group).to_owned()).collect();
         who
     };
-    let bearer = Bearer {
-        identity: Arc::new(of(&["dba"])),
-        from: client().address.ip(),
-        within: MINUTES,
-    };
-    world.reception.remember(KEY, bearer);
+    let pass = enter(&world, &of(&["dba"]));
+    remember_in(&world, &pass);
     let from = client().address.ip();
     world.reception.ask_again_as(&of(&["dba", "oncall"]));
     assert!(world.reception.remembers(KEY, from, MINUTES));
     world.reception.ask_again_as(&of(&["oncall"]));
     assert!(!world.reception.remembers(KEY, from, MINUTES));
+    remember_in(&world, &pass);
+    assert!(!remembers(&world), "nor is it once more by what has ended");
 }
 
 #[test]
