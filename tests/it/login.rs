@@ -436,6 +436,35 @@ fn a_person_logs_in_on_another_device() -> Result<()> {
 }
 
 #[test]
+fn a_login_that_is_proved_anew_goes_on_with_what_stands_on_it() -> Result<()> {
+    let company = Company::new("1h")?;
+    company.log_in(&["login", "--no-open"])?;
+    let first = company.run(&["whoami", "--json"])?;
+    let name = |shown: &Shown| -> Result<String> {
+        let who: serde_json::Value = serde_json::from_str(&shown.out)?;
+        let name = who["token_id"].as_str();
+        Ok(name.with_context(|| shown.all())?.to_owned())
+    };
+    let mut talk = Talk::start(&company, &company.token()?)?;
+    for way in ["--no-open", "--device"] {
+        company.log_in(&["login", "--fresh", way])?;
+        let again = company.run(&["whoami", "--json"])?;
+        ensure!(name(&first)? == name(&again)?, "{way}: {}", again.all());
+        talk.goes_on(way)?;
+    }
+    // Without the wish it is another login, and the one before ends with all that stands on it.
+    company.log_in(&["login", "--no-open"])?;
+    let other = company.run(&["whoami", "--json"])?;
+    ensure!(name(&first)? != name(&other)?, "{}", other.all());
+    let until = Instant::now() + Duration::from_secs(60);
+    while talk.goes_on("still").is_ok() {
+        ensure!(Instant::now() < until, "the session outlives its login");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+#[test]
 fn what_the_provider_takes_away_is_gone_in_a_second() -> Result<()> {
     // Tokens of two minutes are refreshed at each use.
     let company = Company::new("2m")?;

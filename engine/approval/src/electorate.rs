@@ -137,10 +137,7 @@ pub(crate) fn reason(text: &str) -> Result<&str, VoteRefused> {
 fn is_fresh(voter: &Identity, now: Timestamp, fresh_within: Option<Duration>) -> bool {
     let recent = match fresh_within {
         None => true,
-        // A token that does not say when the person last proved it is not known to be fresh.
-        Some(within) => voter
-            .authenticated
-            .is_some_and(|at| now.since(at) <= within),
+        Some(within) => voter.proved_within(within, now),
     };
     voter.expires > now && recent
 }

@@ -1,7 +1,7 @@
 //! From proven claims to an identity.
 //!
 //! It refuses to read absence as permission: groups that were left out for length are an error, an e-mail
-//! nobody verified is no name, and an actor chain that does not parse is no chain.
+//! nobody verified is no name, and an actor chain that does not parse is no chain. It refuses a login that is to come.
 
 use crate::config::{ClaimMap, IssuerConfig, Required};
 use crate::refused::{Code, Refused};
@@ -13,7 +13,11 @@ use serde_json::{Map, Value};
 const METHODS_MAX: usize = 16;
 
 /// The identity that these claims prove.
-pub(crate) fn identity(config: &IssuerConfig, proven: Proven) -> Result<Identity, Refused> {
+pub(crate) fn identity(
+    config: &IssuerConfig,
+    proven: Proven,
+    now: Timestamp,
+) -> Result<Identity, Refused> {
     let claims = &proven.claims;
     required(config, claims)?;
     let kind = allowed(config, kind(config, claims))?;
@@ -38,10 +42,7 @@ pub(crate) fn identity(config: &IssuerConfig, proven: Proven) -> Result<Identity
             .collect(),
         actors: actors(config, claims)?,
         owner: owner(config, claims)?,
-        authenticated: claims
-            .get("auth_time")
-            .and_then(numeric_date)
-            .map(|seconds| Timestamp(seconds * 1_000_000_000)),
+        authenticated: proved(config, claims, now)?,
         methods: methods
             .into_iter()
             .flatten()
@@ -52,6 +53,28 @@ pub(crate) fn identity(config: &IssuerConfig, proven: Proven) -> Result<Identity
         token_id: text("jti"),
         expires: proven.expires,
     })
+}
+
+/// When the person last proved who they are, as far as the token says it. A time that is to come is refused: it would be
+/// a moment ago for as long as it is to come.
+fn proved(
+    config: &IssuerConfig,
+    claims: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Refused> {
+    let Some(seconds) = claims.get("auth_time").and_then(numeric_date) else {
+        return Ok(None);
+    };
+    let at = Timestamp(seconds * 1_000_000_000);
+    match at > now.after(config.skew) {
+        true => Err(Refused::new(
+            Code::Future,
+            "the token says that its owner will log in only later (`auth_time`)",
+            "The operator compares the clocks of the gateway and of the identity provider.",
+        )),
+        // A clock that is ahead makes nobody's proof younger than it can be.
+        false => Ok(Some(at.min(now))),
+    }
 }
 
 /// A claim by exact name, or by JSON pointer when the name begins with a slash.

@@ -30,7 +30,7 @@ pub fn identity(config: &IssuerConfig, claims: Map<String, Value>) -> Result<Ide
         subject: "fuzz".to_owned(),
         expires: Timestamp(0),
     };
-    claims::identity(config, proven)
+    claims::identity(config, proven, Timestamp(0))
 }
 
 /// True when a SAML response would be let through to the verifier.
@@ -53,7 +53,7 @@ pub fn somebody() -> Identity {
         subject: "ana".to_owned(),
         expires: Timestamp(i64::MAX),
     };
-    claims::identity(&config, proven).expect("no claims are good claims")
+    claims::identity(&config, proven, Timestamp(0)).expect("no claims are good claims")
 }
 
 /// The wire forms of two certificates that were issued for a key of the moment.

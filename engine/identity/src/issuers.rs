@@ -156,7 +156,7 @@ impl Issuers {
             .ok_or_else(unknown_issuer)?;
         let now = (self.clock)();
         let proven = issuer.prove(token, &issuer.config, now).await?;
-        let identity = claims::identity(&issuer.config, proven)?;
+        let identity = claims::identity(&issuer.config, proven, now)?;
         if issuer.config.single_use {
             // As long as the skew would let it pass, to the last second.
             let spare = issuer.config.skew + Duration::from_secs(1);
@@ -183,7 +183,8 @@ impl Issuers {
         // Made for this request, moments ago.
         config.max_age = Some(limits::LOGIN_PENDING_MAX);
         let token = Unverified::read(proof.token)?;
-        let proven = issuer.prove(token, &config, (self.clock)()).await?;
+        let now = (self.clock)();
+        let proven = issuer.prove(token, &config, now).await?;
         let nonce = proven
             .claims
             .get("nonce")
@@ -195,13 +196,18 @@ impl Issuers {
             })
         });
         match answers {
-            true => claims::identity(&config, proven),
+            true => claims::identity(&config, proven, now),
             false => Err(Refused::new(
                 Code::Nonce,
                 "the provider has answered another login than this one",
                 "Log in again: portcullis login",
             )),
         }
+    }
+
+    /// The moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// All configurations.
@@ -214,10 +220,11 @@ impl Issuers {
         &self,
         token: Unverified<'_>,
         config: &IssuerConfig,
+        now: Timestamp,
     ) -> Result<Proven, Refused> {
         let mut same = self.issuers.iter().filter(|i| i.config.name == config.name);
         let issuer = same.next().ok_or_else(unknown_issuer)?;
-        issuer.prove(token, config, (self.clock)()).await
+        issuer.prove(token, config, now).await
     }
 
     /// Keeps the keys fresh, for ever: run it as a task. The first round fetches them all.

@@ -42,8 +42,8 @@ pub use session::{
     Delegation, KeyError, MINE, Narrowing, Origin, SessionKey, SessionTokens, delegate,
 };
 pub use sign_in::{
-    Back, CONSOLE_RETURN, OnDevice, Polled, ProviderSettings, Providers, Refreshed, Returned,
-    SignIn, SignInSettings, SignedIn, Wish, token_name,
+    Back, CONSOLE_RETURN, DeviceWish, OnDevice, Polled, ProviderSettings, Providers, Refreshed,
+    Returned, SignIn, SignInSettings, SignedIn, Wish, token_name,
 };
 
 #[cfg(test)]

@@ -231,7 +231,8 @@ impl Issuers {
         config.audiences = std::mem::take(&mut config.openpubkey_clients);
         config.authorized_parties.clear();
         config.require_typ = None;
-        let proven = self.prove_as(read, &config).await?;
+        let now = self.now();
+        let proven = self.prove_as(read, &config, now).await?;
         let nonce = proven.claims.get("nonce").and_then(Value::as_str);
         let nonce = nonce.unwrap_or_default().as_bytes();
         let commits = bound
@@ -239,7 +240,7 @@ impl Issuers {
             .iter()
             .any(|hash| verify_slices_are_equal(hash.as_bytes(), nonce).is_ok());
         match commits {
-            true => claims::identity(&config, proven),
+            true => claims::identity(&config, proven, now),
             false => Err(Refused::new(
                 Code::Nonce,
                 "the provider has not signed for the key of the certificate",

@@ -6,6 +6,7 @@
 //! was asked for with, anything twice, and a refresh token that was used before: then somebody else has it,
 //! and the whole login is over. It keeps nothing over a restart: people log in again then.
 
+mod anew;
 mod provider;
 mod store;
 
@@ -18,7 +19,7 @@ use crate::saml::{SamlProvider, SamlSettings};
 use crate::session::SessionTokens;
 use openidconnect::core::CoreDeviceAuthorizationResponse;
 use portcullis_gate::Clock;
-use portcullis_model::{Denial, Identity, Kind, limits};
+use portcullis_model::{Denial, Identity, Kind, Timestamp, limits};
 use provider::{Given, Provider, Unserved};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -121,6 +122,16 @@ pub struct Wish<'a> {
     /// Its own word.
     pub state: &'a str,
     /// The provider is to ask for the proof again, whoever is logged in there already.
+    pub fresh: bool,
+}
+
+/// A login on another device, as the command line asks for it.
+pub struct DeviceWish<'a> {
+    /// The provider; the only one when not said.
+    pub name: Option<&'a str>,
+    /// Its PKCE challenge (S256).
+    pub challenge: &'a str,
+    /// Only a proof counts that comes after this.
     pub fresh: bool,
 }
 
@@ -272,6 +283,7 @@ impl SignIn {
             fresh,
         } = wish;
         well_formed(challenge, state)?;
+        let anew = fresh.then(|| (self.clock)());
         let (url, relay, expected) = match providers.find(name)? {
             Place::OpenId(provider) => {
                 let begun = provider.begin(&providers.redirect(), fresh).await;
@@ -285,7 +297,6 @@ impl SignIn {
             }
             Place::Saml(provider) => {
                 let relay = Secret::draw()?.shown();
-                let anew = fresh.then(|| (self.clock)());
                 let begun = provider.begin(&relay, anew);
                 let (url, pending) = begun.map_err(|error| unusable(provider, &error))?;
                 (url, relay, Expected::Response(Box::new(pending)))
@@ -294,6 +305,7 @@ impl SignIn {
         let browser = Browser {
             provider: providers.find(name)?.name().to_owned(),
             expected,
+            anew,
             back,
             challenge: challenge.to_owned(),
             state: state.to_owned(),
@@ -349,11 +361,13 @@ impl SignIn {
             }
             _ => return Err(mixed_up()),
         };
+        anew::proved(&taken.identity, browser.anew)?;
         let once = self.store.hand_over(browser.challenge, taken, now)?;
         Ok(format!("{back}?code={}&state={}", *once, browser.state))
     }
 
-    /// The command line fetches what its login has brought.
+    /// The command line fetches what its login has brought. With the refresh token of a login `before` of the same person
+    /// that one goes on: what stands on it, sessions and remembered keys, does not end because they have proved it anew.
     ///
     /// # Errors
     /// The same denial whatever was wrong.
@@ -362,9 +376,10 @@ impl SignIn {
         providers: &Providers,
         code: &str,
         verifier: &str,
+        before: Option<&str>,
     ) -> Result<SignedIn, Denial> {
         let taken = self.store.fetch(code, verifier, (self.clock)())?;
-        self.keep(providers, taken)
+        self.keep(providers, taken, before)
     }
 
     /// Begins a login on another device.
@@ -376,14 +391,15 @@ impl SignIn {
         providers: &Arc<Providers>,
         issuers: Arc<Issuers>,
         from: IpAddr,
-        name: Option<&str>,
-        challenge: &str,
+        wish: DeviceWish<'_>,
     ) -> Result<OnDevice, Denial> {
-        well_formed(challenge, "device")?;
-        let provider = Arc::clone(providers.openid(name)?);
+        well_formed(wish.challenge, "device")?;
+        let provider = Arc::clone(providers.openid(wish.name)?);
+        let now = (self.clock)();
+        let anew = wish.fresh.then_some(now);
         // There is a place for it before the provider is asked.
-        let id = self.store.wait_for(challenge, from, (self.clock)())?;
-        let begun = match provider.begin_device().await {
+        let id = self.store.wait_for(wish.challenge, from, now)?;
+        let begun = match provider.begin_device(wish.fresh).await {
             Ok(begun) => begun,
             Err(why) => {
                 self.store.never_mind(&id);
@@ -401,7 +417,7 @@ impl SignIn {
         };
         let (desk, own) = (Arc::clone(self), id.clone());
         let asking = tokio::spawn(async move {
-            let answer = desk.confirmed(&provider, &issuers, &begun).await;
+            let answer = desk.confirmed(&provider, &issuers, &begun, anew).await;
             desk.store.confirm(&own, answer, (desk.clock)());
         });
         self.store.asked_by(&id, asking.abort_handle());
@@ -413,24 +429,32 @@ impl SignIn {
         provider: &Provider,
         issuers: &Issuers,
         begun: &CoreDeviceAuthorizationResponse,
+        anew: Option<Timestamp>,
     ) -> Result<Taken, Denial> {
         let given = provider.wait_for_device(begun).await;
         let given = given.map_err(|why| unserved(provider, &why))?;
         // RFC 8628 has no nonce; the device code is what ties the answer to us.
         let identity = self.verify(provider, issuers, &given, None).await;
         let identity = identity.map_err(|refused| refused.denial())?;
+        anew::proved(&identity, anew)?;
         Ok(Taken::new(identity, given.refresh, &provider.settings.name))
     }
 
-    /// Where a login on another device stands.
+    /// Where a login on another device stands; `before` as for [`Self::fetch`].
     ///
     /// # Errors
     /// When it was refused, is over or never was.
-    pub fn poll(&self, providers: &Providers, id: &str, verifier: &str) -> Result<Polled, Denial> {
+    pub fn poll(
+        &self,
+        providers: &Providers,
+        id: &str,
+        verifier: &str,
+        before: Option<&str>,
+    ) -> Result<Polled, Denial> {
         match self.store.poll(id, verifier, (self.clock)())? {
             None => Ok(Polled::Pending),
             Some(taken) => {
-                let signed_in = self.keep(providers, taken)?;
+                let signed_in = self.keep(providers, taken, before)?;
                 Ok(Polled::Done(Box::new(signed_in)))
             }
         }
@@ -516,14 +540,23 @@ impl SignIn {
     }
 
     /// First token of a login.
-    fn keep(&self, providers: &Providers, taken: Taken) -> Result<SignedIn, Denial> {
+    fn keep(
+        &self,
+        providers: &Providers,
+        taken: Taken,
+        before: Option<&str>,
+    ) -> Result<SignedIn, Denial> {
         let now = (self.clock)();
         let mut identity = taken.identity;
         if identity.kind != Kind::Human {
             return Err(Denial::new("login/kind", "only people log in")
                 .hint("A workload presents its platform's token as it is."));
         }
-        identity.token_id = Some(token_name()?);
+        let name = before.and_then(|refresh| self.store.goes_on(refresh, &identity, now));
+        identity.token_id = Some(match name {
+            Some(name) => name,
+            None => token_name()?,
+        });
         identity.expires = now.after(providers.settings.session);
         let identity = Arc::new(identity);
         let token = self.tokens.issue(&identity).map_err(|r| r.denial())?;

@@ -3,6 +3,7 @@
 
 use crate::{Timestamp, limits};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What kind of actor it is. Only a human may vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +68,14 @@ impl Identity {
             || self.actors.contains(other)
             || self.owner.as_ref() == Some(other)
     }
+
+    /// True when this says that it was proved within this time. What does not say when, or names a moment that is to
+    /// come, is not known to be fresh.
+    #[must_use]
+    pub fn proved_within(&self, time: Duration, now: Timestamp) -> bool {
+        let recent = |at: Timestamp| at <= now.after(limits::PROOF_SKEW) && now.since(at) <= time;
+        self.authenticated.is_some_and(recent)
+    }
 }
 
 /// The token in the values of a request's `Authorization` headers (RFC 6750 section 2.1): there is one, its scheme is
@@ -86,6 +95,43 @@ pub fn bearer<'h>(values: impl IntoIterator<Item = &'h [u8]>) -> Option<&'h str>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proof_that_is_old_to_come_or_unsaid_is_not_fresh() {
+        let at = |seconds: i64| Timestamp(seconds * 1_000_000_000);
+        let fresh = |authenticated: Option<i64>| {
+            let who = Identity {
+                principal: Principal {
+                    issuer: "https://idp.example".to_owned(),
+                    subject: "ana".to_owned(),
+                },
+                provider: "corp".to_owned(),
+                kind: Kind::Human,
+                name: String::new(),
+                groups: Vec::new(),
+                claims: serde_json::Map::new(),
+                actors: Vec::new(),
+                owner: None,
+                authenticated: authenticated.map(at),
+                methods: Vec::new(),
+                assurance: None,
+                token_id: None,
+                expires: at(5000),
+            };
+            who.proved_within(Duration::from_secs(900), at(1000))
+        };
+        for (said, good) in [
+            (Some(1000), true),
+            (Some(100), true),
+            (Some(1060), true),
+            (Some(99), false),
+            (Some(1061), false),
+            (Some(9_000_000_000), false),
+            (None, false),
+        ] {
+            assert_eq!(fresh(said), good, "{said:?}");
+        }
+    }
 
     #[test]
     fn a_bearer_token_stands_alone_in_any_case_and_within_the_bound() {

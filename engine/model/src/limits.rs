@@ -159,6 +159,8 @@ pub const CONSOLE_CONNECTION_MAX: Duration = Duration::from_secs(3600);
 pub const LOGIN_CODE_MAX: Duration = Duration::from_secs(60);
 /// Whoever votes, reviews or delegates has logged in within this time, unless the operator says otherwise: as in the console.
 pub const FRESH_LOGIN: Duration = Duration::from_secs(15 * 60);
+/// Clocks of a provider and the gateway may differ by this much where it is about when somebody logged in; as for tokens.
+pub const PROOF_SKEW: Duration = Duration::from_secs(60);
 /// Certificates of people that are in force at a time.
 pub const CERTIFICATES_MAX: usize = 65_536;
 /// The same of one identity: two for each machine that asks.

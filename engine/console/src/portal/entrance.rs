@@ -129,6 +129,9 @@ pub struct DeviceWish {
     pub provider: Option<String>,
     /// The PKCE challenge, S256.
     pub challenge: String,
+    /// Only a proof counts that comes after this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
 }
 
 /// It has begun (RFC 8628 section 3.2).
@@ -157,6 +160,8 @@ pub enum TokenRequest {
         code: Zeroizing<String>,
         /// The PKCE verifier.
         verifier: Zeroizing<String>,
+        /// `before`: the refresh token of a login of the same person, which goes on. An extension of ours.
+        before: Option<Zeroizing<String>>,
     },
     /// Has the other device confirmed?
     Device {
@@ -164,6 +169,8 @@ pub enum TokenRequest {
         code: Zeroizing<String>,
         /// The PKCE verifier.
         verifier: Zeroizing<String>,
+        /// As for a code.
+        before: Option<Zeroizing<String>>,
     },
     /// A further token.
     Refresh {
@@ -442,10 +449,12 @@ fn token_request(body: &[u8]) -> Result<TokenRequest, TokenError> {
         CODE => Ok(TokenRequest::Code {
             code: need("code")?,
             verifier: need("code_verifier")?,
+            before: form.remove("before"),
         }),
         DEVICE => Ok(TokenRequest::Device {
             code: need("device_code")?,
             verifier: need("code_verifier")?,
+            before: form.remove("before"),
         }),
         REFRESH => Ok(TokenRequest::Refresh {
             token: need("refresh_token")?,
@@ -521,7 +530,7 @@ mod tests {
     #[test]
     fn a_form_says_everything_once() {
         let good = b"grant_type=authorization_code&code=a%2Bb&code_verifier=v";
-        let Ok(TokenRequest::Code { code, verifier }) = token_request(good) else {
+        let Ok(TokenRequest::Code { code, verifier, .. }) = token_request(good) else {
             panic!("a code");
         };
         assert_eq!((code.as_str(), verifier.as_str()), ("a+b", "v"));

@@ -50,7 +50,8 @@ impl NotCast {
         match self {
             Self::Refused(refused) => refused,
             Self::Again => Refused::new(403, "this needs a fresh login (console/fresh-login)")
-                .hint("log in again (`portcullis login --fresh`), with a token that says when that was (`auth_time`)"),
+                .hint("log in again (`portcullis login --fresh`), with a token that says when that was (`auth_time`); \
+                    where the provider does not, ask the operator for `approvals.fresh_login: token`"),
         }
     }
 }
@@ -363,10 +364,14 @@ impl Console {
             && !my_request(&by.identity, approval)
     }
 
-    /// True when this person has proved who they are not long ago.
+    /// True when this person has proved who they are not long ago. The provider has to say when that was: that it was
+    /// told to ask does not show that it did.
     pub(super) fn is_fresh(&self, by: &Visitor) -> bool {
-        let (now, within) = ((self.clock)(), self.visits.stay().fresh);
-        by.proved().is_some_and(|at| now.since(at) <= within)
+        let stay = self.visits.stay();
+        match by.identity.authenticated {
+            Some(_) => by.identity.proved_within(stay.fresh, (self.clock)()),
+            None => stay.unsaid,
+        }
     }
 
     /// Votes.

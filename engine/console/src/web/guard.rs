@@ -72,16 +72,6 @@ impl Visitor {
             Via::Bearer(token) => token.clone(),
         }
     }
-
-    /// When this person last proved who they are, as far as anybody says so. Where nobody does, the login here counts
-    /// if the provider was told to ask then: else its cookie may have let in whoever sits there now.
-    pub(super) fn proved(&self) -> Option<Timestamp> {
-        match (&self.via, self.identity.authenticated) {
-            (_, Some(at)) => Some(at),
-            (Via::Visit(visit), None) => visit.asked.then_some(visit.begun),
-            (Via::Bearer(_), None) => None,
-        }
-    }
 }
 
 /// The value of a cookie.

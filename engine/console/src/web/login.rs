@@ -98,7 +98,6 @@ async fn begin(
     let way = Way {
         provider: wanted.provider.clone(),
         next: local(&wanted.next),
-        asked: wanted.fresh,
         from: block(from.0),
         // The return comes from the provider's site: the strict cookie does not come along then.
         before: cookie(&headers, VISIT).map(|before| key(&before)),
@@ -164,6 +163,7 @@ async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<R
     let granted = console.entrance.token(TokenRequest::Code {
         code,
         verifier: begun.verifier,
+        before: None,
     });
     let granted = granted
         .await

@@ -68,6 +68,11 @@ impl Seen {
 
 impl House {
     fn new() -> Self {
+        Self::taking(false)
+    }
+
+    /// One that takes logins that do not say when they were.
+    fn taking(unsaid: bool) -> Self {
         let paper = Arc::new(Paper::default());
         let now = Arc::clone(&paper);
         let console = Console::new(Parts {
@@ -79,6 +84,7 @@ impl House {
                 idle: Duration::from_secs(600),
                 longest: Duration::from_secs(3600),
                 fresh: Duration::from_secs(300),
+                unsaid,
             },
             clock: Arc::new(move || *now.now.lock()),
         });

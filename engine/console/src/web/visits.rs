@@ -32,6 +32,8 @@ pub struct Stay {
     pub longest: Duration,
     /// A vote needs a proof that is no older.
     pub fresh: Duration,
+    /// A login counts that does not say when it was: the operator takes any.
+    pub unsaid: bool,
 }
 
 /// A secret of 256 bits, in letters.
@@ -69,8 +71,6 @@ pub(super) struct Visit {
     pub csrf: Zeroizing<String>,
     /// When the login was.
     pub begun: Timestamp,
-    /// The provider was told to ask for the proof: the login was no silent one, with a cookie of the provider's.
-    pub asked: bool,
     /// Which provider, so that a fresh login goes there.
     pub provider: Option<String>,
     /// Over a refresh they change: one at a time.
@@ -150,8 +150,6 @@ impl Drawn {
 pub(super) struct Way {
     pub provider: Option<String>,
     pub next: String,
-    /// The provider is to ask for the proof.
-    pub asked: bool,
     /// The address it was begun from, as it is counted.
     pub from: IpAddr,
     /// The visit of this browser before.
@@ -266,7 +264,6 @@ impl Visits {
         let visit = Visit {
             csrf,
             begun: now,
-            asked: way.asked,
             provider: way.provider.clone(),
             tokens: tokio::sync::Mutex::new(tokens),
             identity: RwLock::new(identity),
@@ -330,6 +327,7 @@ mod tests {
         idle: Duration::from_secs(60),
         longest: Duration::from_secs(600),
         fresh: Duration::from_secs(60),
+        unsaid: false,
     };
 
     fn at(seconds: u64) -> Timestamp {
@@ -340,7 +338,6 @@ mod tests {
         Way {
             provider: None,
             next: "/console".to_owned(),
-            asked: false,
             from: IpAddr::V4(from.into()),
             before: None,
         }

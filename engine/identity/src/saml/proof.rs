@@ -5,10 +5,7 @@
 
 use crate::refused::{Code, Refused};
 use portcullis_model::Timestamp;
-use std::time::Duration;
-
-/// Clocks may differ by this much; as for tokens.
-const SKEW: Duration = Duration::from_secs(60);
+use portcullis_model::limits::PROOF_SKEW as SKEW;
 
 /// When it was, as far as the statements say so; of several the oldest counts. `anew` is when a proof was asked for that
 /// has to come after that.

@@ -223,7 +223,10 @@ impl Provider {
     }
 
     /// Begins a login without a browser (RFC 8628 section 3.1).
-    pub(super) async fn begin_device(&self) -> Result<CoreDeviceAuthorizationResponse, Unserved> {
+    pub(super) async fn begin_device(
+        &self,
+        fresh: bool,
+    ) -> Result<CoreDeviceAuthorizationResponse, Unserved> {
         let metadata = self.metadata().await?;
         let endpoint = metadata
             .additional_metadata()
@@ -231,11 +234,15 @@ impl Provider {
             .clone();
         let endpoint = endpoint.ok_or(Unserved::Unsupported)?;
         let client = self.client(metadata).set_device_authorization_url(endpoint);
-        let answer = client
-            .exchange_device_code()
-            .add_scopes(self.scopes())
-            .request_async(&self.http)
-            .await;
+        let mut request = client.exchange_device_code().add_scopes(self.scopes());
+        if fresh {
+            // A provider that does not know them there ignores them (section 3.1); what counts is what it says then. An age of
+            // zero is another way to say `prompt`, which is left out by some where there is no browser yet.
+            request = request
+                .add_extra_param("prompt", "login")
+                .add_extra_param("max_age", "1");
+        }
+        let answer = request.request_async(&self.http).await;
         answer.map_err(|error| refused(&error))
     }
 

@@ -77,6 +77,8 @@ pub(super) enum Expected {
 pub(super) struct Browser {
     pub provider: String,
     pub expected: Expected,
+    /// When a new proof was asked for, if it was.
+    pub anew: Option<Timestamp>,
     pub back: super::Back,
     pub challenge: String,
     pub state: String,
@@ -381,6 +383,22 @@ impl Store {
         }
         all.kept.insert(key(&token), kept);
         Ok(token)
+    }
+
+    /// The name of a login that goes on in a new proof of the same person; its refresh token is used then. None where there
+    /// is no such login, or it is somebody else's.
+    pub(super) fn goes_on(&self, refresh: &str, who: &Identity, now: Timestamp) -> Option<String> {
+        let mut all = self.state.lock();
+        let presented = key(refresh);
+        let theirs = |k: &&Kept| k.until > now && k.identity.principal == who.principal;
+        let name = all.kept.get(&presented).filter(theirs)?;
+        let name = name.identity.token_id.clone()?;
+        if all.used.len() >= limits::REVOCATIONS_MAX {
+            all.sweep(now);
+        }
+        let kept = all.kept.remove(&presented)?;
+        all.used.insert(presented, (kept.identity, kept.until));
+        Some(name)
     }
 
     /// A refresh token is presented. The inner error is a token that was used before: its login is over.

@@ -96,6 +96,7 @@ fn browser() -> Browser {
             verifier: Zeroizing::default(),
             names_itself: false,
         },
+        anew: None,
         back: crate::sign_in::Back::Loopback(1),
         challenge: challenge(),
         state: "s".to_owned(),

@@ -3,14 +3,14 @@
 use super::provider::*;
 use crate::config::Jwks;
 use crate::{
-    Issuers, ProviderSettings, Providers, Refreshed, Returned, SessionKey, SessionTokens, SignIn,
-    SignInSettings, SignedIn, Wish,
+    DeviceWish, Issuers, Polled, ProviderSettings, Providers, Refreshed, Returned, SessionKey,
+    SessionTokens, SignIn, SignInSettings, SignedIn, Wish,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::Denial;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ struct Company {
     server: Server,
     signer: Signer,
     desk: Arc<SignIn>,
-    providers: Providers,
+    providers: Arc<Providers>,
     issuers: Arc<Issuers>,
     hands: Hands,
 }
@@ -55,7 +55,7 @@ impl Company {
         });
         let mut company = Self {
             desk: Arc::new(SignIn::new(Arc::new(tokens), hands.clock())),
-            providers: providers.unwrap(),
+            providers: Arc::new(providers.unwrap()),
             issuers: issuers(config(inline(&[(&signer, "k")])), &hands),
             server,
             signer,
@@ -73,14 +73,21 @@ impl Company {
 
     /// One document is the answer to everything: discovery, and what a code or a refresh token is worth.
     fn answer(&self, nonce: Option<&str>, names_itself: bool) {
+        self.answer_with(claims(), nonce, names_itself);
+    }
+
+    fn answer_with(&self, claims: Value, nonce: Option<&str>, names_itself: bool) {
         let url = &self.server.url;
-        let claims = with(claims(), "iss", json!(url));
+        let claims = with(claims, "iss", json!(url));
         let claims = with(claims, "aud", json!(CLIENT));
         let claims = with(claims, "nonce", json!(nonce));
         self.server.document(&json!({
             "issuer": url,
             "authorization_endpoint": format!("{url}/authorize"),
             "token_endpoint": format!("{url}/token"),
+            "device_authorization_endpoint": format!("{url}/device"),
+            "device_code": "d", "user_code": "u", "verification_uri": format!("{url}/activate"),
+            "expires_in": 300, "interval": 1,
             "jwks_uri": format!("{url}/keys"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
@@ -93,6 +100,17 @@ impl Company {
 
     /// Goes to the provider, and comes back with what it says of itself.
     async fn come_back(&self, names_itself: bool, issuer: Option<&str>) -> Result<String, Denial> {
+        self.come_back_with(claims(), false, names_itself, issuer)
+            .await
+    }
+
+    async fn come_back_with(
+        &self,
+        claims: Value,
+        fresh: bool,
+        names_itself: bool,
+        issuer: Option<&str>,
+    ) -> Result<String, Denial> {
         self.answer(None, names_itself);
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
         let wish = Wish {
@@ -100,7 +118,7 @@ impl Company {
             back: crate::sign_in::Back::Loopback(1),
             challenge: &challenge,
             state: "s",
-            fresh: false,
+            fresh,
         };
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let url = self.desk.begin(&self.providers, here, wish).await.unwrap();
@@ -109,7 +127,11 @@ impl Company {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(n, _)| *n == name).unwrap().1.to_owned()
         };
-        self.answer(Some(&said("nonce")), names_itself);
+        assert_eq!(
+            url.contains("prompt=login") && url.contains("max_age=0"),
+            fresh
+        );
+        self.answer_with(claims, Some(&said("nonce")), names_itself);
         let returned = Returned::Code {
             said: Ok("code"),
             issuer,
@@ -121,10 +143,16 @@ impl Company {
     }
 
     async fn log_in(&self) -> SignedIn {
+        self.log_in_after(None).await
+    }
+
+    async fn log_in_after(&self, before: Option<&str>) -> SignedIn {
         let back = self.come_back(false, None).await.unwrap();
         let code = back.split_once("code=").unwrap().1;
         let code = code.split('&').next().unwrap();
-        self.desk.fetch(&self.providers, code, VERIFIER).unwrap()
+        self.desk
+            .fetch(&self.providers, code, VERIFIER, before)
+            .unwrap()
     }
 }
 
@@ -175,4 +203,115 @@ async fn a_login_outlives_keys_that_are_gone_for_a_while() {
     let strange = company.with_keys(inline(&[(&Signer::ed25519(), "k")]));
     let over = company.desk.refresh(&company.providers, &strange, &other);
     assert!(matches!(over.await, Ok(Refreshed::Over(..))));
+}
+
+/// What the provider says of when the person logged in, and the rule that refuses it where a new proof was asked for.
+const SAID: [(Option<i64>, Option<&str>); 5] = [
+    (Some(0), None),
+    // Its clock may be behind, or ahead.
+    (Some(-60), None),
+    (Some(60), None),
+    (Some(-61), Some("login/not-anew")),
+    (None, Some("login/unsaid")),
+];
+
+fn saying(ago: Option<i64>) -> Value {
+    match ago {
+        Some(ago) => with(claims(), "auth_time", json!(NOW + ago)),
+        None => claims(),
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_was_asked_for_anew_is_one_or_nothing() {
+    let company = Company::start().await;
+    for (ago, rule) in SAID {
+        let anew = company.come_back_with(saying(ago), true, false, None).await;
+        let refused = anew.as_ref().err().map(|denial| denial.rule.as_ref());
+        assert_eq!(refused, rule, "{ago:?}");
+        // Without the wish it is a login as ever.
+        let back = company.come_back_with(saying(ago), false, false, None);
+        assert!(back.await.is_ok(), "{ago:?}");
+    }
+    let unsaid = company.come_back_with(claims(), true, false, None).await;
+    let hint = unsaid.err().and_then(|denial| denial.hint);
+    assert!(hint.is_some_and(|hint| hint.contains("fresh_login: token")));
+}
+
+#[tokio::test]
+async fn a_login_that_is_to_come_is_none() {
+    let company = Company::start().await;
+    for fresh in [false, true] {
+        let ahead = company.come_back_with(saying(Some(61)), fresh, false, None);
+        let refused = ahead.await.err().map(|denial| denial.rule);
+        assert_eq!(refused.as_deref(), Some("identity/future"), "{fresh}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_on_another_device_is_asked_for_anew_as_well() {
+    let company = Company::start().await;
+    let providers = Arc::clone(&company.providers);
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    for (ago, rule) in SAID {
+        company.answer_with(saying(ago), None, false);
+        let wish = DeviceWish {
+            name: None,
+            challenge: &challenge,
+            fresh: true,
+        };
+        let issuers = Arc::clone(&company.issuers);
+        let begun = company
+            .desk
+            .begin_on_device(&providers, issuers, here, wish)
+            .await
+            .unwrap();
+        let refused = loop {
+            match company.desk.poll(&providers, &begun.id, VERIFIER, None) {
+                Ok(Polled::Pending) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Ok(Polled::Done(_)) => break None,
+                Err(denial) => break Some(denial.rule),
+            }
+        };
+        assert_eq!(refused.as_deref(), rule, "{ago:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_proved_anew_goes_on_for_the_same_person_alone() {
+    let company = Company::start().await;
+    let first = company.log_in().await;
+    let refresh = first.refresh.unwrap();
+    let again = company.log_in_after(Some(&refresh)).await;
+    assert_eq!(again.identity.token_id, first.identity.token_id);
+    // A refresh token is good once, for this too; and whoever has an old one ends the login with it.
+    let other = company.log_in_after(Some(&refresh)).await;
+    assert_ne!(other.identity.token_id, first.identity.token_id);
+    let desk = &company.desk;
+    company.answer(None, false);
+    let over = desk.refresh(&company.providers, &company.issuers, &refresh);
+    assert!(matches!(over.await, Ok(Refreshed::Over(..))));
+    let next = again.refresh.unwrap();
+    let over = desk.refresh(&company.providers, &company.issuers, &next);
+    assert!(over.await.is_err(), "with what had come of it");
+    // Somebody else's login is not taken over, and stays.
+    let refresh = other.refresh.unwrap();
+    let bea = with(claims(), "sub", json!("bea"));
+    let back = company.come_back_with(bea, false, false, None).await;
+    let back = back.unwrap();
+    let code = back
+        .split_once("code=")
+        .unwrap()
+        .1
+        .split('&')
+        .next()
+        .unwrap();
+    let bea = desk
+        .fetch(&company.providers, code, VERIFIER, Some(&refresh))
+        .unwrap();
+    assert_ne!(bea.identity.token_id, other.identity.token_id);
+    company.answer(None, false);
+    let still = desk.refresh(&company.providers, &company.issuers, &refresh);
+    assert!(matches!(still.await, Ok(Refreshed::Again(_))));
 }

@@ -137,6 +137,25 @@ async fn who_may_act_is_kept_whether_mapped_or_not() {
 }
 
 #[tokio::test]
+async fn a_login_that_is_to_come_is_refused_and_one_of_a_clock_ahead_is_no_younger_than_now() {
+    for (said, at) in [
+        (json!(NOW - 5), Ok(Some(NOW - 5))),
+        (json!(NOW), Ok(Some(NOW))),
+        (json!(NOW + 60), Ok(Some(NOW))),
+        (json!(NOW + 61), Err(Code::Future)),
+        (json!(8_000_000_000_i64), Err(Code::Future)),
+        // What is no time says nothing.
+        (json!("now"), Ok(None)),
+        (json!(9_000_000_001_i64), Ok(None)),
+        (Value::Null, Ok(None)),
+    ] {
+        let got = identity(|_| {}, json!({"auth_time": said})).await;
+        let got = got.map(|who| who.authenticated.map(|t| t.seconds()));
+        assert_eq!(got.map_err(|refused| refused.code), at, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn chains_owners_and_allowed_claims_are_kept() {
     let owned = |config: &mut IssuerConfig| {
         config.claims.owner = Some("owner".to_owned());

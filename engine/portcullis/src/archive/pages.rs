@@ -469,6 +469,7 @@ impl Browser {
                 idle: hour,
                 longest: hour,
                 fresh: hour,
+                unsaid: false,
             },
             clock: Arc::new(|| Timestamp(START)),
         });

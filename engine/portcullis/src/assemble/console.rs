@@ -54,6 +54,7 @@ pub(super) fn console(gateway: &Arc<Gateway>, loaded: &Loaded) -> Option<Arc<Con
             longest: written.longest.0,
             // What the desk would refuse is not asked of it: people are sent to log in again.
             fresh: votes.map_or(written.fresh.0, |most| most.min(written.fresh.0)),
+            unsaid: votes.is_none(),
         },
         clock: Arc::clone(&gateway.clock),
     }))

@@ -16,7 +16,8 @@ use portcullis_console::{
 use portcullis_gate::{BoxFuture, Clock};
 use portcullis_identity::Returned as Brought;
 use portcullis_identity::{
-    Back, CertificateSettings, Delegation, Polled, Refreshed, SignedIn, Wanted, Wish, delegate,
+    Back, CertificateSettings, Delegation, DeviceWish as WishOnDevice, Polled, Refreshed, SignedIn,
+    Wanted, Wish, delegate,
 };
 use portcullis_journal::Journal;
 use portcullis_model::{Denial, Identity, limits};
@@ -145,10 +146,14 @@ impl Entrance for Hall {
         Box::pin(async move {
             let front = self.front()?;
             let (providers, issuers) = (front.providers.load_full(), self.doormen.issuers());
-            let name = wish.provider.as_deref();
+            let wish = WishOnDevice {
+                name: wish.provider.as_deref(),
+                challenge: &wish.challenge,
+                fresh: wish.fresh,
+            };
             let begun = front
                 .desk
-                .begin_on_device(&providers, issuers, from, name, &wish.challenge)
+                .begin_on_device(&providers, issuers, from, wish)
                 .await;
             let begun = begun.map_err(|denial| refused(&denial))?;
             Ok(DeviceBegun {
@@ -170,17 +175,24 @@ impl Entrance for Hall {
             let providers = front.providers.load_full();
             let grant = |denial: Denial| invalid_grant(&denial);
             match request {
-                TokenRequest::Code { code, verifier } => {
-                    let signed_in = front.desk.fetch(&providers, &code, &verifier);
-                    self.signed_in(&signed_in.map_err(grant)?, "login")
+                TokenRequest::Code {
+                    code,
+                    verifier,
+                    before,
+                } => {
+                    let before = before.as_ref().map(|refresh| refresh.as_str());
+                    let signed_in = front.desk.fetch(&providers, &code, &verifier, before);
+                    self.logged_in(&signed_in.map_err(grant)?)
                 }
-                TokenRequest::Device { code, verifier } => {
-                    match front
-                        .desk
-                        .poll(&providers, &code, &verifier)
-                        .map_err(grant)?
-                    {
-                        Polled::Done(signed_in) => self.signed_in(&signed_in, "login"),
+                TokenRequest::Device {
+                    code,
+                    verifier,
+                    before,
+                } => {
+                    let before = before.as_ref().map(|refresh| refresh.as_str());
+                    let polled = front.desk.poll(&providers, &code, &verifier, before);
+                    match polled.map_err(grant)? {
+                        Polled::Done(signed_in) => self.logged_in(&signed_in),
                         Polled::Pending => Err(TokenError::new(
                             400,
                             "authorization_pending",
@@ -284,14 +296,25 @@ impl Hall {
         })
     }
 
+    /// A login, which may be one before that goes on: what the provider says now holds for what stands on it.
+    fn logged_in(&self, signed_in: &SignedIn) -> Result<Granted, TokenError> {
+        let granted = self.signed_in(signed_in, "login")?;
+        self.ask_again(signed_in);
+        Ok(granted)
+    }
+
+    fn ask_again(&self, signed_in: &SignedIn) {
+        let severed = self.reception.ask_again_as(&signed_in.identity);
+        if severed > 0 {
+            tracing::info!(severed, "sessions have lost their ground with a refresh");
+        }
+    }
+
     fn refreshed(&self, refreshed: Refreshed) -> Result<Granted, TokenError> {
         match refreshed {
             Refreshed::Again(signed_in) => {
                 let granted = self.signed_in(&signed_in, "login-refreshed")?;
-                let severed = self.reception.ask_again_as(&signed_in.identity);
-                if severed > 0 {
-                    tracing::info!(severed, "sessions have lost their ground with a refresh");
-                }
+                self.ask_again(&signed_in);
                 Ok(granted)
             }
             Refreshed::Over(identity, denial) => {

@@ -8,7 +8,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_gate::{Invitation, Knocking};
-use portcullis_identity::{Issuers, OnDevice, Polled};
+use portcullis_identity::{DeviceWish, Issuers, OnDevice, Polled};
 use portcullis_model::{Denial, Fault, Identity};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,7 +31,16 @@ pub(super) async fn on_device(
     let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
     let begun = front
         .desk
-        .begin_on_device(&providers, issuers, from, Some(provider), &challenge)
+        .begin_on_device(
+            &providers,
+            issuers,
+            from,
+            DeviceWish {
+                name: Some(provider),
+                challenge: &challenge,
+                fresh: false,
+            },
+        )
         .await?;
     let within = Duration::from_secs(begun.seconds);
     waiting
@@ -40,7 +49,7 @@ pub(super) async fn on_device(
         .map_err(|fault| gone(&fault))?;
     let until = Instant::now() + within;
     while Instant::now() < until {
-        match front.desk.poll(&providers, &begun.id, &verifier)? {
+        match front.desk.poll(&providers, &begun.id, &verifier, None)? {
             Polled::Done(signed_in) => {
                 // There is no command line that would refresh it.
                 if let Some(refresh) = &signed_in.refresh {

@@ -6,6 +6,8 @@
 use crate::cli::Exit;
 use crate::cli::certificates::{self, Files};
 use crate::cli::portal::{Portal, Sent};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::{Method, StatusCode};
 use portcullis_console::{Granted, TokenError};
 use portcullis_model::Timestamp;
@@ -53,6 +55,22 @@ impl Login {
             until: now.after(Duration::from_secs(granted.expires_in)),
             certified: None,
         }
+    }
+
+    /// True when this is that login, proved anew: the gateway has said the same name for it. One that cannot be refreshed
+    /// has another name, and ends by itself soon: of the same person it is left to that.
+    pub fn goes_on_from(&self, before: &Self) -> bool {
+        let said = |login: &Self, name: &str| {
+            let claims = login.token.split('.').nth(1)?;
+            let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(claims).ok()?);
+            let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+            claims.get(name)?.as_str().map(str::to_owned)
+        };
+        let same = |name| {
+            let said = [said(self, name), said(before, name)];
+            matches!(said, [Some(a), Some(b)] if a == b)
+        };
+        self.gateway == before.gateway && (same("sid") || before.refresh.is_none() && same("sub"))
     }
 
     /// Where it came from.
@@ -311,4 +329,39 @@ pub fn write_private(path: &Path, text: &[u8]) -> Result<(), Exit> {
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(gateway: &str, claims: &str, refresh: Option<&str>) -> Login {
+        Login {
+            gateway: gateway.to_owned(),
+            ca: None,
+            token: Zeroizing::new(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims))),
+            refresh: refresh.map(|text| Zeroizing::new(text.to_owned())),
+            until: Timestamp(0),
+            certified: None,
+        }
+    }
+
+    #[test]
+    fn a_login_goes_on_under_its_name_and_one_without_a_refresh_token_is_left_to_its_end() {
+        let (gw, own) = ("https://gw.example", r#"{"sub":"ana","sid":"1"}"#);
+        let now = login(gw, own, Some("r"));
+        for (gateway, claims, refresh, on) in [
+            (gw, own, Some("r"), true),
+            (gw, r#"{"sub":"ana","sid":"2"}"#, Some("r"), false),
+            (gw, r#"{"sub":"ana","sid":"2"}"#, None, true),
+            (gw, r#"{"sub":"bea","sid":"2"}"#, None, false),
+            ("https://other.example", own, Some("r"), false),
+            ("https://other.example", own, None, false),
+            (gw, "{}", None, false),
+            (gw, "what", Some("r"), false),
+        ] {
+            let before = login(gateway, claims, refresh);
+            assert_eq!(now.goes_on_from(&before), on, "{gateway} {claims}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ Examples:
   export PORTCULLIS_GATEWAY=https://gateway:6443
   portcullis login                     in a browser on this machine
   portcullis login --device            where there is none: type a code on another device
-  portcullis login --fresh             anew, before a vote: the login before it ends
+  portcullis login --fresh             anew, before a vote: your login goes on
   export PGPASSWORD=$(portcullis token show)
   psql -h gateway orders
 
@@ -54,7 +54,7 @@ pub struct LogIn {
     #[arg(long)]
     no_open: bool,
     /// Prove who you are anew, also where the provider still knows you: what votes take
-    #[arg(long, conflicts_with = "device")]
+    #[arg(long)]
     fresh: bool,
 }
 
@@ -116,21 +116,33 @@ pub fn log_in(asked: &LogIn) -> Result<(), Exit> {
 pub fn obtain(asked: &LogIn) -> Result<Login, Exit> {
     let verifier = random()?;
     let challenge = encode(digest(&SHA256, verifier.as_bytes()).as_ref());
-    let granted = match asked.device {
+    let redeemed = match asked.device {
         true => on_device(asked, &challenge, &verifier)?,
         false => in_browser(asked, &challenge, &verifier)?,
     };
+    let Redeemed {
+        granted,
+        cache,
+        before,
+    } = redeemed;
     let login = Login::new(&asked.portal, &granted, (crate::clock::clock())());
-    let cache = Cache::open()?;
     // Whoever was logged in before is not left behind with a login that nobody can end.
-    if let Ok(before) = cache.read() {
+    if let Some(before) = before.filter(|before| !(asked.fresh && login.goes_on_from(before))) {
         let _ended = end(&before);
     }
     cache.write(&login)?;
     Ok(cache.certify(login, true).0)
 }
 
-fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted, Exit> {
+/// What a code was worth, and the place where it is remembered: locked since then, so that no other command presents what
+/// was there before meanwhile.
+struct Redeemed {
+    granted: Granted,
+    cache: Cache,
+    before: Option<Login>,
+}
+
+fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Redeemed, Exit> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let state = random()?;
     let wish = BrowserWish {
@@ -173,10 +185,11 @@ fn in_browser(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted,
     .ok_or_else(|| Exit::refused("the gateway does not know yet who that was"))
 }
 
-fn on_device(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted, Exit> {
+fn on_device(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Redeemed, Exit> {
     let wish = DeviceWish {
         provider: asked.provider.clone(),
         challenge: challenge.to_owned(),
+        fresh: asked.fresh,
     };
     let body = serde_json::to_vec(&wish).map_err(io::Error::from)?;
     let begun: DeviceBegun =
@@ -200,22 +213,34 @@ fn on_device(asked: &LogIn, challenge: &str, verifier: &str) -> Result<Granted, 
             ("device_code", begun.device_code.as_str()),
             ("code_verifier", verifier),
         ];
-        if let Some(granted) = redeem(asked, &form)? {
-            return Ok(granted);
+        if let Some(redeemed) = redeem(asked, &form)? {
+            return Ok(redeemed);
         }
     }
     Err(Exit::refused("nobody has confirmed in time"))
 }
 
-/// What a code is worth; nothing yet while another device has not confirmed.
-fn redeem(asked: &LogIn, form: &[(&str, &str)]) -> Result<Option<Granted>, Exit> {
+/// What a code is worth; nothing yet while another device has not confirmed. Whoever proves anew who they are goes on with
+/// the login that is there, and with what stands on it.
+fn redeem(asked: &LogIn, form: &[(&str, &str)]) -> Result<Option<Redeemed>, Exit> {
     let portal = &asked.portal;
-    let (status, body) = portal.call(Method::POST, "/v1/token", None, Sent::Form(form))?;
+    let cache = Cache::open()?;
+    let before = cache.read().ok();
+    let goes_on = before
+        .as_ref()
+        .filter(|login| asked.fresh && login.gateway == portal.gateway.to_string());
+    let refresh = goes_on.and_then(|login| login.refresh.clone());
+    let mut form = form.to_vec();
+    form.extend(refresh.as_ref().map(|refresh| ("before", refresh.as_str())));
+    let (status, body) = portal.call(Method::POST, "/v1/token", None, Sent::Form(&form))?;
     let strange = || portal.unreachable("its answer is not a gateway's");
     if status == StatusCode::OK {
-        return serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(|_| strange());
+        let granted = serde_json::from_slice(&body).map_err(|_| strange())?;
+        return Ok(Some(Redeemed {
+            granted,
+            cache,
+            before,
+        }));
     }
     let refused: TokenError = serde_json::from_slice(&body).map_err(|_| strange())?;
     match refused.error.as_str() {

@@ -33,7 +33,7 @@ pub(super) async fn page(State(console): State<Arc<Console>>, Person(by): Person
                     dt { "Issuer" } dd { (escape_line(&who.principal.issuer)) }
                     dt { "Groups" } dd { (escape_line(&who.groups.join(", "))) }
                     dt { "Roles" } dd { (by.roles) }
-                    @if let Some(at) = by.proved() { dt { "Proved" } dd { (show::moment(&at.rfc3339())) } }
+                    @if let Some(at) = by.identity.authenticated { dt { "Proved" } dd { (show::moment(&at.rfc3339())) } }
                 }
             }
             section.card {

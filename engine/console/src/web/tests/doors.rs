@@ -292,7 +292,7 @@ async fn a_vote_needs_a_fresh_login_and_sends_there() {
         house.paper.wished.lock().clone().unwrap().fresh,
         "the provider asks again"
     );
-    // A token that does not say when that was is not known to be fresh.
+    // Nor does a program go on with an old proof.
     let cast = r#"{"choice":"deny","reason":"no"}"#;
     let voted = house
         .call(
@@ -308,20 +308,35 @@ async fn a_vote_needs_a_fresh_login_and_sends_there() {
 }
 
 #[tokio::test]
-async fn a_silent_login_is_no_proof_for_a_vote() {
-    let house = House::new();
-    let cookie = house.log_in_by("approver", "fresh=false", "").await;
-    let csrf = house.get("/console", &cookie).await.csrf();
-    let form = format!("csrf={csrf}&choice=approve&reason=fine");
-    let voted = house
-        .post("/console/approvals/ap-1/vote", &cookie, &form)
-        .await;
-    assert!(
-        voted.head("location").contains("fresh=true"),
-        "{}",
-        voted.status
-    );
-    assert!(house.paper.votes.lock().is_empty());
+async fn a_login_whose_time_nobody_says_is_no_proof_for_a_vote_unless_the_operator_takes_any() {
+    // That the provider was told to ask does not show that it did.
+    for (taken, way) in [
+        (false, "fresh=false"),
+        (false, "fresh=true"),
+        (true, "fresh=false"),
+    ] {
+        let house = House::taking(taken);
+        house.paper.silent.store(true, Ordering::SeqCst);
+        let cookie = house.log_in_by("approver", way, "").await;
+        let page = house.get("/console/approvals/ap-1", &cookie).await;
+        assert_eq!(page.text.contains("<textarea"), taken, "{way}");
+        let form = format!("csrf={}&choice=approve&reason=fine", page.csrf());
+        let voted = house
+            .post("/console/approvals/ap-1/vote", &cookie, &form)
+            .await;
+        let again = voted.head("location").contains("fresh=true");
+        assert_eq!(again, !taken, "{way}: {}", voted.status);
+        let address = "/api/v1/approvals/ap-1/votes";
+        let cast = r#"{"choice":"deny","reason":"no"}"#;
+        let voted = house.call(Method::POST, address, "t-approver", cast).await;
+        let (status, votes) = match taken {
+            true => (StatusCode::OK, 2),
+            false => (StatusCode::FORBIDDEN, 0),
+        };
+        assert_eq!(voted.status, status, "{way}: {}", voted.text);
+        assert_eq!(voted.text.contains("fresh_login: token"), !taken);
+        assert_eq!(house.paper.votes.lock().len(), votes, "{way}");
+    }
 }
 
 #[tokio::test]

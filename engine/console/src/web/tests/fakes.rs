@@ -55,6 +55,10 @@ pub(crate) struct Paper {
     pub acted: Mutex<Vec<super::paper_desk::Act>>,
     pub killed: Mutex<Vec<(SessionId, String)>>,
     pub wished: Mutex<Option<BrowserWish>>,
+    /// When the provider has asked for the proof.
+    pub proved: Mutex<BTreeMap<String, Timestamp>>,
+    /// The provider says to nobody when that was.
+    pub silent: AtomicBool,
     /// Whether whoever watched last was to see what was before.
     pub past: Mutex<Option<bool>>,
 }
@@ -77,6 +81,8 @@ impl Default for Paper {
             acted: Mutex::default(),
             killed: Mutex::default(),
             wished: Mutex::default(),
+            proved: Mutex::default(),
+            silent: AtomicBool::new(false),
             past: Mutex::default(),
         }
     }
@@ -108,7 +114,7 @@ impl Paper {
         escape_line(&self.foreign.lock())
     }
 
-    /// `t-NAME-…` stands for NAME; those of `fresh-NAME` say when that was.
+    /// `t-NAME-…` stands for NAME; those of `fresh-NAME` say when that was, and whoever was asked for the proof has it said.
     fn identity(&self, token: &str) -> Option<Identity> {
         let name = token.strip_prefix("t-")?;
         let (fresh, name) = match name.strip_prefix("fresh-") {
@@ -117,7 +123,11 @@ impl Paper {
         };
         let now = *self.now.lock();
         let mut identity = person(name);
-        identity.authenticated = fresh.then_some(now);
+        let asked = self.proved.lock().get(name).copied();
+        identity.authenticated = match fresh {
+            true => Some(now),
+            false => asked,
+        };
         identity.expires = now.after(std::time::Duration::from_secs(*self.lasts.lock()));
         Some(identity)
     }
@@ -574,6 +584,11 @@ impl Entrance for Paper {
             // An answer comes over the network.
             tokio::task::yield_now().await;
             let name = name.filter(|n| *n == *self.user.lock()).ok_or_else(no)?;
+            let asked = self.wished.lock().as_ref().is_some_and(|wish| wish.fresh);
+            if asked && !self.silent.load(Ordering::SeqCst) {
+                let now = *self.now.lock();
+                self.proved.lock().insert(name.clone(), now);
+            }
             Ok(Granted {
                 access_token: Zeroizing::new(format!("t-{name}")),
                 token_type: "Bearer".to_owned(),
