@@ -254,6 +254,8 @@ fn access_is_asked_for_approved_extended_and_ended_from_elsewhere() -> Result<()
 
 /// A code that Slack has shown: seen by anybody, confirmed with a fresh login alone.
 fn links_an_account(office: &Office) -> Result<()> {
+    // For five seconds after a start nothing is taken in.
+    std::thread::sleep(Duration::from_secs(6));
     let mut slack = Command::new("python3");
     slack
         .arg(world::workspace().join("tests/world/channels/slack.py"))

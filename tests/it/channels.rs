@@ -11,10 +11,12 @@ use portcullis_tests::issuer::{ANA, BEA, EVE};
 use portcullis_tests::{Scratch, Shown, World, WorldOptions, world};
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Desk {
     world: World,
+    /// When the gateway was there.
+    since: Instant,
     channels: Channels,
     _folder: Scratch,
 }
@@ -93,6 +95,7 @@ fn desk() -> Result<Desk> {
     })?;
     Ok(Desk {
         world,
+        since: Instant::now(),
         channels,
         _folder: folder,
     })
@@ -118,6 +121,9 @@ impl Desk {
 
     /// Sends raw bytes to a hook, signed by python's own hmac.
     fn send(&self, script: &str, arguments: &[&str]) -> Result<Shown> {
+        // For so long after a start nothing is taken in.
+        let shut = Duration::from_secs(6).saturating_sub(self.since.elapsed());
+        std::thread::sleep(shut);
         let portal = self.world.portal()?;
         let mut command = Command::new("python3");
         command
@@ -126,6 +132,22 @@ impl Desk {
             .arg(self.world.certificate())
             .args(arguments);
         Shown::by(&mut command).context("run python")
+    }
+
+    /// A code for an account in Slack.
+    fn code(&self, user: &str) -> Result<String> {
+        let all = self.send("slack.py", &["link", "good", user, ""])?.all();
+        let at = all.find("approvals link ").context("a code is shown")? + 15;
+        Ok(all[at..at + 20].to_owned())
+    }
+
+    /// Ends the gateway, and starts it again.
+    fn again(&mut self) -> Result<()> {
+        self.world.gateway.signal("KILL");
+        self.world.gateway.wait(Duration::from_secs(60))?;
+        self.world.restart()?;
+        self.since = Instant::now();
+        Ok(())
     }
 
     fn callback(&self, body: &Value, how: &str) -> Result<Shown> {
@@ -257,14 +279,10 @@ fn a_click_in_slack_is_a_vote_of_the_person_who_has_linked_the_account() -> Resu
         click("U1", "good")?.shows("not linked"),
         "an account of nobody"
     );
-    let code = desk.send("slack.py", &["link", "good", "U1", ""])?;
-    let all = code.all();
-    let at = all.find("approvals link ").context("a code is shown")? + 15;
-    let code = &all[at..at + 20];
+    let code = desk.code("U1")?;
     let bea = desk.world.token(&BEA)?;
     let link = |more: &[&str]| {
-        let mut arguments = vec!["approvals", "link", code];
-        arguments.extend(more);
+        let arguments = [&["approvals", "link", &code], more].concat();
         desk.world.gateway.admin_as(Some(&bea), &arguments)
     };
     let shown = link(&[])?;
@@ -282,6 +300,33 @@ fn a_click_in_slack_is_a_vote_of_the_person_who_has_linked_the_account() -> Resu
     let voted = click("U1", "good")?;
     ensure!(voted.shows("Your yes counts"), "{}", voted.all());
     ensure!(desk.state(&id)? == "approved", "it counts");
+    Ok(())
+}
+
+#[test]
+fn a_click_after_the_login_has_grown_old_does_not_count_and_says_what_to_do() -> Result<()> {
+    let mut desk = desk()?;
+    let id = desk.ask(1)?;
+    let code = desk.code("U1")?;
+    let bea = desk.world.token(&BEA)?;
+    let link = ["approvals", "link", &code, "--confirm"];
+    let linked = desk.world.gateway.admin_as(Some(&bea), &link)?;
+    ensure!(linked.shows("votes for you"), "{}", linked.all());
+    let config = desk.world.folder().join("portcullis.yaml");
+    let text = std::fs::read_to_string(&config)?;
+    let shorter = text.replace("\napprovals:\n", "\napprovals:\n  fresh_login: 1s\n");
+    ensure!(shorter != text, "{text}");
+    std::fs::write(&config, shorter)?;
+    desk.again()?;
+    let clicked = desk.send("slack.py", &["click", "good", "U1", &id])?;
+    for word in [
+        "Your yes does not count",
+        "approval/fresh-login",
+        "/portcullis link",
+    ] {
+        ensure!(clicked.shows(word), "{word}: {}", clicked.all());
+    }
+    ensure!(desk.state(&id)? == "pending", "it does not count");
     Ok(())
 }
 
@@ -357,9 +402,7 @@ fn a_yes_for_a_class_lets_its_commands_pass_until_it_is_ended() -> Result<()> {
 fn what_was_asked_and_granted_outlives_the_gateway() -> Result<()> {
     let mut desk = desk()?;
     let id = desk.ask(1)?;
-    desk.world.gateway.signal("KILL");
-    desk.world.gateway.wait(Duration::from_secs(60))?;
-    desk.world.restart()?;
+    desk.again()?;
     ensure!(desk.state(&id)? == "pending", "it still waits");
     let bea = desk.world.token(&BEA)?;
     let voted = desk.world.gateway.admin_as(
@@ -367,9 +410,7 @@ fn what_was_asked_and_granted_outlives_the_gateway() -> Result<()> {
         &["approvals", "approve", &id, "--reason", "fine"],
     )?;
     ensure!(voted.code == 0, "{}", voted.all());
-    desk.world.gateway.signal("KILL");
-    desk.world.gateway.wait(Duration::from_secs(60))?;
-    desk.world.restart()?;
+    desk.again()?;
     let shown = desk
         .world
         .ask(&ANA, "orders", "DELETE FROM stale_carts WHERE id = 1")?;

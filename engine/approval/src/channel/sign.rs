@@ -10,8 +10,11 @@ use portcullis_model::{Blame, Fault, Timestamp, limits};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// So far may a message's clock be from ours, either way: what the standard says.
+/// So far may a message's clock be behind ours: what the standard says.
 pub(crate) const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// So far may it be ahead. What was taken in and is dated later than a start could be taken in after it again: so it is
+/// little, and for as long after a start nothing is taken in ([`may_have_come`]).
+pub(crate) const AHEAD: Duration = Duration::from_secs(5);
 /// Bytes of a key, by the standard.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
@@ -112,11 +115,17 @@ impl Seen {
 
 /// Whether a message's time is close enough to ours.
 pub(crate) fn of_now(seconds: i64, now: Timestamp) -> Result<(), NotSigned> {
-    let off = seconds.saturating_sub(now.seconds()).unsigned_abs();
-    match off <= TOLERANCE.as_secs() {
-        true => Ok(()),
-        false => Err(NotSigned::Late),
+    let ahead = seconds > now.after(AHEAD).seconds();
+    let behind = now.since(Timestamp(seconds.saturating_mul(1_000_000_000)));
+    match ahead || behind.as_secs() > TOLERANCE.as_secs() {
+        false => Ok(()),
+        true => Err(NotSigned::Late),
     }
+}
+
+/// Whether a message of this second may have been taken in before the start: nobody knows any more.
+pub(crate) fn may_have_come(seconds: i64, started: Timestamp) -> bool {
+    seconds <= started.after(AHEAD).seconds()
 }
 
 /// Verifies a message with the headers of the standard.
@@ -155,6 +164,33 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_of_now_for_five_minutes_and_hardly_ahead() {
+        for (seconds, good) in [
+            (SECONDS, true),
+            (SECONDS - 300, true),
+            (SECONDS - 301, false),
+            (SECONDS + 5, true),
+            (SECONDS + 6, false),
+            (0, false),
+            (i64::MIN, false),
+            (i64::MAX, false),
+        ] {
+            assert_eq!(of_now(seconds, at(SECONDS)).is_ok(), good, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn whatever_was_of_now_before_a_start_is_none_after_it() {
+        let started = Timestamp(SECONDS * 1_000_000_000 + 999_999_999);
+        for seconds in SECONDS - 310..=SECONDS + 310 {
+            let taken = of_now(seconds, started).is_ok();
+            let again = !may_have_come(seconds, started);
+            assert!(!(taken && again), "{seconds}");
+        }
+        assert!(!may_have_come(SECONDS + 6, started), "it goes on then");
+    }
+
+    #[test]
     fn the_example_of_the_standard_is_signed_the_same() {
         let keys = Keys::read(SECRET).unwrap();
         assert_eq!(keys.sign(ID, SECONDS, BODY), SIGNATURE);
@@ -170,7 +206,7 @@ mod tests {
         };
         let good = |now: i64| take(ID, &time, SIGNATURE, BODY, now);
         assert_eq!(good(SECONDS + 301), Err(NotSigned::Late));
-        assert_eq!(good(SECONDS - 301), Err(NotSigned::Late));
+        assert_eq!(good(SECONDS - 6), Err(NotSigned::Late));
         let forged = Err(NotSigned::Forged);
         assert_eq!(take(ID, &time, SIGNATURE, b"{}", SECONDS), forged);
         assert_eq!(take("msg_2", &time, SIGNATURE, BODY, SECONDS), forged);

@@ -4,7 +4,7 @@
 //! workspaces.
 
 use super::links::{Account, Links};
-use super::sign::{Seen, of_now};
+use super::sign::{Seen, may_have_come, of_now};
 use super::{Channel, NotSigned, Phrase, link, named};
 use crate::news::News;
 use crate::request::Ballot;
@@ -211,7 +211,7 @@ impl SlackDesk {
     ) -> Result<(), NotSigned> {
         let seconds: i64 = time.parse().map_err(|_| NotSigned::Late)?;
         of_now(seconds, now)?;
-        if seconds < self.started.seconds() {
+        if may_have_come(seconds, self.started) {
             return Err(NotSigned::Late);
         }
         let coded = signature.strip_prefix("v0=").ok_or(NotSigned::Forged)?;

@@ -122,6 +122,9 @@ fn told(ballot: Ballot, voted: Result<Approval, Refused>) -> String {
     };
     match voted {
         Ok(approval) => format!("Your {said} counts: {} is {}.", approval.id, approval.state),
-        Err(refused) => format!("Your {said} does not count: {}", refused.error),
+        Err(refused) => match refused.hint {
+            Some(hint) => format!("Your {said} does not count: {}. {hint}", refused.error),
+            None => format!("Your {said} does not count: {}", refused.error),
+        },
     }
 }

@@ -323,8 +323,8 @@ fn not_counted(why: &VoteRefused) -> Refused {
     match why {
         VoteRefused::Policy(denial) => Refused::denied(status, denial),
         VoteRefused::Stale => Refused::new(status, format!("{why} (approval/fresh-login)")).hint(
-            "Log in afresh and send it again: `portcullis login --fresh`, or in the console, which asks for it; an account in chat is linked again. \
-             How fresh is `approvals.fresh_login`.",
+            "Log in afresh and send it again: `portcullis login --fresh`, or in the console, which asks for it; an account in chat is linked again \
+             (`/portcullis link`). How fresh is `approvals.fresh_login`.",
         ),
         _ => Refused::new(status, why.to_string()),
     }

@@ -30,7 +30,9 @@ fn links() -> Arc<Links> {
 }
 
 fn desk(links: &Arc<Links>) -> SlackDesk {
-    SlackDesk::new(Arc::new(Said), "T1DC2JH3J".to_owned(), Arc::clone(links))
+    let mut desk = SlackDesk::new(Arc::new(Said), "T1DC2JH3J".to_owned(), Arc::clone(links));
+    desk.started = at(TIME - 6);
+    desk
 }
 
 fn sign(body: &str, seconds: i64) -> String {
@@ -120,12 +122,15 @@ async fn the_example_of_the_documentation_is_taken_in_once_and_now() {
 
 #[tokio::test]
 async fn what_was_sent_before_the_start_may_have_been_taken_in_before_it() {
-    let clocks = Clocks::new(Arc::new(|| at(TIME + 1)), Arc::new(|| Duration::ZERO));
-    let lasts = Duration::from_secs(3600);
-    let links = Links::new(Arc::new(Nowhere), clocks, lasts, &Kept::default()).unwrap();
-    let desk = desk(&Arc::new(links));
-    let early = read(&desk, SIGNATURE, BODY, TIME + 1).await;
-    assert_eq!(early.err(), Some(NotSigned::Late));
+    let mut desk = desk(&links());
+    for started in [TIME + 1, TIME, TIME - 5] {
+        desk.started = at(started);
+        let early = read(&desk, SIGNATURE, BODY, TIME + 1).await;
+        assert_eq!(early.err(), Some(NotSigned::Late), "{started}");
+    }
+    desk.started = at(TIME - 6);
+    let word = read(&desk, SIGNATURE, BODY, TIME + 1).await;
+    assert!(matches!(word, Ok(SlackWord::Tell(_))));
 }
 
 #[tokio::test]
