@@ -156,7 +156,8 @@ impl Links {
         Ok(linked)
     }
 
-    /// The person behind an account, while the link lasts. Their login counts as fresh until then.
+    /// The person behind an account, while the link lasts. Their token is good until then; how fresh they are is told by the
+    /// login that linked the account, as ever.
     #[must_use]
     pub fn person(&self, account: &Account) -> Option<Arc<Identity>> {
         let now = self.clocks.now();

@@ -15,9 +15,6 @@ use portcullis_model::{Class, Fault, Identity, Principal, Requirement, Sameness,
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A chat account is linked so soon after a login.
-const LINKED_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
-
 impl Desk {
     /// The answer that a grant gives, if one covers the request: broken glass before what people gave, because it is paged,
     /// reviewed and recorded in full. Whoever breaks the glass asks for that, and for nothing that people gave.
@@ -279,12 +276,10 @@ impl Desk {
     /// # Errors
     /// When it is not.
     pub fn is_at_the_door(&self, who: &Identity) -> Result<(), VoteRefused> {
-        let within = self.settings.fresh_within.unwrap_or(LINKED_AFTER_MAX);
-        is_present(
-            who,
-            self.clocks.now().wall,
-            Some(within.min(LINKED_AFTER_MAX)),
-        )
+        // What is fresh where the operator says nothing is the most here, whatever the operator says.
+        let most = limits::FRESH_LOGIN;
+        let within = self.settings.fresh_within.unwrap_or(most);
+        is_present(who, self.clocks.now().wall, Some(within.min(most)))
     }
 
     /// Ends what somebody holds who has to do with nobody here any more.

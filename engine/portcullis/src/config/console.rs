@@ -1,6 +1,7 @@
 //! The words of `console:`: the gateway's own pages and their API, and how long people stay in them.
 
 use super::duration::Period;
+use portcullis_model::limits::FRESH_LOGIN;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -30,5 +31,5 @@ fn longest() -> Period {
 }
 
 fn fresh() -> Period {
-    Period(Duration::from_secs(15 * 60))
+    Period(FRESH_LOGIN)
 }

@@ -272,7 +272,9 @@ impl People {
             true => {
                 self.desk
                     .is_at_the_door(&who)
-                    .map_err(|why| not_counted(&why).hint("log in again, then confirm"))?;
+                    .map_err(|why| not_counted(&why).hint(
+                        "Log in afresh (`portcullis login --fresh`), then confirm: at most 15 minutes later, whatever `approvals.fresh_login` is.",
+                    ))?;
                 let linked = links.link(&wish.code, &who);
                 let linked = linked.map_err(|fault| Refused::new(503, fault.chain()))?;
                 Some(linked.until.rfc3339())

@@ -8,6 +8,10 @@ use crate::config::secret::SecretRef;
 use crate::config::spans::Place;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// A login that is older says little about who is there.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Every reference of `approvals:` to a secret.
 pub(super) fn references(config: &Config) -> Vec<(Place, &SecretRef)> {
@@ -91,8 +95,20 @@ pub(super) fn approvals(config: &Config, place: &Place, notes: &mut Notes<'_>) {
 fn fresh(config: &Config, place: &Place, notes: &mut Notes<'_>) {
     let written = &config.approvals;
     let Some(within) = written.fresh_login.within() else {
+        notes.warning(
+            &place.key("fresh_login"),
+            "lets any token vote that has not expired, also one that was renewed with nobody there",
+            "write a time, such as 8h; keep `token` where the provider does not say when people log in (`auth_time`)",
+        );
         return;
     };
+    if within > DAY {
+        notes.warning(
+            &place.key("fresh_login"),
+            "is longer than a day: whoever has got hold of a token votes with it for as long as it lasts",
+            "write for example 8h, or leave the key out for 15m",
+        );
+    }
     if within.is_zero() {
         notes.error(
             &place.key("fresh_login"),

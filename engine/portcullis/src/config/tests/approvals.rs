@@ -103,6 +103,29 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
+fn logins_that_are_never_old_are_warned_of_and_an_empty_word_is_none() {
+    for (said, says, warned) in [
+        ("token", "also one that was renewed", true),
+        ("25h", "longer than a day", true),
+        ("0s", "nobody could vote", false),
+        ("", "fresh_login", false),
+    ] {
+        let problems = problems(&with(&format!("  fresh_login: {said}\n"))).0;
+        let [problem] = problems.as_slice() else {
+            panic!("{said}: {problems:?}");
+        };
+        let told = format!("{} {}", problem.place, problem.message);
+        assert!(told.contains(says), "{said}: {told}");
+        assert_eq!(
+            (problem.line, problem.warning),
+            (Some(27), warned),
+            "{said}"
+        );
+    }
+    assert_eq!(found("  fresh_login: 24h\n"), []);
+}
+
+#[test]
 fn what_comes_in_needs_a_listener() {
     let text = format!("{GOOD}approvals:\n  callback: {{ secret: env:A }}\n");
     let problems = problems(&text).0;
