@@ -189,17 +189,9 @@ pub fn latest_checkpoint(
 /// The last whole checkpoint of a record that is being written, read from the end of the file: the file may be long, and
 /// this is done every minute. None when there is none that this key has signed.
 pub(crate) fn last_of(dir: &Path, key: &VerifyKey) -> Result<Option<(Checkpoint, String)>, Error> {
-    use std::os::unix::fs::FileExt as _;
-    let file = match fs::File::open(path_of(dir)) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::Checkpoints(e)),
+    let Some(bytes) = end_of(dir)? else {
+        return Ok(None);
     };
-    let length = file.metadata().map_err(Error::Checkpoints)?.len();
-    let from = length.saturating_sub(LAST_BYTES);
-    let mut bytes = vec![0; usize::try_from(length - from).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, from)
-        .map_err(Error::Checkpoints)?;
     let text = String::from_utf8_lossy(&bytes);
     let first = format!("{}\n", key.name());
     let begins = |at: &usize| *at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n');
@@ -216,6 +208,46 @@ pub(crate) fn last_of(dir: &Path, key: &VerifyKey) -> Result<Option<(Checkpoint,
         }
     }
     Ok(None)
+}
+
+/// How many leaves the last whole checkpoint says there are, whoever signed it; 0 without one. Readers that have no key know
+/// by it where the log must not end yet. It proves nothing.
+pub(crate) fn claimed(dir: &Path) -> Result<u64, Error> {
+    let Some(bytes) = end_of(dir)? else {
+        return Ok(0);
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    // An empty line stands before the signatures of a note alone; after them comes the next note.
+    let parts: Vec<&str> = text.split("\n\n").collect();
+    let whole = parts.windows(2).rev().find_map(|pair| {
+        let [part, after] = pair else { return None };
+        let is_signature = |line: &str| line.starts_with('\u{2014}');
+        if !after.lines().next().is_some_and(is_signature) || !after.contains('\n') {
+            return None;
+        }
+        let mut note = *part;
+        while is_signature(note) {
+            note = note.split_once('\n')?.1;
+        }
+        Checkpoint::parse(note)
+    });
+    Ok(whole.map_or(0, |checkpoint| checkpoint.size))
+}
+
+/// The last bytes of the checkpoints, enough for one.
+fn end_of(dir: &Path) -> Result<Option<Vec<u8>>, Error> {
+    use std::os::unix::fs::FileExt as _;
+    let file = match fs::File::open(path_of(dir)) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::Checkpoints(e)),
+    };
+    let length = file.metadata().map_err(Error::Checkpoints)?.len();
+    let from = length.saturating_sub(LAST_BYTES);
+    let mut bytes = vec![0; usize::try_from(length - from).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, from)
+        .map_err(Error::Checkpoints)?;
+    Ok(Some(bytes))
 }
 
 /// A checkpoint names at most `limits::CHECKPOINT_HEADS_MAX` sessions: two of them fit.
@@ -287,6 +319,36 @@ mod tests {
         assert_eq!(last(&many[..many.len() - 9]), Some((398, numbered(398))));
         assert_eq!(last(&many[..30]), None);
         assert_eq!(last(""), None);
+    }
+
+    #[test]
+    fn what_the_last_whole_checkpoint_claims_is_read_without_a_key() {
+        let key = NodeKey::ephemeral("gw.example/node-1").expect("key");
+        let dir = tempfile::tempdir().expect("dir");
+        let claims = |bytes: &str| {
+            fs::write(path_of(dir.path()), bytes).expect("written");
+            claimed(dir.path()).expect("read")
+        };
+        assert_eq!(claimed(dir.path()).expect("read"), 0);
+        let sized = |size| {
+            Checkpoint {
+                size,
+                ..checkpoint()
+            }
+            .sign(&key)
+        };
+        let many: String = (1..400).map(sized).collect();
+        assert!(many.len() > 64 * 1024);
+        assert_eq!(claims(&many), 399);
+        // The last is torn in its signature, before it, and in its text.
+        let last = sized(399).len();
+        for cut in [1, 9, last / 2, last - 30] {
+            assert_eq!(claims(&many[..many.len() - cut]), 398, "{cut} bytes less");
+        }
+        // A witness signs below.
+        assert_eq!(claims(&format!("{many}\u{2014} witness AAAA\n")), 399);
+        assert_eq!(claims(&many[..30]), 0);
+        assert_eq!(claims(""), 0);
     }
 
     #[test]

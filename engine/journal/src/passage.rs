@@ -104,7 +104,7 @@ impl Passage {
         }))
     }
 
-    /// Reads on until so many bytes of the file, which are there, are in the window.
+    /// Reads on until so many bytes of the file are in the window, which were there when it was opened.
     fn fill(&mut self, wanted: usize) -> Result<(), Error> {
         let here = self.window.len() - self.at;
         if here >= wanted {
@@ -113,10 +113,12 @@ impl Passage {
         self.window.drain(..self.at);
         self.at = 0;
         let more = wanted.max(WINDOW).saturating_sub(here).min(self.left);
-        self.window.resize(here + more, 0);
-        let room = self.window.get_mut(here..).unwrap_or_default();
-        self.file.read_exact(room).map_err(Error::ReadSegment)?;
-        self.left -= more;
+        let got = (&mut self.file)
+            .take(more as u64)
+            .read_to_end(&mut self.window)
+            .map_err(Error::ReadSegment)?;
+        // A file that was cut meanwhile ends here: what is not whole is torn.
+        self.left = if got < more { 0 } else { self.left - more };
         Ok(())
     }
 }
@@ -236,6 +238,31 @@ mod tests {
         assert!(!passage.pass().expect("read"));
         let torn = passage.next().expect("read").expect("something");
         assert_eq!(torn.map(|frame| frame.sequence), Err(Broken::Torn));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_it_is_read_is_torn_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("00000003.wal");
+        let bytes = written(&[10, 2 * WINDOW, WINDOW, 5]);
+        for (cut, passing) in [(100, 0), (100, 2), (3 * WINDOW, 1), (bytes.len() - 60, 0)] {
+            fs::write(&path, &bytes).expect("written");
+            let mut passage = Passage::begin(&path).expect("begun");
+            for _ in 0..passing {
+                assert!(passage.pass().expect("read"));
+            }
+            let file = fs::OpenOptions::new().write(true).open(&path);
+            let left = (bytes.len() - cut) as u64;
+            file.and_then(|file| file.set_len(left)).expect("cut");
+            let mut last = None;
+            for _ in 0..5 {
+                last = passage.next().expect("read").map(|frame| frame.map(|_| ()));
+                if last != Some(Ok(())) {
+                    break;
+                }
+            }
+            assert_eq!(last, Some(Err(Broken::Torn)), "{cut} bytes less");
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Reading the record back: entries in the order of the log. Refuses to guess: it stops at the first
-//! frame that is not whole, which in a log being written is its end, and says so otherwise.
+//! frame that is not whole. Behind the last checkpoint that is the end of a log that is being written, or was when the power
+//! went; before it, it is damage, and said.
 
 use crate::age::Identity;
 use crate::error::Error;
 use crate::frame::{Broken, Frame};
+use crate::note;
 use crate::passage::Passage;
 use crate::payloads::{PayloadKeys, Withheld};
 use crate::segment;
@@ -40,6 +42,8 @@ pub struct ReadEntry {
 pub struct Reader {
     segments: Vec<(u64, PathBuf)>,
     keys: Arc<PayloadKeys>,
+    /// Leaves that a checkpoint says there are.
+    claimed: u64,
 }
 
 impl Reader {
@@ -54,9 +58,11 @@ impl Reader {
     /// As [`Reader::open`], for whoever holds identities that payloads were encrypted to.
     ///
     /// # Errors
-    /// [`Error::OpenDirectory`], and what the wrapping key beside the record says.
+    /// [`Error::OpenDirectory`], [`Error::Checkpoints`], and what the wrapping key beside the record says.
     pub fn unlocked(dir: &Path, identities: Vec<Identity>) -> Result<Self, Error> {
         Ok(Self {
+            // Before the segments: what is signed later may be in none of those that are there now.
+            claimed: note::claimed(dir)?,
             segments: segment::list(dir)?,
             keys: Arc::new(PayloadKeys::of(dir, identities)?),
         })
@@ -107,6 +113,9 @@ pub struct Entries {
     /// What comes before this leaf is passed over.
     from: u64,
     current: Option<(Passage, u64)>,
+    /// The leaf after the last one of the segments that were read.
+    reached: u64,
+    claimed: u64,
     wholes: Wholes,
 }
 
@@ -118,6 +127,8 @@ impl Entries {
             only,
             from: 0,
             current: None,
+            reached: 0,
+            claimed: reader.claimed,
             wholes: Wholes::default(),
         }
     }
@@ -131,7 +142,9 @@ impl Entries {
             while let Some(frame) = passage.next()? {
                 let frame = match frame {
                     Ok(frame) => frame,
-                    Err(Broken::Torn) if self.segments.len() == 0 => return Ok(()),
+                    Err(Broken::Torn) if self.segments.len() == 0 && leaf >= self.claimed => {
+                        return Ok(());
+                    }
                     Err(_) => return Err(unreadable()),
                 };
                 if self.only.is_none_or(|id| id == frame.session) {
@@ -139,16 +152,22 @@ impl Entries {
                 }
                 leaf += 1;
             }
+            self.reached = leaf;
         }
         Ok(())
     }
 
+    /// Moves to the next segment where none is being read; false at the end of the log.
     fn advance_segment(&mut self) -> Result<bool, Error> {
         if self.current.is_some() {
             return Ok(true);
         }
         let Some((_, path)) = self.segments.next() else {
-            return Ok(false);
+            // Cut where a frame ends, it would look whole.
+            return match self.reached < self.claimed {
+                true => Err(unreadable()),
+                false => Ok(false),
+            };
         };
         match Passage::begin(&path) {
             Ok(mut passage) => {
@@ -161,7 +180,11 @@ impl Entries {
                 Ok(true)
             }
             // A live log may just be beginning its next segment.
-            Err(Error::SegmentHeader(_)) if self.segments.len() == 0 => Ok(false),
+            Err(Error::SegmentHeader(_))
+                if self.segments.len() == 0 && self.reached >= self.claimed =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -170,6 +193,7 @@ impl Entries {
     fn stop(&mut self) {
         self.segments = Vec::new().into_iter();
         self.current = None;
+        self.claimed = 0;
     }
 
     fn step(&mut self) -> Result<Option<ReadEntry>, Error> {
@@ -178,15 +202,11 @@ impl Entries {
             let Some((passage, leaf)) = &mut self.current else {
                 break;
             };
-            let next = match passage.next() {
-                Ok(next) => next,
-                Err(error) => {
-                    self.stop();
-                    return Err(error);
+            match passage.next()? {
+                None => {
+                    self.reached = *leaf;
+                    self.current = None;
                 }
-            };
-            match next {
-                None => self.current = None,
                 Some(Ok(frame)) => {
                     let entry = ReadEntry {
                         session: frame.session,
@@ -216,11 +236,8 @@ impl Entries {
                         return Ok(Some(ReadEntry { payload, ..entry }));
                     }
                 }
-                Some(Err(Broken::Torn)) if last => return Ok(None),
-                Some(Err(_)) => {
-                    self.stop();
-                    return Err(unreadable());
-                }
+                Some(Err(Broken::Torn)) if last && *leaf >= self.claimed => return Ok(None),
+                Some(Err(_)) => return Err(unreadable()),
             }
         }
         Ok(None)
@@ -231,7 +248,11 @@ impl Iterator for Entries {
     type Item = Result<ReadEntry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
+        let step = self.step();
+        if step.is_err() {
+            self.stop();
+        }
+        step.transpose()
     }
 }
 

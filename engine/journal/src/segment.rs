@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 const MAGIC: &[u8; 8] = b"PCWAL\0\x02\n";
 /// Format 1: its entries name no stream.
 const MAGIC_BEFORE: &[u8; 8] = b"PCWAL\0\x01\n";
+/// The magic and the length.
+const HEADER_BEGINS: usize = MAGIC.len() + 4;
+/// Bytes of the crc after it.
+const CRC: usize = 4;
 
 /// The chain of one session, at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,21 +160,24 @@ pub(crate) fn begin(path: &Path) -> Result<(Header, usize, fs::File), Error> {
     use std::io::Read as _;
     let number = number_of(path).unwrap_or(0);
     let mut file = fs::File::open(path).map_err(Error::ReadSegment)?;
+    let held = file.metadata().map_err(Error::ReadSegment)?.len();
     let mut bytes = Vec::new();
-    loop {
-        let had = bytes.len();
-        bytes.resize(had + 64 * 1024, 0);
-        let got = file.read(&mut bytes[had..]).map_err(Error::ReadSegment)?;
-        bytes.truncate(had + got);
-        if bytes.starts_with(MAGIC_BEFORE) {
-            return Err(Error::OldFormat(number));
-        }
-        match Header::decode(&bytes) {
-            Some((header, body)) if header.segment == number => return Ok((header, body, file)),
-            Some(_) => return Err(Error::SegmentHeader(number)),
-            None if got == 0 => return Err(Error::SegmentHeader(number)),
-            None => {}
-        }
+    let mut read = |bytes: &mut Vec<u8>, more: u64| {
+        let got = (&mut file).take(more).read_to_end(bytes);
+        got.map_err(Error::ReadSegment)
+    };
+    read(&mut bytes, HEADER_BEGINS as u64)?;
+    if bytes.starts_with(MAGIC_BEFORE) {
+        return Err(Error::OldFormat(number));
+    }
+    // How long it says it is; one that says more than the file holds is not read.
+    let said = bytes.strip_prefix(MAGIC).and_then(<[u8]>::first_chunk);
+    let length = said.map(|said| u64::from(u32::from_be_bytes(*said)) + CRC as u64);
+    let length = length.filter(|length| *length <= held);
+    read(&mut bytes, length.ok_or(Error::SegmentHeader(number))?)?;
+    match Header::decode(&bytes) {
+        Some((header, body)) if header.segment == number => Ok((header, body, file)),
+        _ => Err(Error::SegmentHeader(number)),
     }
 }
 

@@ -186,6 +186,47 @@ fn a_cut_tail_is_named() {
 }
 
 #[test]
+fn readers_take_no_damage_for_the_end_of_the_record() {
+    let last = find(&recorded(), 2, 20);
+    type Spoil<'a> = (&'a str, Box<dyn Fn(&mut Vec<u8>) + 'a>);
+    let spoilt: [Spoil<'_>; 4] = [
+        (
+            "cut where a frame begins",
+            Box::new(|bytes| bytes.truncate(last.offset)),
+        ),
+        (
+            "cut in a frame",
+            Box::new(|bytes| bytes.truncate(last.offset + 9)),
+        ),
+        (
+            "a frame that says it is longer than the file",
+            Box::new(|bytes| bytes[last.offset + 1] = 1),
+        ),
+        ("a header that is none", Box::new(|bytes| bytes[20] ^= 1)),
+    ];
+    for (what, spoil) in spoilt {
+        let world = recorded();
+        let all = |world: &World| {
+            portcullis_journal::Reader::open(&world.record()).map(|reader| reader.all())
+        };
+        assert!(all(&world).expect("opened").all(|entry| entry.is_ok()));
+        change(&world, |bytes| spoil(bytes));
+        let mut read = all(&world).expect("opened");
+        let error = read.find_map(Result::err).expect(what).to_string();
+        assert!(!error.is_empty(), "{what}");
+        assert!(read.next().is_none(), "{what}: nothing follows it");
+    }
+    // What stands behind the last checkpoint may be torn: the power went.
+    let world = recorded();
+    change(&world, |bytes| {
+        bytes.extend_from_slice(&[0, 0, 0, 40, 1, 2, 3]);
+    });
+    let reader = portcullis_journal::Reader::open(&world.record()).expect("opened");
+    let read = reader.all().collect::<Result<Vec<_>, _>>().expect("whole");
+    assert!(read.len() > 40, "{}", read.len());
+}
+
+#[test]
 fn a_record_in_the_format_before_is_told_apart_from_a_damaged_one() {
     let world = recorded();
     change(&world, |bytes| bytes[6] = 1);
