@@ -297,6 +297,17 @@ fn a_click_in_slack_is_a_vote_of_the_person_who_has_linked_the_account() -> Resu
     );
     let shown = link(&["--confirm"])?;
     ensure!(shown.shows("votes for you"), "{}", shown.all());
+    let record = desk.world.gateway.admin(&["journal", "node"])?;
+    let mut lines = record.out.lines();
+    let line = lines.find(|line| line.contains("account_linked"));
+    let linked: Value = serde_json::from_str(line.context("it is on record")?)?;
+    let linked = &linked["payload"]["detail"];
+    let account = linked["account"].as_str().unwrap_or_default();
+    ensure!(
+        linked["by"]["subject"] == BEA.subject && account.starts_with("slack:T1:U1"),
+        "{linked}"
+    );
+    ensure!(linked["uid"].is_u64(), "and who carried it: {linked}");
     let voted = click("U1", "good")?;
     ensure!(voted.shows("Your yes counts"), "{}", voted.all());
     ensure!(desk.state(&id)? == "approved", "it counts");

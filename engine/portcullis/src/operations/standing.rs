@@ -8,7 +8,8 @@ use portcullis_console::{
     LinkedAccount, Mine, Refused, Review, ReviewWord, Standing,
 };
 use portcullis_gate::BoxFuture;
-use serde_json::json;
+use portcullis_model::Identity;
+use serde_json::{Value, json};
 
 impl Front {
     /// Passes an answer on, with a refusal on record.
@@ -108,13 +109,15 @@ impl Standing for Front {
         by: Caller,
     ) -> BoxFuture<'a, Result<LinkedAccount, Refused>> {
         Box::pin(async move {
-            let linked = self.gateway.people.link(wish).await;
-            let linked = self.told("link an account", "", by, linked)?;
-            if linked.until.is_some() {
-                let detail = json!({"account": linked.account, "uid": by.uid});
-                self.on_record("account_linked", &detail)?;
-            }
-            Ok(linked)
+            let record = |who: &Identity, detail: &Value| {
+                let mut entry = json!({
+                    "by": who.principal, "name": who.name, "token_id": who.token_id, "uid": by.uid,
+                });
+                acts::add(&mut entry, detail);
+                self.on_record("account_linked", &entry)
+            };
+            let linked = self.gateway.people.link(wish, record).await;
+            self.told("link an account", "", by, linked)
         })
     }
 

@@ -12,7 +12,7 @@ use portcullis_console::{
 };
 use portcullis_gate::BoxFuture;
 use portcullis_model::Identity;
-use serde_json::json;
+use serde_json::{Value, json};
 
 impl Office {
     /// Passes an answer on, with a refusal on record.
@@ -112,13 +112,13 @@ impl Desk for Office {
         by: &'a Identity,
     ) -> BoxFuture<'a, Result<LinkedAccount, Refused>> {
         Box::pin(async move {
-            let linked = self.gateway.people.link(wish).await;
-            let linked = self.told("link an account", "", by, linked)?;
-            if linked.until.is_some() {
-                let detail = json!({"account": linked.account, "from": "console"});
-                self.note("account_linked", by, &detail)?;
-            }
-            Ok(linked)
+            let record = |who: &Identity, detail: &Value| {
+                let mut entry = json!({"from": "console"});
+                acts::add(&mut entry, detail);
+                self.note("account_linked", who, &entry)
+            };
+            let linked = self.gateway.people.link(wish, record).await;
+            self.told("link an account", "", by, linked)
         })
     }
 

@@ -10,7 +10,7 @@ use portcullis_console::{
     LinkedAccount, Mine, Refused, Review, ReviewWord,
 };
 use portcullis_model::{Identity, Kind, Principal, limits};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,11 +250,16 @@ impl People {
             .map_err(|why| not_counted(&why))
     }
 
-    /// Links a chat account, or says which one it would be.
+    /// Links a chat account, or says which one it would be. `record` puts on record whose it becomes; where it cannot, the
+    /// account stays nobody's.
     ///
     /// # Errors
-    /// When the token proves nothing, or the code is not good.
-    pub async fn link(&self, wish: &LinkWish) -> Result<LinkedAccount, Refused> {
+    /// When the token proves nothing, the code is not good, or it cannot be recorded or kept.
+    pub async fn link(
+        &self,
+        wish: &LinkWish,
+        record: impl FnOnce(&Identity, &Value) -> Result<(), Refused> + Send,
+    ) -> Result<LinkedAccount, Refused> {
         let who = self.who(&wish.token).await?;
         if who.kind != Kind::Human || !who.actors.is_empty() {
             return Err(Refused::new(
@@ -275,6 +280,8 @@ impl People {
                     .map_err(|why| not_counted(&why).hint(
                         "Log in afresh (`portcullis login --fresh`), then confirm: at most 15 minutes later, whatever `approvals.fresh_login` is.",
                     ))?;
+                // It votes from then on.
+                record(&who, &json!({"account": account.shown()}))?;
                 let linked = links.link(&wish.code, &who);
                 let linked = linked.map_err(|fault| Refused::new(503, fault.chain()))?;
                 Some(linked.until.rfc3339())
