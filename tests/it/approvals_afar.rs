@@ -7,7 +7,8 @@ use portcullis_tests::issuer::ANA;
 use portcullis_tests::process::{free_port, run};
 use portcullis_tests::{Shown, World, WorldOptions, world};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -278,7 +279,13 @@ fn links_an_account(office: &Office) -> Result<()> {
     let linked = office.good("bea", &confirm)?;
     ensure!(linked.shows("votes for you until"), "{}", linked.all());
     let record = office.0.world.gateway.admin(&["journal", "node"])?;
-    ensure!(record.shows("account_linked"), "{}", record.all());
+    let mut lines = record.out.lines();
+    let linked = lines.find(|line| line.contains("account_linked"));
+    ensure!(
+        linked.is_some_and(|line| line.contains("\"bea\"") && line.contains("\"console\"")),
+        "{}",
+        record.all()
+    );
     Ok(())
 }
 
@@ -343,13 +350,12 @@ fn what_does_not_lead_there_says_so() -> Result<()> {
     };
     let down = format!("https://localhost:{}", free_port()?);
     let nobody = office.0.home.with_file_name("nobody");
-    let other = another_authority(&office)?;
     let expired = office.0.world.issuer.token_with(&ANA, &["--ttl", "1"])?;
     std::thread::sleep(Duration::from_secs(2));
     for (what, shown, code, words) in [
         (
             "another authority",
-            with("PORTCULLIS_CA", &other.display().to_string(), &[])?,
+            with("PORTCULLIS_CA", &another_authority(&office)?, &[])?,
             3,
             ["no gateway answers", "--ca"],
         ),
@@ -399,12 +405,60 @@ fn what_does_not_lead_there_says_so() -> Result<()> {
             "{what}: a token is shown"
         );
     }
+    over_a_socket(&office)?;
     drop(office);
     without_a_console()
 }
 
+/// No gateway is named: the way is the socket. The login goes over that of its own gateway alone.
+fn over_a_socket(office: &Office) -> Result<()> {
+    let mine = |key: &str, value: &OsStr| -> Result<Shown> {
+        let mut command = office.command("ana", &["approvals", "mine"])?;
+        command.env_remove("PORTCULLIS_GATEWAY").env(key, value);
+        Shown::by(&mut command).context("run portcullis")
+    };
+    let world = &office.0.world;
+    let folder = world.gateway.folder();
+    let config = folder.join("portcullis.yaml");
+    let own = mine("PORTCULLIS_CONFIG", config.as_os_str())?;
+    ensure!(own.code == 0, "the gateway of the login: {}", own.all());
+    let foreign = folder.join("foreign.yaml");
+    let text = std::fs::read_to_string(&config)?;
+    let elsewhere = text.replace(&world.portal()?, "https://localhost:1");
+    std::fs::write(&foreign, elsewhere)?;
+    let socket = folder.join("admin.sock");
+    for (what, key, value, word) in [
+        (
+            "a socket of whoever",
+            "PORTCULLIS_SOCKET",
+            socket.as_os_str(),
+            "nothing says that this socket",
+        ),
+        (
+            "a configuration that says another address",
+            "PORTCULLIS_CONFIG",
+            foreign.as_os_str(),
+            "nothing says that this socket",
+        ),
+        (
+            "a token that is no text",
+            "PORTCULLIS_TOKEN",
+            OsStr::from_bytes(b"e\xff"),
+            "PORTCULLIS_TOKEN is no token",
+        ),
+    ] {
+        let shown = mine(key, value)?;
+        ensure!(
+            shown.code == 1 && shown.err.contains(word),
+            "{what}: {}",
+            shown.all()
+        );
+    }
+    Ok(())
+}
+
 /// An authority that has certified nothing here.
-fn another_authority(office: &Office) -> Result<PathBuf> {
+fn another_authority(office: &Office) -> Result<String> {
     let path = office.0.home.with_file_name("another.crt");
     let mut command = Command::new("openssl");
     command
@@ -421,7 +475,7 @@ fn another_authority(office: &Office) -> Result<PathBuf> {
         .arg("-out")
         .arg(&path);
     run(&mut command)?;
-    Ok(path)
+    Ok(path.display().to_string())
 }
 
 /// A gateway that people log in at nowhere: its listener has no API.

@@ -276,7 +276,7 @@ fn more_time(night: &Night) -> Result<()> {
     let gateway = &night.world.gateway;
     let shown = gateway.admin(&["approvals", "wait", id, "--within", "1s"])?;
     ensure!(
-        shown.code == 1 && shown.shows("is pending"),
+        shown.code == 5 && shown.shows("is pending"),
         "nobody has voted: {}",
         shown.all()
     );

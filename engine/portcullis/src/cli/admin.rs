@@ -5,7 +5,7 @@ use crate::cli::{Exit, Whereabouts};
 use crate::config;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, header};
+use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use portcullis_console::Refused;
 use serde::Serialize;
@@ -81,14 +81,14 @@ impl Whereabouts {
         } else {
             ACT_MAX
         };
-        let (good, answer) = block_on(async {
+        let (status, answer) = block_on(async {
             let exchange = exchange(&socket, method, path, body);
             match tokio::time::timeout(patience, exchange).await {
                 Ok(answer) => answer.map_err(unreachable),
                 Err(_) => Err(unreachable(io::ErrorKind::TimedOut.into())),
             }
         })?;
-        if good {
+        if status.is_success() {
             return serde_json::from_slice(&answer).map_err(|error| {
                 Exit::refused_with(
                     format!("the gateway's answer cannot be read: {error}"),
@@ -97,10 +97,7 @@ impl Whereabouts {
             });
         }
         match serde_json::from_slice::<Refused>(&answer) {
-            Ok(refused) => Err(Exit::Refused {
-                message: refused.error,
-                hint: refused.hint,
-            }),
+            Ok(refused) => Err(Exit::by_status(status, refused.error, refused.hint)),
             Err(_) => Err(Exit::refused("the gateway refuses without a reason")),
         }
     }
@@ -111,7 +108,7 @@ async fn exchange(
     method: Method,
     path: &str,
     body: Bytes,
-) -> io::Result<(bool, Bytes)> {
+) -> io::Result<(StatusCode, Bytes)> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -128,12 +125,12 @@ async fn exchange(
         .send_request(request)
         .await
         .map_err(io::Error::other)?;
-    let good = answer.status().is_success();
+    let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await
         .map_err(io::Error::other)?
         .to_bytes();
     driver.abort();
-    Ok((good, body))
+    Ok((status, body))
 }

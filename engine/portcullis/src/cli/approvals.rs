@@ -1,5 +1,5 @@
-//! `approvals`: what waits for people, and votes. A vote carries the approver's own token, from a file or
-//! the environment: never from the command line, where every user of the machine can read it.
+//! `approvals`: what waits for people, and votes. A vote carries the approver's own token, from a file, the environment or
+//! the login on this machine. It refuses one on the command line, where every user of the machine can read it.
 
 mod standing;
 
@@ -183,9 +183,9 @@ fn show(approval: &Approval) -> std::io::Result<()> {
         paint::say(&format!("vote       {choice} by {by}: {reason}"))?;
     }
     paint::say("what would run:")?;
-    // The gateway has escaped it.
+    // The gateway has escaped it, if it is one; escaped again, every backslash would be two.
     for line in approval.shown.lines() {
-        paint::say(&format!("  {line}"))?;
+        paint::say(&format!("  {}", paint::tame(line)))?;
     }
     Ok(())
 }
@@ -203,6 +203,8 @@ fn vote(ballot: &Ballot, choice: Choice) -> Result<(), Exit> {
     let votes = approval.votes.len();
     Ok(paint::say(&format!(
         "{} is {}, {votes} of {} votes",
-        approval.id, approval.state, approval.approvers
+        escape_line(&approval.id),
+        escape_line(&approval.state),
+        approval.approvers
     ))?)
 }

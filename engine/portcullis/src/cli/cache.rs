@@ -49,7 +49,9 @@ impl Login {
     pub fn new(portal: &Portal, granted: &Granted, now: Timestamp) -> Self {
         Self {
             gateway: portal.gateway.to_string(),
-            ca: portal.ca.clone(),
+            // A relative path leads elsewhere from the next folder.
+            ca: (portal.ca.as_ref())
+                .map(|ca| std::path::absolute(ca).unwrap_or_else(|_| ca.clone())),
             token: granted.access_token.clone(),
             refresh: granted.refresh_token.clone(),
             until: now.after(Duration::from_secs(granted.expires_in)),
@@ -227,10 +229,14 @@ impl Cache {
             Ok(until) => {
                 login.certified = until;
                 if let Err(error) = self.write(&login) {
+                    let error = error.shown().0;
                     eprintln!("portcullis: the login is not remembered: {error}");
                 }
             }
-            Err(error) => eprintln!("portcullis: there are no new certificates: {error}"),
+            Err(error) => {
+                let error = error.shown().0;
+                eprintln!("portcullis: there are no new certificates: {error}");
+            }
         }
         (login, done)
     }

@@ -3,6 +3,7 @@
 
 use crate::cli::paint;
 use crate::config::Problems;
+use hyper::StatusCode;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,17 @@ pub enum Exit {
         /// What to do next.
         hint: Option<String>,
     },
+    /// The gateway refuses for now: it is overrun, or something that it needs does not answer. Exit code 1.
+    #[error("{message}")]
+    Later {
+        /// What and why.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+    /// What was waited for has not come in time. Exit code 5.
+    #[error("{0}")]
+    Undecided(String),
     /// The configuration is wrong. Exit code 1.
     #[error("{0}")]
     Misconfigured(#[from] Problems),
@@ -65,14 +77,38 @@ impl Exit {
         }
     }
 
+    /// What a gateway has refused: for good, or for now.
+    pub fn by_status(status: StatusCode, message: String, hint: Option<String>) -> Self {
+        match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Self::Later { message, hint }
+            }
+            _ => Self::Refused { message, hint },
+        }
+    }
+
     /// The exit code.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Refused { .. } | Self::Misconfigured(_) | Self::Found | Self::Output(_) => 1,
+            Self::Refused { .. }
+            | Self::Later { .. }
+            | Self::Misconfigured(_)
+            | Self::Found
+            | Self::Output(_) => 1,
             Self::Unreachable { .. } | Self::Unanswered { .. } => 3,
             Self::Start(_) => 4,
+            Self::Undecided(_) => 5,
         }
+    }
+
+    /// What it says, with what to do next; nothing of it moves a cursor: much comes from a gateway, and any machine can
+    /// say that it is one.
+    #[must_use]
+    pub fn shown(&self) -> (String, Option<String>) {
+        // Further lines are set in: none stands there as if the command had begun it.
+        let tame = |text: &str| paint::tame(text).replace('\n', "\n  ");
+        (tame(&self.to_string()), self.hint().map(tame))
     }
 
     /// Says it on stderr.
@@ -86,8 +122,9 @@ impl Exit {
             }
             Self::Misconfigured(problems) => eprintln!("{problems}"),
             _ => {
-                eprintln!("{} {self}", paint::error("error:"));
-                if let Some(hint) = self.hint() {
+                let (message, hint) = self.shown();
+                eprintln!("{} {message}", paint::error("error:"));
+                if let Some(hint) = hint {
                     eprintln!("{} {hint}", paint::error_stream_bold("hint:"));
                 }
             }
@@ -97,7 +134,7 @@ impl Exit {
 
     fn hint(&self) -> Option<&str> {
         match self {
-            Self::Refused { hint, .. } => hint.as_deref(),
+            Self::Refused { hint, .. } | Self::Later { hint, .. } => hint.as_deref(),
             Self::Unanswered { hint, .. } => Some(hint),
             Self::Unreachable { .. } => Some(
                 "start it with `portcullis run`, or name its socket with `--socket`; the socket is for root and the gateway's own user: everybody else names its HTTPS listener for `approvals` and `access`, with `--gateway https://HOST:PORT`",

@@ -105,7 +105,7 @@ pub fn log_in(asked: &LogIn) -> Result<(), Exit> {
         "logged in as {} ({}); the token is good until {} {lasts}{certified}",
         escape_line(&who.name),
         escape_line(&who.groups.join(", ")),
-        who.until
+        escape_line(&who.until)
     ))?)
 }
 

@@ -52,7 +52,7 @@ Examples:
 Exit codes:
   0  done                    3  the gateway cannot be reached
   1  a problem, or refused   4  the gateway could not start
-  2  wrong usage";
+  2  wrong usage             5  nobody has decided in time";
 
 /// An access gateway in the data path: verifies who acts, asks policy for every command, masks every
 /// response, and records before bytes move.

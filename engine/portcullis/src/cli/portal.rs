@@ -72,6 +72,7 @@ impl Portal {
             true => serde_json::from_slice(&body)
                 .map_err(|_| self.unreachable("its answer is not a gateway's")),
             false => match serde_json::from_slice::<Refused>(&body) {
+                // What a gateway says is escaped where it is shown.
                 Ok(refused) => Err(Exit::Refused {
                     message: refused.error,
                     hint: refused.hint,
@@ -111,6 +112,7 @@ impl Portal {
         bearer: Option<&str>,
         sent: Sent<'_>,
     ) -> Result<(StatusCode, Bytes), Exit> {
+        self.check()?;
         let request = self.request(method, path, bearer, sent)?;
         block_on(async {
             match tokio::time::timeout(bounds.time, self.send(request, bounds.bytes)).await {
@@ -206,6 +208,23 @@ impl Portal {
         driver.abort();
         let body = body.map_err(|e| self.unreachable(&e.to_string()))?;
         Ok((status, body.to_bytes()))
+    }
+
+    /// Refuses what would be left out in silence, a path, and what would be shown in errors, a password.
+    ///
+    /// # Errors
+    /// When the address is more than a place.
+    pub fn check(&self) -> Result<(), Exit> {
+        let authority = self.gateway.authority().map_or("", |a| a.as_str());
+        let more = match self.gateway.path_and_query().map(|p| p.as_str()) {
+            _ if authority.contains('@') => "a user or a password",
+            None | Some("" | "/") => return Ok(()),
+            Some(_) => "a path",
+        };
+        Err(Exit::refused_with(
+            format!("the gateway's address holds {more}"),
+            "write https://HOST:PORT, and nothing more",
+        ))
     }
 
     /// No gateway, or something else in its place.

@@ -145,6 +145,7 @@ fn exit_codes_are_part_of_the_interface() {
         (unreachable, 3),
         (unanswered, 3),
         (Exit::Start("no".to_owned()), 4),
+        (Exit::Undecided("not yet".to_owned()), 5),
     ] {
         assert_eq!(exit.code(), code, "{exit}");
     }
@@ -159,4 +160,33 @@ fn without_a_gateway_the_code_is_three() {
     };
     let answer: Result<serde_json::Value, Exit> = at.get("/v1/status");
     assert_eq!(answer.expect_err("nobody is there").code(), 3);
+}
+
+#[test]
+fn no_gateway_moves_a_cursor_or_begins_a_line_with_what_it_refuses() {
+    let exit = Exit::refused_with(
+        "no\u{1b}[2A\u{9b}K\u{202e}\nhint: run this\\n",
+        "so\u{1b}]52;c;eA==\u{7}\nerror: none",
+    );
+    let (message, hint) = exit.shown();
+    let escaped = "no\\u{001b}[2A\\u{009b}K\\u{202e}\n  hint: run this\\n";
+    assert_eq!(message, escaped, "and a backslash stays one");
+    let escaped = "so\\u{001b}]52;c;eA==\\u{0007}\n  error: none";
+    assert_eq!(hint.as_deref(), Some(escaped));
+}
+
+#[test]
+fn the_authority_of_a_login_is_found_again_from_another_folder() {
+    let portal = portal::Portal {
+        gateway: "https://gateway:6443".parse().expect("an address"),
+        ca: Some(PathBuf::from("ca.pem")),
+    };
+    let granted = serde_json::json!({
+        "access_token": "t", "token_type": "Bearer", "expires_in": 60,
+        "issued_token_type": "urn:ietf:params:oauth:token-type:jwt",
+    });
+    let granted = serde_json::from_value(granted).expect("a token");
+    let login = cache::Login::new(&portal, &granted, portcullis_model::Timestamp(0));
+    let here = std::env::current_dir().expect("a folder");
+    assert_eq!(login.ca, Some(here.join("ca.pem")));
 }

@@ -1,9 +1,9 @@
 //! `token`: your own token, and what it buys from a gateway over its HTTPS listener. It comes from a file, the
 //! environment or the login on this machine, never from the command line; the answer goes to standard output
-//! and nowhere else.
+//! and nowhere else. What a shell is to run is quoted; it refuses what no quotes hold in every shell.
 
 use crate::cli::portal::{Portal, Sent};
-use crate::cli::{Exit, Shape};
+use crate::cli::{Exit, Shape, paint};
 use crate::config::Period;
 use clap::{Args, Subcommand};
 use hyper::{Method, StatusCode};
@@ -115,6 +115,11 @@ fn renew(asked: &Renew) -> Result<(), Exit> {
 }
 
 fn print(secret: &str) -> Result<(), Exit> {
+    if secret.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(Exit::refused(
+            "what the gateway gave is no token: it holds controls",
+        ));
+    }
     let line = Zeroizing::new(format!("{secret}\n"));
     io::Write::write_all(&mut io::stdout(), line.as_bytes())?;
     Ok(())
@@ -130,18 +135,41 @@ fn database(asked: &Database) -> Result<(), Exit> {
     let sent = Sent::Json(body);
     let login: IssuedLogin = asked.portal.ask(Method::POST, path, Some(&proof), sent)?;
     let text = match asked.shape.json {
-        true => serde_json::to_string(&login).map_err(io::Error::from)?,
-        false => format!(
-            "export PGUSER={}\nexport PGPASSWORD={}\n# until {}",
-            login.user, *login.password, login.until
-        ),
+        true => paint::tame_json(&Zeroizing::new(
+            serde_json::to_string(&login).map_err(io::Error::from)?,
+        )),
+        false => lines_for_a_shell(&login).ok_or_else(|| {
+            let why = "its login holds what no shell can be given";
+            asked.portal.unreachable(why)
+        })?,
     };
     print(&Zeroizing::new(text))
 }
 
+/// What `eval` runs: whatever the gateway has answered, it sets two variables and does nothing else.
+fn lines_for_a_shell(login: &IssuedLogin) -> Option<String> {
+    let of_times = |c: char| c.is_ascii_alphanumeric() || "-:.+".contains(c);
+    if !login.until.chars().all(of_times) {
+        return None;
+    }
+    Some(format!(
+        "export PGUSER={}\nexport PGPASSWORD={}\n# until {}",
+        *Zeroizing::new(shell_word(&login.user)?),
+        *Zeroizing::new(shell_word(&login.password)?),
+        login.until
+    ))
+}
+
+/// A text as one word of a shell: in single quotes, where nothing means anything but the quote, and in some shells the
+/// backslash. That and controls are in no login.
+fn shell_word(text: &str) -> Option<String> {
+    let fits = !text.chars().any(|c| c.is_control() || c == '\\');
+    fits.then(|| format!("'{}'", text.replace('\'', "'\\''")))
+}
+
 fn exchange(asked: &Exchange) -> Result<(), Exit> {
     let subject = super::way::token_for(&asked.portal, asked.token_file.as_deref())?;
-    let actor = super::way::own_token(Some(&asked.actor_token_file))?;
+    let actor = super::way::token_in(&asked.actor_token_file)?;
     let mut scope: Vec<String> = asked
         .targets
         .iter()
@@ -177,9 +205,65 @@ fn exchange(asked: &Exchange) -> Result<(), Exit> {
     }
     let granted: Granted = serde_json::from_slice(&body).map_err(|_| strange())?;
     match asked.shape.json {
-        true => print(&Zeroizing::new(
+        true => print(&Zeroizing::new(paint::tame_json(&Zeroizing::new(
             serde_json::to_string(&granted).map_err(io::Error::from)?,
-        )),
+        )))),
         false => print(&granted.access_token),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn login(user: &str, password: &str, until: &str) -> IssuedLogin {
+        IssuedLogin {
+            user: user.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+            until: until.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_shell_runs_nothing_of_what_a_gateway_answers() {
+        let until = "2026-11-28T12:00:00.000Z";
+        for (user, password) in [
+            ("pcl_x", "pcs_y"),
+            ("x;echo RUN", "`echo RUN`"),
+            ("$(echo RUN)", "y|echo RUN"),
+            ("x';echo RUN;'", "'\"$HOME\"'"),
+            ("", " two  words # "),
+        ] {
+            let lines = lines_for_a_shell(&login(user, password, until)).expect("lines");
+            let script = "eval \"$1\"; printf '%s\\n%s' \"$PGUSER\" \"$PGPASSWORD\"";
+            let shown = Command::new("sh")
+                .args(["-c", script, "sh", &lines])
+                .output()
+                .expect("a shell");
+            let shown = String::from_utf8(shown.stdout).expect("text");
+            assert_eq!(shown, format!("{user}\n{password}"), "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_quotes_do_not_hold_everywhere_is_refused() {
+        let until = "2026-11-28T12:00:00Z";
+        for bad in ["x\necho RUN", "x\rRUN", "x\\", "\u{1b}[2J", "x\0"] {
+            assert!(
+                lines_for_a_shell(&login(bad, "y", until)).is_none(),
+                "{bad:?}"
+            );
+            assert!(
+                lines_for_a_shell(&login("x", bad, until)).is_none(),
+                "{bad:?}"
+            );
+        }
+        for bad in ["now\necho RUN", "$(echo RUN)", "now; echo RUN", "`x`"] {
+            assert!(
+                lines_for_a_shell(&login("x", "y", bad)).is_none(),
+                "{bad:?}"
+            );
+        }
     }
 }

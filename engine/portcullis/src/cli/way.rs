@@ -2,7 +2,8 @@
 //! everybody else. A command says once what it wants ([`desk`]), and does not know which way it goes.
 //!
 //! It refuses plain http, a redirect (by not following any), and to send a login to another gateway than the one that gave
-//! it. Nothing is sent twice: a vote that got no answer may have been counted.
+//! it, also over a socket: whose that is, the configuration says, and where it does not, a token is given. Nothing is sent
+//! twice: a vote that got no answer may have been counted.
 
 mod desk;
 #[cfg(test)]
@@ -12,14 +13,15 @@ pub use desk::{Access, Away, Ballot, Link, More, Said};
 
 use crate::cli::cache::Cache;
 use crate::cli::portal::{Bounds, Portal, Sent};
-use crate::cli::{CONFIG, Exit, Whereabouts};
+use crate::cli::{Exit, Whereabouts};
+use crate::config;
 use clap::Args;
 use hyper::{Method, StatusCode, Uri};
 use portcullis_console::Refused;
-use portcullis_model::escape_line;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +31,8 @@ use zeroize::Zeroizing;
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The gateway begins every answer within ten seconds (`limits::HANDSHAKE_MAX`); the rest is the way.
 const LOOK_MAX: Duration = Duration::from_secs(30);
+/// However little time is left to whoever waits: a slow answer is not taken for none.
+const LOOK_LEAST: Duration = Duration::from_secs(10);
 /// A vote is on disk before it counts, and the disk may be slow.
 const ACT_MAX: Duration = Duration::from_secs(60);
 
@@ -84,10 +88,9 @@ struct Surroundings {
 
 impl Surroundings {
     fn here(reach: &Reach) -> Self {
-        let gateway = std::env::var("PORTCULLIS_GATEWAY");
-        let gateway = gateway.ok().filter(|url| !url.is_empty());
-        let config = &reach.at.config;
-        let configured = config != Path::new(CONFIG) || std::fs::File::open(config).is_ok();
+        // What is no text is no address either, and is refused as such.
+        let gateway = set("PORTCULLIS_GATEWAY").map(|url| url.to_string_lossy().into_owned());
+        let configured = readable(&reach.at.config);
         // Whoever asks over the socket needs no login, and no place for one.
         let socket = match &reach.at.socket {
             Some(_) => reach.gateway.is_none(),
@@ -99,6 +102,16 @@ impl Surroundings {
             configured,
         }
     }
+}
+
+/// A variable of the environment; an empty one is not set.
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Also one that was named on purpose: whoever may not read it does not run the gateway.
+fn readable(config: &Path) -> bool {
+    std::fs::File::open(config).is_ok()
 }
 
 /// The gateway that somebody is logged in at.
@@ -142,6 +155,7 @@ impl Reach {
             },
             (None, None) => return Err(nowhere(&self.at.config)),
         };
+        portal.check()?;
         match portal.gateway.scheme_str() == Some("https") && portal.gateway.host().is_some() {
             true => Ok(Way::Server(portal)),
             false => Err(Exit::refused_with(
@@ -151,12 +165,26 @@ impl Reach {
         }
     }
 
+    /// Refuses where nothing names a gateway.
+    pub fn leads_somewhere(&self) -> Result<(), Exit> {
+        self.way(Surroundings::here(self)).map(drop)
+    }
+
     fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, Exit> {
+        self.ask_within(None, call)
+    }
+
+    fn ask_within<T: DeserializeOwned>(
+        &self,
+        left: Option<Duration>,
+        call: Call,
+    ) -> Result<T, Exit> {
         match self.way(Surroundings::here(self))? {
+            // Over the socket a look is short by itself.
             Way::Socket(at) => self.by_socket(at, call),
             Way::Server(portal) => {
                 let token = token_for(&portal, self.token_file.as_deref())?;
-                by_server(&portal, &token, call)
+                by_server(&portal, &token, left, call)
             }
         }
     }
@@ -165,7 +193,10 @@ impl Reach {
         let (method, path) = call.socket;
         let mut body = call.body;
         if call.own {
-            let token = own_token(self.token_file.as_deref())?;
+            let token = match given(self.token_file.as_deref(), set("PORTCULLIS_TOKEN"))? {
+                Some(token) => token,
+                None => token_for_socket(at)?,
+            };
             if body.is_null() {
                 body = Value::Object(serde_json::Map::new());
             }
@@ -189,7 +220,12 @@ fn nowhere(config: &Path) -> Exit {
     }
 }
 
-fn by_server<T: DeserializeOwned>(portal: &Portal, token: &str, call: Call) -> Result<T, Exit> {
+fn by_server<T: DeserializeOwned>(
+    portal: &Portal,
+    token: &str,
+    left: Option<Duration>,
+    call: Call,
+) -> Result<T, Exit> {
     let (method, path) = call.server;
     let look = method == Method::GET;
     let sent = match look {
@@ -198,16 +234,19 @@ fn by_server<T: DeserializeOwned>(portal: &Portal, token: &str, call: Call) -> R
     };
     let bounds = Bounds {
         bytes: ANSWER_BYTES_MAX,
-        time: if look { LOOK_MAX } else { ACT_MAX },
+        time: match look {
+            true => left.map_or(LOOK_MAX, |left| left.clamp(LOOK_LEAST, LOOK_MAX)),
+            false => ACT_MAX,
+        },
     };
-    let (status, body) = portal
-        .call_within(bounds, method, &path, Some(token), sent)
-        .map_err(|exit| if look { exit } else { unsure(exit) })?;
-    match status.is_success() {
+    let answer = portal.call_within(bounds, method, &path, Some(token), sent);
+    let answer = answer.and_then(|(status, body)| match status.is_success() {
         true => serde_json::from_slice(&body)
             .map_err(|_| portal.unreachable("its answer is not a gateway's")),
         false => Err(refused(portal, status, &path, &body)),
-    }
+    });
+    // Neither its word nor its refusal: something on the way may have answered in its place, after it.
+    answer.map_err(|exit| if look { exit } else { unsure(exit) })
 }
 
 /// What was sent may have been done although no answer came.
@@ -230,10 +269,8 @@ struct Problem {
 
 fn refused(portal: &Portal, status: StatusCode, path: &str, body: &[u8]) -> Exit {
     if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
-        return Exit::Refused {
-            hint: next_step(portal, status, path, &problem),
-            message: escape_line(&problem.detail),
-        };
+        let hint = next_step(portal, status, path, &problem);
+        return Exit::by_status(status, problem.detail, hint);
     }
     match serde_json::from_slice::<Refused>(body) {
         Ok(_) if status == StatusCode::NOT_FOUND => Exit::refused_with(
@@ -243,13 +280,17 @@ fn refused(portal: &Portal, status: StatusCode, path: &str, body: &[u8]) -> Exit
             ),
             "its operator gives it a console (`console: {}` in its configuration); on its host root uses `--socket`",
         ),
-        Ok(other) => Exit::Refused {
-            message: escape_line(&other.error),
-            hint: other.hint.as_deref().map(escape_line),
-        },
+        Ok(other) => Exit::by_status(status, other.error, other.hint),
         Err(_) => portal.unreachable("its answer is not a gateway's"),
     }
 }
+
+/// The rules that ask for a fresh login, as refusals name them.
+const FRESH_LOGIN: [&str; 3] = [
+    "(console/fresh-login)",
+    "(approval/fresh-login)",
+    "(approval/glass-login)",
+];
 
 /// What to type, where we know it better than the gateway, which does not know that a command asks.
 fn next_step(portal: &Portal, status: StatusCode, path: &str, problem: &Problem) -> Option<String> {
@@ -259,7 +300,8 @@ fn next_step(portal: &Portal, status: StatusCode, path: &str, problem: &Problem)
             "log in with `portcullis login --gateway {gateway}`, or give a token that is good with --token-file or PORTCULLIS_TOKEN"
         ));
     }
-    if status == StatusCode::FORBIDDEN && problem.detail.contains("fresh login") {
+    let stale = FRESH_LOGIN.iter().any(|rule| problem.detail.contains(rule));
+    if status == StatusCode::FORBIDDEN && stale {
         return Some(format!(
             "prove who you are again with `portcullis login --fresh --gateway {gateway}`; a token of your own has to say when you did (`auth_time`)"
         ));
@@ -270,13 +312,14 @@ fn next_step(portal: &Portal, status: StatusCode, path: &str, problem: &Problem)
                 .to_owned(),
         );
     }
-    problem.hint.as_deref().map(escape_line)
+    problem.hint.clone()
 }
 
 /// The caller's own token, for a gateway. The one of a login goes nowhere but where it came from.
 pub(super) fn token_for(portal: &Portal, file: Option<&Path>) -> Result<Zeroizing<String>, Exit> {
-    if file.is_some() || std::env::var_os("PORTCULLIS_TOKEN").is_some() {
-        return own_token(file);
+    portal.check()?;
+    if let Some(token) = given(file, set("PORTCULLIS_TOKEN"))? {
+        return Ok(token);
     }
     let cache = Cache::open()?;
     let theirs = cache.read()?.portal()?;
@@ -295,16 +338,60 @@ pub(super) fn token_for(portal: &Portal, file: Option<&Path>) -> Result<Zeroizin
     }
 }
 
-/// The caller's own token: from a file, the environment, or the login on this machine.
-pub(super) fn own_token(file: Option<&Path>) -> Result<Zeroizing<String>, Exit> {
-    let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?,
-        None => match std::env::var("PORTCULLIS_TOKEN") {
-            Ok(token) => token,
-            Err(_) => return Ok(Cache::open()?.token()?.token),
-        },
+/// The token of the login, for the gateway behind a socket: the one that gave it, as the configuration says whose socket it
+/// is. Of a socket that was named nothing says whose it is.
+fn token_for_socket(at: &Whereabouts) -> Result<Zeroizing<String>, Exit> {
+    let cache = Cache::open()?;
+    let theirs = cache.read()?.portal()?;
+    let its = match &at.socket {
+        Some(_) => None,
+        None => config::load(&at.config)?
+            .config
+            .login
+            .map(|login| login.url),
     };
-    let text = Zeroizing::new(text);
+    match is_of(&theirs, its.as_deref()) {
+        true => Ok(cache.token()?.token),
+        false => Err(Exit::refused_with(
+            format!(
+                "you are logged in at {}, and nothing says that this socket is that gateway's",
+                theirs.gateway
+            ),
+            format!(
+                "ask it over HTTPS with `--gateway {}`, or give a token with --token-file or PORTCULLIS_TOKEN",
+                theirs.gateway
+            ),
+        )),
+    }
+}
+
+/// True where a gateway says of itself (`login.url`) that it is the one of a login.
+fn is_of(login: &Portal, url: Option<&str>) -> bool {
+    let url = url.and_then(|url| url.parse::<Uri>().ok());
+    url.is_some_and(|url| login.is_at(&url))
+}
+
+/// The token that was given: in a file, or the environment. One that cannot be read is not one that was not given.
+fn given(
+    file: Option<&Path>,
+    variable: Option<OsString>,
+) -> Result<Option<Zeroizing<String>>, Exit> {
+    match (file, variable) {
+        (Some(file), _) => token_in(file).map(Some),
+        (None, None) => Ok(None),
+        (None, Some(text)) => match text.into_string().map(Zeroizing::new) {
+            Ok(text) => Ok(Some(Zeroizing::new(text.trim().to_owned()))),
+            Err(_) => Err(Exit::refused_with(
+                "PORTCULLIS_TOKEN is no token: it is not UTF-8",
+                "set it to a token of yours, or take it out to use your login",
+            )),
+        },
+    }
+}
+
+/// The token in a file.
+pub(super) fn token_in(file: &Path) -> Result<Zeroizing<String>, Exit> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|error| Exit::refused(format!("{}: {error}", file.display())))?;
     Ok(Zeroizing::new(text.trim().to_owned()))
 }

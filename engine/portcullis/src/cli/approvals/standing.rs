@@ -1,11 +1,12 @@
-//! `approvals mine|wait|extend|end|delegate|delegations|reviews|review`: what stands longer than one run.
+//! `approvals mine|wait|extend|end|link|delegate|delegations|return|reviews|review`: what stands longer than one run. It
+//! refuses to take silence for an answer: who waits is told apart whether it was no or not yet.
 
 use super::{One, show};
 use crate::cli::way::{self, Reach};
 use crate::cli::{Exit, Shape, paint};
 use crate::config::Period;
 use clap::{Args, ValueEnum};
-use portcullis_console::{Asked, Delegation, Grant};
+use portcullis_console::{Approval, Asked, Delegation, Grant};
 use portcullis_model::escape_line;
 use std::time::{Duration, Instant};
 
@@ -176,24 +177,64 @@ pub(in crate::cli) fn grants(all: &[Grant]) -> std::io::Result<()> {
 
 /// How often a waiting client looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// And after a look that failed: whoever is overrun is not helped by more.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) fn wait(wait: &Wait) -> Result<(), Exit> {
-    let end = Instant::now() + wait.within.0;
+    let Wait { one, within } = wait;
+    let begun = Instant::now();
+    // What names no gateway never will.
+    one.reach.leads_somewhere()?;
+    let approval = until_decided(
+        within.0,
+        || begun.elapsed(),
+        std::thread::sleep,
+        |left| one.reach.approval_within(&one.id, left),
+    )?;
+    match one.shape.json {
+        true => paint::json(&approval)?,
+        false => show(&approval)?,
+    }
+    let said = format!("{} is {}", approval.id, approval.state);
+    match approval.state.as_str() {
+        "approved" | "consumed" => Ok(()),
+        "pending" => Err(Exit::Undecided(said)),
+        _ => Err(Exit::refused(said)),
+    }
+}
+
+/// Looks until it is decided or the time is over. A gateway that starts again, or has too much to do, is asked again: that
+/// is no answer yet.
+fn until_decided(
+    within: Duration,
+    passed: impl Fn() -> Duration,
+    rest: impl Fn(Duration),
+    look: impl Fn(Duration) -> Result<Approval, Exit>,
+) -> Result<Approval, Exit> {
+    let left = || within.saturating_sub(passed());
+    let mut told = false;
     loop {
-        let approval = wait.one.reach.approval(&wait.one.id)?;
-        let decided = approval.state != "pending";
-        if !decided && Instant::now() < end {
-            std::thread::sleep(LOOK_EVERY);
-            continue;
-        }
-        match wait.one.shape.json {
-            true => paint::json(&approval)?,
-            false => show(&approval)?,
-        }
-        return match approval.state.as_str() {
-            "approved" | "consumed" => Ok(()),
-            state => Err(Exit::refused(format!("{} is {state}", approval.id))),
+        let seen = look(left());
+        let over = left().is_zero();
+        let pause = match seen {
+            Ok(approval) if approval.state != "pending" || over => return Ok(approval),
+            Ok(_) => {
+                told = false;
+                LOOK_EVERY
+            }
+            Err(Exit::Later { message, .. }) if over => return Err(Exit::Undecided(message)),
+            Err(
+                exit @ (Exit::Unanswered { .. } | Exit::Unreachable { .. } | Exit::Later { .. }),
+            ) if !over => {
+                if !told {
+                    eprintln!("portcullis: {}; asking again", exit.shown().0);
+                }
+                told = true;
+                AGAIN_AFTER
+            }
+            Err(other) => return Err(other),
         };
+        rest(pause.min(left()));
     }
 }
 
@@ -247,7 +288,7 @@ pub(super) fn link(link: &Link) -> Result<(), Exit> {
     }
     let account = escape_line(&linked.account);
     let text = match &linked.until {
-        Some(until) => format!("{account} votes for you until {until}"),
+        Some(until) => format!("{account} votes for you until {}", escape_line(until)),
         None => format!(
             "the code came from {account}\nIf that is your account, run this again with --confirm. If not, do nothing."
         ),
@@ -329,6 +370,81 @@ pub(super) fn review(close: &Close) -> Result<(), Exit> {
     let review = yours.reach.close_review(&close.id, &said)?;
     match yours.shape.json {
         true => Ok(paint::json(&review)?),
-        false => Ok(paint::say(&format!("{} is {}", review.id, review.state))?),
+        false => {
+            let (id, state) = (escape_line(&review.id), escape_line(&review.state));
+            Ok(paint::say(&format!("{id} is {state}"))?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    fn is(state: &str) -> Result<Approval, Exit> {
+        Ok(serde_json::from_value(serde_json::json!({
+            "id": "ap-1", "state": state, "requester": "ana", "target": "orders", "shown": "x",
+            "rules": [], "approver_groups": [], "approvers": 1, "opened": "", "expires": "",
+            "votes": [], "facts": {},
+        }))
+        .expect("an approval"))
+    }
+
+    fn silent() -> Result<Approval, Exit> {
+        Err(Exit::Unanswered {
+            message: "no gateway answers".to_owned(),
+            hint: String::new(),
+        })
+    }
+
+    fn overrun() -> Result<Approval, Exit> {
+        Err(Exit::Later {
+            message: "too many".to_owned(),
+            hint: None,
+        })
+    }
+
+    /// What comes of these looks within a minute: the state or the exit code, how many looks were left out, and when it ended.
+    fn waited(looks: Vec<Result<Approval, Exit>>) -> (Result<String, u8>, usize, u64) {
+        let looks = RefCell::new(VecDeque::from(looks));
+        let time = Cell::new(Duration::ZERO);
+        let answer = until_decided(
+            Duration::from_secs(60),
+            || time.get(),
+            |pause| time.set(time.get() + pause),
+            |left| {
+                assert_eq!(left, Duration::from_secs(60) - time.get());
+                looks.borrow_mut().pop_front().unwrap_or_else(silent)
+            },
+        );
+        let answer = answer.map(|approval| approval.state);
+        let answer = answer.map_err(|exit| exit.code());
+        (answer, looks.borrow().len(), time.get().as_secs())
+    }
+
+    #[test]
+    fn whoever_waits_asks_again_where_nothing_was_said() {
+        let said = |state: &str| Ok(state.to_owned());
+        let restart = vec![is("pending"), silent(), overrun(), is("approved")];
+        assert_eq!(waited(restart), (said("approved"), 0, 22));
+        assert_eq!(
+            waited(vec![overrun(), is("denied")]),
+            (said("denied"), 0, 10)
+        );
+        let over = || Err(Exit::refused("there is no such request"));
+        assert_eq!(
+            waited(vec![is("pending"), over(), is("approved")]),
+            (Err(1), 1, 2)
+        );
+    }
+
+    #[test]
+    fn not_yet_is_neither_a_no_nor_silence() {
+        let pending = (0..99).map(|_| is("pending")).collect();
+        assert_eq!(waited(pending), (Ok("pending".to_owned()), 68, 60));
+        assert_eq!(waited((0..7).map(|_| overrun()).collect()), (Err(5), 0, 60));
+        assert_eq!(waited(Vec::new()), (Err(3), 0, 60));
     }
 }

@@ -7,6 +7,7 @@ use hyper::Method;
 use portcullis_console::{Approval, Asked, Choice, Delegation, Grant, LinkedAccount, Mine, Review};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A vote.
 #[derive(Serialize)]
@@ -89,6 +90,18 @@ impl Reach {
             format!("/v1/approvals/{id}"),
             format!("/api/v1/approvals/{id}"),
         ))
+    }
+
+    /// One request, for whoever waits no longer than that.
+    pub fn approval_within(&self, id: &str, left: Duration) -> Result<Approval, Exit> {
+        let id = path_part(id)?;
+        self.ask_within(
+            Some(left),
+            look(
+                format!("/v1/approvals/{id}"),
+                format!("/api/v1/approvals/{id}"),
+            ),
+        )
     }
 
     /// Votes.

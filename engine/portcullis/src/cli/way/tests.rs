@@ -2,6 +2,7 @@
 
 use super::desk::path_part;
 use super::*;
+use crate::cli::CONFIG;
 use portcullis_console::{Approval, Choice};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
@@ -124,18 +125,40 @@ fn an_id_leads_to_no_other_place() {
     assert_eq!(path_part("ap-7k2m9q0x").expect("an id"), "ap-7k2m9q0x");
 }
 
-/// Answers one request, and says what it was; whoever comes a second time is counted.
-fn once(answer: String) -> (Portal, JoinHandle<(String, bool)>) {
+/// Somebody who answers one request, and whoever else came.
+struct Once {
+    listener: TcpListener,
+    answering: JoinHandle<String>,
+}
+
+impl Once {
+    /// The request, now that its answer has come; whoever is there a second time has been so by now.
+    fn heard(self) -> (String, bool) {
+        let request = self.answering.join().expect("it was heard");
+        (request, came(&self.listener))
+    }
+}
+
+fn came(listener: &TcpListener) -> bool {
+    listener.set_nonblocking(true).expect("no waiting");
+    listener.accept().is_ok()
+}
+
+fn bound() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
+    (listener, format!("http://127.0.0.1:{port}"))
+}
+
+fn once(answer: String) -> (Portal, Once) {
+    let (listener, gateway) = bound();
     let portal = Portal {
-        gateway: format!("http://127.0.0.1:{port}")
-            .parse()
-            .expect("an address"),
+        gateway: gateway.parse().expect("an address"),
         ca: None,
     };
-    let heard = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("somebody comes");
+    let accepting = listener.try_clone().expect("a listener");
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = accepting.accept().expect("somebody comes");
         let mut request = Vec::new();
         let mut part = [0; 4096];
         while !whole(&request) {
@@ -145,12 +168,13 @@ fn once(answer: String) -> (Portal, JoinHandle<(String, bool)>) {
             }
         }
         stream.write_all(answer.as_bytes()).expect("an answer");
-        drop(stream);
-        listener.set_nonblocking(true).expect("no waiting");
-        let again = listener.accept().is_ok();
-        (String::from_utf8(request).expect("text"), again)
+        String::from_utf8(request).expect("text")
     });
-    (portal, heard)
+    let once = Once {
+        listener,
+        answering,
+    };
+    (portal, once)
 }
 
 fn whole(request: &[u8]) -> bool {
@@ -198,9 +222,10 @@ fn a_vote_goes_to_the_api_with_the_token_in_its_head_and_nowhere_else() {
         "votes": [], "facts": {},
     });
     let (portal, heard) = once(http("200 OK", &approval));
-    let voted: Approval = by_server(&portal, TOKEN, vote()).expect("it counts");
+    let voted: Approval = by_server(&portal, TOKEN, None, vote()).expect("it counts");
     assert_eq!(voted.state, "denied");
-    let (request, _) = heard.join().expect("it was heard");
+    let (request, again) = heard.heard();
+    assert!(!again, "it is sent once");
     assert!(
         request.starts_with("POST /api/v1/approvals/ap-1/votes HTTP/1.1\r\n"),
         "{request}"
@@ -214,25 +239,137 @@ fn a_vote_goes_to_the_api_with_the_token_in_its_head_and_nowhere_else() {
 }
 
 #[test]
-fn a_vote_without_an_answer_is_not_sent_again() {
+fn a_vote_without_an_answer_is_not_sent_again_and_may_have_counted() {
+    let (elsewhere, url) = bound();
     for answer in [
-        "",
-        "HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+        String::new(),
+        format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: {url}/api/v1/approvals/ap-1/votes\r\nContent-Length: 0\r\n\r\n"
+        ),
+        http("200 OK", &json!("what")),
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>".to_owned(),
+        "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n{\"id\":".to_owned(),
     ] {
-        let (portal, heard) = once(answer.to_owned());
-        let exit = by_server::<Approval>(&portal, TOKEN, vote()).expect_err("no answer");
+        let (portal, heard) = once(answer.clone());
+        let exit = by_server::<Approval>(&portal, TOKEN, None, vote()).expect_err("no answer");
         assert_eq!(exit.code(), 3, "{exit}");
-        let (_, again) = heard.join().expect("it was heard");
-        assert!(!again, "it came twice: {answer}");
+        assert!(!heard.heard().1, "it came twice: {answer}");
         let Exit::Unanswered { hint, .. } = exit else {
             panic!("{exit}");
         };
-        assert_eq!(
+        assert!(
             hint.contains("look whether it was done"),
-            answer.is_empty(),
-            "{hint}"
+            "{answer}: {hint}"
         );
     }
+    assert!(!came(&elsewhere), "a redirect was followed");
+}
+
+#[test]
+fn what_is_refused_for_now_is_told_from_what_is_refused() {
+    for (status, later) in [
+        ("429 Too Many Requests", true),
+        ("503 Service Unavailable", true),
+        ("403 Forbidden", false),
+    ] {
+        for body in [
+            json!({"title": "x", "status": 1, "detail": "no", "hint": null}),
+            json!({"error": "no", "hint": null}),
+        ] {
+            let (portal, heard) = once(http(status, &body));
+            let exit = by_server::<Approval>(&portal, TOKEN, None, vote()).expect_err(status);
+            heard.heard();
+            assert_eq!(matches!(exit, Exit::Later { .. }), later, "{status}");
+            assert_eq!(exit.code(), 1, "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_read_is_given_all_the_same() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "in-the-file\n").expect("a file");
+    let shown = |file: Option<&Path>, variable: Option<OsString>| {
+        let token = given(file, variable);
+        token.map(|token| token.map(|token| token.to_string()))
+    };
+    assert_eq!(shown(None, None).expect("nothing"), None);
+    let variable = shown(None, Some(" in-the-variable\n".into())).expect("a token");
+    assert_eq!(variable.as_deref(), Some("in-the-variable"));
+    let both = shown(Some(&file), Some("in-the-variable".into())).expect("a token");
+    assert_eq!(both.as_deref(), Some("in-the-file"));
+    let garbled = OsString::from_vec(vec![b'e', 0xff]);
+    assert!(shown(None, Some(garbled)).is_err());
+    assert!(shown(Some(&folder.path().join("none")), None).is_err());
+}
+
+#[test]
+fn a_login_goes_over_no_socket_but_its_gateway_s() {
+    let portal = Portal {
+        gateway: "https://gateway:6443".parse().expect("an address"),
+        ca: None,
+    };
+    for (url, theirs) in [
+        (Some("https://gateway:6443"), true),
+        (Some("https://GATEWAY:6443/"), true),
+        (Some("https://gateway"), false),
+        (Some("http://gateway:6443"), false),
+        (Some("https://other:6443"), false),
+        (Some("what is that"), false),
+        (None, false),
+    ] {
+        assert_eq!(is_of(&portal, url), theirs, "{url:?}");
+    }
+}
+
+#[test]
+fn a_configuration_counts_where_it_can_be_read() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    assert!(readable(file.path()));
+    assert!(!readable(Path::new("/nowhere/portcullis.yaml")));
+}
+
+#[test]
+fn an_address_is_a_place_and_holds_no_password() {
+    for (url, fits) in [
+        ("https://gateway:6443", true),
+        ("https://gateway:6443/", true),
+        ("https://gateway", true),
+        ("https://[::1]:6443", true),
+        ("https://ana:hunter2@gateway:6443", false),
+        ("https://hunter2@gateway", false),
+        ("https://gateway:6443/console", false),
+        ("https://gateway:6443/?hunter2", false),
+    ] {
+        let exits = [
+            reach(Some(url), None)
+                .way(around(None, None, true))
+                .map(drop),
+            reach(None, None)
+                .way(around(Some(url), None, true))
+                .map(drop),
+            Portal {
+                gateway: url.parse().expect("an address"),
+                ca: None,
+            }
+            .check(),
+        ];
+        for exit in exits {
+            assert_eq!(exit.is_ok(), fits, "{url}");
+            let said = exit.err().map(|exit| exit.shown());
+            assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+        }
+    }
+    let (listener, url) = bound();
+    let portal = Portal {
+        gateway: format!("{url}/console").parse().expect("an address"),
+        ca: None,
+    };
+    assert!(by_server::<Approval>(&portal, TOKEN, None, vote()).is_err());
+    assert!(!came(&listener), "nobody is asked");
 }
 
 #[test]
@@ -250,6 +387,24 @@ fn a_refusal_says_what_to_type() {
             problem("this needs a fresh login (console/fresh-login)"),
             "fresh",
             "login --fresh",
+        ),
+        (
+            "403 Forbidden",
+            problem("this needs a fresh login: it is old (approval/fresh-login)"),
+            "fresh",
+            "login --fresh",
+        ),
+        (
+            "403 Forbidden",
+            problem("breaking the glass takes a fresh login (approval/glass-login)"),
+            "fresh",
+            "login --fresh",
+        ),
+        (
+            "403 Forbidden",
+            problem("ana has written: this needs no fresh login (console/own)"),
+            "console/own",
+            "as the gateway says",
         ),
         (
             "403 Forbidden",
@@ -277,13 +432,11 @@ fn a_refusal_says_what_to_type() {
         ),
     ] {
         let (portal, heard) = once(http(status, &body));
-        let exit = by_server::<Approval>(&portal, TOKEN, vote()).expect_err(status);
-        heard.join().expect("it was heard");
+        let exit = by_server::<Approval>(&portal, TOKEN, None, vote()).expect_err(status);
+        heard.heard();
         assert_eq!(exit.code(), 1, "{exit}");
-        assert!(exit.to_string().contains(says), "{exit}");
-        let Exit::Refused { hint, .. } = exit else {
-            panic!("{status}: {exit}");
-        };
+        let (message, hint) = exit.shown();
+        assert!(message.contains(says), "{message}");
         let hint = hint.unwrap_or_default();
         assert!(hint.contains(hints), "{status}: {hint}");
     }
