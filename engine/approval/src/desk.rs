@@ -266,8 +266,9 @@ impl Desk {
             return Some(denial);
         }
         if requests.len() >= limits::APPROVALS_MAX {
-            let ended = requests.values().filter(|r| r.state().is_final());
-            let oldest = ended.min_by_key(|r| r.opened).map(|r| r.id.clone());
+            let ended = requests.values().filter_map(|r| Some((r.ended?, r)));
+            let oldest = ended.min_by_key(|(ended, _)| *ended);
+            let oldest = oldest.map(|(_, r)| r.id.clone());
             match oldest {
                 Some(id) => drop(requests.remove(&id)),
                 None => {
@@ -311,7 +312,7 @@ impl Desk {
     /// restart could bring it back, it is not used.
     fn consume(&self, request: &mut Request, now: Moment) -> Result<Answer, Fault> {
         request.waiting = request.waiting.saturating_sub(1);
-        self.move_to(request, State::Consumed)?;
+        self.move_to(request, State::Consumed, now)?;
         let keep = &self.hands.keep;
         keep.remove(Shelf::Request, &request.id, now.wall)?;
         Ok(Answer::Approve {
@@ -328,7 +329,7 @@ impl Desk {
 
     /// Ends a request, on record if that can be: no failure keeps it open.
     fn end(&self, request: &mut Request, state: State, now: Moment) {
-        let noted = self.move_to(request, state);
+        let noted = self.move_to(request, state, now);
         let forgotten = self
             .hands
             .keep
@@ -341,7 +342,7 @@ impl Desk {
 
     /// Moves a request on and records it; it moves even where recording fails, unless that would be the
     /// way to a yes.
-    fn move_to(&self, request: &mut Request, state: State) -> Result<(), Fault> {
+    fn move_to(&self, request: &mut Request, state: State, now: Moment) -> Result<(), Fault> {
         let detail = json!({
             "id": request.id, "from": request.state().name(), "to": state.name(),
             "by": request.approvers(), "session": request.asked.session.id,
@@ -349,7 +350,7 @@ impl Desk {
         });
         let noted = self.hands.notes.note("approval/state", &detail);
         if noted.is_ok() || state != State::Approved {
-            request.changed.send_replace(state);
+            request.move_to(state, now);
         }
         noted
     }

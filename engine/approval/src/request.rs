@@ -54,6 +54,8 @@ pub(crate) struct Request {
     /// Everybody who asks for it: sessions of one identity that joined, each with its claims.
     pub requesters: Vec<Arc<Identity>>,
     pub opened: Timestamp,
+    /// When nothing could happen to it any more.
+    pub ended: Option<Timestamp>,
     /// So long ago by the steady count, which no clock sets back.
     age: Deadline,
     /// Until when it may be approved; once it is, until when it may be used.
@@ -79,6 +81,7 @@ impl Request {
             id,
             requesters: vec![asked.session.identity.clone()],
             opened: now.wall,
+            ended: None,
             age: Deadline::after(now, AGES),
             until: Deadline::after(now, pending),
             votes: Vec::new(),
@@ -97,6 +100,7 @@ impl Request {
             asked: Arc::new(kept.asked),
             requesters: kept.requesters,
             opened: kept.opened,
+            ended: kept.state.is_final().then_some(now.wall),
             age: Deadline::kept(kept.opened.after(AGES), seen, now),
             until: Deadline::kept(kept.until, seen, now),
             votes: kept.votes,
@@ -109,6 +113,14 @@ impl Request {
 
     pub(crate) fn state(&self) -> State {
         *self.changed.borrow()
+    }
+
+    /// Moves it on, and tells whoever waits.
+    pub(crate) fn move_to(&mut self, state: State, now: Moment) {
+        if state.is_final() {
+            self.ended = Some(now.wall);
+        }
+        self.changed.send_replace(state);
     }
 
     /// True when a rerun finds it by its binding, instead of waiting with the bytes in hand.

@@ -234,6 +234,42 @@ fn time_ends_a_request_before_and_after_its_approval() {
 }
 
 #[test]
+fn an_answer_that_came_after_days_is_shown_for_a_day_from_then_on() {
+    let world = World::new();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let wants = |binding: u8| {
+        let mut wants = Wants::people(1).deferred();
+        wants.request.binding = [binding; 32];
+        wants.request.requirements[0].ttl = hours(72);
+        wants
+    };
+    let shown = |id: &str| {
+        world.desk.sweep();
+        world.desk.show(id).map(|view| view.state)
+    };
+    let mut bea = (*human("bea")).clone();
+    bea.expires = world::start().after(hours(100));
+    let (used, late) = (world.open(wants(1)), world.open(wants(2)));
+    world.pass(hours(71));
+    world.approve(&used, &Arc::new(bea)).expect("approved");
+    let rerun = block_on(world.desk.ready(wants(1).request)).expect("looked");
+    assert!(matches!(rerun, Some((id, Answer::Approve { .. })) if id == used));
+    assert_eq!(shown(&used), Some(State::Consumed), "a yes is still a yes");
+    world.pass(hours(2));
+    assert_eq!(shown(&late), Some(State::Expired));
+    world.pass(hours(21));
+    assert_eq!(shown(&used), Some(State::Consumed));
+    world.pass(hours(2));
+    assert_eq!(
+        (shown(&used), shown(&late)),
+        (None, Some(State::Expired)),
+        "each by its own end"
+    );
+    world.pass(hours(2));
+    assert_eq!(shown(&late), None);
+}
+
+#[test]
 fn what_cannot_wait_uses_what_is_approved_and_asks_nobody() {
     let world = World::new();
     let ready = |wants: Wants| block_on(world.desk.ready(wants.request)).expect("looked");

@@ -21,9 +21,9 @@ impl Desk {
             self.expire(request, now);
             self.escalate(request, now);
         }
-        shelves.requests.retain(|_, r| {
-            !r.state().is_final() || now.wall.since(r.opened) < limits::APPROVAL_SHOWN_FOR
-        });
+        // Since its end: one that waited for days is still there for whoever looks for the answer.
+        let shown = |ended| now.wall.since(ended) < limits::APPROVAL_SHOWN_FOR;
+        shelves.requests.retain(|_, r| r.ended.is_none_or(shown));
         let over = |id: &String, live: bool| (!live).then(|| id.clone());
         let grants: Vec<_> = shelves
             .grants

@@ -130,7 +130,7 @@ impl Desk {
         let request = shelves.requests.get_mut(id).ok_or(VoteRefused::Unknown)?;
         let before = request.until;
         request.until = Deadline::after(now, request.execution_ttl());
-        let moved = self.move_to(request, State::Approved);
+        let moved = self.move_to(request, State::Approved, now);
         if moved.is_err() || self.keep_request(request, now).is_err() {
             request.until = before;
             // A yes that is not on record is none; the vote is, so the request cannot go on either.
