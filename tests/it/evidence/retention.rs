@@ -2,7 +2,7 @@
 //! record verifies and says so, and what is under a hold stays. It refuses to wait for an hour, which is the least that a
 //! configuration may say: the gateway's own time of day is set ahead (`later.c`).
 
-use super::{until, well};
+use super::{check, until, well};
 use crate::login::Company;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{ANA, BEA, DORA};
@@ -130,8 +130,15 @@ fn what_is_too_old_goes_and_what_is_held_stays_until_it_is_released() -> Result<
     let (ana, bea) = (session_of(world, &ANA)?, session_of(world, &BEA)?);
     let held = hold(world, &["--session", &bea])?;
 
-    // An hour has not gone by.
+    // An hour has not gone by: a whole run has found nothing to do.
     again(world, "payloads: keys, retention: { age: 1h }")?;
+    let mut said = String::new();
+    until("retention has looked", world, || {
+        said = check(world, "retention")?;
+        Ok(said.contains("was looked through at"))
+    })?;
+    ensure!(said.ends_with(": 0 shredded, 0 held"), "{said}");
+    ensure!(shredded(world)?.is_empty(), "{:?}", shredded(world)?);
     until("it is still there", world, || both(world))?;
 
     // It has.

@@ -35,7 +35,8 @@ pub struct Keeping {
 
 /// Retention, on a thread of its own.
 struct Retaining {
-    failing: Arc<Mutex<Option<String>>>,
+    /// What the last run came to.
+    last: Arc<Mutex<String>>,
     /// Dropped, it ends the thread.
     _stop: mpsc::Sender<()>,
 }
@@ -100,13 +101,10 @@ impl Keeping {
             };
             check("index", detail)
         });
-        let retention = self.retention.as_ref().map(|retaining| {
-            let detail = match retaining.failing.lock().clone() {
-                Some(why) => format!("nothing is shredded: {why}"),
-                None => "payloads are kept as configured".to_owned(),
-            };
-            check("retention", detail)
-        });
+        let retention = self
+            .retention
+            .as_ref()
+            .map(|retaining| check("retention", retaining.last.lock().clone()));
         let sinks = self.sinks.iter().map(|sink| {
             let standing = sink.standing();
             let remark = standing
@@ -204,9 +202,11 @@ pub(super) fn sealing(keep: &config::Keeping, state: &Path) -> Result<Sealing, B
 }
 
 fn retain(journal: &Arc<Journal>, rules: Retention, clock: &Clock) -> std::io::Result<Retaining> {
-    let failing = Arc::new(Mutex::new(None));
+    let last = Arc::new(Mutex::new(
+        "the record was not looked through yet".to_owned(),
+    ));
     let (stop, stopped) = mpsc::channel();
-    let (journal, clock, said) = (Arc::downgrade(journal), clock.clone(), failing.clone());
+    let (journal, clock, said) = (Arc::downgrade(journal), clock.clone(), last.clone());
     std::thread::Builder::new()
         .name("journal-retention".to_owned())
         .spawn(move || {
@@ -217,25 +217,23 @@ fn retain(journal: &Arc<Journal>, rules: Retention, clock: &Clock) -> std::io::R
                 }
             }
         })?;
-    Ok(Retaining {
-        failing,
-        _stop: stop,
-    })
+    Ok(Retaining { last, _stop: stop })
 }
 
 /// One run; false when there is no journal any more.
-fn run(
-    journal: &Weak<Journal>,
-    rules: &Retention,
-    clock: &Clock,
-    failing: &Mutex<Option<String>>,
-) -> bool {
+fn run(journal: &Weak<Journal>, rules: &Retention, clock: &Clock, last: &Mutex<String>) -> bool {
     let Some(journal) = journal.upgrade() else {
         return false;
     };
-    match journal.retain(rules, clock()) {
+    let now = clock();
+    match journal.retain(rules, now) {
         Ok(done) => {
-            *failing.lock() = None;
+            *last.lock() = format!(
+                "payloads are kept as configured; the record was looked through at {}: {} shredded, {} held",
+                now.rfc3339(),
+                done.shredded,
+                done.held
+            );
             if done.shredded > 0 {
                 tracing::info!(
                     shredded = done.shredded,
@@ -247,7 +245,7 @@ fn run(
         }
         Err(error) => {
             tracing::error!(%error, "retention cannot do its work");
-            *failing.lock() = Some(error.to_string());
+            *last.lock() = format!("nothing is shredded: {error}");
         }
     }
     true
