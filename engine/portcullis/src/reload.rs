@@ -200,10 +200,12 @@ impl Reloader {
             true => tracing::info!(why, severed = reloaded.severed, "{}", reloaded.detail),
             false => tracing::error!(why, "the old set keeps serving: {}", reloaded.detail),
         }
+        // Nobody has signed what was refused: the set that goes on serving came with an entry of its own.
+        let signers = || self.gateway.policy.set().signers();
         let entry = json!({
             "why": why, "ok": reloaded.ok, "detail": reloaded.detail,
             "policy_revision": reloaded.policy_revision, "severed": reloaded.severed,
-            "signed_by": self.gateway.policy.set().signers(),
+            "signed_by": reloaded.ok.then(signers),
         });
         if let Err(fault) = self.gateway.journal.node("reload", &entry) {
             tracing::error!(fault = fault.chain(), "a reload is not on record");

@@ -38,9 +38,9 @@ fn key(at: &Path, name: &str) -> Result<String> {
     sha256(&at.join(format!("{name}.der")))
 }
 
-/// The bundle `freeze.tar.gz` with this message, signed with that key, which is the one that counts from now on.
+/// The bundle `NAME/freeze.tar.gz` with this message, signed with the key of that name.
 fn bundle(at: &Path, name: &str, message: &str) -> Result<()> {
-    let folder = at.join("freeze");
+    let folder = at.join(name);
     fs::create_dir_all(&folder)?;
     let pack = format!(
         "package portcullis.packs.freeze\n\nimport rego.v1\n\ndeny contains {{\"rule\": \"freeze/on\", \"msg\": \"{message}\"}} if input.session.reason == \"{message}\"\n"
@@ -70,16 +70,29 @@ fn bundle(at: &Path, name: &str, message: &str) -> Result<()> {
     let signatures = json!({ "signatures": [token] }).to_string();
     fs::write(folder.join(".signatures.json"), signatures)?;
     files.push(".signatures.json");
-    // A gateway that watches its files sees both at once or neither: the bundle moves into its place last.
-    let made = at.join("made.tar.gz");
     run(Command::new("tar")
         .arg("-czf")
-        .arg(&made)
+        .arg(folder.join("freeze.tar.gz"))
         .arg("-C")
         .arg(&folder)
         .args(files))?;
-    fs::copy(at.join(format!("{name}.pub")), at.join("policy.pub"))?;
-    fs::rename(made, at.join("freeze.tar.gz")).context("put it there")
+    Ok(())
+}
+
+/// What a configuration says of the pack: this bundle, to be verified with that key.
+fn pack(at: &Path, bundle: &str, key: &str) -> String {
+    let at = at.display();
+    format!("    - path: {at}/{bundle}/freeze.tar.gz\n      verification_key: {at}/{key}.pub\n")
+}
+
+/// Another bundle or another key from now on. A gateway that watches the file sees both or neither: it is moved there.
+fn instead(world: &World, (old, new): (&str, &str)) -> Result<()> {
+    let file = world.folder().join("portcullis.yaml");
+    let text = fs::read_to_string(&file)?;
+    ensure!(text.contains(old), "{text}");
+    let made = world.folder().join("portcullis.yaml.new");
+    fs::write(&made, text.replace(old, new))?;
+    fs::rename(made, file).context("put it there")
 }
 
 #[test]
@@ -88,15 +101,17 @@ fn evidence_of_a_policy_change_names_the_key_that_the_bundle_was_signed_with() -
     let at = scratch.path();
     let (first, second) = (key(at, "first")?, key(at, "second")?);
     bundle(at, "first", "frozen in autumn")?;
-    let here = at.display();
+    bundle(at, "second", "frozen in winter")?;
+    let old = pack(at, "first", "first");
     let world = World::start(&WorldOptions {
-        packs: format!(
-            "{}    - path: {here}/freeze.tar.gz\n      verification_key: {here}/policy.pub\n",
-            world::PACKS
-        ),
+        packs: format!("{}{old}", world::PACKS),
         ..WorldOptions::default()
     })?;
-    bundle(at, "second", "frozen in winter")?;
+    let wrong = pack(at, "second", "first");
+    instead(&world, (&old, &wrong))?;
+    let refused = world.gateway.admin(&["reload"])?;
+    ensure!(refused.code != 0, "another's key: {}", refused.all());
+    instead(&world, (&wrong, &pack(at, "second", "second")))?;
     well(&world.gateway.admin(&["reload"])?)?;
     let folder = at.join("q4");
     let to = folder.display().to_string();
@@ -107,22 +122,30 @@ fn evidence_of_a_policy_change_names_the_key_that_the_bundle_was_signed_with() -
         well(&world.gateway.admin(&export)?)?;
         let text = fs::read_to_string(folder.join("policy_changes.json"))?;
         rows = serde_json::from_str::<Vec<Value>>(&text)?;
-        Ok(rows
-            .iter()
-            .any(|row| row["author"].to_string().contains("uid")))
+        Ok(rows.iter().any(|row| is_of(row, "uid", "true")))
     })?;
-    for (author, key) in [("start of the gateway", first), ("uid", second)] {
-        let about = |row: &&Value| {
-            row["author"]
-                .as_str()
-                .is_some_and(|a| a.starts_with(author))
-        };
-        let row = rows.iter().find(about).context("a row")?;
-        let said = format!("freeze by sha256:{key}");
+    for (author, applied, said) in [
+        ("start of the gateway", "true", by(&first)),
+        ("uid", "false", String::new()),
+        ("uid", "true", by(&second)),
+    ] {
+        let mut about = rows.iter().filter(|row| is_of(row, author, applied));
+        let row = about.next().context("a row")?;
         ensure!(
-            row["signed_by"] == said.as_str() && row["applied"] == "true",
-            "{said}: {rows:#?}"
+            row["signed_by"] == said.as_str(),
+            "{author} {said}: {rows:#?}"
         );
     }
     Ok(())
+}
+
+fn by(key: &str) -> String {
+    format!("freeze by sha256:{key}")
+}
+
+fn is_of(row: &Value, author: &str, applied: &str) -> bool {
+    let theirs = row["author"]
+        .as_str()
+        .is_some_and(|a| a.starts_with(author));
+    theirs && row["applied"] == applied
 }
