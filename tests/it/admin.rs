@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA};
+use portcullis_tests::process::until;
 use portcullis_tests::{Shown, World, WorldOptions, gateway, world};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
@@ -244,7 +245,10 @@ fn a_client_that_hangs_up_withdraws_its_request() -> Result<()> {
     let id = world.gateway.pending(Duration::from_secs(60))?;
     child.kill()?;
     child.wait()?;
-    std::thread::sleep(Duration::from_millis(800));
+    until("its request is withdrawn", || {
+        let shown = world.gateway.json(&["approvals", "show", &id])?;
+        Ok(shown["state"] == "withdrawn")
+    })?;
     let bea = world.token(&BEA)?;
     let voted = world.gateway.admin_as(
         Some(&bea),

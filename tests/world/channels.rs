@@ -45,7 +45,7 @@ impl Channels {
             &folder.join("stand-ins.log"),
             "TERM",
         )?;
-        server.wait_for_port(http, Duration::from_secs(30))?;
+        server.wait_for_port(http, Duration::from_secs(60))?;
         Ok(Self {
             _server: server,
             folder: folder.to_owned(),
