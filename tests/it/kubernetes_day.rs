@@ -77,8 +77,34 @@ fn a_days_commands_do_what_they_do_without_the_gate() -> Result<()> {
         0,
         "annotated",
     )?;
+    compared(&day)?;
     edited(&day)?;
     day.0.gateway.replays_unchanged(20)
+}
+
+/// What differs is shown of what is shown, and of nothing that is masked: a guess is as good as any other.
+fn compared(day: &Day) -> Result<()> {
+    let object = |value: &str, copy: &str| {
+        serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "day", "namespace": "shop"},
+            "data": {"a": value, "settings.json": copy}})
+        .to_string()
+    };
+    let file = day.writes("settings.yaml", &object("third", r#"[{"depth": 3}]"#))?;
+    day.does(&["diff", "-f", &file], 1, "third")?;
+    let guess = r#"[{"kind": "Secret", "data": {"password": "Z3Vlc3M="}}]"#;
+    let file = day.writes("guess.yaml", &object("third", guess))?;
+    let rule = "kubernetes/compares-masked";
+    let refused = day.0.ask(&ANA, &["diff", "-f", &file])?;
+    ensure!(refused.code > 1 && refused.shows(rule), "{}", refused.all());
+    day.does(
+        &["apply", "--server-side", "--field-manager=x", "-f", &file],
+        1,
+        rule,
+    )?;
+    let variable = r#"{"spec":{"template":{"spec":{"containers":[{"name":"main","env":[{"name":"DB_PASSWORD","value":"guess"}]}]}}}}"#;
+    let patch = ["patch", "deployment", "cart", "-n", "shop", "-p", variable];
+    day.does(&[&patch[..], &["--dry-run=server"]].concat(), 1, rule)?;
+    Ok(())
 }
 
 /// A Secret is shown masked to whoever edits it, and does not come back like that.

@@ -9,6 +9,7 @@
 mod compares;
 mod json;
 mod marker;
+mod masked;
 mod patch;
 mod protobuf;
 mod schema;

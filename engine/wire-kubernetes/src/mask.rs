@@ -12,7 +12,7 @@ mod role;
 mod tests;
 mod walk;
 
-pub(crate) use role::{COPIES, holds_object};
+pub(crate) use role::{COPIES, ENVIRONMENTS, holds_object};
 pub use walk::Walk;
 
 /// What stands in the place of a number that is masked. A marker there is no number, on which typed clients fail; this one

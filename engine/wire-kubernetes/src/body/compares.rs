@@ -1,16 +1,18 @@
 //! Writes that tell a guess from a masked value by how they are answered. A server-side apply conflicts only where the
 //! value is another one, a trial run shows in `managedFields` whether anything would change, and a Secret that is
-//! immutable takes a write only where it changes nothing.
+//! immutable takes a write only where it changes nothing. So do objects that never change, as pods.
 //!
-//! It refuses all of them for what is masked in Secrets, and to make a Secret immutable that is there already: an apply
-//! that takes the fields over whatever they hold, and a write that happens, tell nothing that the writer does not know.
+//! It refuses all of them for what is masked in Secrets and, in any other object, like one ([`masked`]), and to make a
+//! Secret immutable that is there already. A write that happens goes on: a right guess leaves `resourceVersion` as it was, so
+//! that it tells too, but a wrong one has replaced the value and stands on record.
 
+use super::masked;
+use super::patch::{steps_of, top_of};
 use crate::mask::{COPIES, holds_object};
 use crate::turned::Turned;
 use portcullis_model::{Call, CallBody, Obligations};
 use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
 
 const RULE: &str = "kubernetes/compares-masked";
 
@@ -20,53 +22,69 @@ pub(crate) fn masks_secrets(obligations: &Obligations) -> bool {
     obligations.entities.iter().any(|rule| masked(&rule.entity))
 }
 
-/// Turns away a write that compares, where values of Secrets are masked.
+/// Turns away a write that compares, where values of Secrets are masked. `forced`: an apply takes the fields over; `trial`: a
+/// trial run was asked for, whether or not the cluster heeds it.
 ///
 /// # Errors
-/// When it writes data of a Secret only to be told whether they differ, or makes later writes tell.
-pub(crate) fn refuse(call: &Call, forced: bool) -> Result<(), Turned> {
-    if !writes(call) {
+/// When it writes what is masked only to be told whether it differs, or makes later writes tell.
+pub(crate) fn refuse(call: &Call, forced: bool, trial: bool) -> Result<(), Turned> {
+    if !changes(call) {
         return Ok(());
     }
-    if seals(&call.body) {
+    if is_secret(call) && seals(&call.body) {
         return Err(Turned::forbidden(
             RULE,
             "a Secret that becomes immutable tells by its refusals what the masked values are",
             "Leave `immutable` out, or create the Secret with it.",
         ));
     }
-    if !touches(&call.body) && !copies(&call.body) {
+    let applies = call.content_type.as_deref() == Some("application/apply-patch+yaml");
+    let applies = applies && !forced;
+    let fixed = masked::is_fixed(call);
+    if !(applies || trial || fixed) || !says_masked(call) {
         return Ok(());
     }
-    let applies = call.content_type.as_deref() == Some("application/apply-patch+yaml");
-    if applies && !forced {
+    if fixed && !trial {
         return Err(Turned::forbidden(
             RULE,
-            "a server-side apply of a Secret tells by its conflicts what the masked values are",
+            "what such an object holds never changes: whether a write is taken tells what the masked values are",
+            "Leave the values out, or delete the object and create it anew; `valueFrom` names a Secret instead.",
+        ));
+    }
+    if applies {
+        return Err(Turned::forbidden(
+            RULE,
+            "a server-side apply of values that are masked tells by its conflicts what they are",
             "Take the fields over (--force-conflicts), or apply without --server-side.",
         ));
     }
-    match call.dry_run {
-        true => Err(Turned::forbidden(
-            RULE,
-            "a trial run over a Secret tells by its answer what the masked values are",
-            "Write it, or leave `data`, `stringData` and annotations that hold an object out of the trial.",
-        )),
-        false => Ok(()),
-    }
+    Err(Turned::forbidden(
+        RULE,
+        "a trial run over values that are masked tells by its answer what they are",
+        "Write it, or leave out of the trial: data of Secrets and copies of them, and values of variables and headers \
+         whose names tell a secret.",
+    ))
 }
 
 /// True when what is stored decides whether the answer tells: it is looked at first, and [`refuse_sealed`] asked.
 pub(crate) fn asks_stored(call: &Call) -> bool {
-    writes(call) && call.group.is_empty() && touches(&call.body)
+    if !changes(call) || !call.group.is_empty() {
+        return false;
+    }
+    match call.resource.as_deref() {
+        Some("secrets") => touches(&call.body),
+        // One that is immutable tells of a copy of a Secret in it.
+        Some("configmaps") => masked::says(call),
+        _ => false,
+    }
 }
 
-/// Turns away a write to a stored Secret that takes no other values than it has.
+/// Turns away a write to a stored Secret or ConfigMap that takes no other values than it has.
 ///
 /// # Errors
 /// When it is immutable, or nobody can tell.
 pub(crate) fn refuse_sealed(stored: &[u8]) -> Result<(), Turned> {
-    /// What decides, of a Secret.
+    /// What decides.
     #[derive(Deserialize)]
     struct Stored {
         kind: String,
@@ -74,29 +92,38 @@ pub(crate) fn refuse_sealed(stored: &[u8]) -> Result<(), Turned> {
         immutable: Option<bool>,
     }
     match serde_json::from_slice::<Stored>(stored) {
-        Ok(stored) if stored.kind != "Secret" => Err(unseen()),
+        Ok(stored) if !matches!(&*stored.kind, "Secret" | "ConfigMap") => Err(unseen()),
         Ok(stored) if stored.immutable == Some(true) => Err(Turned::forbidden(
             RULE,
-            "the Secret is immutable: whether a write is taken tells what the masked values are",
-            "Leave `data` and `stringData` out, or delete the Secret and create it anew.",
+            "the object is immutable: whether a write is taken tells what the masked values are",
+            "Leave `data` and `stringData` out, or delete it and create it anew.",
         )),
         Ok(_) => Ok(()),
         Err(_) => Err(unseen()),
     }
 }
 
-/// What a write is answered with when nobody can tell whether the Secret is immutable.
+/// What a write is answered with when nobody can tell whether what it changes is immutable.
 pub(crate) fn unseen() -> Turned {
     Turned::forbidden(
         RULE,
-        "the cluster does not show you the Secret, and an immutable one tells what its masked values are",
-        "Ask for the right to get the Secret; its values stay masked.",
+        "the cluster does not show you the object, and an immutable one tells what its masked values are",
+        "Ask for the right to get it; its values stay masked.",
     )
 }
 
-/// Somebody writes over a Secret.
-fn writes(call: &Call) -> bool {
-    matches!(call.verb.as_str(), "update" | "patch") && call.resource.as_deref() == Some("secrets")
+/// Somebody writes over what is there.
+fn changes(call: &Call) -> bool {
+    matches!(call.verb.as_str(), "update" | "patch")
+}
+
+fn is_secret(call: &Call) -> bool {
+    call.resource.as_deref() == Some("secrets")
+}
+
+/// The body says what an answer would mask.
+fn says_masked(call: &Call) -> bool {
+    is_secret(call) && (touches(&call.body) || copies(&call.body)) || masked::says(call)
 }
 
 /// The body says something about values.
@@ -160,22 +187,6 @@ fn seals(body: &CallBody) -> bool {
     }
 }
 
-/// The steps of an operation's path. What stands in front of the first slash counts for nothing, as in the API server.
-fn steps_of(operation: &Value) -> Vec<Cow<'_, str>> {
-    let path = operation.get("path").and_then(Value::as_str);
-    let steps = path.unwrap_or_default().split('/').skip(1);
-    steps
-        .map(|step| match step.contains('~') {
-            true => Cow::Owned(step.replace("~1", "/").replace("~0", "~")),
-            false => Cow::Borrowed(step),
-        })
-        .collect()
-}
-
-fn top_of(operation: &Value) -> Cow<'_, str> {
-    steps_of(operation).into_iter().next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{asks_stored, masks_secrets, refuse, refuse_sealed};
@@ -199,7 +210,8 @@ mod tests {
             Err(turned) => return turned.rule.to_owned(),
         }
         let forced = call::parameter(target, "force").as_deref() == Some("true");
-        match (refuse(&asked.call, forced), asks_stored(&asked.call)) {
+        let trial = asked.dry_run_asked;
+        match (refuse(&asked.call, forced, trial), asks_stored(&asked.call)) {
             (Err(turned), _) => turned.rule.to_owned(),
             (Ok(()), true) => "looked at".to_owned(),
             (Ok(()), false) => "free".to_owned(),
@@ -243,6 +255,8 @@ mod tests {
             (r#"{"kind":"Secret","immutable":false}"#, true),
             (r#"{"kind":"Secret","immutable":null}"#, true),
             (r#"{"kind":"Secret","immutable":true}"#, false),
+            (r#"{"kind":"ConfigMap","data":{}}"#, true),
+            (r#"{"kind":"ConfigMap","immutable":true}"#, false),
             (
                 r#"{"kind":"Secret","immutable":true,"immutable":false}"#,
                 false,

@@ -1,12 +1,14 @@
 //! JSON Patch (RFC 6902): of its operations those that write what the client sends itself, and take away.
 //!
-//! It refuses `copy` and `move`, which carry a value that the client may not see to a place where it may, and `test`
-//! of what is masked, which tells a guess from the value. Both would pass every mask on the way back.
+//! It refuses `copy` and `move`, which carry a value that the client may not see to a place where it may, another name for
+//! a variable, under which its value would be shown, and `test` of what is masked, which tells a guess from the value. All of
+//! them would pass every mask on the way back.
 
-use crate::mask::COPIES;
+use crate::mask::{COPIES, ENVIRONMENTS};
 use crate::turned::Turned;
 use portcullis_model::Call;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// The media type.
 pub(super) const TYPE: &str = "application/json-patch+json";
@@ -42,9 +44,9 @@ pub(super) fn read(call: &Call, patch: &Value) -> Result<(), Turned> {
         let text = |name| operation.get(name).and_then(Value::as_str);
         let path = text("path").ok_or_else(malformed)?;
         match text("op").ok_or_else(malformed)? {
-            "add" | "remove" | "replace" => {}
+            "add" | "remove" | "replace" if !renames(path) => {}
             "test" if is_open(call, path, operation.get("value")) => {}
-            "copy" | "move" | "test" => return Err(moves()),
+            "add" | "remove" | "replace" | "copy" | "move" | "test" => return Err(moves()),
             _ => return Err(malformed()),
         }
     }
@@ -71,10 +73,37 @@ fn is_open(call: &Call, path: &str, value: Option<&Value>) -> bool {
     !secrets && !masked && !escaped && open
 }
 
+/// The steps of an operation's path. What stands in front of the first slash counts for nothing, as in the API server.
+pub(super) fn steps_of(operation: &Value) -> Vec<Cow<'_, str>> {
+    let path = operation.get("path").and_then(Value::as_str);
+    let steps = path.unwrap_or_default().split('/').skip(1);
+    steps
+        .map(|step| match step.contains('~') {
+            true => Cow::Owned(step.replace("~1", "/").replace("~0", "~")),
+            false => Cow::Borrowed(step),
+        })
+        .collect()
+}
+
+/// The first of them.
+pub(super) fn top_of(operation: &Value) -> Cow<'_, str> {
+    steps_of(operation).into_iter().next().unwrap_or_default()
+}
+
+/// True where an operation gives a variable or a header that stands there another name: under that its value is shown.
+fn renames(path: &str) -> bool {
+    let mut steps = path.rsplit('/');
+    let name = steps.next() == Some("name");
+    let _which = steps.next();
+    name && steps
+        .next()
+        .is_some_and(|list| ENVIRONMENTS.contains(&list))
+}
+
 fn moves() -> Turned {
     Turned::forbidden(
         "kubernetes/patch-moves",
-        "the patch copies, moves or compares values that may be masked",
+        "the patch copies, moves, renames or compares values that may be masked",
         "Use `replace` with the value itself, or a merge patch (kubectl patch --type=merge).",
     )
 }
@@ -112,6 +141,25 @@ mod tests {
                 .map_err(|t| t.rule),
             out
         );
+    }
+
+    #[test]
+    fn a_patch_does_not_rename_a_variable() {
+        let named = |op: &str, path: &str| json!([{"op": op, "path": path, "value": "PLAIN"}]);
+        let out = Err("kubernetes/patch-moves");
+        for list in ["env", "livenessProbe/httpGet/httpHeaders"] {
+            let path = format!("/spec/template/spec/containers/0/{list}/0/name");
+            for op in ["add", "remove", "replace"] {
+                assert_eq!(rule("deployments", named(op, &path)), out, "{op} {path}");
+            }
+        }
+        for path in [
+            "/spec/containers/0/name",
+            "/metadata/labels/name",
+            "/spec/containers/0/env/0/value",
+        ] {
+            assert_eq!(rule("pods", named("replace", path)), Ok(()), "{path}");
+        }
     }
 
     #[test]

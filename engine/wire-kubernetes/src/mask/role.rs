@@ -9,10 +9,13 @@ pub(crate) const COPIES: [&str; 4] = [
     "banzaicloud.com/last-applied",
 ];
 
-/// True where a string may hold an object of its own: what a tool keeps under any name is masked like the object itself.
-/// Whoever guards what is masked asks here as well.
+/// Lists of names with values, which are masked by their names.
+pub(crate) const ENVIRONMENTS: [&str; 2] = ["env", "httpHeaders"];
+
+/// True where a string may hold an object of its own, or a list of them: what a tool keeps under any name is masked like the
+/// object itself. Whoever guards what is masked asks here as well.
 pub(crate) fn holds_object(text: &[u8]) -> bool {
-    text.trim_ascii_start().first() == Some(&b'{')
+    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// A member's name, where it means something here.
@@ -41,7 +44,6 @@ impl Name {
         match name {
             b"binaryData" => Self::BinaryData,
             b"data" => Self::Data,
-            b"env" | b"httpHeaders" => Self::Env,
             b"items" => Self::Items,
             b"kind" => Self::Kind,
             b"name" => Self::NameOf,
@@ -51,6 +53,7 @@ impl Name {
             b"stringData" => Self::StringData,
             b"token" => Self::Token,
             b"value" => Self::Value,
+            list if ENVIRONMENTS.iter().any(|name| name.as_bytes() == list) => Self::Env,
             copy if copy.contains(&b'/') && COPIES.iter().any(|name| name.as_bytes() == copy) => {
                 Self::Copy
             }

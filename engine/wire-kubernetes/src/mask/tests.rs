@@ -336,6 +336,16 @@ fn a_copy_of_a_secret_is_masked_wherever_a_tool_keeps_it() {
         masked(&map(&secret("aHVudGVyMg==")), ANYTHING),
         map(&secret(&blob()))
     );
+    // A list of them, also in an annotation and behind white space.
+    for space in ["", " ", "\n\t"] {
+        let list = |blob: &str| format!("{space}[{},{{\"a\":1}}]", secret(blob));
+        let bad = list("aHVudGVyMg==");
+        assert_eq!(masked(&map(&bad), ANYTHING), map(&list(&blob())));
+        assert_eq!(
+            masked(&kept("a", &bad), ANYTHING),
+            kept("a", &list(&blob()))
+        );
+    }
     // What nobody can look into is a secret.
     for name in [
         "objectset.rio.cattle.io/applied",
@@ -354,7 +364,12 @@ fn a_copy_of_a_secret_is_masked_wherever_a_tool_keeps_it() {
     }
     // Other documents are text, and detectors see all of it.
     let found = mask_text("found", None);
-    for text in ["{\"a\": \"hunter2\"}", "{{ hunter2 }}"] {
+    for text in [
+        "{\"a\": \"hunter2\"}",
+        "{{ hunter2 }}",
+        "[\"hunter2\", 1]",
+        "[section] hunter2",
+    ] {
         let instead = text.replace("hunter2", &found);
         assert_eq!(masked(&map(text), ANYTHING), map(&instead));
     }

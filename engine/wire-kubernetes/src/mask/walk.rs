@@ -455,10 +455,10 @@ impl Walk {
     }
 }
 
-/// A string may hold an object, by its raw text. Nearly none begins with what has to be decoded to tell.
+/// A string may hold objects, by its raw text. Nearly none begins with what has to be decoded to tell.
 fn opens(raw: &[u8], escaped: bool) -> bool {
     match raw.first() {
-        Some(b'{') => true,
+        Some(b'{' | b'[') => true,
         Some(b' ' | b'\\') => holds_object(&decode(raw, escaped)),
         _ => false,
     }

@@ -47,6 +47,8 @@ pub(super) struct Pour {
     pub gate: Gate,
     pub line: Option<Line>,
     pub decision: Arc<Decision>,
+    /// The same without masks, once a piece of a schema has gone on under it.
+    pub plain: Option<Arc<Decision>>,
     pub expected: Expected,
     /// The schema of the API was asked for, at its own path.
     pub schema: bool,
@@ -328,7 +330,8 @@ impl Pour {
         if good.is_empty() && next == Next::Open {
             return Ok(());
         }
-        let plain = unmasked(&self.decision);
+        let unmasked = || unmasked(&self.decision);
+        let plain = Arc::clone(self.plain.get_or_insert_with(unmasked));
         self.flow(good, next, &plain, to_client).await
     }
 

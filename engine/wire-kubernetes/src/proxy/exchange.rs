@@ -207,6 +207,7 @@ impl Visit {
             gate,
             line: Some(line),
             decision,
+            plain: None,
             expected: Expected::of(&asked.call),
             schema: is_schema(&asked.call),
             warning,

@@ -150,6 +150,7 @@ impl Visit {
                 gate,
                 line: Some(line),
                 decision: going.decision,
+                plain: None,
                 expected: Expected::default(),
                 schema: false,
                 warning,

@@ -1,7 +1,7 @@
 //! A request between the decision and the sending, held against the obligations that came with the decision: under a
 //! filter what it names is among what is granted, or it goes no further. Where labels decide, the cluster is asked first
-//! for the labels of what is named, as the same person; and where Secrets are masked, whether one that is written to is
-//! immutable.
+//! for the labels of what is named, as the same person; and where Secrets are masked, whether one that is written to, or a
+//! ConfigMap with a copy of one, is immutable.
 //!
 //! It refuses an object that is hidden and one that does not exist with the same words.
 
@@ -63,8 +63,11 @@ impl Visit {
         let all = [&going.decision.obligations, gate.granted()];
         let masked = all.into_iter().any(body::masks_secrets);
         let forced = parameter(&going.asked.target, "force").as_deref() == Some("true");
-        if masked && let Err(away) = body::refuse_comparison(&going.asked.call, forced) {
-            return Ok(Err(away));
+        if masked {
+            let trial = going.asked.dry_run_asked;
+            if let Err(away) = body::refuse_comparison(&going.asked.call, forced, trial) {
+                return Ok(Err(away));
+            }
         }
         if let Err(away) = self.filtered(live, gate, going).await? {
             return Ok(Err(away));
