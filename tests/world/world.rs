@@ -221,6 +221,17 @@ impl World {
 /// The policy data of the sample company.
 pub const DATA: &str = include_str!("data.yaml");
 
+/// The same, where engineers ask for what is in production first, and may go ahead in an emergency: a review of that is due
+/// after so many seconds. `more` is more of the rule.
+#[must_use]
+pub fn data_with_requests(more: &str, review_seconds: u32) -> String {
+    let requests = format!(
+        "access_requests: {{production: {{labels: {{env: prod}}, groups: [engineers], approver_groups: [dba], {more}\
+         break_glass: {{groups: [engineers], reviewer_groups: [dba], review_seconds: {review_seconds}}}}}}}"
+    );
+    DATA.replace("\nconfig:\n", &format!("\nconfig:\n  {requests}\n"))
+}
+
 /// Every shipped pack.
 pub const PACKS: &str = "    - builtin: access
     - builtin: agents_read_only

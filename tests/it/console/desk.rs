@@ -7,14 +7,9 @@ use portcullis_tests::{Shown, WorldOptions, world};
 use std::io::Write as _;
 use std::process::Stdio;
 
-/// Engineers ask for the database first, and may go ahead in an emergency.
-const REQUESTS: &str = "access_requests: {production: {labels: {env: prod}, groups: [engineers], approver_groups: [dba], \
-     break_glass: {groups: [engineers], reviewer_groups: [dba], review_seconds: 3600}}}";
-
 pub(super) fn company() -> Result<Company> {
-    let head = format!("\nconfig:\n  {REQUESTS}\n");
     let options = WorldOptions {
-        data: format!("{}{ROLES}", world::DATA.replace("\nconfig:\n", &head)),
+        data: format!("{}{ROLES}", world::data_with_requests("", 3600)),
         packs: format!("{}    - builtin: access_requests\n", world::PACKS),
         more: "console: {}\n".to_owned(),
         ..WorldOptions::default()

@@ -10,9 +10,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Engineers ask for the database first, and may go ahead in an emergency.
-const REQUESTS: &str = "access_requests: {production: {labels: {env: prod}, groups: [engineers], approver_groups: [dba], \
-     break_glass: {groups: [engineers], reviewer_groups: [dba], review_seconds: 3600}}}";
 const DELETE: &str = "DELETE FROM stale_carts WHERE id = 7";
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -68,9 +65,8 @@ fn says(row: &Value, cells: &[(&str, &str)]) -> Result<()> {
 
 #[test]
 fn what_the_desk_notes_of_approvals_and_broken_glass_is_what_an_auditor_reads() -> Result<()> {
-    let head = format!("\nconfig:\n  {REQUESTS}\n");
     let world = World::start(&WorldOptions {
-        data: world::DATA.replace("\nconfig:\n", &head),
+        data: world::data_with_requests("", 3600),
         packs: format!("{}    - builtin: access_requests\n", world::PACKS),
         ..WorldOptions::default()
     })?;
