@@ -30,11 +30,9 @@ pub trait Desk: Send + Sync {
     fn reviews(&self, who: &Identity) -> Vec<Item<Review>>;
     /// Delegations in force.
     fn delegations(&self, who: &Identity) -> Vec<Item<Delegation>>;
-    /// Puts on record that something here was refused before the desk was asked.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) -> Result<(), Refused>;
+    /// Puts on record that something here was refused before the desk was asked, as far as there is room for it: it stays
+    /// refused in any case.
+    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity);
     /// Asks for a connection in advance, or breaks its glass.
     fn request_access<'a>(
         &'a self,

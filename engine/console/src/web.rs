@@ -15,6 +15,7 @@ mod pages;
 mod places;
 mod rest;
 pub mod role;
+mod shown;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visits;
@@ -70,6 +71,7 @@ pub struct Console {
     watching: Arc<Places>,
     playing: Arc<Places>,
     reading: Turns,
+    shown: shown::Shown,
     clock: Clock,
 }
 
@@ -87,6 +89,7 @@ impl Console {
             watching: Places::new(limits::WATCHES_MAX, limits::WATCHES_PER_IDENTITY_MAX),
             playing: Places::new(limits::FILMS_MAX, limits::FILMS_PER_IDENTITY_MAX),
             reading: Turns::default(),
+            shown: shown::Shown::default(),
             clock: parts.clock,
         })
     }

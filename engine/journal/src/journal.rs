@@ -246,7 +246,20 @@ impl Journal {
     pub fn node(&self, event: &str, detail: &Value) -> Result<Sequence, Fault> {
         let payload = json!({"event": event, "detail": detail}).to_string();
         let _choosing = (event == crate::holds::HOLD_ADDED).then(|| self.shared.choosing.lock());
-        let sequence = self.shared.own(NODE, EntryKind::Node, payload.as_bytes())?;
+        let kind = (EntryKind::Node, true);
+        let sequence = self.shared.own(NODE, kind, payload.as_bytes())?;
+        Ok(Sequence(sequence))
+    }
+
+    /// The same of what anybody can bring about, as a refusal: it takes nothing of the reserve, which is kept for votes and
+    /// for the ends of sessions, and is not written while the disk is full or falls behind.
+    ///
+    /// # Errors
+    /// When the record cannot be written, or there is no room but the reserve.
+    pub fn node_if_room(&self, event: &str, detail: &Value) -> Result<Sequence, Fault> {
+        let payload = json!({"event": event, "detail": detail}).to_string();
+        let kind = (EntryKind::Node, false);
+        let sequence = self.shared.own(NODE, kind, payload.as_bytes())?;
         Ok(Sequence(sequence))
     }
 
@@ -341,12 +354,13 @@ impl Shared {
     pub(crate) fn own(
         &self,
         session: SessionId,
-        kind: EntryKind,
+        (kind, closing): (EntryKind, bool),
         payload: &[u8],
     ) -> Result<u64, Fault> {
         let mut inner = self.inner.lock();
-        self.check(&inner, true)?;
-        let written = inner.wal.append_own(session, (self.clock)(), kind, payload);
+        self.check(&inner, closing)?;
+        let now = (self.clock)();
+        let written = inner.wal.append_one(session, now, (kind, closing), payload);
         inner.agenda.checkpoint |= kind == EntryKind::End;
         self.answer(&mut inner, written)
     }

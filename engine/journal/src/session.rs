@@ -172,7 +172,7 @@ impl Drop for SessionRecord {
             let _ = self
                 .journal
                 .shared
-                .own(self.id, EntryKind::End, end.as_bytes());
+                .own(self.id, (EntryKind::End, true), end.as_bytes());
         }
     }
 }

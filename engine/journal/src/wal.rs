@@ -177,6 +177,17 @@ impl Wal {
         kind: EntryKind,
         payload: &[u8],
     ) -> Result<u64, Unwritten> {
+        self.append_one(session, at, (kind, true), payload)
+    }
+
+    /// The same, of an entry that may be one that the reserve is not kept for.
+    pub(crate) fn append_one(
+        &mut self,
+        session: SessionId,
+        at: Timestamp,
+        (kind, closing): (EntryKind, bool),
+        payload: &[u8],
+    ) -> Result<u64, Unwritten> {
         let before = self.head(session);
         let mut bytes = Vec::with_capacity(frame::HEAD + payload.len() + frame::TAIL);
         let sequence = before.map_or(0, |h| h.sequence) + 1;
@@ -201,7 +212,7 @@ impl Wal {
                 hash: link,
                 ended: kind == EntryKind::End,
             },
-            closing: true,
+            closing,
             checkpoint: kind == EntryKind::End,
         })?;
         Ok(sequence)

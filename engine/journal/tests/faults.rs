@@ -234,6 +234,34 @@ fn no_session_uses_up_the_reserve() {
 }
 
 #[test]
+fn what_anybody_can_bring_about_takes_nothing_of_the_reserve() {
+    let world = World::new();
+    let (disk, mood) = Moody::new();
+    let journal = world.open_on(disk);
+    let guess = serde_json::json!({"id": "gr-1", "why": "x".repeat(1024)});
+    journal
+        .node_if_room("desk_refused", &guess)
+        .expect("there is room");
+    *mood.lock() = Mood::Full;
+    for _ in 0..1024 {
+        assert!(journal.node_if_room("desk_refused", &guess).is_err());
+    }
+    assert_eq!(journal.health(), Health::Full);
+    // A quarter of the reserve is 256 KiB: votes have all of it.
+    let votes = (0..100)
+        .take_while(|_| journal.node("approval/vote", &guess).is_ok())
+        .count();
+    assert_eq!(votes, 100);
+    *mood.lock() = Mood::Well;
+    until("space is noticed", || journal.health() == Health::Well);
+    journal
+        .node_if_room("desk_refused", &guess)
+        .expect("there is room again");
+    journal.close().expect("closed");
+    assert_eq!(world.verify().problems, []);
+}
+
+#[test]
 fn without_a_reserve_a_full_disk_poisons() {
     let world = World::new();
     let (disk, mood) = Moody::new();

@@ -5,6 +5,8 @@
 mod events;
 mod film;
 #[cfg(test)]
+mod long;
+#[cfg(test)]
 mod pages;
 mod sessions;
 mod steps;
@@ -31,6 +33,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Shots that wait for whoever plays them.
 const SHOTS: usize = 256;
+
+/// Entries that are read of a session for what it is, whatever its page needs: however long it is, its first page is there at
+/// once.
+const GLANCE_ENTRIES_MAX: u32 = 10_000;
 
 /// The record.
 pub struct Shelf {
@@ -254,7 +260,8 @@ pub(crate) fn said(reason: &Reason) -> Said {
     }
 }
 
-/// One session and, where `leaf` gives a page for it, what happened in it: its entries are read once for both.
+/// One session and, where `leaf` gives a page for it, what happened in it: its entries are read once for both, and not
+/// to the end of a long one.
 fn opened(
     shelf: &Shelf,
     id: SessionId,
@@ -269,11 +276,17 @@ fn opened(
         session,
         ..Volume::default()
     };
+    let mut read = 0;
     for entry in shelf.entries(id)? {
         patience.ask()?;
         let entry = entry.map_err(|error| broken(&error))?;
         if let Some(leaf) = &mut leaf {
             leaf.take(&entry);
+        }
+        read += 1;
+        // Terminals that are opened later stand on the later pages.
+        if read >= GLANCE_ENTRIES_MAX && leaf.as_ref().is_none_or(steps::Leaf::is_full) {
+            break;
         }
         if entry.kind == EntryKind::End as u8 {
             break;

@@ -36,6 +36,7 @@ use crate::clock::clock;
 use crate::config::{Listener, Loaded, Wire};
 use crate::feed::Feed;
 use crate::front_desk::{Access, Books, Desk, Login, Reception, Serving, Streams, Verify};
+use crate::guesses::Guesses;
 use crate::listen::Door;
 use crate::paths;
 use crate::registry::Registry;
@@ -150,6 +151,8 @@ pub struct Gateway {
     pub doormen: Arc<Doormen>,
     /// What is recorded.
     pub journal: Arc<Journal>,
+    /// Who is refused at the desk, on record.
+    pub(crate) guesses: Arc<Guesses>,
     /// What becomes of the record behind the data path.
     pub keeping: keeping::Keeping,
     /// Where people are asked.
@@ -176,8 +179,7 @@ pub struct Gateway {
 /// [`Broken`], with what is missing.
 pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
     let (clock, metrics) = (clock(), Arc::new(Metrics::new()));
-    let state = ground(&loaded)?;
-    let journal = journal(&loaded, &clock)?;
+    let (state, journal) = (ground(&loaded)?, journal(&loaded, &clock)?);
     let tripwires = Tripwires::new();
     let secrets = secrets::secrets(&loaded, &tripwires)?;
     let keeping = keeping::Keeping::start(&loaded, &journal, &secrets, &clock)?;
@@ -232,6 +234,7 @@ pub async fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, Broken> {
         policy,
         sandbox,
         doormen,
+        guesses: Guesses::new(Arc::clone(&journal), Arc::clone(&clock)),
         journal,
         keeping,
         people,
@@ -331,7 +334,7 @@ fn protocol(
             let entrance = entrance::entrance(gateway);
             let inlet = hooks::Inlet {
                 people: Arc::clone(&gateway.people),
-                journal: Arc::clone(&gateway.journal),
+                guesses: Arc::clone(&gateway.guesses),
                 clock: Arc::clone(&gateway.clock),
             };
             let mut portal = Portal::new(shown.map(|shown| shown.config), counter, entrance)

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod feed;
 pub mod front_desk;
+mod guesses;
 pub mod harden;
 pub mod ledgers;
 pub mod listen;

@@ -5,6 +5,7 @@ mod holds;
 
 use crate::acts;
 use crate::assemble::Gateway;
+use crate::guesses::Guesser;
 use crate::registry::Registry;
 use crate::reload::Reloader;
 use parking_lot::Mutex;
@@ -196,8 +197,8 @@ impl Operations for Front {
         Box::pin(async move {
             let voted = self.gateway.people.vote(id, ballot, "admin").await;
             if let Err(refused) = &voted {
-                let uid = json!({"uid": by.uid});
-                acts::refused_vote(&self.gateway.journal, id, refused, &uid);
+                let uid = Guesser::other(json!({"uid": by.uid}));
+                self.gateway.guesses.vote(&uid, id, refused);
             }
             voted
         })

@@ -335,6 +335,8 @@ impl Console {
         let scope = Page::Approvals.scope(by.roles)?;
         let mut all = self.bureau.approvals();
         all.retain(|a| scope == Scope::All || my_request(&by.identity, a));
+        let own = all.iter().filter(|a| my_request(&by.identity, a));
+        self.shown.keep(&by.identity, own.map(|a| a.id.as_str()));
         // What waits comes first.
         all.sort_by_key(|a| a.state != "pending");
         Ok(all)
@@ -349,7 +351,11 @@ impl Console {
         let scope = Page::Approvals.scope(by.roles)?;
         let found = self.bureau.approval(id);
         let theirs = |a: &Approval| scope == Scope::All || my_request(&by.identity, a);
-        found.filter(theirs).ok_or_else(|| nothing("request"))
+        let found = found.filter(theirs).ok_or_else(|| nothing("request"))?;
+        if my_request(&by.identity, &found) {
+            self.shown.keep(&by.identity, [found.id.as_str()]);
+        }
+        Ok(found)
     }
 
     /// True when there is such a request that they may see.
@@ -383,7 +389,9 @@ impl Console {
     ) -> Result<Approval, NotCast> {
         let open = Page::Vote.scope(by.roles);
         if let Err(refused) = open.and_then(|_| self.request(by, id)) {
-            self.bureau.refused_vote(id, &refused, &by.identity);
+            if !self.shown.to(&by.identity, id) {
+                self.bureau.refused_vote(id, &refused, &by.identity);
+            }
             return Err(refused.into());
         }
         self.proved_just_now(by)?;

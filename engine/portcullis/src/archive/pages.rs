@@ -319,9 +319,7 @@ impl Desk for House {
         Vec::new()
     }
 
-    fn refused(&self, _: &str, _: &str, _: &Refused, _: &Identity) -> Result<(), Refused> {
-        Ok(())
-    }
+    fn refused(&self, _: &str, _: &str, _: &Refused, _: &Identity) {}
 
     fn request_access<'a>(
         &'a self,

@@ -58,6 +58,11 @@ impl Leaf {
         self.page.steps.extend(steps);
     }
 
+    /// True once the next entry belongs to the next page.
+    pub(super) fn is_full(&self) -> bool {
+        self.page.next.is_some()
+    }
+
     /// The page, once nothing follows.
     pub(super) fn done(mut self) -> Page {
         if self.page.next.is_none() {

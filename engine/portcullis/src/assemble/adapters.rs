@@ -33,7 +33,8 @@ impl Books for OnRecord {
     }
 
     fn note(&self, event: &str, detail: &Value) -> Result<(), Fault> {
-        self.0.node(event, detail).map(drop)
+        // Refused logins: strangers bring them about, and take no room from votes on a full disk.
+        self.0.node_if_room(event, detail).map(drop)
     }
 }
 

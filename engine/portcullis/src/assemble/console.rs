@@ -10,6 +10,7 @@ use crate::archive::{Shelf, StepMaker, said};
 use crate::config::Loaded;
 use crate::feed::{Feed, Heard};
 use crate::front_desk::{Verify, revoked};
+use crate::guesses::Guesser;
 use portcullis_console::archive::{Archive, Step};
 use portcullis_console::bureau::{
     Bureau, Explained, ExplainedPack, ExplainedRule, Glance, PackView, PluginCounter, PluginView,
@@ -228,9 +229,7 @@ impl Bureau for Office {
     }
 
     fn refused_vote(&self, id: &str, why: &Refused, by: &Identity) {
-        let mut who = named(by);
-        who["from"] = json!("console");
-        acts::refused_vote(&self.gateway.journal, id, why, &who);
+        self.gateway.guesses.vote(&guesser(by), id, why);
     }
 
     fn connections(&self) -> Vec<ConnectionRow> {
@@ -318,6 +317,13 @@ impl Bureau for Office {
 /// Somebody, as what they do here is recorded.
 fn named(who: &Identity) -> Value {
     json!({"by": who.principal, "name": who.name, "token_id": who.token_id})
+}
+
+/// The same, of what is refused here.
+fn guesser(who: &Identity) -> Guesser {
+    let mut by = named(who);
+    by["from"] = json!("console");
+    Guesser::somebody(who, by)
 }
 
 /// Resolves once the session is over, and a moment later: its last entries are on their way.

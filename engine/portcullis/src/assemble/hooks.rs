@@ -3,11 +3,10 @@
 //! in Slack counts where the rule says so, for the person whose account is linked.
 
 use super::people::People;
-use crate::acts;
+use crate::guesses::{Guesser, Guesses};
 use portcullis_approval::{Ballot, NotSigned, SlackWord, Word};
 use portcullis_console::{Approval, Hooks, Refused};
 use portcullis_gate::{BoxFuture, Clock};
-use portcullis_journal::Journal;
 use portcullis_model::Fault;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use std::sync::Arc;
 /// The way in.
 pub(super) struct Inlet {
     pub people: Arc<People>,
-    pub journal: Arc<Journal>,
+    pub guesses: Arc<Guesses>,
     pub clock: Clock,
 }
 
@@ -23,14 +22,14 @@ impl Inlet {
     /// A message that was not taken in, on record: somebody may be trying.
     fn turned_away(&self, from: &str, why: NotSigned) -> Refused {
         let detail = json!({"from": from, "why": why.to_string()});
-        if let Err(fault) = self.journal.node("hook_refused", &detail) {
-            tracing::error!(fault = fault.chain(), "a refused message is not on record");
-        }
+        let who = Guesser::other(json!({"from": from}));
+        self.guesses.note(&who, "hook_refused", detail);
         Refused::new(401, why.to_string())
     }
 
     fn refused(&self, from: &str, id: &str, refused: &Refused) {
-        acts::refused_vote(&self.journal, id, refused, &json!({"from": from}));
+        let who = Guesser::other(json!({"from": from}));
+        self.guesses.vote(&who, id, refused);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Front;
 use crate::acts;
+use crate::guesses::Guesser;
 use portcullis_console::{
     AccessWish, Asked, Bearer, Caller, Delegation, DelegationWish, Extension, Grant, LinkWish,
     LinkedAccount, Mine, Refused, Review, ReviewWord, Standing,
@@ -21,10 +22,8 @@ impl Front {
         answer: Result<T, Refused>,
     ) -> Result<T, Refused> {
         if let Err(refused) = &answer {
-            let uid = ("uid", json!(by.uid));
-            acts::desk_refused(what, id, refused, uid, |event, detail| {
-                self.on_record(event, detail)
-            })?;
+            let uid = Guesser::other(json!({"uid": by.uid}));
+            self.gateway.guesses.desk(&uid, what, id, refused);
         }
         answer
     }

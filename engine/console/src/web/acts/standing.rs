@@ -64,7 +64,7 @@ fn one<T>(all: Vec<Item<T>>, what: &str, is: impl Fn(&T) -> bool) -> Result<Item
 
 impl Console {
     /// Passes an answer on; a refusal that came before the desk was asked is on record as the desk's are: somebody who
-    /// guesses ids is seen.
+    /// guesses ids is seen. What was theirs and is over is no guess, nor is what they see and may not do.
     pub(super) fn seen_to<T>(
         &self,
         by: &Visitor,
@@ -72,15 +72,22 @@ impl Console {
         id: &str,
         answer: Result<T, Refused>,
     ) -> Result<T, Refused> {
-        if let Err(refused) = &answer {
-            self.bureau.refused(what, id, refused, &by.identity)?;
+        if let Err(refused) = &answer
+            && refused.status == 404
+            && !self.shown.to(&by.identity, id)
+        {
+            self.bureau.refused(what, id, refused, &by.identity);
         }
         answer
     }
 
     /// Grants in force.
     pub(in crate::web) fn grants(&self, by: &Visitor) -> Result<Vec<Item<Grant>>, Refused> {
-        seen(Page::Grants, by, self.bureau.grants(&by.identity))
+        let all = seen(Page::Grants, by, self.bureau.grants(&by.identity))?;
+        let own = all.iter().filter(|grant| grant.own);
+        self.shown
+            .keep(&by.identity, own.map(|grant| grant.it.id.as_str()));
+        Ok(all)
     }
 
     /// One grant.

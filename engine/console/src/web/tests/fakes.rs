@@ -45,6 +45,8 @@ pub(crate) struct Paper {
     pub read: AtomicUsize,
     /// The provider cannot be asked whether a login still stands.
     pub away: AtomicBool,
+    /// The desk has forgotten all of it.
+    pub gone: AtomicBool,
     /// What stands in every field that somebody else has filled.
     pub foreign: Mutex<String>,
     pub lasts: Mutex<u64>,
@@ -74,6 +76,7 @@ impl Default for Paper {
             mute: AtomicBool::new(false),
             read: AtomicUsize::new(0),
             away: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             foreign: Mutex::new("foreign".to_owned()),
             lasts: Mutex::new(3600),
             votes: Mutex::default(),
@@ -256,6 +259,9 @@ impl Bureau for Paper {
     }
 
     fn approvals(&self) -> Vec<Approval> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
         let text = self.foreign();
         let facts = json!({
             "issuer": "https://idp.example", "subject": "ana", "reason": text, "session": SESSION,

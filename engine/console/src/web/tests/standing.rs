@@ -2,6 +2,7 @@
 
 use super::*;
 use serde_json::json;
+use std::sync::atomic::Ordering;
 
 /// What somebody asks of a form of ours.
 async fn send(house: &House, name: &str, address: &str, fields: &str) -> Seen {
@@ -475,6 +476,39 @@ async fn whoever_guesses_what_is_somebody_elses_is_on_record() {
     }
     assert_eq!(house.said("desk_refused").len(), said.len());
     assert!(acts(&house).is_empty() && house.paper.votes.lock().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_ones_own_and_is_over_is_no_guess_nor_is_a_missing_role() {
+    let house = House::new();
+    let all = ["/console/grants/gr-1", "/console/approvals/ap-1"];
+    let ana = house.log_in("ana").await;
+    for address in all {
+        assert_eq!(house.get(address, &ana).await.status, StatusCode::OK);
+    }
+    let ended = send(&house, "auditor", "/console/grants/gr-1/end", "reason=over").await;
+    assert_eq!(ended.status, StatusCode::FORBIDDEN);
+    house.paper.gone.store(true, Ordering::SeqCst);
+    for address in all {
+        assert_eq!(house.get(address, &ana).await.status, StatusCode::NOT_FOUND);
+    }
+    assert!(house.said("desk_refused").is_empty());
+    // To somebody else it never was: the ids are guessed.
+    let eve = house.log_in("requester").await;
+    for address in all {
+        assert_eq!(house.get(address, &eve).await.status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(house.said("desk_refused").len(), 2);
+}
+
+#[tokio::test]
+async fn a_guess_is_refused_where_it_cannot_be_recorded() {
+    let house = House::new();
+    let cookie = house.log_in("requester").await;
+    house.paper.full.store(true, Ordering::SeqCst);
+    let seen = house.get("/console/grants/gr-1", &cookie).await;
+    assert_eq!(seen.status, StatusCode::NOT_FOUND);
+    assert!(house.said("desk_refused").is_empty());
 }
 
 #[tokio::test]

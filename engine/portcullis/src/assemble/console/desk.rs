@@ -24,7 +24,7 @@ impl Office {
         answer: Result<T, Refused>,
     ) -> Result<T, Refused> {
         if let Err(refused) = &answer {
-            self.refused(what, of, refused, by)?;
+            self.refused(what, of, refused, by);
         }
         answer
     }
@@ -43,11 +43,9 @@ impl Desk for Office {
         self.gateway.people.delegations_for(who)
     }
 
-    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) -> Result<(), Refused> {
-        let from = ("from", json!("console"));
-        acts::desk_refused(what, id, why, from, |event, detail| {
-            self.note(event, by, detail)
-        })
+    fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) {
+        let who = super::guesser(by);
+        self.gateway.guesses.desk(&who, what, id, why);
     }
 
     fn request_access<'a>(

@@ -1,0 +1,268 @@
+//! Refusals that anybody can bring about, on record: somebody who guesses ids is seen. Of each of them the first of a minute
+//! have an entry of their own, the rest one entry with their number once the minute is over.
+//!
+//! It refuses to let anybody fill the record: who guesses is bounded, what each guess writes is bounded, and none of it takes
+//! room that votes need on a full disk. What cannot be written then is lost, and the log says so; it stays refused.
+
+use parking_lot::Mutex;
+use portcullis_console::Refused;
+use portcullis_gate::Clock;
+use portcullis_journal::Journal;
+use portcullis_model::{Identity, Timestamp};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Refusals are counted over so long.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Refusals of one of them within it that have an entry each: a person who mistypes has fewer.
+const ENTRIES_MAX: u32 = 10;
+/// How many of them are counted apart, as many as visits there may be; all others are counted together.
+const GUESSERS_MAX: usize = 4096;
+
+/// Whose refusals are counted together, and what the record says of them.
+pub(crate) struct Guesser {
+    key: String,
+    by: Value,
+}
+
+impl Guesser {
+    /// Somebody who was verified. `by` is how the record names them.
+    pub(crate) fn somebody(who: &Identity, by: Value) -> Self {
+        let principal = json!(who.principal);
+        Self {
+            key: principal.to_string(),
+            by,
+        }
+    }
+
+    /// Somebody at the admin socket, or a system.
+    pub(crate) fn other(by: Value) -> Self {
+        Self {
+            key: by.to_string(),
+            by,
+        }
+    }
+}
+
+/// Puts refusals on record.
+pub(crate) struct Guesses {
+    journal: Arc<Journal>,
+    clock: Clock,
+    tallies: Mutex<HashMap<String, Tally>>,
+}
+
+struct Tally {
+    since: Timestamp,
+    written: u32,
+    left_out: u64,
+    by: Value,
+}
+
+/// What becomes of one refusal.
+#[derive(Debug, PartialEq, Eq)]
+enum Counted {
+    Written,
+    FirstLeftOut,
+    LeftOut,
+}
+
+fn count(tallies: &mut HashMap<String, Tally>, who: &Guesser, now: Timestamp) -> Counted {
+    let many = tallies.len() >= GUESSERS_MAX && !tallies.contains_key(&who.key);
+    let (key, by) = match many {
+        false => (who.key.clone(), who.by.clone()),
+        true => (String::new(), json!({"by": "others"})),
+    };
+    let tally = tallies.entry(key).or_insert(Tally {
+        since: now,
+        written: 0,
+        left_out: 0,
+        by,
+    });
+    if tally.written < ENTRIES_MAX {
+        tally.written += 1;
+        return Counted::Written;
+    }
+    tally.left_out += 1;
+    match tally.left_out {
+        1 => Counted::FirstLeftOut,
+        _ => Counted::LeftOut,
+    }
+}
+
+/// Takes out whose minute is over: the entries that say how many were left out.
+fn over(tallies: &mut HashMap<String, Tally>, now: Timestamp) -> Vec<Value> {
+    let ended = tallies.extract_if(|_, tally| now.since(tally.since) >= WINDOW);
+    let counted = ended.filter(|(_, tally)| tally.left_out > 0);
+    let entry = |(_, tally): (String, Tally)| {
+        let mut entry = json!({
+            "what": "refused more often than is written one by one",
+            "count": tally.left_out,
+            "since": tally.since.rfc3339(),
+        });
+        crate::acts::add(&mut entry, &tally.by);
+        entry
+    };
+    counted.map(entry).collect()
+}
+
+impl Guesses {
+    /// Nobody has guessed.
+    pub(crate) fn new(journal: Arc<Journal>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            journal,
+            clock,
+            tallies: Mutex::default(),
+        })
+    }
+
+    /// A vote that was refused.
+    pub(crate) fn vote(self: &Arc<Self>, who: &Guesser, id: &str, refused: &Refused) {
+        let detail = json!({"id": id_of(id), "why": refused.error});
+        self.note(who, "vote_refused", detail);
+    }
+
+    /// What the desk has refused besides, or what was refused before the desk was asked.
+    pub(crate) fn desk(self: &Arc<Self>, who: &Guesser, what: &str, of: &str, refused: &Refused) {
+        let detail = json!({"what": what, "id": name_of(of), "why": refused.error});
+        self.note(who, "desk_refused", detail);
+    }
+
+    /// Puts a refusal on record, or counts it.
+    pub(crate) fn note(self: &Arc<Self>, who: &Guesser, event: &str, mut detail: Value) {
+        let now = (self.clock)();
+        let (ended, counted) = {
+            let mut tallies = self.tallies.lock();
+            let ended = over(&mut tallies, now);
+            (ended, count(&mut tallies, who, now))
+        };
+        self.write_counts(&ended);
+        match counted {
+            Counted::Written => {
+                crate::acts::add(&mut detail, &who.by);
+                self.write(event, &detail);
+            }
+            Counted::FirstLeftOut => self.look_later(),
+            Counted::LeftOut => {}
+        }
+    }
+
+    /// The number is on record once the minute is over, whoever asks then.
+    fn look_later(self: &Arc<Self>) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let guesses = Arc::downgrade(self);
+        runtime.spawn(async move {
+            tokio::time::sleep(WINDOW).await;
+            if let Some(guesses) = guesses.upgrade() {
+                guesses.look();
+            }
+        });
+    }
+
+    fn look(&self) {
+        let ended = over(&mut self.tallies.lock(), (self.clock)());
+        self.write_counts(&ended);
+    }
+
+    fn write_counts(&self, ended: &[Value]) {
+        for entry in ended {
+            self.write("desk_refused", entry);
+        }
+    }
+
+    fn write(&self, event: &str, detail: &Value) {
+        if let Err(fault) = self.journal.node_if_room(event, detail) {
+            tracing::warn!(fault = fault.chain(), event, "a refusal is not on record");
+        }
+    }
+}
+
+/// The id is whatever was sent; only what ids are made of goes on record, and no more than they have.
+fn id_of(sent: &str) -> String {
+    let of_ids = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+    sent.chars().filter(of_ids).take(16).collect()
+}
+
+/// The same of what may be a name too.
+fn name_of(sent: &str) -> String {
+    let of_names = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    sent.chars().filter(of_names).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_journal::{NODE, NodeKey, OsDisk, Settings, entries};
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp(0).after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn of_what_was_sent_as_an_id_only_an_id_goes_on_record() {
+        assert_eq!(id_of("ap-7f3a"), "ap-7f3a");
+        assert_eq!(id_of("ap-1\u{1b}[2J\n\"x\""), "ap-12Jx");
+        assert_eq!(id_of(&"a".repeat(500)).len(), 16);
+        assert_eq!(name_of("orders_1.eu\u{1b}[2J \"x\""), "orders_1.eu2Jx");
+        assert_eq!(name_of(&"a".repeat(500)).len(), 64);
+    }
+
+    #[test]
+    fn whoever_guesses_on_has_a_few_entries_and_their_number() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let key = NodeKey::open(&dir.path().join("node.key"), "gw.example/n").expect("a key");
+        let settings = Settings::new(dir.path().join("record"), "gw.example/n");
+        let now = Arc::new(Mutex::new(at(1000)));
+        let clock = Arc::clone(&now);
+        let clock: Clock = Arc::new(move || *clock.lock());
+        let journal = Journal::open_on(Arc::new(OsDisk), settings, key, Arc::clone(&clock));
+        let journal = journal.expect("a journal");
+        let guesses = Guesses::new(Arc::clone(&journal), clock);
+        let refused = Refused::new(404, "there is none");
+        let (eve, ana) = (json!({"uid": 7}), json!({"uid": 8}));
+        for _ in 0..1200 {
+            guesses.desk(&Guesser::other(eve.clone()), "look", "gr-1", &refused);
+        }
+        guesses.vote(&Guesser::other(ana), "ap-1", &refused);
+        // Nobody guesses on, and the number is on record all the same.
+        *now.lock() = at(1059);
+        guesses.look();
+        *now.lock() = at(1060);
+        guesses.look();
+        guesses.look();
+        journal.close().expect("closed");
+        let all = entries(&dir.path().join("record"), NODE).expect("read");
+        let all: Vec<Value> = all
+            .filter_map(|entry| serde_json::from_slice(&entry.expect("an entry").payload).ok())
+            .filter(|entry: &Value| {
+                entry["event"]
+                    .as_str()
+                    .is_some_and(|e| e.ends_with("_refused"))
+            })
+            .collect();
+        let of = |uid: u32| all.iter().filter(move |e| e["detail"]["uid"] == json!(uid));
+        assert_eq!(of(7).count(), 11, "{all:?}");
+        let last = of(7).next_back().expect("the number");
+        assert_eq!(last["detail"]["count"], json!(1190));
+        let vote = json!({"id": "ap-1", "why": "there is none", "uid": 8});
+        assert_eq!(of(8).map(|e| &e["detail"]).collect::<Vec<_>>(), [&vote]);
+    }
+
+    #[test]
+    fn those_who_guess_are_bounded_and_counted_together_beyond() {
+        let mut tallies = HashMap::new();
+        let who = |n: usize| Guesser::other(json!({"uid": n}));
+        for n in 0..GUESSERS_MAX {
+            assert_eq!(count(&mut tallies, &who(n), at(0)), Counted::Written);
+        }
+        let beyond = (0..1000).map(|n| count(&mut tallies, &who(GUESSERS_MAX + n), at(1)));
+        let written = beyond.filter(|c| *c == Counted::Written).count();
+        assert_eq!(written, ENTRIES_MAX as usize);
+        assert_eq!(tallies.len(), GUESSERS_MAX + 1);
+        assert_eq!(over(&mut tallies, at(61)).len(), 1);
+        assert!(tallies.is_empty());
+    }
+}
