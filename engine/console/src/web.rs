@@ -7,6 +7,7 @@
 
 mod acts;
 mod assets;
+mod drafts;
 mod frame;
 mod guard;
 mod login;

@@ -143,7 +143,9 @@ fn a_broken_glass_is_reviewed_in_a_browser() -> Result<()> {
     // Back at the same form, at its glass.
     ana.sees("Go ahead without an approval, where policy lets me.")?;
     let asked = ana.run("return document.querySelector('input[name=break_glass]').checked")?;
-    ensure!(asked.as_bool() == Some(true), "{asked}");
+    // Somebody else can have written that link: it ticks nothing.
+    ensure!(asked.as_bool() == Some(false), "{asked}");
+    ana.click("input[name=break_glass]")?;
     ana.write("input[name=target]", "orders")?;
     ana.write("textarea[name=reason]", "INC-7, orders is down at night")?;
     ana.picture("break-glass")?;

@@ -9,7 +9,7 @@ use super::role::Roles;
 use super::visits::{Asked, Key, Known, Tokens, Visit, key, same};
 use super::{BODY_BYTES_MAX, Console};
 use crate::operations::Refused;
-use crate::portal::{TokenRequest, bearer};
+use crate::portal::{TokenError, TokenRequest, bearer};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -145,6 +145,14 @@ fn busy() -> Refused {
     Refused::new(429, "you ask too often (console/rate)").hint("wait a minute")
 }
 
+/// Why there is no token: the login is over, or nobody can say.
+pub(super) fn not_granted(error: TokenError) -> Refused {
+    match error.status {
+        429 | 500.. => Refused::new(503, error.error_description).hint("try again in a while"),
+        _ => Refused::new(401, error.error_description).hint("log in again"),
+    }
+}
+
 fn unknown() -> Refused {
     Refused::new(401, "nobody is logged in (console/login)").hint("log in, or send a token")
 }
@@ -205,16 +213,13 @@ impl Console {
         let granted = self
             .entrance
             .token(TokenRequest::Refresh { token: refresh });
-        let granted = granted.await.map_err(|error| match error.status {
-            // Nobody has said that the login is over.
-            429 | 500.. => Refused::new(503, error.error_description).hint("try again in a while"),
-            _ => Refused::new(401, error.error_description).hint("log in again"),
-        })?;
-        let identity = self.bureau.verify(&granted.access_token).await?;
+        let granted = granted.await.map_err(not_granted)?;
+        // What was sent is spent: what came for it is kept, whoever can say now whose it is.
         *tokens = Tokens {
             token: granted.access_token,
             refresh: granted.refresh_token,
         };
+        let identity = self.bureau.verify(&tokens.token).await?;
         visit.renew(identity);
         Ok(())
     }

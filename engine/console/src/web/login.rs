@@ -5,8 +5,8 @@
 
 use super::Console;
 use super::frame;
-use super::guard::{LOGIN, Posted, VISIT, Via, cookie};
-use super::visits::{Drawn, Tokens, Visit, Way, key};
+use super::guard::{LOGIN, Posted, VISIT, Via, cookie, not_granted};
+use super::visits::{Drawn, Pending, Tokens, Visit, Way, key};
 use crate::operations::Refused;
 use crate::portal::{BrowserWish, Source, TokenRequest, block};
 use axum::Router;
@@ -101,6 +101,7 @@ async fn begin(
         from: block(from.0),
         // The return comes from the provider's site: the strict cookie does not come along then.
         before: cookie(&headers, VISIT).map(|before| key(&before)),
+        typed: None,
     };
     let wish = BrowserWish {
         provider: wanted.provider,
@@ -136,26 +137,34 @@ async fn done(
     headers: HeaderMap,
     Query(done): Query<Done>,
 ) -> Response {
-    match entered(&console, &headers, done).await {
+    let begun = cookie(&headers, LOGIN)
+        .and_then(|cookie| console.visits.back(&cookie, &done.state, (console.clock)()));
+    let Some(begun) = begun else {
+        let no = "this login was not begun in this browser, or too long ago";
+        let said = Refused::new(400, no).hint("log in again").to_string();
+        return sign_in(&console, "/console", Some(&said));
+    };
+    let next = begun.way.next.clone();
+    match entered(&console, &headers, begun, done).await {
         Ok(answer) => answer,
         Err(refused) => {
-            let said = refused.to_string();
-            sign_in(&console, "/console", Some(&said))
+            let mut answer = sign_in(&console, &next, Some(&refused.to_string()));
+            if refused.status == 503 {
+                // Nobody has said that they are not let in.
+                *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            }
+            answer
         }
     }
 }
 
-async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<Response, Refused> {
+async fn entered(
+    console: &Console,
+    headers: &HeaderMap,
+    mut begun: Pending,
+    done: Done,
+) -> Result<Response, Refused> {
     let now = (console.clock)();
-    let begun = cookie(headers, LOGIN)
-        .and_then(|cookie| console.visits.back(&cookie, &done.state, now))
-        .ok_or_else(|| {
-            Refused::new(
-                400,
-                "this login was not begun in this browser, or too long ago",
-            )
-            .hint("log in again")
-        })?;
     let code = match (done.code, done.error) {
         (Some(code), None) => Zeroizing::new(code),
         _ => return Err(Refused::new(401, "the provider has not let you in").hint("log in again")),
@@ -165,9 +174,7 @@ async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<R
         verifier: begun.verifier,
         before: None,
     });
-    let granted = granted
-        .await
-        .map_err(|error| Refused::new(401, error.error_description))?;
+    let granted = granted.await.map_err(not_granted)?;
     let identity = console.bureau.verify(&granted.access_token).await?;
     let roles = console.bureau.standing(&identity)?;
     // Which roles, and by which policy.
@@ -178,6 +185,9 @@ async fn entered(console: &Console, headers: &HeaderMap, done: Done) -> Result<R
         token: granted.access_token,
         refresh: granted.refresh_token,
     };
+    let before = begun.way.before.as_ref();
+    begun.way.typed =
+        before.and_then(|before| console.visits.typed(before, &identity.principal, now));
     let visit = console.visits.enter(identity, tokens, &begun.way, now);
     let visit = visit.ok_or_else(|| Refused::new(503, "the gateway cannot draw random numbers"))?;
     // A second login in one browser takes the place of the first.

@@ -2,6 +2,7 @@
 //! the way in and out.
 
 mod doors;
+mod drafts;
 mod fakes;
 mod hostile;
 mod paper_desk;

@@ -4,13 +4,14 @@
 //! It refuses what is over: by time, by idleness, by logout. It keeps no more visits of one identity than it has to;
 //! the oldest makes room.
 
+use super::drafts::{Draft, Drafts};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::{Mutex, RwLock};
-use portcullis_model::{Identity, Timestamp, limits};
+use portcullis_model::{Identity, Principal, Timestamp, limits};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +76,8 @@ pub(super) struct Visit {
     pub provider: Option<String>,
     /// Over a refresh they change: one at a time.
     pub tokens: tokio::sync::Mutex<Tokens>,
+    /// What was typed here.
+    pub drafts: Drafts,
     identity: RwLock<Arc<Identity>>,
     until: Timestamp,
     used: Mutex<Used>,
@@ -154,6 +157,8 @@ pub(super) struct Way {
     pub from: IpAddr,
     /// The visit of this browser before.
     pub before: Option<Key>,
+    /// What was typed in it, once it is known that the same person is back.
+    pub typed: Option<Draft>,
 }
 
 /// Somebody who is at a provider.
@@ -266,6 +271,7 @@ impl Visits {
             begun: now,
             provider: way.provider.clone(),
             tokens: tokio::sync::Mutex::new(tokens),
+            drafts: Drafts::with(way.typed.clone()),
             identity: RwLock::new(identity),
             until: now.after(self.stay.longest),
             used: Mutex::new(Used {
@@ -293,6 +299,13 @@ impl Visits {
             true => Known::Visit(visit),
             false => Known::Busy,
         }
+    }
+
+    /// What was typed in a visit before, where it is the same person's.
+    pub(super) fn typed(&self, before: &Key, who: &Principal, now: Timestamp) -> Option<Draft> {
+        let visit = self.open.lock().get(before).cloned()?;
+        let same = visit.identity().principal == *who;
+        same.then(|| visit.drafts.take(now)).flatten()
     }
 
     /// True when there is a visit for this cookie. Nothing is counted.
@@ -340,6 +353,7 @@ mod tests {
             next: "/console".to_owned(),
             from: IpAddr::V4(from.into()),
             before: None,
+            typed: None,
         }
     }
 

@@ -5,7 +5,6 @@ use super::super::Console;
 use super::super::acts::{NotCast, Wanted};
 use super::super::frame::{self, Sheet};
 use super::super::guard::{Person, Posted, Visitor};
-use super::super::login::local;
 use super::desk::{asked_length, filled, fresh, length_field, prove_again, tabs};
 use super::{Page, asked};
 use crate::standing::Asked;
@@ -33,8 +32,22 @@ pub(super) async fn form(
     Person(by): Person,
     RawQuery(query): RawQuery,
 ) -> Page {
-    let form: Form = asked(query.as_deref())?;
-    Ok(page(&console, &by, &form, None))
+    let link: Link = asked(query.as_deref())?;
+    let typed = console.typed(&by, HERE);
+    let form = typed.unwrap_or_else(|| Form {
+        target: link.target,
+        ..Form::default()
+    });
+    Ok(page(&console, &by, (&form, link.glass), None))
+}
+
+/// What a link may say: anybody can have written it. It chooses a connection and opens the page at its glass; it gives no
+/// reason and ticks nothing.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Link {
+    target: String,
+    glass: bool,
 }
 
 pub(super) async fn ask(
@@ -43,26 +56,18 @@ pub(super) async fn ask(
 ) -> Response {
     match wish(&console, &by, &form).await {
         Ok(asked) => became(&console, &by, &form, &asked),
-        Err(not_cast) => page(&console, &by, &form, Some(not_cast)),
+        Err(not_cast) => page(&console, &by, (&form, false), Some(not_cast)),
     }
 }
 
-/// The way back to the form, at its glass, with what was typed; and false where that is too much to be carried along.
-fn back(form: &Form) -> (String, bool) {
-    let mut form = Form {
-        break_glass: true,
-        ..form.clone()
+/// The way back to the form, at its glass.
+fn back(form: &Form) -> String {
+    let link = Link {
+        target: form.target.clone(),
+        glass: true,
     };
-    let address = |form: &Form| {
-        let query = serde_urlencoded::to_string(form).unwrap_or_default();
-        format!("{HERE}?{query}")
-    };
-    let whole = address(&form);
-    if local(&whole) == whole {
-        return (whole, true);
-    }
-    form.reason.clear();
-    (address(&form), false)
+    let query = serde_urlencoded::to_string(link).unwrap_or_default();
+    format!("{HERE}?{query}")
 }
 
 async fn wish(console: &Console, by: &Visitor, form: &Form) -> Result<Asked, NotCast> {
@@ -98,9 +103,16 @@ fn became(console: &Console, by: &Visitor, form: &Form, asked: &Asked) -> Respon
     Sheet::new("Ask for access", "/console/approvals").show(console, by, &body)
 }
 
-fn page(console: &Console, by: &Visitor, form: &Form, not_cast: Option<NotCast>) -> Response {
+fn page(
+    console: &Console,
+    by: &Visitor,
+    (form, glass): (&Form, bool),
+    not_cast: Option<NotCast>,
+) -> Response {
     let again = matches!(not_cast, Some(NotCast::Again));
-    let (back, whole) = back(form);
+    let back = back(form);
+    // What was sent and not done waits for the login that may follow.
+    let kept = not_cast.is_some() && !console.is_fresh(by) && console.keep(by, HERE, form);
     let refused = not_cast.map(NotCast::refused);
     let body = html! {
         h1 { "Ask for access" }
@@ -109,7 +121,7 @@ fn page(console: &Console, by: &Visitor, form: &Form, not_cast: Option<NotCast>)
         @if again {
             div.notice.bad role="alert" {
                 p { "Nothing was done: breaking the glass needs a fresh login. " a.button.primary href=(fresh(by, &back)) { "Prove who you are again" } }
-                @if whole { p { "What you typed is here again afterwards." } }
+                @if kept { p { "What you typed is here again afterwards." } }
                 @else { p { "Copy your reason first: it is too long to be kept on the way." } }
             }
         } @else if let Some(refused) = &refused {
@@ -118,7 +130,7 @@ fn page(console: &Console, by: &Visitor, form: &Form, not_cast: Option<NotCast>)
                 @if let Some(hint) = &refused.hint { p { (hint) } }
             }
         }
-        (fields(console, by, form, &back))
+        (fields(console, by, form, (glass, &back)))
     };
     let shown = Sheet::new("Ask for access", "/console/approvals").show(console, by, &body);
     match refused {
@@ -130,7 +142,7 @@ fn page(console: &Console, by: &Visitor, form: &Form, not_cast: Option<NotCast>)
     }
 }
 
-fn fields(console: &Console, by: &Visitor, form: &Form, back: &str) -> Markup {
+fn fields(console: &Console, by: &Visitor, form: &Form, (glass, back): (bool, &str)) -> Markup {
     // Whoever may see what there is can choose from it.
     let known = console.connections(by).unwrap_or_default();
     let lasts = form.lasts.clone().unwrap_or_default();
@@ -148,7 +160,7 @@ fn fields(console: &Console, by: &Visitor, form: &Form, back: &str) -> Markup {
             label { "Why; recorded and shown to whoever decides"
                 textarea name="reason" rows="2" required maxlength="1000" { (form.reason) } }
             label { "Ticket, where there is one" input name="ticket" value=(ticket) maxlength="200" autocomplete="off"; }
-            details open[form.break_glass] {
+            details open[form.break_glass || glass] {
                 summary { "In an emergency: break the glass" }
                 @if console.is_fresh(by) {
                     label.check {

@@ -10,7 +10,7 @@ use super::{Page, Shown, grants, show};
 use crate::operations::{Approval, Choice, Refused};
 use axum::extract::{Path, State};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -173,7 +173,7 @@ fn waiting(approval: &Approval) -> Markup {
 }
 
 /// For how long a yes may be meant for the whole class, where the rule lets approvers say so.
-fn for_how_long(approval: &Approval) -> Markup {
+fn for_how_long(approval: &Approval, typed: Option<u64>) -> Markup {
     let most = number(approval, "reuse_seconds").unwrap_or(0);
     let class = text(approval, "reuse_class").unwrap_or_default();
     let shorter = LENGTHS.into_iter().filter(|length| *length < most);
@@ -181,8 +181,8 @@ fn for_how_long(approval: &Approval) -> Markup {
         @if most > 0 {
             label { "A yes is meant for"
                 select name="reuse" {
-                    option value="" selected { "this run only" }
-                    @for length in shorter.chain([most]) { option value=(length) { (show::lasting(length)) " of its class" } }
+                    option value="" selected[typed.is_none()] { "this run only" }
+                    @for length in shorter.chain([most]) { option value=(length) selected[typed == Some(length)] { (show::lasting(length)) " of its class" } }
                 }
             }
             p.hint { "Its class: " (grants::covers(class)) ". The shortest time that an approver says counts." }
@@ -190,21 +190,30 @@ fn for_how_long(approval: &Approval) -> Markup {
     }
 }
 
+/// What was typed before a login that had to be fresh; which button was pressed is none of it.
+#[derive(Default, Deserialize, Serialize)]
+struct Typed {
+    reason: String,
+    reuse: Option<u64>,
+}
+
 fn ballot(console: &Console, by: &Visitor, approval: &Approval) -> Markup {
+    let here = format!("/console/approvals/{}", approval.id);
     html! {
         @if console.is_fresh(by) {
+            @let typed = console.typed::<Typed>(by, &here).unwrap_or_default();
             form.card.vote method="post" action={ "/console/approvals/" (approval.id) "/vote" } {
                 input type="hidden" name="csrf" value=(by.csrf());
                 label { "Why; recorded and shown to whoever asked"
-                    textarea name="reason" rows="2" required maxlength="1000" {} }
-                (for_how_long(approval))
+                    textarea name="reason" rows="2" required maxlength="1000" { (typed.reason) } }
+                (for_how_long(approval, typed.reuse))
                 div.buttons {
                     button.primary name="choice" value="approve" accesskey="y" { "Approve" }
                     button.danger name="choice" value="deny" accesskey="d" { "Deny" }
                     span.hint { "until " (show::moment(&approval.expires)) }
                 }
             }
-        } @else { (prove_again(by, "A vote", &format!("/console/approvals/{}", approval.id))) }
+        } @else { (prove_again(by, "A vote", &here)) }
     }
 }
 
@@ -360,11 +369,17 @@ pub(super) async fn vote(
         reason: &ballot.reason,
         reuse_seconds,
     };
-    match console.vote(&by, &id, &cast).await {
+    let voted = console.vote(&by, &id, &cast).await;
+    match voted {
         Ok(approval) => Ok(frame::see(&format!("/console/approvals/{}", approval.id))),
         Err(NotCast::Again) => {
-            let next = format!("/console/approvals/{id}");
-            Ok(frame::see(&fresh(&by, &next)))
+            let here = format!("/console/approvals/{id}");
+            let typed = Typed {
+                reason: ballot.reason,
+                reuse: reuse_seconds,
+            };
+            console.keep(&by, &here, &typed);
+            Ok(frame::see(&fresh(&by, &here)))
         }
         Err(NotCast::Refused(refused)) => Err(Shown::from(refused)),
     }

@@ -12,7 +12,7 @@ use crate::desk::Item;
 use crate::standing::Delegation;
 use axum::extract::{Path, State};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const HERE: &str = "/console/delegations";
@@ -64,21 +64,22 @@ fn away(console: &Console, by: &Visitor) -> Markup {
     html! {
         h2 { "While you are away" }
         @if console.is_fresh(by) {
+            @let typed = console.typed::<Form>(by, HERE).unwrap_or_default();
             form.card.form method="post" action=(HERE) {
                 input type="hidden" name="csrf" value=(by.csrf());
                 label { "Who stands in: the subject of their login, as their own home page here shows it"
-                    input name="subject" required maxlength="400" autocomplete="off" spellcheck="false"; }
+                    input name="subject" value=(typed.subject) required maxlength="400" autocomplete="off" spellcheck="false"; }
                 label { "Their issuer; your own when left empty"
-                    input name="issuer" maxlength="400" autocomplete="off" spellcheck="false"; }
-                (length_field("For how long", "", true))
-                label { "Why; recorded" textarea name="reason" rows="2" required maxlength="1000" {} }
+                    input name="issuer" value=(typed.issuer.unwrap_or_default()) maxlength="400" autocomplete="off" spellcheck="false"; }
+                (length_field("For how long", &typed.lasts, true))
+                label { "Why; recorded" textarea name="reason" rows="2" required maxlength="1000" { (typed.reason) } }
                 div.buttons { button.primary { "Have them stand in" } }
             }
         } @else { (prove_again(by, "A delegation", HERE)) }
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Form {
     subject: String,
@@ -92,6 +93,7 @@ pub(super) async fn give(
     State(console): State<Arc<Console>>,
     Posted(by, form): Posted<Form>,
 ) -> Page {
+    let typed = form.clone();
     let away = Away {
         subject: form.subject,
         issuer: filled(form.issuer),
@@ -100,7 +102,10 @@ pub(super) async fn give(
     };
     match console.delegate(&by, &away).await {
         Ok(_) => Ok(frame::see(HERE)),
-        Err(NotCast::Again) => Ok(frame::see(&fresh(&by, HERE))),
+        Err(NotCast::Again) => {
+            console.keep(&by, HERE, &typed);
+            Ok(frame::see(&fresh(&by, HERE)))
+        }
         Err(NotCast::Refused(refused)) => Err(Shown::from(refused)),
     }
 }

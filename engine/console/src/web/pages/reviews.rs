@@ -6,10 +6,10 @@ use super::super::acts::NotCast;
 use super::super::frame::{self, Sheet};
 use super::super::guard::{Person, Posted, Visitor};
 use super::desk::{fresh, prove_again, tabs};
-use super::{Page, Shown, asked, show};
+use super::{Page, Shown, show};
 use crate::desk::Item;
 use crate::standing::{Finding, Review};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -55,9 +55,7 @@ pub(super) async fn one(
     State(console): State<Arc<Console>>,
     Person(by): Person,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
 ) -> Page {
-    let typed: Typed = asked(query.as_deref())?;
     let item = console.review(&by, &id)?;
     let review = &item.it;
     let grant = console.has_grant(&by, &review.grant);
@@ -81,7 +79,7 @@ pub(super) async fn one(
             @if grant { dt { "Grant" } dd { a href={ "/console/grants/" (review.grant) } { (review.grant) } " is still in force" } }
         }
         p { a href={ "/console/sessions?" (sessions(review)) } { "Sessions on " (review.target) " since that day" } }
-        @if item.acts { (word(&console, &by, review, &typed)) }
+        @if item.acts { (word(&console, &by, review)) }
     };
     let title = format!("Review {}", review.id);
     Ok(Sheet::new(&title, "/console/approvals").show(&console, &by, &body))
@@ -94,19 +92,12 @@ fn sessions(review: &Review) -> String {
     serde_urlencoded::to_string(query).unwrap_or_default()
 }
 
-/// What was typed before a login that had to be fresh.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Typed {
-    finding: Option<Finding>,
-    text: String,
-}
-
-fn word(console: &Console, by: &Visitor, review: &Review, typed: &Typed) -> Markup {
+fn word(console: &Console, by: &Visitor, review: &Review) -> Markup {
     let here = format!("{HERE}/{}", review.id);
-    let was = |finding| typed.finding == Some(finding);
     html! {
         @if console.is_fresh(by) {
+            @let typed = console.typed::<Word>(by, &here);
+            @let was = |finding| typed.as_ref().is_some_and(|typed| typed.finding == finding);
             form.card.form method="post" action=(here) {
                 h2 { "What you found" }
                 input type="hidden" name="csrf" value=(by.csrf());
@@ -116,14 +107,14 @@ fn word(console: &Console, by: &Visitor, review: &Review, typed: &Typed) -> Mark
                     label.check { input type="radio" name="finding" value="concern" required checked[was(Finding::Concern)]; " A concern: it was not, or something has to be done" }
                 }
                 label { "In your words; recorded"
-                    textarea name="text" rows="3" required maxlength="1000" { (typed.text) } }
+                    textarea name="text" rows="3" required maxlength="1000" { (typed.map(|typed| typed.text).unwrap_or_default()) } }
                 div.buttons { button.primary accesskey="y" { "Close the review" } }
             }
         } @else { (prove_again(by, "A review", &here)) }
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Word {
     finding: Finding,
@@ -133,14 +124,17 @@ pub(super) struct Word {
 pub(super) async fn close(
     State(console): State<Arc<Console>>,
     Path(id): Path<String>,
-    Posted(by, Word { finding, text }): Posted<Word>,
+    Posted(by, word): Posted<Word>,
 ) -> Page {
-    match console.close_review(&by, &id, finding, &text).await {
+    let closed = console
+        .close_review(&by, &id, word.finding, &word.text)
+        .await;
+    match closed {
         Ok(review) => Ok(frame::see(&format!("{HERE}/{}", review.id))),
         Err(NotCast::Again) => {
-            let finding = Some(finding);
-            let typed = serde_urlencoded::to_string(Typed { finding, text }).unwrap_or_default();
-            Ok(frame::see(&fresh(&by, &format!("{HERE}/{id}?{typed}"))))
+            let here = format!("{HERE}/{id}");
+            console.keep(&by, &here, &word);
+            Ok(frame::see(&fresh(&by, &here)))
         }
         Err(NotCast::Refused(refused)) => Err(Shown::from(refused)),
     }

@@ -45,6 +45,10 @@ pub(crate) struct Paper {
     pub read: AtomicUsize,
     /// The provider cannot be asked whether a login still stands.
     pub away: AtomicBool,
+    /// Nobody can say whose a token is.
+    pub dumb: AtomicBool,
+    /// Refresh tokens that were used.
+    pub spent: Mutex<BTreeSet<String>>,
     /// The desk has forgotten all of it.
     pub gone: AtomicBool,
     /// What stands in every field that somebody else has filled.
@@ -76,6 +80,8 @@ impl Default for Paper {
             mute: AtomicBool::new(false),
             read: AtomicUsize::new(0),
             away: AtomicBool::new(false),
+            dumb: AtomicBool::new(false),
+            spent: Mutex::default(),
             gone: AtomicBool::new(false),
             foreign: Mutex::new("foreign".to_owned()),
             lasts: Mutex::new(3600),
@@ -181,6 +187,9 @@ impl Paper {
 impl Bureau for Paper {
     fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Refused>> {
         Box::pin(async move {
+            if self.dumb.load(Ordering::SeqCst) {
+                return Err(Refused::new(503, "the keys of the provider are not there"));
+            }
             let identity = self.identity(token);
             identity
                 .map(Arc::new)
@@ -578,13 +587,22 @@ impl Entrance for Paper {
     fn token<'a>(&'a self, request: TokenRequest) -> BoxFuture<'a, Result<Granted, TokenError>> {
         Box::pin(async move {
             let no = || TokenError::new(400, "invalid_grant", "no");
+            // Good once; the next one has a letter more.
+            let mut next = "r-".to_owned();
             let name = match request {
-                TokenRequest::Code { code, .. } => code.strip_prefix("c-").map(str::to_owned),
-                TokenRequest::Refresh { .. } if self.away.load(Ordering::SeqCst) => {
+                TokenRequest::Code { .. } | TokenRequest::Refresh { .. }
+                    if self.away.load(Ordering::SeqCst) =>
+                {
                     let code = "temporarily_unavailable";
                     return Err(TokenError::new(503, code, "ask again later"));
                 }
-                TokenRequest::Refresh { token } => token.strip_prefix("r-").map(str::to_owned),
+                TokenRequest::Code { code, .. } => code.strip_prefix("c-").map(str::to_owned),
+                TokenRequest::Refresh { token } => {
+                    let fresh = self.spent.lock().insert(token.to_string());
+                    let (letters, name) = token.split_once('-').unwrap_or_default();
+                    next = format!("{letters}r-");
+                    fresh.then(|| name.to_owned())
+                }
                 _ => None,
             };
             // An answer comes over the network.
@@ -599,7 +617,7 @@ impl Entrance for Paper {
                 access_token: Zeroizing::new(format!("t-{name}")),
                 token_type: "Bearer".to_owned(),
                 expires_in: *self.lasts.lock(),
-                refresh_token: Some(Zeroizing::new(format!("r-{name}"))),
+                refresh_token: Some(Zeroizing::new(format!("{next}{name}"))),
                 issued_token_type: None,
             })
         })
