@@ -107,6 +107,19 @@ fn company_with_a_clock(folder: &Path) -> Result<Company> {
     Company::with("1h", "", options)
 }
 
+/// A session's replay without its words, or with them; who came is there either way.
+fn replayed(world: &World, id: &str, gone: bool) -> Result<()> {
+    let shown = world.gateway.admin(&["sessions", "replay", id])?;
+    well(&shown)?;
+    ensure!(
+        shown.shows("shredded") == gone && shown.shows("words") != gone,
+        "{}",
+        shown.all()
+    );
+    ensure!(shown.shows("ADMIT"), "who came stays: {}", shown.all());
+    Ok(())
+}
+
 #[test]
 fn what_is_too_old_goes_and_what_is_held_stays_until_it_is_released() -> Result<()> {
     let scratch = Scratch::new("retention")?;
@@ -161,14 +174,7 @@ fn what_is_too_old_goes_and_what_is_held_stays_until_it_is_released() -> Result<
         ensure!(seen == sessions, "{word} in the console: {seen}");
     }
     for (id, gone) in [(&ana, true), (&bea, false)] {
-        let shown = world.gateway.admin(&["sessions", "replay", id])?;
-        well(&shown)?;
-        ensure!(
-            shown.shows("shredded") == gone && shown.shows("words") != gone,
-            "{}",
-            shown.all()
-        );
-        ensure!(shown.shows("ADMIT"), "who came stays: {}", shown.all());
+        replayed(world, id, gone)?;
     }
 
     let release = ["journal", "hold", "release", &held, "--reason", "settled"];
