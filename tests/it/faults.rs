@@ -3,11 +3,24 @@
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA};
+use portcullis_tests::process::until;
 use portcullis_tests::{Shown, World, WorldOptions};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
+
+/// Waits until the server executes a statement with this in it.
+fn runs(world: &World, what: &str) -> Result<()> {
+    let count = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() \
+         AND query LIKE '%{what}%'"
+    );
+    until("the statement runs", || {
+        Ok(world.cluster.sql("postgres", &count)?.trim() != "0")
+    })
+}
 
 fn verify(world: &World) -> Result<Shown> {
     world.gateway.admin(&["journal", "verify"])
@@ -29,7 +42,12 @@ fn a_killed_gateway_leaves_a_record_that_verifies() -> Result<()> {
         writeln!(input, "SELECT 'forwarded-before-the-crash';")?;
         input.flush()?;
     }
-    std::thread::sleep(Duration::from_millis(1500));
+    // What came back was forwarded.
+    let mut answer = String::new();
+    let mut lines = BufReader::new(child.stdout.take().context("read of psql")?);
+    while !answer.contains("forwarded-before-the-crash") {
+        ensure!(lines.read_line(&mut answer)? > 0, "psql ended: {answer}");
+    }
     world.gateway.signal("KILL");
     world.gateway.wait(Duration::from_secs(60))?;
     let _ = child.kill();
@@ -102,9 +120,9 @@ fn a_server_that_goes_away_ends_the_session_with_a_clear_error() -> Result<()> {
     let mut world = World::start(&WorldOptions::default())?;
     let token = world.token(&ANA)?;
     let mut session = world.psql("anybody", &token, "orders");
-    session.args(["-c", "SELECT pg_sleep(20)"]);
+    session.args(["-c", "SELECT pg_sleep(60)"]);
     let waiting = std::thread::spawn(move || Shown::by(&mut session));
-    std::thread::sleep(Duration::from_millis(1500));
+    runs(&world, "pg_sleep(60)")?;
     world.cluster.crash();
     let shown = waiting
         .join()
@@ -160,7 +178,7 @@ fn cancel_reaches_the_running_statement() -> Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    std::thread::sleep(Duration::from_millis(1500));
+    runs(&world, "pg_sleep(30)")?;
     std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()?;
@@ -181,11 +199,11 @@ fn a_drain_tells_sessions_and_ends_cleanly() -> Result<()> {
     let mut world = World::start(&WorldOptions::default())?;
     let token = world.token(&ANA)?;
     let mut session = world.psql("anybody", &token, "orders");
-    session.args(["-c", "SELECT 1", "-c", "SELECT pg_sleep(2)"]);
+    session.args(["-c", "SELECT 1", "-c", "SELECT pg_sleep(8)"]);
     let waiting = std::thread::spawn(move || Shown::by(&mut session));
-    std::thread::sleep(Duration::from_millis(1000));
+    runs(&world, "pg_sleep(8)")?;
     world.gateway.signal("TERM");
-    let code = world.gateway.wait(Duration::from_secs(45))?;
+    let code = world.gateway.wait(Duration::from_secs(60))?;
     ensure!(
         code == Some(0),
         "it ends with 0, not {code:?}:\n{}",
@@ -210,7 +228,7 @@ fn orphans_of_a_killed_gateway_are_swept_at_start() -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    std::thread::sleep(Duration::from_millis(1500));
+    runs(&world, "pg_sleep(60)")?;
     world.gateway.signal("KILL");
     world.gateway.wait(Duration::from_secs(60))?;
     let _ = child.kill();
@@ -232,13 +250,9 @@ fn orphans_of_a_killed_gateway_are_swept_at_start() -> Result<()> {
         world.gateway.metrics,
         &environment,
     )?;
-    for _ in 0..100 {
-        if world.cluster.sql("postgres", count)?.trim() == "0" {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    anyhow::bail!("the orphan was not swept")
+    until("the orphan is swept", || {
+        Ok(world.cluster.sql("postgres", count)?.trim() == "0")
+    })
 }
 
 fn collect(folder: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<()> {

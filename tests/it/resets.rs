@@ -9,7 +9,6 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// Forwards to the server and cuts each connection after so many bytes of the server's.
 struct Cutter {
@@ -79,8 +78,8 @@ fn a_server_that_breaks_off_after_any_byte_breaks_nothing_else() -> Result<()> {
         &config,
         text.replace(&port, &format!("port: {}", cutter.port)),
     )?;
-    world.gateway.signal("HUP");
-    std::thread::sleep(Duration::from_millis(1500));
+    let reloaded = world.gateway.admin(&["reload"])?;
+    ensure!(reloaded.code == 0, "{}", reloaded.all());
     world.cluster.sql("orders", "GRANT app_rw TO pc_admin")?;
     let token = world.token(&ANA)?;
     let ask = || -> Result<Shown> {
