@@ -96,21 +96,28 @@ impl Browser {
 
     /// Clicks on what the selector finds.
     pub(crate) fn click(&self, css: &str) -> Result<()> {
-        let element = self.find(css)?;
-        self.command(
-            "POST",
-            &format!("/element/{element}/click"),
-            Some(&json!({})),
-        )
-        .map(drop)
+        self.on(css, "click", &json!({}))
     }
 
     /// Types into what the selector finds.
     pub(crate) fn write(&self, css: &str, text: &str) -> Result<()> {
-        let element = self.find(css)?;
-        let keys = json!({"text": text});
-        self.command("POST", &format!("/element/{element}/value"), Some(&keys))
-            .map(drop)
+        self.on(css, "value", &json!({"text": text}))
+    }
+
+    /// Does something to what the selector finds. A page that keeps itself up to date may have replaced it in between.
+    fn on(&self, css: &str, what: &str, body: &Value) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let element = self.find(css)?;
+            let path = format!("/element/{element}/{what}");
+            match self.command("POST", &path, Some(body)) {
+                Ok(_) => return Ok(()),
+                Err(error) => ensure!(
+                    error.to_string().contains("stale element reference") && Instant::now() < until,
+                    "{what} on {css}: {error}"
+                ),
+            }
+        }
     }
 
     /// Presses keys one after another, wherever the typing goes.
