@@ -54,15 +54,16 @@ impl Inbound {
         now: Timestamp,
     ) -> Result<Result<Callback, NotSigned>, Fault> {
         let keys = Keys::read(&self.secret.read().await?)?;
-        if let Err(why) = verify(&keys, &self.seen, headers, body, now) {
-            return Ok(Err(why));
-        }
         let [_, sent, _] = headers;
+        // Before its id is remembered: whoever is told that it was late sends it again, with the same id and a new time.
         if sent
             .parse()
             .map_or(true, |sent| may_have_come(sent, self.started))
         {
             return Ok(Err(NotSigned::Late));
+        }
+        if let Err(why) = verify(&keys, &self.seen, headers, body, now) {
+            return Ok(Err(why));
         }
         // Its members in a list, without their names, are read as a vote as well.
         let named = body.trim_ascii_start().starts_with(b"{");
@@ -115,5 +116,15 @@ mod tests {
             assert_eq!(read(&after, &name, sent, 1111).await, Err(NotSigned::Late));
         }
         assert_eq!(read(&after, "m3", 1116, 1116).await, Ok("ap-1".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_was_late_is_taken_in_when_it_is_sent_again() {
+        let inbound = Inbound::new(Arc::new(Said), at(1000));
+        assert_eq!(read(&inbound, "m1", 1004, 1004).await, Err(NotSigned::Late));
+        let again = read(&inbound, "m1", 1010, 1010).await;
+        assert_eq!(again, Ok("ap-1".to_owned()));
+        let twice = read(&inbound, "m1", 1011, 1011).await;
+        assert_eq!(twice, Err(NotSigned::Replayed));
     }
 }

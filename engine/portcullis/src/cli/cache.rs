@@ -72,7 +72,13 @@ impl Login {
             let said = [said(self, name), said(before, name)];
             matches!(said, [Some(a), Some(b)] if a == b)
         };
-        self.gateway == before.gateway && (same("sid") || before.refresh.is_none() && same("sub"))
+        before.portal().is_ok_and(|portal| self.is_of(&portal))
+            && (same("sid") || before.refresh.is_none() && same("sub"))
+    }
+
+    /// True when that gateway has given it, however its address is written.
+    pub fn is_of(&self, portal: &Portal) -> bool {
+        self.portal().is_ok_and(|own| portal.is_at(&own.gateway))
     }
 
     /// Where it came from.
@@ -363,11 +369,35 @@ mod tests {
             (gw, r#"{"sub":"bea","sid":"2"}"#, None, false),
             ("https://other.example", own, Some("r"), false),
             ("https://other.example", own, None, false),
+            // The same place, in other words.
+            ("https://GW.example:443/", own, Some("r"), true),
+            ("https://gw.example:444", own, Some("r"), false),
+            ("http://gw.example", own, Some("r"), false),
+            ("what is that", own, Some("r"), false),
             (gw, "{}", None, false),
             (gw, "what", Some("r"), false),
         ] {
             let before = login(gateway, claims, refresh);
             assert_eq!(now.goes_on_from(&before), on, "{gateway} {claims}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_goes_back_to_the_gateway_that_gave_it_however_that_is_written() {
+        let kept = login("https://gw.example/", "{}", Some("r"));
+        for (gateway, theirs) in [
+            ("https://gw.example", true),
+            ("https://gw.example:443", true),
+            ("https://GW.example", true),
+            ("https://gw.example:6443", false),
+            ("http://gw.example", false),
+            ("https://gw.example.evil", false),
+        ] {
+            let portal = Portal {
+                gateway: gateway.parse().expect("an address"),
+                ca: None,
+            };
+            assert_eq!(kept.is_of(&portal), theirs, "{gateway}");
         }
     }
 }

@@ -228,7 +228,7 @@ fn redeem(asked: &LogIn, form: &[(&str, &str)]) -> Result<Option<Redeemed>, Exit
     let before = cache.read().ok();
     let goes_on = before
         .as_ref()
-        .filter(|login| asked.fresh && login.gateway == portal.gateway.to_string());
+        .filter(|login| asked.fresh && login.is_of(portal));
     let refresh = goes_on.and_then(|login| login.refresh.clone());
     let mut form = form.to_vec();
     form.extend(refresh.as_ref().map(|refresh| ("before", refresh.as_str())));
