@@ -261,13 +261,11 @@ impl Work {
     }
 
     fn close_old_segment(&mut self) {
-        let mut inner = self.shared.inner.lock();
-        let begun = inner.wal.begun.unwrap_or(self.opened);
+        let begun = self.shared.inner.lock().wal.begun.unwrap_or(self.opened);
         let due = begun.elapsed() >= self.copying.segment_every;
-        if due && !inner.wal.full && !inner.closed && inner.wal.rotate_if_used().is_err() {
+        if due && self.shared.close_segment().is_err() {
             tracing::error!("a segment could not be closed early");
         }
-        drop(inner);
         self.shared.wake.notify_one();
     }
 

@@ -365,6 +365,15 @@ impl Shared {
         self.answer(&mut inner, written)
     }
 
+    /// Begins the next segment, unless nothing was written into this one, or the disk is full.
+    pub(crate) fn close_segment(&self) -> Result<(), Unwritten> {
+        let mut inner = self.inner.lock();
+        match inner.wal.full || inner.closed {
+            true => Ok(()),
+            false => inner.wal.rotate_if_used(),
+        }
+    }
+
     /// Asks for a checkpoint with the next sync.
     pub(crate) fn want_checkpoint(&self) {
         self.inner.lock().agenda.checkpoint = true;

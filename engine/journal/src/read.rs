@@ -4,7 +4,7 @@
 
 use crate::age::Identity;
 use crate::error::Error;
-use crate::frame::{Broken, Frame};
+use crate::frame::Frame;
 use crate::note;
 use crate::passage::Passage;
 use crate::payloads::{PayloadKeys, Withheld};
@@ -60,10 +60,18 @@ impl Reader {
     /// # Errors
     /// [`Error::OpenDirectory`], [`Error::Checkpoints`], and what the wrapping key beside the record says.
     pub fn unlocked(dir: &Path, identities: Vec<Identity>) -> Result<Self, Error> {
+        // Before the segments: what is signed later may be in none of those that are there now.
+        let claimed = note::claimed(dir)?;
+        let mut segments = segment::list(dir)?;
+        // A live log may just be beginning its next segment, or have had no room for its header.
+        if let Some((_, path)) = segments.last()
+            && matches!(segment::header_of(path), Err(Error::SegmentHeader(_)))
+        {
+            segments.pop();
+        }
         Ok(Self {
-            // Before the segments: what is signed later may be in none of those that are there now.
-            claimed: note::claimed(dir)?,
-            segments: segment::list(dir)?,
+            claimed,
+            segments,
             keys: Arc::new(PayloadKeys::of(dir, identities)?),
         })
     }
@@ -113,8 +121,8 @@ pub struct Entries {
     /// What comes before this leaf is passed over.
     from: u64,
     current: Option<(Passage, u64)>,
-    /// The leaf after the last one of the segments that were read.
-    reached: u64,
+    /// The leaf after the last one of the segments that were read, once there is one.
+    reached: Option<u64>,
     claimed: u64,
     wholes: Wholes,
 }
@@ -127,7 +135,7 @@ impl Entries {
             only,
             from: 0,
             current: None,
-            reached: 0,
+            reached: None,
             claimed: reader.claimed,
             wholes: Wholes::default(),
         }
@@ -142,9 +150,7 @@ impl Entries {
             while let Some(frame) = passage.next()? {
                 let frame = match frame {
                     Ok(frame) => frame,
-                    Err(Broken::Torn) if self.segments.len() == 0 && leaf >= self.claimed => {
-                        return Ok(());
-                    }
+                    Err(_) if self.segments.len() == 0 && leaf >= self.claimed => return Ok(()),
                     Err(_) => return Err(unreadable()),
                 };
                 if self.only.is_none_or(|id| id == frame.session) {
@@ -152,7 +158,7 @@ impl Entries {
                 }
                 leaf += 1;
             }
-            self.reached = leaf;
+            self.reached = Some(leaf);
         }
         Ok(())
     }
@@ -164,29 +170,23 @@ impl Entries {
         }
         let Some((_, path)) = self.segments.next() else {
             // Cut where a frame ends, it would look whole.
-            return match self.reached < self.claimed {
+            return match self.reached.unwrap_or(0) < self.claimed {
                 true => Err(unreadable()),
                 false => Ok(false),
             };
         };
-        match Passage::begin(&path) {
-            Ok(mut passage) => {
-                let mut leaf = passage.header.tree.size();
-                // Of others' frames only the length matters: one that is wrong leads to a frame that is not whole.
-                while leaf < self.from && passage.pass()? {
-                    leaf += 1;
-                }
-                self.current = Some((passage, leaf));
-                Ok(true)
-            }
-            // A live log may just be beginning its next segment.
-            Err(Error::SegmentHeader(_))
-                if self.segments.len() == 0 && self.reached >= self.claimed =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error),
+        let mut passage = Passage::begin(&path)?;
+        let mut leaf = passage.header.tree.size();
+        // Leaves are kept whatever goes: a segment was cut, or one is missing.
+        if self.reached.is_some_and(|reached| reached != leaf) {
+            return Err(unreadable());
         }
+        // Of others' frames only the length matters: one that is wrong leads to a frame that is not whole.
+        while leaf < self.from && passage.pass()? {
+            leaf += 1;
+        }
+        self.current = Some((passage, leaf));
+        Ok(true)
     }
 
     /// Nothing follows what could not be read.
@@ -204,7 +204,7 @@ impl Entries {
             };
             match passage.next()? {
                 None => {
-                    self.reached = *leaf;
+                    self.reached = Some(*leaf);
                     self.current = None;
                 }
                 Some(Ok(frame)) => {
@@ -236,7 +236,7 @@ impl Entries {
                         return Ok(Some(ReadEntry { payload, ..entry }));
                     }
                 }
-                Some(Err(Broken::Torn)) if last && *leaf >= self.claimed => return Ok(None),
+                Some(Err(_)) if last && *leaf >= self.claimed => return Ok(None),
                 Some(Err(_)) => return Err(unreadable()),
             }
         }

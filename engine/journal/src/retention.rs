@@ -127,19 +127,15 @@ impl Journal {
         let all = segment::list(self.dir())?;
         let before = all.iter().find(|(number, _)| number + 1 >= current);
         Ok(match before {
-            Some((_, path)) => last >= Segment::read(path)?.header.tree.size(),
+            Some((_, path)) => last >= segment::header_of(path)?.tree.size(),
             None => false,
         })
     }
 
-    /// Begins the next segment, unless nothing was written into this one. A full disk has no room for another, and the rest
-    /// of the run makes some: a later one closes it.
+    /// Closes the segment with words that go. A full disk has no room for another, and the rest of the run makes some: a
+    /// later one closes it.
     fn close_segment(&self) -> Result<(), Error> {
-        let mut inner = self.shared.inner.lock();
-        if inner.wal.full || inner.closed {
-            return Ok(());
-        }
-        match inner.wal.rotate_if_used() {
+        match self.shared.close_segment() {
             Err(Unwritten::Failed(error)) => Err(Error::WriteSegment(error)),
             Err(Unwritten::Full | Unwritten::Share) => {
                 tracing::warn!("no room to close a segment: words in the clear go in a later run");

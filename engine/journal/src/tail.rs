@@ -106,8 +106,10 @@ impl Tail {
                     open.leaf += 1;
                 }
                 Err(Broken::Torn) => {
-                    // What follows is looked for first: its writer was done with this one then.
-                    let next = segment::path_of(&self.dir, self.place.segment + 1).exists();
+                    // What follows is looked for first: its writer was done with this one then. It was not where there was
+                    // no room for the header of the next.
+                    let next = segment::path_of(&self.dir, self.place.segment + 1);
+                    let next = segment::header_of(&next).is_ok();
                     if open.more()? {
                         continue;
                     }
@@ -130,7 +132,8 @@ impl Tail {
 
     /// Opens the segment that the place is in; false when it is not there yet.
     fn enter(&mut self) -> Result<bool, Error> {
-        if self.place.segment == 0 {
+        let begins = self.place.segment == 0;
+        if begins {
             match segment::list(&self.dir)?.first() {
                 Some((first, _)) => self.place.segment = *first,
                 None => return Ok(false),
@@ -152,6 +155,12 @@ impl Tail {
             if let Some((header, body)) = Header::decode(&open.buffer) {
                 open.at = body;
                 open.leaf = header.tree.size();
+                if begins {
+                    self.place.leaf = open.leaf;
+                } else if open.leaf > self.place.leaf {
+                    // What stands between was never seen.
+                    return Err(Error::Another);
+                }
                 self.open = Some(open);
                 return Ok(true);
             }
@@ -225,5 +234,38 @@ mod tests {
         let (rest, enough) = read(usize::MAX);
         assert!(!enough && first + rest >= 8, "{first} {rest}");
         assert_eq!(read(500_000), (0, false));
+    }
+
+    #[test]
+    fn a_segment_without_a_header_ends_none_before_it_and_none_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = opened(dir.path());
+        let record = journal.dir().to_owned();
+        let note = || journal.node("reload", &serde_json::json!({})).unwrap();
+        note();
+        let mut tail = Tail::new(&record, Place::default());
+        let mut read = || tail.read(usize::MAX, |_, _| Ok(()));
+        assert!(read().unwrap() > 0);
+        // There was no room for its header; the log goes on where it was.
+        let next = segment::path_of(&record, 2);
+        std::fs::write(&next, b"").unwrap();
+        note();
+        assert_eq!(read().unwrap(), 1);
+        let all = crate::Reader::open(&record).unwrap().all();
+        let all = all.collect::<Result<Vec<_>, _>>().unwrap();
+        note();
+        assert_eq!(read().unwrap(), 1);
+        std::fs::remove_file(&next).unwrap();
+        journal.shared.close_segment().unwrap();
+        note();
+        assert_eq!(read().unwrap(), 1);
+        // Whoever stands in a segment before leaves that it has is told.
+        let place = Place {
+            segment: 2,
+            leaf: all.len() as u64,
+            mark: 0,
+        };
+        let read = Tail::new(&record, place).read(usize::MAX, |_, _| Ok(()));
+        assert!(matches!(read, Err(Error::Another)));
     }
 }
