@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{AGENT, ANA, BEA};
 use portcullis_tests::process::until;
 use portcullis_tests::{Shown, World, WorldOptions, gateway, world};
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -381,6 +382,16 @@ fn whoever_is_held_is_told_how_many_wait_for_the_same_people_before_them() -> Re
             "{notice}"
         );
     }
+    let mine = ["approvals", "mine", "--json"];
+    let mine = world.gateway.admin_as(Some(&ana), &mine)?;
+    let mine: Value = serde_json::from_str(&mine.out).context("JSON")?;
+    let asked = mine["requests"].as_array().context("requests")?;
+    let mut ahead: Vec<_> = asked
+        .iter()
+        .map(|one| one["facts"]["ahead"].as_u64())
+        .collect();
+    ahead.sort_unstable();
+    ensure!(ahead == [Some(0), Some(1)], "{mine:#}");
     for (mut psql, _said) in held {
         psql.kill()?;
         psql.wait()?;

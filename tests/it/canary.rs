@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::AGENT;
+use portcullis_tests::process::until;
 use portcullis_tests::{World, WorldOptions, sample};
 use std::fs;
 use std::path::Path;
@@ -60,6 +61,19 @@ fn credentials_and_canaries_stay_inside() -> Result<()> {
         check(place, text, &secrets)?;
         check(place, text, values)?;
         check(place, text, &[token.as_str(), "Sup3rSecretCanary99"])?;
+    }
+    // The index of the record, too, which comes a moment later.
+    let found = |word: &str| -> Result<bool> {
+        let found = world.gateway.json(&["search", word])?;
+        Ok(found["rows"]
+            .as_array()
+            .is_some_and(|rows| !rows.is_empty()))
+    };
+    until("the last statement is found", || {
+        Ok(found("app_rw").unwrap_or(false))
+    })?;
+    for word in ["Sup3rSecretCanary99"].iter().chain(values) {
+        ensure!(!found(word)?, "`{word}` is found");
     }
     let mut journal = Vec::new();
     read_all(&world.gateway.state(), &mut journal)?;

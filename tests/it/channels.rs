@@ -34,6 +34,14 @@ approval contains {
     statement.verb == \"DELETE\"
 }
 
+approval contains {
+    \"rule\": \"told/insert\", \"msg\": \"it inserts\", \"approver_groups\": [\"dba\"], \"mode\": \"defer\", \"ttl_seconds\": 900,
+} if {
+    input.action == \"command\"
+    some statement in input.command.statements
+    statement.verb == \"INSERT\"
+}
+
 deny contains {\"rule\": \"told/ticket\", \"msg\": sprintf(\"not valid: %v\", [input.session.ticket_check])} if {
     input.action == \"command\"
     some statement in input.command.statements
@@ -104,8 +112,11 @@ fn desk() -> Result<Desk> {
 impl Desk {
     /// Ana asks for something that is deferred; its id.
     fn ask(&self, number: u32) -> Result<String> {
-        let sql = format!("DELETE FROM stale_carts WHERE id = {number}");
-        let shown = self.world.ask(&ANA, "orders", &sql)?;
+        self.ask_for(&format!("DELETE FROM stale_carts WHERE id = {number}"))
+    }
+
+    fn ask_for(&self, sql: &str) -> Result<String> {
+        let shown = self.world.ask(&ANA, "orders", sql)?;
         let all = shown.all();
         ensure!(shown.code == 1 && all.contains("retry_after"), "{all}");
         let page = "It is decided at https://gateway.example/approvals/ap-";
@@ -311,6 +322,15 @@ fn a_click_in_slack_is_a_vote_of_the_person_who_has_linked_the_account() -> Resu
     let voted = click("U1", "good")?;
     ensure!(voted.shows("Your yes counts"), "{}", voted.all());
     ensure!(desk.state(&id)? == "approved", "it counts");
+    // The same person, where the rule does not say that chat may.
+    let other = desk.ask_for("INSERT INTO stale_carts DEFAULT VALUES")?;
+    let clicked = desk.send("slack.py", &["click", "good", "U1", &other])?;
+    ensure!(
+        clicked.shows("takes no votes from chat"),
+        "{}",
+        clicked.all()
+    );
+    ensure!(desk.state(&other)? == "pending", "it does not count");
     Ok(())
 }
 

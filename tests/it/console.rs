@@ -154,13 +154,21 @@ fn reads_back(company: &Company) -> Result<()> {
     for (page, text) in [
         ("connections", "mint"),
         ("policies", "passed before it served"),
+        ("policies/trial", "decisions were looked at"),
         ("plugins", "mask-pii"),
         ("events", "recording-viewed"),
     ] {
         cleo.go(&format!("{portal}/console/{page}"))?;
         cleo.sees(text)?;
-        cleo.picture(page)?;
+        cleo.picture(&page.replace('/', "-"))?;
     }
+    cleo.go(&format!("{portal}/console/plugins"))?;
+    let digest = cleo.run("return document.querySelector('code.digest').textContent")?;
+    let digest = digest.as_str().unwrap_or_default();
+    ensure!(
+        digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{digest}"
+    );
     content(&cleo)?;
     cleo.click("button.quiet")?;
     cleo.sees("Prove who you are")?;

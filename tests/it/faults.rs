@@ -69,6 +69,26 @@ fn a_killed_gateway_leaves_a_record_that_verifies() -> Result<()> {
         .iter()
         .any(|(_, bytes)| contains(bytes, b"forwarded-before-the-crash"));
     ensure!(found, "what was forwarded is on record");
+    // An auditor reads of it.
+    world.restart()?;
+    let to = world.folder().join("evidence");
+    let export = [
+        "evidence",
+        "export",
+        "--from",
+        "1h",
+        "-o",
+        &to.display().to_string(),
+    ];
+    let exported = world.gateway.admin(&export)?;
+    ensure!(exported.code == 0, "{}", exported.all());
+    let failures = fs::read_to_string(to.join("failures.json"))?;
+    for word in [
+        "session interrupted",
+        "recording was interrupted, and goes on from here",
+    ] {
+        ensure!(failures.contains(word), "{word}: {failures}");
+    }
     Ok(())
 }
 

@@ -179,6 +179,20 @@ fn a_program_reads_what_it_has_to_come_back_for() -> Result<()> {
     );
     ensure!(detail["retry_after"].as_u64() > Some(0), "{detail}");
     ensure!(details.next().is_none(), "one line: {refused:?}");
+    // Whoever waits meanwhile is told of it.
+    let mut held = world
+        .ssh(&ANA, &[], &["./deploy.sh"])?
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let said = BufReader::new(held.stderr.take().context("a pipe")?);
+    let mut notices = said.lines().map_while(Result::ok);
+    let notice = notices.find(|line| line.contains("held by"));
+    let notice = notice.context("ssh ended without a notice")?;
+    ensure!(notice.contains(", 1 before it;"), "{notice}");
+    held.kill()?;
+    held.wait()?;
     let bea = world.issuer.token(&BEA)?;
     let vote = ["approvals", "approve", &id, "--reason", "fine"];
     let voted = world.gateway.admin_as(Some(&bea), &vote)?;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use world::{World, end, entry, frames, mend_crc, session, signed};
 
+/// Another's.
+const NEXT: &str = "AGE-SECRET-KEY-1QURSWPC8QURSWPC8QURSWPC8QURSWPC8QURSWPC8QURSWPC8QUYSJ699JY";
 const SECRET: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 const WORDS: &str = "DELETE FROM customers WHERE name = 'Ana'";
 /// The entries of the tests are stamped with this moment.
@@ -160,6 +162,30 @@ fn recipients_are_rotated_for_what_comes_after() {
     assert_eq!(requests(&own, 2), (20, None));
     let both = Reader::unlocked(&world.record(), vec![old()]).expect("open");
     assert_eq!((requests(&both, 1).0, requests(&both, 2).0), (20, 20));
+}
+
+#[test]
+fn one_recipient_takes_the_place_of_another() {
+    let old = || SECRET.parse::<Identity>().expect("identity");
+    let next = || NEXT.parse::<Identity>().expect("identity");
+    let mut world = sealed(|_| Sealing::Recipients(vec![old().recipient()]));
+    for (session, sealing) in [
+        (1, Sealing::Recipients(vec![old().recipient()])),
+        (
+            2,
+            Sealing::Recipients(vec![old().recipient(), next().recipient()]),
+        ),
+        (3, Sealing::Recipients(vec![next().recipient()])),
+    ] {
+        world.settings.sealing = sealing;
+        let journal = world.open();
+        spoken(&journal, session);
+        journal.close().expect("closed");
+    }
+    for (who, reads) in [(old(), [20, 20, 0]), (next(), [0, 20, 20])] {
+        let reader = Reader::unlocked(&world.record(), vec![who]).expect("open");
+        assert_eq!([1, 2, 3].map(|session| requests(&reader, session).0), reads);
+    }
 }
 
 #[test]

@@ -84,6 +84,15 @@ fn what_the_desk_notes_of_approvals_and_broken_glass_is_what_an_auditor_reads() 
     let issuer = world.issuer.url();
     let ana = format!("{} at {issuer}", ANA.subject);
     let bea = format!("({} at {issuer})", BEA.subject);
+    let let_in = table(&folder, "access")?;
+    let theirs = row(&let_in, "subject", ANA.subject)?;
+    ensure!(!ANA.groups.is_empty(), "ana is in groups");
+    let groups: Vec<_> = ANA.groups.iter().map(|group| ("groups", *group)).collect();
+    says(theirs, &groups)?;
+    says(
+        theirs,
+        &[("target", "orders"), ("rule", "access-request/production")],
+    )?;
     approved(&table(&folder, "approvals")?, &ana, &bea)?;
     broken(&table(&folder, "break_glass")?, &format!("({ana})"), &bea)
 }
