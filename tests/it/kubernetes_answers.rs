@@ -54,6 +54,27 @@ fn a_schema_is_shown_as_it_is_published_and_an_object_in_its_place_is_masked() -
 }
 
 #[test]
+fn a_write_that_the_cluster_refuses_shows_nothing_of_the_object() -> Result<()> {
+    let world = ClusterWorld::start()?;
+    let change = r#"{"spec":{"nodeName":"node-2"}}"#;
+    for kind in ["strategic", "merge"] {
+        let arguments = [
+            "patch", "pod", "cart-0", "-n", "shop", "--type", kind, "-p", change,
+        ];
+        let shown = world.ask(&ANA, &arguments)?;
+        ensure!(
+            shown.code == 1
+                && shown.shows("[pc-masked:secret]")
+                && !shown.shows("correct-horse-battery")
+                && !shown.shows("DB_PASSWORD"),
+            "{}",
+            shown.all()
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn an_answer_that_comes_compressed_although_nobody_asked_is_refused() -> Result<()> {
     let world = ClusterWorld::start()?;
     let made = [

@@ -2,9 +2,10 @@
 //! gate masks and releases. A list of any length passes piece by piece; events of a watch pass one by one.
 //!
 //! It exists because values hide in more places than `data`: the copy in `last-applied-configuration`, rows of tables,
-//! environments of pods, tokens that were asked for. It refuses answers that are no JSON and objects without end, and
+//! environments of pods, tokens that were asked for, the words of an error. It refuses answers that are no JSON and objects without end, and
 //! it knows a Secret by its kind, by its list's kind and by the path that was asked for: one of them is enough.
 
+mod dump;
 mod leaf;
 mod piece;
 mod role;

@@ -260,6 +260,13 @@ def status(code, reason, message):
             "reason": reason, "code": code}
 
 
+def written_out(pod):
+    """A pod's environment as a real server has it in its errors: as Go writes structs."""
+    env = [e for c in pod["spec"]["containers"] for e in c.get("env", [])]
+    listed = ", ".join(f'{{Name: "{e["name"]}", Value: "{e.get("value", "")}"}}' for e in env)
+    return f"  core.PodSpec{{\n-  \tEnv: []core.EnvVar{{{listed}}},\n  }}"
+
+
 def merge(old, patch):
     if not isinstance(patch, dict) or not isinstance(old, dict):
         return patch
@@ -587,6 +594,11 @@ class Server(BaseHTTPRequestHandler):
         if self.command == "PATCH":
             obj = merge(json.loads(json.dumps(old or {})), obj)
         obj["metadata"].update({"name": name, "namespace": namespace})
+        if resource == "pods" and old and obj["spec"].get("nodeName") != old["spec"].get("nodeName"):
+            words = "Forbidden: pod updates may not change fields other than `spec.containers[*].image`\n" + written_out(old)
+            refused = status(422, "Invalid", f'Pod "{name}" is invalid: spec: {words}')
+            causes = [{"reason": "FieldValueForbidden", "message": words, "field": "spec"}]
+            return self.answer(422, refused | {"details": {"name": name, "kind": "Pod", "causes": causes}})
         return self.answer(200, obj if self.get("dryRun") else store(resource, obj, "MODIFIED"))
 
     def logs(self, name):

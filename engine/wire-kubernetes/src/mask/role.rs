@@ -29,6 +29,7 @@ pub(super) enum Name {
     Env,
     Items,
     Kind,
+    Message,
     NameOf,
     Rows,
     Spec,
@@ -46,6 +47,8 @@ impl Name {
             b"data" => Self::Data,
             b"items" => Self::Items,
             b"kind" => Self::Kind,
+            // Of an error or a condition, and of an event.
+            b"message" | b"note" => Self::Message,
             b"name" => Self::NameOf,
             b"rows" => Self::Rows,
             b"spec" => Self::Spec,

@@ -375,6 +375,52 @@ fn a_copy_of_a_secret_is_masked_wherever_a_tool_keeps_it() {
     }
 }
 
+/// What a cluster answers to a write that changes what never changes.
+fn invalid(words: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": words, "reason": "Invalid",
+        "details": {"name": "cart-0", "kind": "Pod", "causes": [
+            {"reason": "FieldValueForbidden", "message": words, "field": "spec"},
+            {"reason": "FieldValueInvalid", "message": "must be small", "field": "spec.a"},
+        ]}, "code": 422})
+}
+
+#[test]
+fn an_object_in_the_words_of_an_error_is_masked() {
+    let dump = "Forbidden: may not change\n  core.PodSpec{\n-  Env: []core.EnvVar{{Name: \"A\", Value: \"x\"}}";
+    let (bad, good) = (invalid(dump), invalid(&mask()));
+    assert_eq!(masked(&bad, ANYTHING), good);
+    let token = Expected {
+        token: true,
+        ..SECRETS
+    };
+    assert_eq!(masked(&bad, token), good);
+    // As the last event of a watch, and where controllers write down what they were told.
+    let event = |status: Value| json!({"type": "ERROR", "object": status});
+    assert_eq!(masked(&event(bad), EVENTS), event(good));
+    for (kind, name) in [("Event", "message"), ("Event", "note")] {
+        let told = |words: &str| json!({"kind": kind, name: words});
+        assert_eq!(masked(&told(dump), ANYTHING), told(&mask()), "{name}");
+    }
+    let condition =
+        |words: &str| json!({"kind": "Job", "status": {"conditions": [{"message": words}]}});
+    assert_eq!(masked(&condition(dump), ANYTHING), condition(&mask()));
+    // In a copy, and where the words begin as an object does.
+    let copy =
+        |words: &str| json!({"metadata": {"annotations": {"a": invalid(words).to_string()}}});
+    assert_eq!(masked(&copy(dump), ANYTHING), copy(&mask()));
+    let json = invalid(r#"{"env":[{"name":"A","value":"x"}]}"#);
+    assert_eq!(masked(&json, ANYTHING), invalid(&mask()));
+}
+
+#[test]
+fn an_error_that_shows_no_object_is_read_as_it_is() {
+    for words in ["pods \"cart-0\" not found", "{\"level\":\"error\"}"] {
+        assert_eq!(masked(&invalid(words), ANYTHING), invalid(words));
+    }
+    let map = json!({"kind": "ConfigMap", "data": {"message": "core.EnvVar{Value: 1}"}});
+    assert_eq!(masked(&map, ANYTHING), map, "nor is a file of that name");
+}
+
 #[test]
 fn headers_that_a_probe_sends_are_masked_by_name() {
     let pod = |value: &str| {

@@ -3,10 +3,10 @@
 //!
 //! Refuses what is no JSON, and an object longer than [`limits::ANSWER_OBJECT_BYTES_MAX`].
 
-use super::Expected;
 use super::leaf::{Copied, Form, Leaf};
 use super::piece::Piece;
 use super::role::{Kind, Name, Role, holds_object, tells_a_secret};
+use super::{Expected, dump};
 use crate::json::{Broken, Scanner, Span, Token, decode};
 use bytes::BytesMut;
 use portcullis_model::{Blame, Fault, limits};
@@ -257,6 +257,7 @@ impl Walk {
         self.leaves.push(Leaf::text(span, Role::Plain));
         let mut copied = false;
         let mut called = None;
+        let mut dumped = false;
         if let Some(frame) = self.frames.last_mut() {
             match frame.name {
                 Name::Kind if frame.object => {
@@ -272,6 +273,8 @@ impl Walk {
                 _ if matches!(frame.under, Name::Data | Name::StringData) => {
                     called = Some(frame.called.as_str().into());
                 }
+                // The words of an error, in which no detector knows a value.
+                Name::Message => dumped = dump::is_in(&decode(raw, span.escaped)),
                 _ => {}
             }
         }
@@ -281,6 +284,9 @@ impl Walk {
             if let Some(last) = self.leaves.last_mut() {
                 *last = leaf;
             }
+        }
+        if let (true, Some(last)) = (dumped, self.leaves.last_mut()) {
+            last.role = Role::Secret;
         }
     }
 
