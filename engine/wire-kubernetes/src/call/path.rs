@@ -30,16 +30,38 @@ pub struct Place {
     pub special: Option<&'static str>,
 }
 
+/// Groups with a domain whose resources the API server itself serves. Others under `k8s.io` are custom resources, as
+/// `gateway.networking.k8s.io`, or served behind it, as `metrics.k8s.io`.
+const BUILT_IN: [&str; 18] = [
+    "admissionregistration",
+    "apiextensions",
+    "apiregistration",
+    "authentication",
+    "authorization",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "internal.apiserver",
+    "networking",
+    "node",
+    "rbac.authorization",
+    "resource",
+    "scheduling",
+    "storage",
+    "storagemigration",
+];
+
 /// Groups whose resources the API server itself serves. Of others nobody knows whether a dry run is one.
 pub(crate) fn is_built_in(group: &str) -> bool {
-    matches!(
-        group,
-        "" | "apps" | "autoscaling" | "batch" | "extensions" | "policy"
-    ) || group.ends_with(".k8s.io")
-        && !matches!(
+    match group.strip_suffix(".k8s.io") {
+        Some(name) => BUILT_IN.contains(&name),
+        None => matches!(
             group,
-            "metrics.k8s.io" | "custom.metrics.k8s.io" | "external.metrics.k8s.io"
-        )
+            "" | "apps" | "autoscaling" | "batch" | "extensions" | "policy"
+        ),
+    }
 }
 
 /// Reads it.

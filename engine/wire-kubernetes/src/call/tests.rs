@@ -245,12 +245,27 @@ fn a_dry_run_is_one_only_where_the_server_says_so() {
         "/api/v1/namespaces/a/pods/p?dryRun=All",
         object()
     ));
-    // An aggregated API may not know the parameter.
+    // An aggregated API may not know the parameter, whatever its group is called.
     assert!(!dry(
         "POST",
-        "/apis/example.com/v1/things?dryRun=All",
+        "/apis/gateway.networking.k8s.io/v1/things?dryRun=All",
         object()
     ));
+    for (group, known) in [
+        ("example.com", false),
+        ("metrics.k8s.io", false),
+        ("custom.metrics.k8s.io", false),
+        ("gateway.networking.k8s.io", false),
+        ("snapshot.storage.k8s.io", false),
+        ("k8s.io", false),
+        (".k8s.io", false),
+        ("networking.k8s.io", true),
+        ("rbac.authorization.k8s.io", true),
+        ("apps", true),
+    ] {
+        let said = super::path::is_built_in(group);
+        assert_eq!(said, known, "{group}");
+    }
     assert!(!dry(
         "GET",
         "/api/v1/namespaces/a/pods/p?dryRun=All",
