@@ -61,7 +61,11 @@ pub fn export_har(
                 Some(exchange) => exchange.learn(asked),
                 // A session that is ended is no request.
                 None if asked.text.is_empty() && entry.withheld.is_none() => {}
-                None => done.extend(open.insert(stream, asked)),
+                None => match open.get(&stream) {
+                    // A port of a forward that is open: it is judged by itself, and the stream goes on.
+                    Some(around) => done.push(asked.on(around)),
+                    None => done.extend(open.insert(stream, asked)),
+                },
             }
         } else if is(&entry, EntryKind::Release) || is(&entry, EntryKind::Diagnostic) {
             if let Some(exchange) = open.get_mut(&stream) {
@@ -149,6 +153,19 @@ impl Exchange {
     fn goes_with(&self, asked: &Self) -> bool {
         let refused = asked.status != 0;
         self.text.is_empty() || refused && (asked.text.is_empty() || asked.text == self.text)
+    }
+
+    /// Asked on a stream that is open already.
+    fn on(self, around: &Self) -> Self {
+        let comment = match self.comment.is_empty() {
+            true => "asked on a stream that was open".to_owned(),
+            false => self.comment,
+        };
+        Self {
+            line: around.line.clone(),
+            comment,
+            ..self
+        }
     }
 
     fn learn(&mut self, asked: Self) {

@@ -215,6 +215,54 @@ fn an_archive_leaves_no_request_out_and_says_what_its_client_was_told() {
 }
 
 #[test]
+fn a_forward_is_in_the_archive_beside_each_port_that_was_asked_for_on_it() {
+    let call = |ports: Value| {
+        json!({"verb": "portforward", "version": "v1", "resource": "pods", "namespace": "shop", "name": "p", "ports": ports})
+            .to_string()
+    };
+    let sent = |ports| json!({"stage": "request", "request": call(ports)}).to_string();
+    let denial =
+        json!({"denial": {"rule": "k/port", "reason": "no"}, "request": call(json!([22]))});
+    let entries = archived(vec![
+        opened(1, "POST", "/p"),
+        entry(EntryKind::Request, 1, sent(json!([]))),
+        entry(EntryKind::Request, 1, sent(json!([80]))),
+        entry(EntryKind::Refusal, 1, denial.to_string()),
+        entry(EntryKind::Release, 1, "hello"),
+        entry(EntryKind::Closed, 1, r#"{"status":101,"end":"closed"}"#),
+    ]);
+    let mut told: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry["request"]["url"], "https://gateway/p");
+            assert_eq!(entry["request"]["method"], "POST");
+            let asked = entry["request"]["comment"].as_str().unwrap();
+            let asked: Value = serde_json::from_str(asked).unwrap();
+            let size = entry["response"]["content"]["size"].as_u64().unwrap();
+            let status = entry["response"]["status"].as_u64().unwrap();
+            (
+                asked["ports"].to_string(),
+                status,
+                size,
+                entry["comment"].to_string(),
+            )
+        })
+        .collect();
+    told.sort();
+    let row = |ports: &str, status, size, comment: &str| {
+        (ports.to_owned(), status, size, format!("\"{comment}\""))
+    };
+    assert_eq!(
+        told,
+        [
+            row("[22]", 403, 0, "refused by k/port: no"),
+            row("[80]", 0, 0, "asked on a stream that was open"),
+            row("[]", 101, 5, "closed"),
+        ]
+    );
+}
+
+#[test]
 fn events_are_of_the_classes_of_the_schema() {
     let text = written(
         |entries, out| export_ocsf(entries, out),
