@@ -34,6 +34,7 @@ use portcullis_model::message::Context;
 use portcullis_model::{Blame, Decision, Denial, Fault, Timestamp};
 use portcullis_stream::terminal::Typing;
 use russh::ChannelReadHalf;
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::task::TaskTracker;
@@ -91,21 +92,14 @@ enum Ended {
     HostRefused,
     /// The client has closed it, or is gone.
     ClientGone,
-    /// The same of a forward, of which the host has not taken the last.
-    Untaken(Untaken),
+    /// A forward has, other than by itself: its client was told that it ends, and this is what the record says.
+    Cut(Value),
     /// The client sends more than can be kept for its host.
     Overrun,
     /// The admission has lost its ground.
     Severed(Denial),
     /// Something broke.
     Broken(Fault),
-}
-
-/// What a host has not taken of a forward.
-struct Untaken {
-    bytes: u64,
-    /// It took none of it for too long; else its client is gone.
-    given_up: bool,
 }
 
 impl From<Fault> for Ended {

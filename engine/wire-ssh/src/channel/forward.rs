@@ -5,7 +5,7 @@
 //! It refuses to let a known server's stream pass unread, by whichever name the client calls it.
 
 use super::ask::{channel, known};
-use super::{Ended, Stream, Talk, Untaken};
+use super::{Ended, Stream, Talk};
 use crate::naming::is_host;
 use crate::sides::Exit;
 use crate::upline::Opening;
@@ -185,13 +185,7 @@ impl Stream {
     pub(super) async fn part_forward(self, ended: Ended) {
         let ended = match ended {
             Ended::Done(_) => Ended::Done(Exit::Nothing),
-            _ => match self.inbox.untaken() {
-                0 => Ended::ClientGone,
-                bytes => Ended::Untaken(Untaken {
-                    bytes,
-                    given_up: self.inbox.is_given_up(),
-                }),
-            },
+            ended => Ended::Cut(self.cut(&ended)),
         };
         // Nobody tells of a client that closes what is closed already: the channel's place is free from here on.
         let inbox = Arc::clone(&self.inbox);

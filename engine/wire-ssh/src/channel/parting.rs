@@ -1,6 +1,6 @@
 //! Every way a channel ends: the client reads why, the host's side is closed, the record says how.
 
-use super::{Ended, Stream, Untaken};
+use super::{Ended, Stream};
 use crate::refuse::REFUSED;
 use crate::sides::Exit;
 use portcullis_gate::Lane;
@@ -15,7 +15,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 impl Stream {
     pub(super) async fn part(self, ended: Ended) {
         let clean = matches!(ended, Ended::Done(_));
-        let there = !matches!(ended, Ended::ClientGone | Ended::Untaken(_));
+        let there = !matches!(ended, Ended::ClientGone | Ended::Cut(_));
         let how = match timeout(LAST_WORDS_MAX, self.last_words(ended)).await {
             Ok(how) => how,
             Err(_) => json!({"reason": "the client does not read"}),
@@ -61,7 +61,7 @@ impl Stream {
                 json!({"reason": "refused", "exit": REFUSED})
             }
             Ended::ClientGone => json!({"reason": "client gone"}),
-            Ended::Untaken(untaken) => self.untaken(&untaken),
+            Ended::Cut(how) => how,
             Ended::Overrun => {
                 let denial = Denial::new(
                     "ssh/upload",
@@ -100,18 +100,26 @@ impl Stream {
         }
     }
 
-    /// The far end sees the end of a stream and not that it is short, so the record says it. One that was given up is in the log as well.
-    fn untaken(&self, untaken: &Untaken) -> Value {
-        let lost = untaken.bytes;
-        if !untaken.given_up {
-            return json!({"reason": "client gone", "lost": lost});
+    /// What the record says of a forward that something has ended. Its far end sees the end of a stream and not that it is
+    /// short, so the record says how many bytes the host has not taken. One that was given up is in the log as well.
+    pub(super) fn cut(&self, ended: &Ended) -> Value {
+        let mut how = reason(ended);
+        let lost = self.inbox.untaken();
+        if lost == 0 {
+            return how;
         }
-        tracing::warn!(
-            session = %self.entered.session,
-            bytes = lost,
-            "a host did not take the last of a forward"
-        );
-        json!({"reason": "the host took no more", "lost": lost})
+        if matches!(ended, Ended::ClientGone) && self.inbox.is_given_up() {
+            tracing::warn!(
+                session = %self.entered.session,
+                bytes = lost,
+                "a host did not take the last of a forward"
+            );
+            how = json!({"reason": "the host took no more"});
+        }
+        if let Some(how) = how.as_object_mut() {
+            how.insert("lost".to_owned(), lost.into());
+        }
+        how
     }
 
     /// A denial that no message caused, recorded and told.
@@ -121,6 +129,23 @@ impl Stream {
             let _read = self.client.refuse(Lane::Diagnostic, refusal).await;
         }
         self.client.exit(&Exit::Status(REFUSED)).await;
+    }
+}
+
+/// Why a forward ended. What was refused in it has a denial on record, which says why.
+fn reason(ended: &Ended) -> Value {
+    match ended {
+        Ended::Done(exit) => told(exit),
+        Ended::Refused(_) => json!({"reason": "refused"}),
+        Ended::Overrun => json!({"reason": "too much input", "rule": "ssh/upload"}),
+        Ended::Severed(denial) => json!({"reason": "severed", "rule": denial.rule}),
+        Ended::HostRefused => json!({"reason": "the host refused"}),
+        Ended::Broken(fault) if fault.blame != Blame::Client => {
+            tracing::debug!(fault = fault.chain(), "a forward broke");
+            json!({"reason": "fault", "blame": fault.blame.label()})
+        }
+        Ended::Broken(_) | Ended::ClientGone => json!({"reason": "client gone"}),
+        Ended::Cut(how) => how.clone(),
     }
 }
 
@@ -154,6 +179,29 @@ pub(super) fn fault_denial(fault: &Fault) -> Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_record_says_what_ended_a_forward() {
+        let broken = |blame| Ended::Broken(Fault::bare(blame, "x"));
+        for (ended, how) in [
+            (
+                Ended::Severed(Denial::new("session/killed", "x")),
+                json!({"reason": "severed", "rule": "session/killed"}),
+            ),
+            (
+                Ended::Overrun,
+                json!({"reason": "too much input", "rule": "ssh/upload"}),
+            ),
+            (
+                broken(Blame::Upstream),
+                json!({"reason": "fault", "blame": "upstream"}),
+            ),
+            (broken(Blame::Client), json!({"reason": "client gone"})),
+            (Ended::ClientGone, json!({"reason": "client gone"})),
+        ] {
+            assert_eq!(reason(&ended), how);
+        }
+    }
 
     #[test]
     fn a_fault_says_nothing_of_the_inside() {

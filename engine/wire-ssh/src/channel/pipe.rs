@@ -58,6 +58,8 @@ impl<W: Unpin> AsyncRead for Pipe<W> {
                 let count = self.left.len().min(buf.remaining());
                 let piece = self.left.split_to(count);
                 buf.put_slice(piece.chunk());
+                // As a host does that takes it: whatever is left counts as lost when the stream ends.
+                self.inbox.took(count);
                 return Poll::Ready(Ok(()));
             }
             if self.ended {
@@ -97,5 +99,40 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Pipe<W> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.write).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spill::{Share, Spills};
+    use tokio::io::AsyncReadExt as _;
+
+    #[tokio::test]
+    async fn what_was_read_within_was_taken_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let spills = Spills::new(folder.path().to_owned(), 1 << 20, 1 << 20);
+        let inbox = Arc::new(Inbox::new(Share::new(&spills)));
+        for count in [1000, 500] {
+            inbox.put_data(Bytes::from(vec![7; count])).await.unwrap();
+        }
+        let mut pipe = Pipe {
+            inbox: Arc::clone(&inbox),
+            left: Bytes::new(),
+            next: None,
+            ended: false,
+            write: tokio::io::sink(),
+            closed: Box::pin(std::future::pending()),
+            gone: false,
+        };
+        let mut piece = [0; 300];
+        let mut came = 0;
+        while came < 1500 {
+            let read = pipe.read(&mut piece).await.unwrap();
+            assert!(read > 0);
+            came += read as u64;
+            assert_eq!(inbox.untaken(), 1500 - came);
+        }
+        assert_eq!(inbox.untaken(), 0, "nothing is lost");
     }
 }
