@@ -436,6 +436,53 @@ fn a_person_logs_in_on_another_device() -> Result<()> {
 }
 
 #[test]
+fn strangers_who_come_back_from_nowhere_do_not_fill_the_record() -> Result<()> {
+    let mut company = Company::new("1h")?;
+    let url = format!(
+        "{}/v1/login/callback?state=x&code=[1-25]",
+        company.world.portal()?
+    );
+    let mut curl = Command::new("curl");
+    curl.args([
+        "-sS",
+        "-m",
+        "120",
+        "-w",
+        "%{http_code}\\n",
+        "-o",
+        "/dev/null",
+    ])
+    .arg("--cacert")
+    .arg(company.world.certificate())
+    .arg(url);
+    let shown = Shown::by(&mut curl)?;
+    let refused = shown.out.lines().filter(|line| line.starts_with('4'));
+    ensure!(refused.count() == 25, "{}", shown.all());
+    // What is counted is on record when the gateway stops, at the latest.
+    company.world.gateway.signal("TERM");
+    let ended = company.world.gateway.wait(Duration::from_secs(60))?;
+    ensure!(
+        ended == Some(0),
+        "{ended:?}: {}",
+        company.world.gateway.log()
+    );
+    let record = company.world.gateway.admin(&["journal", "node"])?;
+    let entries = record.out.lines().filter(|e| e.contains("login-refused"));
+    let (counted, apart): (Vec<&str>, Vec<&str>) = entries.partition(|e| e.contains("\"count\""));
+    ensure!(apart.len() == 10, "{}", record.all());
+    ensure!(
+        apart.iter().all(|e| e.contains("login/unknown")),
+        "{apart:?}"
+    );
+    ensure!(counted.len() == 1, "{counted:?}");
+    ensure!(
+        counted[0].contains("\"count\":15") && counted[0].contains("127.0.0.1"),
+        "{counted:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_login_that_is_proved_anew_goes_on_with_what_stands_on_it() -> Result<()> {
     let company = Company::new("1h")?;
     company.log_in(&["login", "--no-open"])?;

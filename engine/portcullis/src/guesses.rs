@@ -1,5 +1,5 @@
 //! Refusals that anybody can bring about, on record: somebody who guesses ids is seen. Of each of them the first of a minute
-//! have an entry of their own, the rest one entry with their number once the minute is over.
+//! have an entry of their own, the rest one entry with their number once the minute is over. Each event is counted apart.
 //!
 //! It refuses to let anybody fill the record: who guesses is bounded, what each guess writes is bounded, and none of it takes
 //! room that votes need on a full disk. What cannot be written then is lost, and the log says so; it stays refused.
@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// Refusals are counted over so long.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Refusals of one of them within it that have an entry each: a person who mistypes has fewer.
+/// Refusals of a kind of one of them within it that have an entry each: a person who mistypes has fewer.
 const ENTRIES_MAX: u32 = 10;
-/// How many of them are counted apart, as many as visits there may be; all others are counted together.
+/// How many of them are counted apart in each event, as many as visits there may be; all others are counted together.
 const GUESSERS_MAX: usize = 4096;
 
 /// Whose refusals are counted together, and what the record says of them.
@@ -50,8 +50,11 @@ impl Guesser {
 pub(crate) struct Guesses {
     journal: Arc<Journal>,
     clock: Clock,
-    tallies: Mutex<HashMap<String, Tally>>,
+    tallies: Mutex<Tallies>,
 }
+
+/// By event, and by whose refusals it counts.
+type Tallies = HashMap<(&'static str, String), Tally>;
 
 struct Tally {
     since: Timestamp,
@@ -68,11 +71,13 @@ enum Counted {
     LeftOut,
 }
 
-fn count(tallies: &mut HashMap<String, Tally>, who: &Guesser, now: Timestamp) -> Counted {
-    let many = tallies.len() >= GUESSERS_MAX && !tallies.contains_key(&who.key);
-    let (key, by) = match many {
-        false => (who.key.clone(), who.by.clone()),
-        true => (String::new(), json!({"by": "others"})),
+fn count(tallies: &mut Tallies, event: &'static str, who: &Guesser, now: Timestamp) -> Counted {
+    let own = (event, who.key.clone());
+    // Of this event: who knocks at one door takes no place at another.
+    let many = || tallies.keys().filter(|(of, _)| *of == event).count() >= GUESSERS_MAX;
+    let (key, by) = match tallies.contains_key(&own) || !many() {
+        true => (own, who.by.clone()),
+        false => ((event, String::new()), json!({"by": "others"})),
     };
     let tally = tallies.entry(key).or_insert(Tally {
         since: now,
@@ -91,18 +96,24 @@ fn count(tallies: &mut HashMap<String, Tally>, who: &Guesser, now: Timestamp) ->
     }
 }
 
-/// Takes out whose minute is over: the entries that say how many were left out.
-fn over(tallies: &mut HashMap<String, Tally>, now: Timestamp) -> Vec<Value> {
+/// Takes out whose minute is over: the entries that say how many were left out, each of its event.
+fn over(tallies: &mut Tallies, now: Timestamp) -> Vec<(&'static str, Value)> {
     let ended = tallies.extract_if(|_, tally| now.since(tally.since) >= WINDOW);
+    counts(ended)
+}
+
+type Ended = ((&'static str, String), Tally);
+
+fn counts(ended: impl Iterator<Item = Ended>) -> Vec<(&'static str, Value)> {
     let counted = ended.filter(|(_, tally)| tally.left_out > 0);
-    let entry = |(_, tally): (String, Tally)| {
+    let entry = |((event, _), tally): Ended| {
         let mut entry = json!({
             "what": "refused more often than is written one by one",
             "count": tally.left_out,
             "since": tally.since.rfc3339(),
         });
         crate::acts::add(&mut entry, &tally.by);
-        entry
+        (event, entry)
     };
     counted.map(entry).collect()
 }
@@ -130,12 +141,12 @@ impl Guesses {
     }
 
     /// Puts a refusal on record, or counts it.
-    pub(crate) fn note(self: &Arc<Self>, who: &Guesser, event: &str, mut detail: Value) {
+    pub(crate) fn note(self: &Arc<Self>, who: &Guesser, event: &'static str, mut detail: Value) {
         let now = (self.clock)();
         let (ended, counted) = {
             let mut tallies = self.tallies.lock();
             let ended = over(&mut tallies, now);
-            (ended, count(&mut tallies, who, now))
+            (ended, count(&mut tallies, event, who, now))
         };
         self.write_counts(&ended);
         match counted {
@@ -167,9 +178,15 @@ impl Guesses {
         self.write_counts(&ended);
     }
 
-    fn write_counts(&self, ended: &[Value]) {
-        for entry in ended {
-            self.write("desk_refused", entry);
+    /// Puts every number on record, whether its minute is over or not: nobody will look later.
+    pub(crate) fn finish(&self) {
+        let left = std::mem::take(&mut *self.tallies.lock());
+        self.write_counts(&counts(left.into_iter()));
+    }
+
+    fn write_counts(&self, ended: &[(&'static str, Value)]) {
+        for (event, entry) in ended {
+            self.write(event, entry);
         }
     }
 
@@ -193,12 +210,67 @@ fn name_of(sent: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use portcullis_journal::{NODE, NodeKey, OsDisk, Settings, entries};
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp(0).after(Duration::from_secs(seconds))
+    }
+
+    /// A record, refusals on it, and the time.
+    pub(crate) struct Book {
+        pub(crate) guesses: Arc<Guesses>,
+        journal: Arc<Journal>,
+        now: Arc<Mutex<Timestamp>>,
+        dir: tempfile::TempDir,
+    }
+
+    impl Book {
+        pub(crate) fn open() -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            let key = NodeKey::open(&dir.path().join("node.key"), "gw.example/n").expect("a key");
+            let settings = Settings::new(dir.path().join("record"), "gw.example/n");
+            let now = Arc::new(Mutex::new(at(1000)));
+            let clock = Arc::clone(&now);
+            let clock: Clock = Arc::new(move || *clock.lock());
+            let journal = Journal::open_on(Arc::new(OsDisk), settings, key, Arc::clone(&clock));
+            let journal = journal.expect("a journal");
+            let guesses = Guesses::new(Arc::clone(&journal), clock);
+            Self {
+                guesses,
+                journal,
+                now,
+                dir,
+            }
+        }
+
+        fn look_at(&self, seconds: u64) {
+            *self.now.lock() = at(seconds);
+            self.guesses.look();
+        }
+
+        /// The gateway stops: the refusals on record, each as its event and its detail.
+        pub(crate) fn close(self) -> Vec<(String, Value)> {
+            self.guesses.finish();
+            self.journal.close().expect("closed");
+            let all = entries(&self.dir.path().join("record"), NODE).expect("read");
+            let all = all.filter_map(|entry| {
+                let entry = entry.expect("an entry").payload;
+                let mut entry: Value = serde_json::from_slice(&entry).ok()?;
+                let event = entry["event"].as_str()?.to_owned();
+                Some((event, entry["detail"].take()))
+            });
+            all.filter(|(event, _)| event.ends_with("refused"))
+                .collect()
+        }
+    }
+
+    fn of(all: &[(String, Value)], uid: u32) -> Vec<(&str, &Value)> {
+        let theirs = all.iter().filter(|(_, detail)| detail["uid"] == json!(uid));
+        theirs
+            .map(|(event, detail)| (event.as_str(), detail))
+            .collect()
     }
 
     #[test]
@@ -212,56 +284,67 @@ mod tests {
 
     #[test]
     fn whoever_guesses_on_has_a_few_entries_and_their_number() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let key = NodeKey::open(&dir.path().join("node.key"), "gw.example/n").expect("a key");
-        let settings = Settings::new(dir.path().join("record"), "gw.example/n");
-        let now = Arc::new(Mutex::new(at(1000)));
-        let clock = Arc::clone(&now);
-        let clock: Clock = Arc::new(move || *clock.lock());
-        let journal = Journal::open_on(Arc::new(OsDisk), settings, key, Arc::clone(&clock));
-        let journal = journal.expect("a journal");
-        let guesses = Guesses::new(Arc::clone(&journal), clock);
+        let book = Book::open();
         let refused = Refused::new(404, "there is none");
         let (eve, ana) = (json!({"uid": 7}), json!({"uid": 8}));
+        let eve = Guesser::other(eve);
         for _ in 0..1200 {
-            guesses.desk(&Guesser::other(eve.clone()), "look", "gr-1", &refused);
+            book.guesses.desk(&eve, "look", "gr-1", &refused);
         }
-        guesses.vote(&Guesser::other(ana), "ap-1", &refused);
+        book.guesses.vote(&Guesser::other(ana), "ap-1", &refused);
         // Nobody guesses on, and the number is on record all the same.
-        *now.lock() = at(1059);
-        guesses.look();
-        *now.lock() = at(1060);
-        guesses.look();
-        guesses.look();
-        journal.close().expect("closed");
-        let all = entries(&dir.path().join("record"), NODE).expect("read");
-        let all: Vec<Value> = all
-            .filter_map(|entry| serde_json::from_slice(&entry.expect("an entry").payload).ok())
-            .filter(|entry: &Value| {
-                entry["event"]
-                    .as_str()
-                    .is_some_and(|e| e.ends_with("_refused"))
-            })
-            .collect();
-        let of = |uid: u32| all.iter().filter(move |e| e["detail"]["uid"] == json!(uid));
-        assert_eq!(of(7).count(), 11, "{all:?}");
-        let last = of(7).next_back().expect("the number");
-        assert_eq!(last["detail"]["count"], json!(1190));
+        book.look_at(1059);
+        book.look_at(1060);
+        book.look_at(1060);
+        let all = book.close();
+        let eves = of(&all, 7);
+        assert_eq!(eves.len(), 11, "{all:?}");
+        let (event, last) = eves[10];
+        assert_eq!((event, &last["count"]), ("desk_refused", &json!(1190)));
         let vote = json!({"id": "ap-1", "why": "there is none", "uid": 8});
-        assert_eq!(of(8).map(|e| &e["detail"]).collect::<Vec<_>>(), [&vote]);
+        assert_eq!(of(&all, 8), [("vote_refused", &vote)]);
+    }
+
+    #[test]
+    fn whoever_looks_around_hides_none_of_their_votes_and_each_number_is_of_its_event() {
+        let book = Book::open();
+        let refused = Refused::new(404, "there is none");
+        let eve = Guesser::other(json!({"uid": 7}));
+        for _ in 0..30 {
+            book.guesses.desk(&eve, "look", "gr-1", &refused);
+        }
+        for _ in 0..12 {
+            book.guesses.vote(&eve, "ap-1", &refused);
+        }
+        // The gateway stops before the minute is over.
+        let all = book.close();
+        let counted = |of: &str| {
+            let of = all.iter().filter(|(event, _)| event == of);
+            let numbers = of
+                .clone()
+                .filter_map(|(_, detail)| detail["count"].as_u64());
+            (of.count(), numbers.collect::<Vec<_>>())
+        };
+        assert_eq!(counted("desk_refused"), (11, vec![20]), "{all:?}");
+        assert_eq!(counted("vote_refused"), (11, vec![2]), "{all:?}");
     }
 
     #[test]
     fn those_who_guess_are_bounded_and_counted_together_beyond() {
         let mut tallies = HashMap::new();
         let who = |n: usize| Guesser::other(json!({"uid": n}));
+        let mut note = |event, n, seconds| count(&mut tallies, event, &who(n), at(seconds));
         for n in 0..GUESSERS_MAX {
-            assert_eq!(count(&mut tallies, &who(n), at(0)), Counted::Written);
+            assert_eq!(note("knocked", n, 0), Counted::Written);
         }
-        let beyond = (0..1000).map(|n| count(&mut tallies, &who(GUESSERS_MAX + n), at(1)));
+        let beyond = (0..1000).map(|n| note("knocked", GUESSERS_MAX + n, 1));
         let written = beyond.filter(|c| *c == Counted::Written).count();
         assert_eq!(written, ENTRIES_MAX as usize);
-        assert_eq!(tallies.len(), GUESSERS_MAX + 1);
+        // A crowd at one door takes no place at another.
+        for n in 0..11 {
+            assert_eq!(note("voted", n, 1), Counted::Written);
+        }
+        assert_eq!(tallies.len(), GUESSERS_MAX + 1 + 11);
         assert_eq!(over(&mut tallies, at(61)).len(), 1);
         assert!(tallies.is_empty());
     }

@@ -215,6 +215,7 @@ async fn leave(gateway: &Arc<Gateway>, house: &House, signals: &mut Signals) {
             "roles remain on targets; the next start ends them"
         );
     }
+    gateway.guesses.finish();
     if let Err(fault) = note(
         gateway,
         "stopped",

@@ -45,8 +45,12 @@ pub trait Entrance: Send + Sync {
         from: IpAddr,
         wish: &'a BrowserWish,
     ) -> BoxFuture<'a, Result<Begun, Refused>>;
-    /// The browser is back: where it goes now.
-    fn come_back<'a>(&'a self, returned: &'a Returned) -> BoxFuture<'a, Result<String, Refused>>;
+    /// The browser is back, at this address, or block of addresses: where it goes now.
+    fn come_back<'a>(
+        &'a self,
+        from: IpAddr,
+        returned: &'a Returned,
+    ) -> BoxFuture<'a, Result<String, Refused>>;
     /// Begins a login on another device, for whoever asks from this address.
     fn begin_on_device<'a>(
         &'a self,
@@ -347,12 +351,17 @@ fn not_understood() -> Refused {
         .hint("use `portcullis login` of the gateway's version")
 }
 
-async fn come_back(State(desk): Desk, RawQuery(query): RawQuery) -> Response {
-    go_on(&*desk, returned(query.as_deref().unwrap_or_default())).await
+async fn come_back(
+    State(desk): Desk,
+    Extension(from): From,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let returned = returned(query.as_deref().unwrap_or_default());
+    go_on(&*desk, from, returned).await
 }
 
 /// The assertion consumer service (SAML bindings section 3.5).
-async fn consume(State(desk): Desk, body: Bytes) -> Response {
+async fn consume(State(desk): Desk, Extension(from): From, body: Bytes) -> Response {
     let returned = form(&body).and_then(|mut form| {
         Some(Returned {
             state: form.remove("RelayState")?.to_string(),
@@ -360,7 +369,7 @@ async fn consume(State(desk): Desk, body: Bytes) -> Response {
             ..Returned::default()
         })
     });
-    go_on(&*desk, returned).await
+    go_on(&*desk, from, returned).await
 }
 
 async fn metadata(State(desk): Desk, Path(name): Path<String>) -> Result<Response, Refused> {
@@ -370,9 +379,9 @@ async fn metadata(State(desk): Desk, Path(name): Path<String>) -> Result<Respons
     Ok((kind, text).into_response())
 }
 
-async fn go_on(desk: &dyn Entrance, returned: Option<Returned>) -> Response {
+async fn go_on(desk: &dyn Entrance, from: Source, returned: Option<Returned>) -> Response {
     let to = match returned {
-        Some(returned) => desk.come_back(&returned).await,
+        Some(returned) => desk.come_back(block(from.0), &returned).await,
         None => Err(Refused::new(400, "the provider's answer cannot be read")),
     };
     match to {

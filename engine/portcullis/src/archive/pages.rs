@@ -402,7 +402,11 @@ impl Entrance for House {
         Box::pin(async move { Ok(Begun { url }) })
     }
 
-    fn come_back<'a>(&'a self, _: &'a Returned) -> BoxFuture<'a, Result<String, Refused>> {
+    fn come_back<'a>(
+        &'a self,
+        _: IpAddr,
+        _: &'a Returned,
+    ) -> BoxFuture<'a, Result<String, Refused>> {
         Box::pin(async { no() })
     }
 

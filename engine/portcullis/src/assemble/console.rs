@@ -229,7 +229,8 @@ impl Bureau for Office {
     }
 
     fn refused_vote(&self, id: &str, why: &Refused, by: &Identity) {
-        self.gateway.guesses.vote(&guesser(by), id, why);
+        let who = guesser(by, "console");
+        self.gateway.guesses.vote(&who, id, why);
     }
 
     fn connections(&self) -> Vec<ConnectionRow> {
@@ -319,10 +320,10 @@ fn named(who: &Identity) -> Value {
     json!({"by": who.principal, "name": who.name, "token_id": who.token_id})
 }
 
-/// The same, of what is refused here.
-fn guesser(who: &Identity) -> Guesser {
+/// The same, of what is refused to them, and where.
+pub(super) fn guesser(who: &Identity, from: &str) -> Guesser {
     let mut by = named(who);
-    by["from"] = json!("console");
+    by["from"] = json!(from);
     Guesser::somebody(who, by)
 }
 

@@ -5,6 +5,7 @@
 use super::Gateway;
 use super::issuers::{Doormen, Front};
 use crate::front_desk::{Reception, Verify, revoked};
+use crate::guesses::{Guesser, Guesses};
 use crate::registry::kind_name;
 use crate::revocation::Ledger;
 use base64::Engine as _;
@@ -40,6 +41,7 @@ pub(super) fn entrance(gateway: &Gateway) -> Option<Arc<dyn Entrance>> {
         reception: Arc::clone(&gateway.reception),
         ledger: Arc::clone(&gateway.ledger),
         journal: Arc::clone(&gateway.journal),
+        guesses: Arc::clone(&gateway.guesses),
         exchange: gateway
             .loaded
             .load()
@@ -57,6 +59,7 @@ struct Hall {
     reception: Arc<Reception>,
     ledger: Arc<Ledger>,
     journal: Arc<Journal>,
+    guesses: Arc<Guesses>,
     exchange: bool,
     certificates: Option<CertificateSettings>,
     clock: Clock,
@@ -111,7 +114,11 @@ impl Entrance for Hall {
         })
     }
 
-    fn come_back<'a>(&'a self, returned: &'a Returned) -> BoxFuture<'a, Result<String, Refused>> {
+    fn come_back<'a>(
+        &'a self,
+        from: IpAddr,
+        returned: &'a Returned,
+    ) -> BoxFuture<'a, Result<String, Refused>> {
         Box::pin(async move {
             let front = self.front()?;
             let (providers, issuers) = (front.providers.load_full(), self.doormen.issuers());
@@ -132,7 +139,7 @@ impl Entrance for Hall {
                 .come_back(&providers, &issuers, &returned.state, brought)
                 .await;
             to.map_err(|denial| {
-                self.note_refusal(&denial);
+                self.note_refusal(from, &denial);
                 refused(&denial)
             })
         })
@@ -446,11 +453,11 @@ impl Hall {
         })
     }
 
-    fn note_refusal(&self, denial: &Denial) {
-        let entry = json!({"rule": denial.rule, "reason": denial.reason});
-        if let Err(fault) = self.journal.node("login-refused", &entry) {
-            tracing::error!(fault = fault.chain(), "a refused login is not on record");
-        }
+    /// Anybody can come back from nowhere: it takes nothing of the reserve, and whoever goes on is counted.
+    fn note_refusal(&self, from: IpAddr, denial: &Denial) {
+        let who = Guesser::other(json!({"address": from}));
+        let detail = json!({"rule": denial.rule, "reason": denial.reason});
+        self.guesses.note(&who, "login-refused", detail);
     }
 }
 

@@ -572,7 +572,11 @@ impl Entrance for Paper {
         })
     }
 
-    fn come_back<'a>(&'a self, _: &'a Returned) -> BoxFuture<'a, Result<String, Refused>> {
+    fn come_back<'a>(
+        &'a self,
+        _: IpAddr,
+        _: &'a Returned,
+    ) -> BoxFuture<'a, Result<String, Refused>> {
         Box::pin(async { Err(Refused::new(400, "not here")) })
     }
 

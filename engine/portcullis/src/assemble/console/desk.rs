@@ -44,7 +44,7 @@ impl Desk for Office {
     }
 
     fn refused(&self, what: &str, id: &str, why: &Refused, by: &Identity) {
-        let who = super::guesser(by);
+        let who = super::guesser(by, "console");
         self.gateway.guesses.desk(&who, what, id, why);
     }
 
