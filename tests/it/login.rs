@@ -512,7 +512,7 @@ fn a_login_that_is_proved_anew_goes_on_with_what_stands_on_it() -> Result<()> {
 }
 
 #[test]
-fn what_the_provider_takes_away_is_gone_in_a_second() -> Result<()> {
+fn what_the_provider_takes_away_ends_with_the_next_refresh() -> Result<()> {
     // Tokens of two minutes are refreshed at each use.
     let company = Company::new("2m")?;
     company.log_in(&["login", "--no-open"])?;
@@ -572,6 +572,32 @@ fn a_refresh_token_that_somebody_copied_ends_the_login() -> Result<()> {
         company.run(&["token", "show"])?.code == 1,
         "the whole login is over"
     );
+    Ok(())
+}
+
+#[test]
+fn nobody_goes_on_under_a_name_that_is_revoked() -> Result<()> {
+    let company = Company::new("1h")?;
+    let who = || -> Result<[String; 2]> {
+        let shown = company.run(&["whoami", "--json"])?;
+        let who: serde_json::Value = serde_json::from_str(&shown.out)?;
+        let said = |name: &str| who[name].as_str().map(str::to_owned);
+        let both = said("issuer").zip(said("token_id"));
+        both.map(|(a, b)| [a, b]).with_context(|| shown.all())
+    };
+    company.log_in(&["login", "--no-open"])?;
+    let [issuer, name] = who()?;
+    let mut revoke = vec!["revoke", "--reason", "left"];
+    revoke.extend(["--issuer", &issuer, "--token-id", &name]);
+    let revoked = company.world.gateway.admin(&revoke)?;
+    ensure!(revoked.code == 0, "{}", revoked.all());
+    let refused = company.run(&["whoami"])?;
+    ensure!(refused.code != 0, "{}", refused.all());
+    company.log_in(&["login", "--fresh", "--no-open"])?;
+    let [_, another] = who()?;
+    ensure!(name != another, "{name} goes on");
+    let rows = company.ask(&company.token()?, "SELECT 1 AS one")?;
+    ensure!(rows.code == 0, "{}", rows.all());
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 //! and the whole login is over. It keeps nothing over a restart: people log in again then.
 
 mod anew;
+mod handed;
 mod provider;
 mod store;
 
@@ -17,6 +18,7 @@ use crate::refused::{Code, Refused};
 use crate::replay::Used;
 use crate::saml::{SamlProvider, SamlSettings};
 use crate::session::SessionTokens;
+use handed::Before;
 use openidconnect::core::CoreDeviceAuthorizationResponse;
 use portcullis_gate::Clock;
 use portcullis_model::{Denial, Identity, Kind, Timestamp, limits};
@@ -50,6 +52,8 @@ pub struct SignedIn {
     pub refresh: Option<Zeroizing<String>>,
     /// Who it is; `expires` is the token's.
     pub identity: Arc<Identity>,
+    /// What they came with.
+    before: Before,
 }
 
 /// What becomes of a refresh.
@@ -367,7 +371,8 @@ impl SignIn {
     }
 
     /// The command line fetches what its login has brought. With the refresh token of a login `before` of the same person
-    /// that one goes on: what stands on it, sessions and remembered keys, does not end because they have proved it anew.
+    /// that one goes on: what stands on it, sessions and remembered keys, does not end because they have proved it anew. What
+    /// is fetched is handed out ([`Self::hand_out`]) or taken back ([`Self::take_back`]); until then `before` stays good.
     ///
     /// # Errors
     /// The same denial whatever was wrong.
@@ -513,8 +518,9 @@ impl SignIn {
             }
         };
         let next = given.refresh.unwrap_or_else(|| kept.refresh.clone());
-        self.renew(providers, kept, identity, next)
-            .map(|s| Refreshed::Again(Box::new(s)))
+        let mut renewed = self.renew(providers, kept, identity, next)?;
+        renewed.before = Before::Used(Zeroizing::new(refresh.to_owned()));
+        Ok(Refreshed::Again(Box::new(renewed)))
     }
 
     /// Forgets a login. Returns whose it was.
@@ -552,11 +558,15 @@ impl SignIn {
             return Err(Denial::new("login/kind", "only people log in")
                 .hint("A workload presents its platform's token as it is."));
         }
-        let name = before.and_then(|refresh| self.store.goes_on(refresh, &identity, now));
-        identity.token_id = Some(match name {
-            Some(name) => name,
-            None => token_name()?,
+        let goes_on = before.and_then(|refresh| {
+            let name = self.store.goes_on(refresh, &identity, now)?;
+            Some((name, refresh))
         });
+        let (name, before) = match goes_on {
+            Some((name, refresh)) => (name, Some(refresh)),
+            None => (token_name()?, None),
+        };
+        identity.token_id = Some(name);
         identity.expires = now.after(providers.settings.session);
         let identity = Arc::new(identity);
         let token = self.tokens.issue(&identity).map_err(|r| r.denial())?;
@@ -569,6 +579,7 @@ impl SignIn {
                     refresh: theirs,
                     until: now.after(providers.settings.longest),
                 },
+                before,
                 now,
             )?),
         };
@@ -576,6 +587,9 @@ impl SignIn {
             token,
             refresh,
             identity,
+            before: before.map_or(Before::Nothing, |refresh| {
+                Before::Good(Zeroizing::new(refresh.to_owned()))
+            }),
         })
     }
 
@@ -601,8 +615,9 @@ impl SignIn {
         };
         Ok(SignedIn {
             token,
-            refresh: Some(self.store.keep(kept, now)?),
+            refresh: Some(self.store.keep(kept, None, now)?),
             identity,
+            before: Before::Nothing,
         })
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn proved(identity: &Identity, asked: Option<Timestamp>) -> Result<()
             "your provider does not say when you logged in (`auth_time`), so that this is no fresh login",
         )
         .hint(
-            "Ask the operator to have it send that claim, or to set `approvals.fresh_login: token`, which takes any login.",
+            "Ask the operator to have it send that claim, or to set `approvals.fresh_login: token`, which takes any login; then log in without `--fresh`.",
         )),
     }
 }

@@ -208,6 +208,17 @@ impl State {
         }
     }
 
+    /// A refresh token is used: it is remembered as such, and what it was good for is the caller's.
+    fn spend(&mut self, presented: Key, now: Timestamp) -> Option<Kept> {
+        let kept = self.kept.remove(&presented).filter(|k| k.until > now)?;
+        if self.used.len() >= limits::REVOCATIONS_MAX {
+            self.sweep(now);
+        }
+        let used = (Arc::clone(&kept.identity), kept.until);
+        self.used.insert(presented, used);
+        Some(kept)
+    }
+
     /// Ends a login and everything it could be continued with.
     fn end(&mut self, identity: &Identity) {
         let same = |other: &Identity| other.token_id == identity.token_id;
@@ -352,32 +363,34 @@ impl Store {
         }
     }
 
-    /// Keeps somebody logged in: the refresh token for it.
-    pub(super) fn keep(&self, kept: Kept, now: Timestamp) -> Result<Zeroizing<String>, Denial> {
+    /// Keeps somebody logged in: the refresh token for it. The one `before`, in whose place it comes, takes no room and makes
+    /// none: it is good until that is handed out.
+    pub(super) fn keep(
+        &self,
+        kept: Kept,
+        before: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Zeroizing<String>, Denial> {
+        let before = before.map(key);
         let token = Zeroizing::new(format!("{REFRESH}{}", *Secret::draw()?.shown()));
         let mut all = self.state.lock();
         let who = &kept.identity.principal;
-        let theirs = |all: &State| {
-            let same = all.kept.values().filter(|k| k.identity.principal == *who);
-            same.count()
-        };
-        let full = |all: &State| {
-            all.kept.len() >= limits::SIGNED_IN_MAX
-                || theirs(all) >= limits::SIGNED_IN_PER_IDENTITY_MAX
-        };
-        if full(&all) {
+        let other = |of: &Key| Some(of) != before.as_ref();
+        let mine = |of: &Key, k: &Kept| other(of) && k.identity.principal == *who;
+        let all_others = |all: &State| all.kept.keys().filter(|of| other(of)).count();
+        let theirs = |all: &State| all.kept.iter().filter(|(of, k)| mine(of, k)).count();
+        if all_others(&all) >= limits::SIGNED_IN_MAX
+            || theirs(&all) >= limits::SIGNED_IN_PER_IDENTITY_MAX
+        {
             all.sweep(now);
         }
         if theirs(&all) >= limits::SIGNED_IN_PER_IDENTITY_MAX {
             // The oldest of one's own goes: nobody locks herself out by logging in.
-            let mine = all
-                .kept
-                .iter()
-                .filter(|(_, k)| k.identity.principal == *who);
+            let mine = all.kept.iter().filter(|(of, k)| mine(of, k));
             let oldest = mine.min_by_key(|(_, k)| k.until).map(|(key, _)| *key);
             oldest.and_then(|key| all.kept.remove(&key));
         }
-        if all.kept.len() >= limits::SIGNED_IN_MAX {
+        if all_others(&all) >= limits::SIGNED_IN_MAX {
             return Err(Denial::new("login/full", "too many people are logged in")
                 .hint("Tell the operator."));
         }
@@ -385,20 +398,24 @@ impl Store {
         Ok(token)
     }
 
-    /// The name of a login that goes on in a new proof of the same person; its refresh token is used then. None where there
-    /// is no such login, or it is somebody else's.
+    /// The name of a login that goes on in a new proof of the same person. None where there is no such login, or it is
+    /// somebody else's. Nothing is used by asking.
     pub(super) fn goes_on(&self, refresh: &str, who: &Identity, now: Timestamp) -> Option<String> {
-        let mut all = self.state.lock();
-        let presented = key(refresh);
-        let theirs = |k: &&Kept| k.until > now && k.identity.principal == who.principal;
-        let name = all.kept.get(&presented).filter(theirs)?;
-        let name = name.identity.token_id.clone()?;
-        if all.used.len() >= limits::REVOCATIONS_MAX {
-            all.sweep(now);
-        }
-        let kept = all.kept.remove(&presented)?;
-        all.used.insert(presented, (kept.identity, kept.until));
-        Some(name)
+        let theirs = self.whose(refresh, now)?;
+        let same = theirs.principal == who.principal;
+        theirs.token_id.clone().filter(|_| same)
+    }
+
+    /// Whose login a refresh token goes on with.
+    pub(super) fn whose(&self, refresh: &str, now: Timestamp) -> Option<Arc<Identity>> {
+        let all = self.state.lock();
+        let kept = all.kept.get(&key(refresh)).filter(|k| k.until > now)?;
+        Some(Arc::clone(&kept.identity))
+    }
+
+    /// A refresh token is used up; false where it was before, or is good for nothing.
+    pub(super) fn spend(&self, refresh: &str, now: Timestamp) -> bool {
+        self.state.lock().spend(key(refresh), now).is_some()
     }
 
     /// A refresh token is presented. The inner error is a token that was used before: its login is over.
@@ -409,12 +426,7 @@ impl Store {
     ) -> Result<Result<Kept, Arc<Identity>>, Denial> {
         let mut all = self.state.lock();
         let presented = key(refresh);
-        if let Some(kept) = all.kept.remove(&presented).filter(|kept| kept.until > now) {
-            if all.used.len() >= limits::REVOCATIONS_MAX {
-                all.sweep(now);
-            }
-            let identity = Arc::clone(&kept.identity);
-            all.used.insert(presented, (identity, kept.until));
+        if let Some(kept) = all.spend(presented, now) {
             return Ok(Ok(kept));
         }
         match all.used.get(&presented).filter(|(_, until)| *until > now) {
@@ -432,6 +444,18 @@ impl Store {
         let mut all = self.state.lock();
         all.used.remove(&key(refresh));
         all.kept.insert(key(refresh), kept);
+    }
+
+    /// What was kept is not handed out: its refresh token goes, and the one that was `used` for it is good again.
+    pub(super) fn take_back(&self, own: &str, used: Option<&str>) {
+        let mut all = self.state.lock();
+        let (kept, used) = (all.kept.remove(&key(own)), used.map(key));
+        // Where somebody has used it once more the login has ended, and nothing is left to put back.
+        if let (Some(kept), Some(used)) = (kept, used)
+            && all.used.remove(&used).is_some()
+        {
+            all.kept.insert(used, kept);
+        }
     }
 
     /// Somebody leaves: whose login it was, by any of its refresh tokens.

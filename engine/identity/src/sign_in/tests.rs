@@ -184,14 +184,14 @@ fn another_device_is_waited_for() {
 #[test]
 fn a_refresh_token_that_comes_twice_ends_the_login() {
     let store = Store::default();
-    let first = store.keep(kept("1"), NOW).expect("room");
-    let other = store.keep(kept("2"), NOW).expect("room");
+    let first = store.keep(kept("1"), None, NOW).expect("room");
+    let other = store.keep(kept("2"), None, NOW).expect("room");
     let presented = store
         .present(&first, NOW)
         .expect("known")
         .ok()
         .expect("good");
-    let second = store.keep(presented, NOW).expect("room");
+    let second = store.keep(presented, None, NOW).expect("room");
     let thief = store.present(&first, NOW).expect("known").err();
     assert_eq!(thief.and_then(|i| i.token_id.clone()).as_deref(), Some("1"));
     // What had come of it is over as well; the other login goes on.
@@ -203,7 +203,7 @@ fn a_refresh_token_that_comes_twice_ends_the_login() {
 #[test]
 fn a_refresh_token_survives_a_provider_that_is_down_and_ends_in_time() {
     let store = Store::default();
-    let token = store.keep(kept("1"), NOW).expect("room");
+    let token = store.keep(kept("1"), None, NOW).expect("room");
     let presented = store
         .present(&token, NOW)
         .expect("known")
@@ -211,21 +211,21 @@ fn a_refresh_token_survives_a_provider_that_is_down_and_ends_in_time() {
         .expect("good");
     store.put_back(presented, &token);
     assert!(store.present(&token, later(3599)).expect("known").is_ok());
-    let token = store.keep(kept("2"), NOW).expect("room");
+    let token = store.keep(kept("2"), None, NOW).expect("room");
     assert!(store.present(&token, later(3600)).is_err());
 }
 
 #[test]
 fn whoever_leaves_is_gone_and_nobody_locks_herself_out() {
     let store = Store::default();
-    let token = store.keep(kept("1"), NOW).expect("room");
+    let token = store.keep(kept("1"), None, NOW).expect("room");
     assert!(store.leave("pcr_guess").is_none());
     assert!(store.leave(&token).is_some());
     assert!(store.present(&token, NOW).is_err());
     let tokens: Vec<_> = (0..=limits::SIGNED_IN_PER_IDENTITY_MAX)
         .map(|n| {
             store
-                .keep(kept(&n.to_string()), later(n as u64))
+                .keep(kept(&n.to_string()), None, later(n as u64))
                 .expect("room")
         })
         .collect();
@@ -233,4 +233,24 @@ fn whoever_leaves_is_gone_and_nobody_locks_herself_out() {
         .iter()
         .filter(|t| matches!(store.present(t, NOW), Ok(Ok(_))));
     assert_eq!(good.count(), limits::SIGNED_IN_PER_IDENTITY_MAX);
+}
+
+#[test]
+fn what_a_login_goes_on_from_neither_takes_room_nor_makes_any() {
+    let store = Store::default();
+    let before = store.keep(kept("1"), None, NOW).expect("room");
+    let others: Vec<_> = (1..limits::SIGNED_IN_PER_IDENTITY_MAX)
+        .map(|_| store.keep(kept("2"), None, NOW).expect("room"))
+        .collect();
+    let next = store.keep(kept("1"), Some(&before), NOW).expect("room");
+    assert_eq!(
+        store.goes_on(&before, &ana("x"), NOW).as_deref(),
+        Some("1"),
+        "asking uses nothing, and room is not made of it"
+    );
+    assert!(store.spend(&before, NOW));
+    assert!(!store.spend(&before, NOW), "twice");
+    for token in others.iter().chain([&next]) {
+        assert!(store.present(token, NOW).expect("known").is_ok());
+    }
 }

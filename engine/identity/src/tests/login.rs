@@ -150,9 +150,14 @@ impl Company {
         let back = self.come_back(false, None).await.unwrap();
         let code = back.split_once("code=").unwrap().1;
         let code = code.split('&').next().unwrap();
-        self.desk
-            .fetch(&self.providers, code, VERIFIER, before)
-            .unwrap()
+        let fetched = self.desk.fetch(&self.providers, code, VERIFIER, before);
+        fetched.unwrap()
+    }
+
+    async fn refresh(&self, refresh: &str) -> Result<Refreshed, Denial> {
+        self.answer(None, false);
+        let desk = &self.desk;
+        desk.refresh(&self.providers, &self.issuers, refresh).await
     }
 }
 
@@ -235,7 +240,9 @@ async fn a_login_that_was_asked_for_anew_is_one_or_nothing() {
     }
     let unsaid = company.come_back_with(claims(), true, false, None).await;
     let hint = unsaid.err().and_then(|denial| denial.hint);
-    assert!(hint.is_some_and(|hint| hint.contains("fresh_login: token")));
+    assert!(hint.is_some_and(|hint| {
+        hint.contains("fresh_login: token") && hint.contains("log in without `--fresh`")
+    }));
 }
 
 #[tokio::test]
@@ -285,6 +292,7 @@ async fn a_login_that_is_proved_anew_goes_on_for_the_same_person_alone() {
     let refresh = first.refresh.unwrap();
     let again = company.log_in_after(Some(&refresh)).await;
     assert_eq!(again.identity.token_id, first.identity.token_id);
+    company.desk.hand_out(&again).unwrap();
     // A refresh token is good once, for this too; and whoever has an old one ends the login with it.
     let other = company.log_in_after(Some(&refresh)).await;
     assert_ne!(other.identity.token_id, first.identity.token_id);
@@ -314,4 +322,47 @@ async fn a_login_that_is_proved_anew_goes_on_for_the_same_person_alone() {
     company.answer(None, false);
     let still = desk.refresh(&company.providers, &company.issuers, &refresh);
     assert!(matches!(still.await, Ok(Refreshed::Again(_))));
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_handed_out_has_used_nothing() {
+    let company = Company::start().await;
+    let (desk, first) = (&company.desk, company.log_in().await);
+    let refresh = first.refresh.unwrap();
+    // A new proof, of which no record can be written.
+    let anew = company.log_in_after(Some(&refresh)).await;
+    assert_eq!(anew.identity.token_id, first.identity.token_id);
+    desk.take_back(&anew);
+    assert!(company.refresh(&anew.refresh.unwrap()).await.is_err());
+    // A renewal, the same.
+    let Ok(Refreshed::Again(renewed)) = company.refresh(&refresh).await else {
+        panic!("what was there before goes on");
+    };
+    desk.take_back(&renewed);
+    assert!(
+        company
+            .refresh(renewed.refresh.as_ref().unwrap())
+            .await
+            .is_err()
+    );
+    assert!(desk.whose(&refresh).is_some());
+    let anew = company.log_in_after(Some(&refresh)).await;
+    assert_eq!(anew.identity.token_id, first.identity.token_id);
+    desk.hand_out(&anew).unwrap();
+    assert!(desk.whose(&refresh).is_none(), "it is used now");
+}
+
+#[tokio::test]
+async fn a_login_that_somebody_else_goes_on_with_meanwhile_is_over() {
+    let company = Company::start().await;
+    let refresh = company.log_in().await.refresh.unwrap();
+    let anew = company.log_in_after(Some(&refresh)).await;
+    let Ok(Refreshed::Again(thief)) = company.refresh(&refresh).await else {
+        panic!("it is good until the other one is handed out");
+    };
+    let refused = company.desk.hand_out(&anew).err().map(|denial| denial.rule);
+    assert_eq!(refused.as_deref(), Some("login/reused"));
+    for token in [anew.refresh, thief.refresh] {
+        assert!(company.desk.whose(&token.unwrap()).is_none(), "all of it");
+    }
 }

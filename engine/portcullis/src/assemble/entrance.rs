@@ -187,19 +187,19 @@ impl Entrance for Hall {
                     verifier,
                     before,
                 } => {
-                    let before = before.as_ref().map(|refresh| refresh.as_str());
+                    let before = self.in_force(front, before.as_ref());
                     let signed_in = front.desk.fetch(&providers, &code, &verifier, before);
-                    self.logged_in(&signed_in.map_err(grant)?)
+                    self.logged_in(front, &signed_in.map_err(grant)?)
                 }
                 TokenRequest::Device {
                     code,
                     verifier,
                     before,
                 } => {
-                    let before = before.as_ref().map(|refresh| refresh.as_str());
+                    let before = self.in_force(front, before.as_ref());
                     let polled = front.desk.poll(&providers, &code, &verifier, before);
                     match polled.map_err(grant)? {
-                        Polled::Done(signed_in) => self.logged_in(&signed_in),
+                        Polled::Done(signed_in) => self.logged_in(front, &signed_in),
                         Polled::Pending => Err(TokenError::new(
                             400,
                             "authorization_pending",
@@ -210,7 +210,7 @@ impl Entrance for Hall {
                 TokenRequest::Refresh { token } => {
                     let issuers = self.doormen.issuers();
                     let again = front.desk.refresh(&providers, &issuers, &token).await;
-                    self.refreshed(again.map_err(grant)?)
+                    self.refreshed(front, again.map_err(grant)?)
                 }
                 TokenRequest::Exchange {
                     subject,
@@ -289,11 +289,31 @@ impl Hall {
         }
     }
 
+    /// The refresh token of a login that can go on: under a name that is revoked nothing does, and whoever proves themselves
+    /// anew gets another.
+    fn in_force<'a>(
+        &self,
+        front: &Front,
+        before: Option<&'a zeroize::Zeroizing<String>>,
+    ) -> Option<&'a str> {
+        let before = before?.as_str();
+        let whose = front.desk.whose(before)?;
+        self.not_revoked(&whose).is_ok().then_some(before)
+    }
+
     /// On record first, then handed out.
-    fn signed_in(&self, signed_in: &SignedIn, how: &str) -> Result<Granted, TokenError> {
+    fn signed_in(
+        &self,
+        front: &Front,
+        signed_in: &SignedIn,
+        how: &str,
+    ) -> Result<Granted, TokenError> {
         let identity = &signed_in.identity;
         self.not_revoked(identity).map_err(|d| invalid_grant(&d))?;
-        self.on_record(how, identity, &json!({}))?;
+        let recorded = self.on_record(how, identity, &json!({}));
+        recorded.inspect_err(|_| front.desk.take_back(signed_in))?;
+        let handed = front.desk.hand_out(signed_in);
+        handed.map_err(|denial| self.ended(identity, &denial))?;
         Ok(Granted {
             access_token: signed_in.token.clone(),
             token_type: "Bearer".to_owned(),
@@ -304,8 +324,8 @@ impl Hall {
     }
 
     /// A login, which may be one before that goes on: what the provider says now holds for what stands on it.
-    fn logged_in(&self, signed_in: &SignedIn) -> Result<Granted, TokenError> {
-        let granted = self.signed_in(signed_in, "login")?;
+    fn logged_in(&self, front: &Front, signed_in: &SignedIn) -> Result<Granted, TokenError> {
+        let granted = self.signed_in(front, signed_in, "login")?;
         self.ask_again(signed_in);
         Ok(granted)
     }
@@ -317,18 +337,22 @@ impl Hall {
         }
     }
 
-    fn refreshed(&self, refreshed: Refreshed) -> Result<Granted, TokenError> {
+    fn refreshed(&self, front: &Front, refreshed: Refreshed) -> Result<Granted, TokenError> {
         match refreshed {
             Refreshed::Again(signed_in) => {
-                let granted = self.signed_in(&signed_in, "login-refreshed")?;
+                let granted = self.signed_in(front, &signed_in, "login-refreshed")?;
                 self.ask_again(&signed_in);
                 Ok(granted)
             }
-            Refreshed::Over(identity, denial) => {
-                let over = self.over(&identity, &denial.rule);
-                over.map_err(|r| TokenError::new(r.status, "server_error", r.error))?;
-                Err(invalid_grant(&denial))
-            }
+            Refreshed::Over(identity, denial) => Err(self.ended(&identity, &denial)),
+        }
+    }
+
+    /// A login is over, with everything that came of it.
+    fn ended(&self, identity: &Identity, denial: &Denial) -> TokenError {
+        match self.over(identity, &denial.rule) {
+            Ok(_) => invalid_grant(denial),
+            Err(kept) => TokenError::new(kept.status, "server_error", kept.error),
         }
     }
 

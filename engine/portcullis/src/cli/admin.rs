@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 /// Longer answers are refused.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -76,17 +77,17 @@ impl Whereabouts {
             socket: socket.clone(),
             source,
         };
-        let patience = if method == Method::GET {
-            LOOK_MAX
-        } else {
-            ACT_MAX
-        };
+        let look = method == Method::GET;
+        let patience = if look { LOOK_MAX } else { ACT_MAX };
         let (status, answer) = block_on(async {
-            let exchange = exchange(&socket, method, path, body);
-            match tokio::time::timeout(patience, exchange).await {
-                Ok(answer) => answer.map_err(unreachable),
-                Err(_) => Err(unreachable(io::ErrorKind::TimedOut.into())),
-            }
+            let until = Instant::now() + patience;
+            let stream = within(until, UnixStream::connect(&socket)).await;
+            let stream = stream.map_err(unreachable)?;
+            let answer = within(until, exchange(stream, method, path, body)).await;
+            answer.map_err(|source| match look {
+                true => unreachable(source),
+                false => unsure(&socket, &source),
+            })
         })?;
         if status.is_success() {
             return serde_json::from_slice(&answer).map_err(|error| {
@@ -103,13 +104,28 @@ impl Whereabouts {
     }
 }
 
+/// Something was sent to a gateway that is there, and no answer came: starting one is no help, and it may have been done.
+fn unsure(socket: &Path, source: &io::Error) -> Exit {
+    Exit::Unanswered {
+        message: format!(
+            "no answer from the gateway at {}: {source}",
+            socket.display()
+        ),
+        hint: "look whether it was done before you do it again".to_owned(),
+    }
+}
+
+async fn within<T>(until: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = tokio::time::timeout_at(until, work).await;
+    done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 async fn exchange(
-    socket: &PathBuf,
+    stream: UnixStream,
     method: Method,
     path: &str,
     body: Bytes,
 ) -> io::Result<(StatusCode, Bytes)> {
-    let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
@@ -133,4 +149,40 @@ async fn exchange(
         .to_bytes();
     driver.abort();
     Ok((status, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn what_was_sent_and_not_answered_may_have_been_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = Whereabouts {
+            config: PathBuf::from("/nowhere"),
+            socket: Some(folder.path().join("s")),
+        };
+        let vote = || at.send::<Value>(Method::POST, "/v1/approvals/ap-1/votes", &json!({}));
+        let hint = |exit: Exit| {
+            assert_eq!(exit.code(), 3, "{exit}");
+            exit.shown().1.unwrap_or_default()
+        };
+        // Nobody is there: nothing was sent.
+        let nobody = hint(vote().expect_err("nobody"));
+        assert!(nobody.contains("portcullis run"), "{nobody}");
+        let listener = UnixListener::bind(folder.path().join("s")).expect("a socket");
+        let leaving = std::thread::spawn(move || {
+            for _ in 0..2 {
+                drop(listener.accept().expect("somebody comes"));
+            }
+        });
+        let voted = hint(vote().expect_err("no answer"));
+        assert!(voted.contains("look whether it was done"), "{voted}");
+        assert!(!voted.contains("portcullis run"), "{voted}");
+        let looked = hint(at.get::<Value>("/v1/approvals").expect_err("no answer"));
+        assert!(!looked.contains("was done"), "{looked}");
+        leaving.join().expect("both came");
+    }
 }

@@ -22,6 +22,8 @@ use zeroize::Zeroizing;
 
 /// A token that is good for less than this is refreshed before it is used.
 const FRESH: Duration = Duration::from_secs(120);
+/// Where a session token says whose subject it is: two providers may know different people by the same one.
+const ISSUER: &str = "/portcullis/identity/principal/issuer";
 const FILE_BYTES_MAX: u64 = 128 * 1024;
 
 /// What is remembered.
@@ -62,18 +64,19 @@ impl Login {
     /// True when this is that login, proved anew: the gateway has said the same name for it. One that cannot be refreshed
     /// has another name, and ends by itself soon: of the same person it is left to that.
     pub fn goes_on_from(&self, before: &Self) -> bool {
-        let said = |login: &Self, name: &str| {
+        let said = |login: &Self, member: &str| {
             let claims = login.token.split('.').nth(1)?;
             let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(claims).ok()?);
             let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-            claims.get(name)?.as_str().map(str::to_owned)
+            claims.pointer(member)?.as_str().map(str::to_owned)
         };
-        let same = |name| {
-            let said = [said(self, name), said(before, name)];
+        let same = |member| {
+            let said = [said(self, member), said(before, member)];
             matches!(said, [Some(a), Some(b)] if a == b)
         };
+        let same_person = || same("/sub") && same(ISSUER);
         before.portal().is_ok_and(|portal| self.is_of(&portal))
-            && (same("sid") || before.refresh.is_none() && same("sub"))
+            && (same("/sid") || before.refresh.is_none() && same_person())
     }
 
     /// True when that gateway has given it, however its address is written.
@@ -360,13 +363,23 @@ mod tests {
 
     #[test]
     fn a_login_goes_on_under_its_name_and_one_without_a_refresh_token_is_left_to_its_end() {
-        let (gw, own) = ("https://gw.example", r#"{"sub":"ana","sid":"1"}"#);
+        let gw = "https://gw.example";
+        let claims = |sub: &str, sid: &str, issuer: &str| {
+            let identity = serde_json::json!({"principal": {"issuer": issuer, "subject": sub}});
+            serde_json::json!({"sub": sub, "sid": sid, "portcullis": {"identity": identity}})
+                .to_string()
+        };
+        let own = &claims("ana", "1", "corp");
+        let (other, elsewhere) = (&claims("ana", "2", "corp"), &claims("ana", "2", "partner"));
+        let (bea, nobodys) = (&claims("bea", "2", "corp"), r#"{"sub":"ana","sid":"2"}"#);
         let now = login(gw, own, Some("r"));
         for (gateway, claims, refresh, on) in [
-            (gw, own, Some("r"), true),
-            (gw, r#"{"sub":"ana","sid":"2"}"#, Some("r"), false),
-            (gw, r#"{"sub":"ana","sid":"2"}"#, None, true),
-            (gw, r#"{"sub":"bea","sid":"2"}"#, None, false),
+            (gw, own.as_str(), Some("r"), true),
+            (gw, other, Some("r"), false),
+            (gw, other, None, true),
+            (gw, elsewhere, None, false),
+            (gw, nobodys, None, false),
+            (gw, bea, None, false),
             ("https://other.example", own, Some("r"), false),
             ("https://other.example", own, None, false),
             // The same place, in other words.

@@ -292,18 +292,27 @@ const FRESH_LOGIN: [&str; 3] = [
     "(approval/glass-login)",
 ];
 
+/// Which gateway, as `login` is told: with its authority, where it is not one of the public ones.
+fn there(portal: &Portal) -> String {
+    let gateway = &portal.gateway;
+    match &portal.ca {
+        Some(ca) => format!("--gateway {gateway} --ca {}", ca.display()),
+        None => format!("--gateway {gateway}"),
+    }
+}
+
 /// What to type, where we know it better than the gateway, which does not know that a command asks.
 fn next_step(portal: &Portal, status: StatusCode, path: &str, problem: &Problem) -> Option<String> {
-    let gateway = &portal.gateway;
+    let there = there(portal);
     if status == StatusCode::UNAUTHORIZED {
         return Some(format!(
-            "log in with `portcullis login --gateway {gateway}`, or give a token that is good with --token-file or PORTCULLIS_TOKEN"
+            "log in with `portcullis login {there}`, or give a token that is good with --token-file or PORTCULLIS_TOKEN"
         ));
     }
     let stale = FRESH_LOGIN.iter().any(|rule| problem.detail.contains(rule));
     if status == StatusCode::FORBIDDEN && stale {
         return Some(format!(
-            "prove who you are again with `portcullis login --fresh --gateway {gateway}`; a token of your own has to say when you did (`auth_time`)"
+            "prove who you are again with `portcullis login --fresh {there}`; a token of your own has to say when you did (`auth_time`)"
         ));
     }
     if status == StatusCode::NOT_FOUND && path.starts_with("/api/v1/approvals/") {
@@ -330,10 +339,7 @@ pub(super) fn token_for(portal: &Portal, file: Option<&Path>) -> Result<Zeroizin
                 "you are logged in at {}, and not at {}",
                 theirs.gateway, portal.gateway
             ),
-            format!(
-                "log in there: portcullis login --gateway {}",
-                portal.gateway
-            ),
+            format!("log in there: portcullis login {}", there(portal)),
         )),
     }
 }

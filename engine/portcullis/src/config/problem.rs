@@ -112,6 +112,15 @@ impl<'a> Notes<'a> {
         });
     }
 
+    /// True for a key that stands in the file itself, and has not its value from a default.
+    #[must_use]
+    pub fn is_written(&self, key: &Place) -> bool {
+        let Some((_, parent)) = key.0.split_last() else {
+            return true;
+        };
+        locate(self.text, key) != locate(self.text, &Place(parent.to_vec()))
+    }
+
     /// What was found, in the order of the file.
     #[must_use]
     pub fn finish(mut self) -> Problems {

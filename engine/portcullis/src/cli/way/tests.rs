@@ -441,3 +441,28 @@ fn a_refusal_says_what_to_type() {
         assert!(hint.contains(hints), "{status}: {hint}");
     }
 }
+
+#[test]
+fn whoever_is_sent_to_log_in_is_told_with_which_authority() {
+    let problem = Problem {
+        detail: "this needs a fresh login (console/fresh-login)".to_owned(),
+        hint: None,
+    };
+    let gateway = "https://gateway:6443/";
+    for (ca, says) in [
+        (None, "https://gateway:6443/`"),
+        (
+            Some("/etc/ca.pem"),
+            "https://gateway:6443/ --ca /etc/ca.pem`",
+        ),
+    ] {
+        let portal = Portal {
+            gateway: gateway.parse().expect("an address"),
+            ca: ca.map(PathBuf::from),
+        };
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            let hint = next_step(&portal, status, "/", &problem).expect("a hint");
+            assert!(hint.contains(says), "{hint}");
+        }
+    }
+}

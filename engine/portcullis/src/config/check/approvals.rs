@@ -116,11 +116,14 @@ fn fresh(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             "write for example 8h, or leave the key out for 15m",
         );
     }
+    let linked_for = place.key("slack").key("linked_for");
+    // Of two defaults nobody is warned.
     if let Some(slack) = &written.slack
         && slack.linked_for.0 > within
+        && notes.is_written(&linked_for)
     {
         notes.warning(
-            &place.key("slack").key("linked_for"),
+            &linked_for,
             "is longer than `fresh_login`: a click counts for that time after the login that linked the account, and no longer",
             "write a longer `fresh_login`, or have people link again before they vote",
         );

@@ -35,6 +35,22 @@ fn a_good_section_has_nothing_to_complain_about() {
     assert_eq!(found(good), []);
 }
 
+const SLACK: &str = "  slack: { team: T1, channel: C1, token: env:A, signing_secret: env:A";
+
+#[test]
+fn nobody_is_warned_of_two_defaults() {
+    assert_eq!(found(&format!("{SLACK} }}\n")), []);
+    let block =
+        "  slack:\n    team: T1\n    channel: C1\n    token: env:A\n    signing_secret: env:A\n";
+    assert_eq!(found(block), []);
+    let written = found(&format!("{block}    linked_for: 8h\n"));
+    let [(line, column, said)] = written.as_slice() else {
+        panic!("{written:?}");
+    };
+    assert_eq!((*line, *column), (Some(32), Some(5)), "{said}");
+    assert!(said.starts_with("approvals.slack.linked_for"), "{said}");
+}
+
 #[test]
 fn what_is_wrong_is_named_with_its_place() {
     let hook = |url: &str| format!("  webhooks:\n    - {{ name: a, secret: env:A, url: {url} }}\n");
@@ -77,7 +93,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ("  fresh_login: 0s\n".to_owned(), "nobody could vote"),
         ("  fresh_login: never\n".to_owned(), "is no duration"),
         (
-            "  slack: { team: T1, channel: C1, token: env:A, signing_secret: env:A }\n".to_owned(),
+            format!("{SLACK}, linked_for: 8h }}\n"),
             "longer than `fresh_login`",
         ),
         (
