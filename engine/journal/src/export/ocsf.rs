@@ -214,15 +214,36 @@ fn finding(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
     event
 }
 
-/// Who was refused, where that was known.
+/// Who was refused, where that was known: somebody by their token, or whoever was at the admin socket.
 fn refused_whom(detail: &Value) -> Value {
-    match detail["by"].as_object() {
+    match (detail["by"].as_object(), detail["uid"].as_u64()) {
         // Votes and logins are of people: the console takes no others.
-        Some(by) => json!({
+        (Some(by), _) => json!({
             "name": detail["name"], "uid": by["subject"], "domain": by["issuer"], "type_id": 1, "type": "User",
         }),
-        None => json!({"name": "unknown", "type_id": 0, "type": "Unknown"}),
+        (None, Some(uid)) => json!({"name": format!("uid {uid}"), "type_id": 0, "type": "Unknown"}),
+        (None, None) => json!({"name": "unknown", "type_id": 0, "type": "Unknown"}),
     }
+}
+
+/// Why, or how it came to be counted: a refused login has a reason, other refusals a why, many of them a what.
+fn refused_why(detail: &Value) -> Value {
+    let said = [&detail["reason"], &detail["why"], &detail["what"]];
+    let why = said.into_iter().find(|why| why.is_string());
+    why.cloned().unwrap_or_default()
+}
+
+/// What somebody did at the gateway itself.
+fn activity(entry: &ReadEntry, name: &str, by: &Value) -> Value {
+    let mut event = base(entry, &Value::Null, (6003, "API Activity"), (99, "Other"));
+    put(&mut event, "actor", json!({"user": by}));
+    put(
+        &mut event,
+        "api",
+        json!({"operation": name, "service": {"name": "portcullis"}}),
+    );
+    put(&mut event, "src_endpoint", json!({"name": "gateway"}));
+    event
 }
 
 /// Logins that were refused, and everything else that operators and approvers did.
@@ -233,16 +254,18 @@ fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
         "" => return None,
         "login-refused" | "login_refused" | "vote_refused" => {
             let mut event = authentication(entry, &nobody, 1, "Logon", false);
-            let detail = &json["detail"];
-            put(&mut event, "user", refused_whom(detail));
-            // A login that was refused has a reason, a vote that was refused has a why.
-            let why = [&detail["reason"], &detail["why"]];
-            let why = why.into_iter().find(|why| why.is_string());
-            put(&mut event, "status_detail", why.unwrap_or(&nobody).clone());
+            put(&mut event, "user", refused_whom(&json["detail"]));
+            put(&mut event, "status_detail", refused_why(&json["detail"]));
+            event
+        }
+        // What else was refused to somebody: by the desk, or at the door for messages.
+        name if name.ends_with("_refused") => {
+            let mut event = activity(entry, name, &refused_whom(&json["detail"]));
+            put(&mut event, "status_detail", refused_why(&json["detail"]));
+            status(&mut event, false);
             event
         }
         _ => {
-            let mut event = base(entry, &nobody, (6003, "API Activity"), (99, "Other"));
             let uid = json["detail"]["uid"].as_u64();
             let by = match json["detail"]["voter"].as_object() {
                 Some(voter) => {
@@ -252,13 +275,7 @@ fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
                     json!({"name": uid.map_or_else(|| "gateway".to_owned(), |uid| format!("uid {uid}"))})
                 }
             };
-            put(&mut event, "actor", json!({"user": by}));
-            put(
-                &mut event,
-                "api",
-                json!({"operation": name, "service": {"name": "portcullis"}}),
-            );
-            put(&mut event, "src_endpoint", json!({"name": "gateway"}));
+            let mut event = activity(entry, name, &by);
             status(&mut event, json["detail"]["ok"].as_bool().unwrap_or(true));
             event
         }

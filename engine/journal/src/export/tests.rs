@@ -305,32 +305,69 @@ fn events_are_of_the_classes_of_the_schema() {
     assert!(!text.contains('\u{1b}'), "JSON escapes it");
 }
 
+/// A refusal: its event, its detail, whose it was and why as they are told.
+type Refusal = (&'static str, Value, Value, &'static str);
+
+fn refused_logons() -> [Refusal; 4] {
+    let by = json!({"issuer": "https://id", "subject": "u2"});
+    let why = json!({"why": "no such request", "by": by, "name": "Bea"});
+    let many = json!({"what": "refused more often", "count": 7, "by": by, "name": "Bea"});
+    let unknown = json!({"name": "unknown", "type_id": 0, "type": "Unknown"});
+    let bea = json!({
+        "name": "Bea", "uid": "u2", "domain": "https://id", "type_id": 1, "type": "User",
+    });
+    let (key, late) = (json!({"reason": "unknown key"}), json!({"reason": "late"}));
+    [
+        ("login_refused", key, unknown.clone(), "unknown key"),
+        ("login-refused", late, unknown, "late"),
+        ("vote_refused", why, bea.clone(), "no such request"),
+        ("vote_refused", many, bea, "refused more often"),
+    ]
+}
+
+fn refused_besides() -> [Refusal; 4] {
+    let by = json!({"issuer": "https://id", "subject": "u2"});
+    let look = json!({"what": "look", "why": "none", "by": by, "name": "Bea"});
+    let many = json!({"what": "refused more often", "count": 7, "by": by, "name": "Bea"});
+    let bea = json!({
+        "name": "Bea", "uid": "u2", "domain": "https://id", "type_id": 1, "type": "User",
+    });
+    let unknown = |name: &str| json!({"name": name, "type_id": 0, "type": "Unknown"});
+    let forged = json!({"from": "slack", "why": "not signed"});
+    let admin = json!({"what": "look", "why": "none", "uid": 7});
+    [
+        ("desk_refused", look, bea.clone(), "none"),
+        ("desk_refused", many, bea, "refused more often"),
+        ("hook_refused", forged, unknown("unknown"), "not signed"),
+        ("desk_refused", admin, unknown("uid 7"), "none"),
+    ]
+}
+
 #[test]
 fn who_was_refused_and_why_is_told_as_far_as_it_is_known() {
-    let node = |json: Value| {
+    let node = |(event, detail, ..): &Refusal| {
+        let json = json!({"event": event, "detail": detail});
         let entry = entry(EntryKind::Node, 0, json.to_string())?;
         let session = crate::NODE;
         Ok(ReadEntry { session, ..entry })
     };
-    let by = json!({"issuer": "https://id", "subject": "u2"});
-    let text = written(
-        |entries, out| export_ocsf(entries, out),
-        vec![
-            node(json!({"event": "login_refused", "detail": {"reason": "unknown key"}})),
-            node(
-                json!({"event": "vote_refused", "detail": {"why": "no such request", "by": by, "name": "Bea"}}),
-            ),
-        ],
-    );
-    let events: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let told = |place: usize| {
-        let event = &events[place];
-        assert_eq!(event["status_id"], 2, "{event}");
-        (event["status_detail"].clone(), event["user"]["uid"].clone())
-    };
-    assert_eq!(told(0), (json!("unknown key"), Value::Null));
-    assert_eq!(told(1), (json!("no such request"), json!("u2")));
+    for (refusals, kind, place) in [
+        (refused_logons(), 300_201, "/user"),
+        (refused_besides(), 600_399, "/actor/user"),
+    ] {
+        let entries = refusals.iter().map(node).collect();
+        let text = written(|entries, out| export_ocsf(entries, out), entries);
+        assert_eq!(text.lines().count(), refusals.len());
+        for (line, (_, detail, who, why)) in text.lines().zip(&refusals) {
+            let event: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(event["type_uid"], kind, "{event}");
+            assert_eq!(
+                (&event["status_id"], &event["status"]),
+                (&json!(2), &json!("Failure"))
+            );
+            assert_eq!(event.pointer(place), Some(who), "{event}");
+            assert_eq!(event["status_detail"], *why, "{event}");
+            assert_eq!(event["unmapped"]["detail"], *detail, "{event}");
+        }
+    }
 }
