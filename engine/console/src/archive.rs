@@ -218,7 +218,7 @@ pub struct Volume {
     pub session: Recorded,
     /// Login, address, program, actors, reason.
     pub facts: Vec<Fact>,
-    /// Its terminals.
+    /// Its terminals among its first 10 000 entries, 50 at most. Where others were opened, the steps say (`opened`).
     pub terminals: Vec<Reel>,
 }
 

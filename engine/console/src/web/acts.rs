@@ -337,6 +337,10 @@ impl Console {
         all.retain(|a| scope == Scope::All || my_request(&by.identity, a));
         let own = all.iter().filter(|a| my_request(&by.identity, a));
         self.shown.keep(&by.identity, own.map(|a| a.id.as_str()));
+        if scope == Scope::All {
+            let ids = all.iter().map(|a| a.id.as_str());
+            self.shown.keep_for_all(Page::Approvals, ids);
+        }
         // What waits comes first.
         all.sort_by_key(|a| a.state != "pending");
         Ok(all)
@@ -354,6 +358,10 @@ impl Console {
         let found = found.filter(theirs).ok_or_else(|| nothing("request"))?;
         if my_request(&by.identity, &found) {
             self.shown.keep(&by.identity, [found.id.as_str()]);
+        }
+        if scope == Scope::All {
+            let id = found.id.as_str();
+            self.shown.keep_for_all(Page::Approvals, [id]);
         }
         Ok(found)
     }

@@ -64,7 +64,7 @@ fn one<T>(all: Vec<Item<T>>, what: &str, is: impl Fn(&T) -> bool) -> Result<Item
 
 impl Console {
     /// Passes an answer on; a refusal that came before the desk was asked is on record as the desk's are: somebody who
-    /// guesses ids is seen. What was theirs and is over is no guess, nor is what they see and may not do.
+    /// guesses ids is seen. What they saw and is over is no guess, nor is what they see and may not do.
     pub(super) fn seen_to<T>(
         &self,
         by: &Visitor,
@@ -75,6 +75,7 @@ impl Console {
         if let Err(refused) = &answer
             && refused.status == 404
             && !self.shown.to(&by.identity, id)
+            && !self.shown.to_all(by.roles, id)
         {
             self.bureau.refused(what, id, refused, &by.identity);
         }
@@ -87,6 +88,10 @@ impl Console {
         let own = all.iter().filter(|grant| grant.own);
         self.shown
             .keep(&by.identity, own.map(|grant| grant.it.id.as_str()));
+        if Page::Grants.scope(by.roles) == Ok(Scope::All) {
+            let ids = all.iter().map(|grant| grant.it.id.as_str());
+            self.shown.keep_for_all(Page::Grants, ids);
+        }
         Ok(all)
     }
 

@@ -33,7 +33,11 @@ pub(super) async fn form(
     RawQuery(query): RawQuery,
 ) -> Page {
     let link: Link = asked(query.as_deref())?;
-    let typed = console.typed(&by, HERE);
+    // Once, and not before the login that it waits for.
+    let typed = console
+        .is_fresh(&by)
+        .then(|| console.typed(&by, HERE))
+        .flatten();
     let form = typed.unwrap_or_else(|| Form {
         target: link.target,
         ..Form::default()

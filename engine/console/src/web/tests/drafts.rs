@@ -75,6 +75,11 @@ async fn whoever_comes_back_finds_what_they_typed_once_and_in_no_address() {
         let before = house.get(page, &cookie).await;
         assert!(!before.text.contains(words(shown)), "{address}");
         let cookie = house.log_in_by(name, "fresh=true", &cookie).await;
+        // Whoever looks again when that login is old as well has used up nothing, as long as the draft lasts.
+        house.later(301);
+        let early = house.get(page, &cookie).await;
+        assert!(!early.text.contains(words(shown)), "{address}");
+        let cookie = house.log_in_by(name, "fresh=true", &cookie).await;
         let seen = house.get(page, &cookie).await;
         for text in shown {
             assert!(seen.text.contains(text), "{address}: {text}: {}", seen.text);

@@ -433,6 +433,36 @@ async fn what_was_ones_own_and_is_over_is_no_guess_nor_is_a_missing_role() {
 }
 
 #[tokio::test]
+async fn what_an_approver_saw_and_is_over_is_no_guess_and_what_never_was_is_one() {
+    let house = House::new();
+    let approver = house.log_in("approver").await;
+    // One on its own page, one in the list.
+    for address in ["/console/approvals/ap-1", "/console/grants"] {
+        assert_eq!(house.get(address, &approver).await.status, StatusCode::OK);
+    }
+    house.paper.gone.store(true, Ordering::SeqCst);
+    let all = ["/console/grants/gr-1", "/console/approvals/ap-1"];
+    let cookies = [&approver, &house.log_in("auditor").await];
+    for (address, cookie) in all.iter().flat_map(|a| cookies.map(|c| (a, c))) {
+        assert_eq!(
+            house.get(address, cookie).await.status,
+            StatusCode::NOT_FOUND
+        );
+    }
+    assert!(house.said("desk_refused").is_empty(), "whoever sees all");
+    for address in ["/console/grants/ap-1-", "/console/approvals/ap-2"] {
+        let seen = house.get(address, &approver).await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND, "{address}");
+    }
+    assert_eq!(house.said("desk_refused").len(), 2, "nobody saw these");
+    let eve = house.log_in("requester").await;
+    for address in all {
+        assert_eq!(house.get(address, &eve).await.status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(house.said("desk_refused").len(), 4, "they are not for her");
+}
+
+#[tokio::test]
 async fn a_guess_is_refused_where_it_cannot_be_recorded() {
     let house = House::new();
     let cookie = house.log_in("requester").await;
