@@ -1,7 +1,7 @@
 //! Approvals by people on machines of their own: with the login that `portcullis login` has left in a home, over the HTTPS
 //! listener, with neither the gateway's socket nor its configuration.
 
-use crate::login::Company;
+use crate::company::Company;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::ANA;
 use portcullis_tests::process::{free_port, run};

@@ -1,7 +1,7 @@
 //! People who come with a certificate: psql, ssh and kubectl as `portcullis setup` sets them up, without a password and
 //! without a token; and everything that looks like such a certificate and is none.
 
-use crate::login::Company;
+use crate::company::Company;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::kubernetes::{ApiServer, certificate};
 use portcullis_tests::process::{free_port, run};

@@ -5,7 +5,7 @@ mod browser;
 mod desk;
 mod plain;
 
-use crate::login::Company;
+use crate::company::Company;
 use anyhow::{Context, Result, ensure};
 use browser::Browser;
 use portcullis_tests::issuer::{ANA, BEA, Person};

@@ -10,6 +10,7 @@ mod canary;
 mod certificates;
 mod channels;
 mod cluster_logins;
+mod company;
 mod console;
 mod drivers;
 mod eighteen;

@@ -1,7 +1,7 @@
 //! A provider that is down: whoever has proved who they are goes on, keys that are known still verify, and a login that
 //! cannot be refreshed is not over. It comes back, and the login goes on.
 
-use crate::login::{Company, Talk};
+use crate::company::{Company, Talk};
 use anyhow::{Result, ensure};
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! People who log in at a real SAML provider, SimpleSAMLphp: what it says counts, once, for the login that has asked,
 //! as it was signed.
 
-use crate::login::Company;
+use crate::company::Company;
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

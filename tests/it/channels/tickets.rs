@@ -1,7 +1,7 @@
 //! Tickets from clients that have no word for them: `ssh` with a variable of its environment, `kubectl` with one of its
 //! exec plugin's. The ticket system is the stand-in of the channels; what it does not vouch for does not pass.
 
-use crate::login::Company;
+use crate::company::Company;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::channels::Channels;
 use portcullis_tests::kubernetes::{ApiServer, certificate};

@@ -3,7 +3,7 @@
 //! configuration may say: the gateway's own time of day is set ahead (`later.c`).
 
 use super::{check, until, well};
-use crate::login::Company;
+use crate::company::Company;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::{ANA, BEA, DORA};
 use portcullis_tests::process::run;
