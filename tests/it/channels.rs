@@ -6,6 +6,7 @@ mod standing;
 mod tickets;
 
 use anyhow::{Context, Result, ensure};
+use portcullis_model::limits;
 use portcullis_tests::channels::{Channels, WHSEC};
 use portcullis_tests::issuer::{ANA, BEA, EVE};
 use portcullis_tests::{Scratch, Shown, World, WorldOptions, world};
@@ -118,11 +119,25 @@ impl Desk {
     fn ask_for(&self, sql: &str) -> Result<String> {
         let shown = self.world.ask(&ANA, "orders", sql)?;
         let all = shown.all();
-        ensure!(shown.code == 1 && all.contains("retry_after"), "{all}");
-        let page = "It is decided at https://gateway.example/approvals/ap-";
-        ensure!(all.contains(page), "the page is named: {all}");
-        let start = all.find("\"ap-").context("an id is shown")? + 1;
-        Ok(all[start..start + 11].to_owned())
+        ensure!(shown.code == 1, "{all}");
+        let detail = shown.detail()?;
+        let id = detail["approval"].as_str().context("an id is told")?;
+        let verb = sql.split(' ').next().unwrap_or_default();
+        ensure!(
+            detail["rule"] == format!("told/{}", verb.to_lowercase())
+                && detail["retry_after"] == limits::DEFERRED_RETRY_SECONDS,
+            "{all}"
+        );
+        // The id is the one that people vote on, and the one that the hint names.
+        let asked = self.world.gateway.json(&["approvals", "show", id])?;
+        ensure!(
+            asked["id"] == id && asked["state"] == "pending" && asked.to_string().contains(verb),
+            "{asked:#}"
+        );
+        let page = format!("It is decided at https://gateway.example/approvals/{id}");
+        let again = format!("Run the same statement again once {id} is approved.");
+        ensure!(all.contains(&page) && all.contains(&again), "{all}");
+        Ok(id.to_owned())
     }
 
     fn state(&self, id: &str) -> Result<String> {
@@ -416,11 +431,13 @@ fn a_yes_for_a_class_lets_its_commands_pass_until_it_is_ended() -> Result<()> {
     let other = desk
         .world
         .ask(&ANA, "orders", "DELETE FROM orders WHERE id = 1")?;
+    let detail = other.detail()?;
     ensure!(
-        other.shows("ap-"),
-        "another table is another class: {}",
-        other.all()
+        detail["rule"] == "told/delete" && detail["approval"] != id.as_str(),
+        "another table is another class: {detail:#}"
     );
+    let asked = detail["approval"].as_str().context("an id")?;
+    ensure!(desk.state(asked)? == "pending", "it waits");
     let grants = desk.world.gateway.json(&["access", "list"])?;
     let grant = grants[0]["id"].as_str().context("a grant is listed")?;
     let ended = desk.world.gateway.admin(&["approvals", "end", grant])?;

@@ -1,5 +1,7 @@
 //! Real `psql` processes, and what they showed.
 
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::process::{Command, Output};
 
 /// What a client showed a person.
@@ -45,5 +47,17 @@ impl Shown {
     #[must_use]
     pub fn shows(&self, text: &str) -> bool {
         self.out.contains(text) || self.err.contains(text)
+    }
+
+    /// What an error of `psql` says to programs: the JSON of its only `DETAIL`.
+    ///
+    /// # Errors
+    /// When there is none, or another one, or it cannot be read.
+    pub fn detail(&self) -> Result<Value> {
+        let mut details = self.err.lines().filter_map(|l| l.strip_prefix("DETAIL:"));
+        let (Some(detail), None) = (details.next(), details.next()) else {
+            bail!("not one DETAIL: {}", self.all());
+        };
+        serde_json::from_str(detail).with_context(|| format!("a DETAIL in JSON: {}", self.all()))
     }
 }

@@ -91,9 +91,9 @@ impl Night {
 
     /// Ana asks for something that is deferred; its id.
     fn deferred(&self, sql: &str) -> Result<String> {
-        let shown = self.world.ask(&ANA, "orders", sql)?.all();
-        let start = shown.find("\"ap-").with_context(|| shown.clone())? + 1;
-        Ok(shown[start..start + 11].to_owned())
+        let detail = self.world.ask(&ANA, "orders", sql)?.detail()?;
+        let id = detail["approval"].as_str();
+        Ok(id.with_context(|| format!("{detail:#}"))?.to_owned())
     }
 
     /// The message of that kind, signed.
