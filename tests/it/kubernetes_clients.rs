@@ -7,8 +7,9 @@ use portcullis_tests::issuer::{ANA, BEA};
 use portcullis_tests::kubernetes::ClusterWorld;
 use portcullis_tests::psql::Shown;
 use portcullis_tests::{install, world};
+use serde_json::Value;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
@@ -87,18 +88,7 @@ fn kube_rs_works_through_the_gate() -> Result<()> {
 fn helm_works_through_the_gate_and_so_does_a_newer_kubectl() -> Result<()> {
     let world = ClusterWorld::start()?;
     let programs = helm(&world::workspace())?;
-    let chart = world.folder().join("chart");
-    fs::create_dir_all(chart.join("templates"))?;
-    fs::write(
-        chart.join("Chart.yaml"),
-        "{apiVersion: v2, name: cart, version: 0.1.0}\n",
-    )?;
-    fs::write(chart.join("values.yaml"), "mode: fast\n")?;
-    fs::write(
-        chart.join("templates/map.yaml"),
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: till}\ndata: {mode: '{{ .Values.mode }}'}\n",
-    )?;
-    let chart = chart.display().to_string();
+    let chart = chart(&world)?.display().to_string();
     let token = world.issuer.token(&ANA)?;
     let does = |arguments: &[&str], shows: &str| -> Result<()> {
         let mut helm = Command::new(programs.join("helm"));
@@ -122,9 +112,12 @@ fn helm_works_through_the_gate_and_so_does_a_newer_kubectl() -> Result<()> {
         Ok(())
     };
     does(&["install", "till", &chart], "STATUS: deployed")?;
+    made(&world)?;
     does(&["list"], "cart-0.1.0")?;
+    // What is there already is not compared, it is written over.
+    let upgrade = ["upgrade", "till", &chart, "--set", "mode=slow"];
     does(
-        &["upgrade", "till", &chart, "--set", "mode=slow"],
+        &[&upgrade[..], &["--force-conflicts"]].concat(),
         "REVISION: 2",
     )?;
     does(&["get", "values", "till"], "mode: slow")?;
@@ -143,6 +136,56 @@ fn helm_works_through_the_gate_and_so_does_a_newer_kubectl() -> Result<()> {
     ensure!(map.out == "slow", "{}", map.all());
     does(&["uninstall", "till"], "uninstalled")?;
     newer(&world, &programs)
+}
+
+/// One with a Secret and a variable that tells one.
+fn chart(world: &ClusterWorld) -> Result<PathBuf> {
+    let chart = world.folder().join("chart");
+    fs::create_dir_all(chart.join("templates"))?;
+    fs::write(
+        chart.join("Chart.yaml"),
+        "{apiVersion: v2, name: cart, version: 0.1.0}\n",
+    )?;
+    fs::write(chart.join("values.yaml"), "mode: fast\n")?;
+    fs::write(
+        chart.join("templates/map.yaml"),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: till}\ndata: {mode: '{{ .Values.mode }}'}\n",
+    )?;
+    fs::write(
+        chart.join("templates/password.yaml"),
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: till}\ndata: {password: aHVudGVyMg==}\n",
+    )?;
+    fs::write(
+        chart.join("templates/till.yaml"),
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: till}\nspec:\n  selector: {matchLabels: {app: till}}\n  \
+         template:\n    metadata: {labels: {app: till}}\n    spec:\n      containers:\n      - {name: c, image: a, \
+         env: [{name: DB_PASSWORD, value: hunter2}]}\n",
+    )?;
+    Ok(chart)
+}
+
+/// What was not there was made by an apply, which took the fields over and was shown masked.
+fn made(world: &ClusterWorld) -> Result<()> {
+    for resource in ["secrets", "deployments"] {
+        let requests = world.api.requests()?;
+        let of = |request: &&Value| {
+            let target = request["target"].as_str().unwrap_or_default();
+            request["method"] == "PATCH" && target.contains(&format!("/{resource}/till?"))
+        };
+        let sent = requests.iter().find(of).context("it was applied")?;
+        let target = sent["target"].as_str().unwrap_or_default();
+        ensure!(
+            target.contains("force=true") && !target.contains("force=false"),
+            "{target}"
+        );
+        let shown = world.ask(&ANA, &["get", resource, "till", "-n", "shop", "-o", "yaml"])?;
+        ensure!(
+            shown.code == 0 && !shown.shows("hunter2") && !shown.shows("aHVudGVyMg"),
+            "{}",
+            shown.all()
+        );
+    }
+    Ok(())
 }
 
 /// The newest kubectl does what the usual one does.

@@ -339,6 +339,7 @@ fn secrets_are_masked_and_masks_do_not_come_back(world: &RealCluster) -> Result<
     }
     ensure!(straight == through, "{straight}\n{through}");
     written_back(world)?;
+    made_by_an_apply(world)?;
     // A token that the cluster mints would lead past the gateway.
     let minted = ["create", "token", "builder", "-n", "shop"];
     ensure!(
@@ -352,6 +353,36 @@ fn secrets_are_masked_and_masks_do_not_come_back(world: &RealCluster) -> Result<
         minted.code,
         minted.all()
     );
+    Ok(())
+}
+
+/// A server-side apply makes a Secret, and is not compared with it afterwards.
+fn made_by_an_apply(world: &RealCluster) -> Result<()> {
+    let file = world.file("secret.yaml");
+    let path = file.to_str().context("a path")?;
+    let manifest = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: made, namespace: shop}}\nstringData: {{a: {value}}}\n"
+        )
+    };
+    let applies = ["apply", "--server-side", "--field-manager=x", "-f", path];
+    apply(&file, &manifest("first"))?;
+    done(world, &applies)?;
+    for guess in ["first", "other"] {
+        apply(&file, &manifest(guess))?;
+        let told = world.through(&applies)?;
+        ensure!(
+            told.code != 0 && told.shows("kubernetes/compares-masked"),
+            "{guess}: {}",
+            told.all()
+        );
+    }
+    let forced = [&applies[..], &["--force-conflicts"]].concat();
+    done(world, &forced)?;
+    let path = "jsonpath={.data.a}";
+    let stored = world.directly(&["get", "secret", "made", "-n", "shop", "-o", path])?;
+    ensure!(stored.out == "b3RoZXI=", "{}", stored.all());
+    done(world, &["delete", "secret", "made", "-n", "shop"])?;
     Ok(())
 }
 

@@ -17,7 +17,8 @@ mod schema;
 pub(crate) mod tests;
 
 pub(crate) use compares::{
-    asks_stored, masks_secrets, refuse as refuse_comparison, refuse_sealed, unseen as unseen_secret,
+    asks_absent, asks_stored, conflicts, masks_secrets, refuse as refuse_comparison, refuse_sealed,
+    unseen as unseen_secret,
 };
 
 use crate::turned::Turned;

@@ -121,9 +121,9 @@ COLUMNS = {
 PLAIN = [("Name", lambda o: o["metadata"]["name"]), ("Age", lambda o: "1d")]
 
 
-def operations(kind):
+def operations(kind, group=""):
     """What kubectl looks for: whether the server validates what is written."""
-    named = {"group": "", "kind": kind, "version": "v1"}
+    named = {"group": group, "kind": kind, "version": "v1"}
     validates = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
     return {action: {"x-kubernetes-action": action, "x-kubernetes-group-version-kind": named, "parameters": [validates], "responses": {}}
             for action in ("get", "patch", "put")}
@@ -146,6 +146,8 @@ SCHEMA = {
             "kind": {"type": "string", "description": "Kind is a string value."}},
         "x-kubernetes-group-version-kind": [{"group": "", "kind": "Secret", "version": "v1"}]}}},
 }
+APPS = {"openapi": "3.0.0", "info": SCHEMA["info"], "components": {"schemas": {}}, "paths": {
+    "/apis/apps/v1/namespaces/{namespace}/deployments/{name}": operations("Deployment", "apps")}}
 # The same as servers before 1.24 have it, which call it text.
 OLD_SCHEMA = {"swagger": "2.0", "info": SCHEMA["info"], "paths": {}, "definitions": SCHEMA["components"]["schemas"]}
 
@@ -414,7 +416,10 @@ class Server(BaseHTTPRequestHandler):
                 {"name": p, "singularName": k.lower(), "namespaced": n, "kind": k, "shortNames": s, "verbs": VERBS}
                 for p, k, n, s in listed(gv)]})
         elif parts == ["openapi", "v3"]:
-            self.answer(200, {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=0A1B"}}})
+            self.answer(200, {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=0A1B"},
+                                        "apis/apps/v1": {"serverRelativeURL": "/openapi/v3/apis/apps/v1?hash=0A1C"}}})
+        elif parts == ["openapi", "v3", "apis", "apps", "v1"]:
+            self.answer(200, APPS)
         elif parts == ["openapi", "v3", "api", "v1"]:
             self.answer(200, SCHEMA)
         elif parts == ["openapi", "v2"]:

@@ -22,8 +22,8 @@ pub(crate) fn masks_secrets(obligations: &Obligations) -> bool {
     obligations.entities.iter().any(|rule| masked(&rule.entity))
 }
 
-/// Turns away a write that compares, where values of Secrets are masked. `forced`: an apply takes the fields over; `trial`: a
-/// trial run was asked for, whether or not the cluster heeds it.
+/// Turns away a write that compares, where values of Secrets are masked, but for one that [`asks_absent`] is about. `forced`: an
+/// apply takes the fields over; `trial`: a trial run was asked for, whether or not the cluster heeds it.
 ///
 /// # Errors
 /// When it writes what is masked only to be told whether it differs, or makes later writes tell.
@@ -38,25 +38,21 @@ pub(crate) fn refuse(call: &Call, forced: bool, trial: bool) -> Result<(), Turne
             "Leave `immutable` out, or create the Secret with it.",
         ));
     }
-    let applies = call.content_type.as_deref() == Some("application/apply-patch+yaml");
-    let applies = applies && !forced;
     let fixed = masked::is_fixed(call);
-    if !(applies || trial || fixed) || !says_masked(call) {
+    let within = applies(call) && !forced && call.subresource.is_some();
+    if !(within || trial || fixed) || !says_masked(call) {
         return Ok(());
     }
     if fixed && !trial {
         return Err(Turned::forbidden(
             RULE,
             "what such an object holds never changes: whether a write is taken tells what the masked values are",
-            "Leave the values out, or delete the object and create it anew; `valueFrom` names a Secret instead.",
+            "Leave the values out, or delete the object and create it anew (Helm and kubectl: without --server-side); \
+             `valueFrom` names a Secret instead.",
         ));
     }
-    if applies {
-        return Err(Turned::forbidden(
-            RULE,
-            "a server-side apply of values that are masked tells by its conflicts what they are",
-            "Take the fields over (--force-conflicts), or apply without --server-side.",
-        ));
+    if !trial {
+        return Err(conflicts());
     }
     Err(Turned::forbidden(
         RULE,
@@ -64,6 +60,21 @@ pub(crate) fn refuse(call: &Call, forced: bool, trial: bool) -> Result<(), Turne
         "Write it, or leave out of the trial: data of Secrets and copies of them, and values of variables and headers \
          whose names tell a secret.",
     ))
+}
+
+/// True for a server-side apply that would conflict over what is masked, should the object be there ([`conflicts`]). Where
+/// there is none it makes one and compares nothing; it takes the fields over then, lest one that comes in between is compared.
+pub(crate) fn asks_absent(call: &Call, forced: bool) -> bool {
+    changes(call) && applies(call) && !forced && says_masked(call)
+}
+
+/// What a server-side apply is answered with that compares.
+pub(crate) fn conflicts() -> Turned {
+    Turned::forbidden(
+        RULE,
+        "a server-side apply of values that are masked tells by its conflicts what they are",
+        "Take the fields over (kubectl and Helm: --force-conflicts), or apply without --server-side.",
+    )
 }
 
 /// True when what is stored decides whether the answer tells: it is looked at first, and [`refuse_sealed`] asked.
@@ -107,7 +118,7 @@ pub(crate) fn refuse_sealed(stored: &[u8]) -> Result<(), Turned> {
 pub(crate) fn unseen() -> Turned {
     Turned::forbidden(
         RULE,
-        "the cluster does not show you the object, and an immutable one tells what its masked values are",
+        "the cluster does not show you the object, and one that is there or immutable tells what its masked values are",
         "Ask for the right to get it; its values stay masked.",
     )
 }
@@ -115,6 +126,10 @@ pub(crate) fn unseen() -> Turned {
 /// Somebody writes over what is there.
 fn changes(call: &Call) -> bool {
     matches!(call.verb.as_str(), "update" | "patch")
+}
+
+fn applies(call: &Call) -> bool {
+    call.content_type.as_deref() == Some("application/apply-patch+yaml")
 }
 
 fn is_secret(call: &Call) -> bool {
@@ -189,7 +204,7 @@ fn seals(body: &CallBody) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{asks_stored, masks_secrets, refuse, refuse_sealed};
+    use super::{asks_absent, asks_stored, masks_secrets, refuse, refuse_sealed};
     use crate::{body, call};
     use hyper::header::{CONTENT_TYPE, HeaderValue};
     use hyper::{HeaderMap, Method};
@@ -213,6 +228,7 @@ mod tests {
         let trial = asked.dry_run_asked;
         match (refuse(&asked.call, forced, trial), asks_stored(&asked.call)) {
             (Err(turned), _) => turned.rule.to_owned(),
+            (Ok(()), _) if asks_absent(&asked.call, forced) => "only to make it".to_owned(),
             (Ok(()), true) => "looked at".to_owned(),
             (Ok(()), false) => "free".to_owned(),
         }

@@ -24,7 +24,7 @@ pub(super) struct Line {
 pub(super) struct Head {
     pub method: Method,
     pub target: String,
-    /// The target as it is sent, where a filter selects more narrowly than the client.
+    /// The target as it is sent, where a filter selects more narrowly than the client, or an apply must not compare.
     pub narrowed: Option<String>,
     pub headers: HeaderMap,
 }

@@ -1,7 +1,7 @@
 //! A request between the decision and the sending, held against the obligations that came with the decision: under a
 //! filter what it names is among what is granted, or it goes no further. Where labels decide, the cluster is asked first
 //! for the labels of what is named, as the same person; and where Secrets are masked, whether one that is written to, or a
-//! ConfigMap with a copy of one, is immutable.
+//! ConfigMap with a copy of one, is immutable, and whether what a server-side apply would be compared with is there.
 //!
 //! It refuses an object that is hidden and one that does not exist with the same words.
 
@@ -12,7 +12,7 @@ use super::refuse::{Refused, denied_as};
 use super::repeats::comes_again;
 use super::visit::{Errand, Visit};
 use crate::body;
-use crate::call::{encoded, parameter};
+use crate::call::{encoded, parameter, rewritten};
 use crate::filter::{Sieve, hidden};
 use crate::turned::Turned;
 use bytes::Bytes;
@@ -73,12 +73,22 @@ impl Visit {
             return Ok(Err(away));
         }
         let call = &going.asked.call;
-        if !masked || !body::asks_stored(call) {
+        let makes = body::asks_absent(call, forced);
+        if !masked || !(makes || body::asks_stored(call)) {
             return Ok(Ok(()));
         }
         Ok(match self.look(live, gate, call, WHOLE).await? {
+            Found::Object(_) if makes => Err(body::conflicts()),
             Found::Object(stored) => body::refuse_sealed(&stored),
-            Found::Nothing => Ok(()),
+            Found::Nothing => {
+                if makes {
+                    // Should one come in between, it is written over and not compared.
+                    let target = going.head.narrowed.as_ref().unwrap_or(&going.asked.target);
+                    let forced = rewritten(target, &[], &[("force", "true".to_owned())]);
+                    going.head.narrowed = Some(forced);
+                }
+                Ok(())
+            }
             Found::Refused => Err(body::unseen_secret()),
         })
     }
