@@ -1,6 +1,7 @@
 //! Who is told of requests and how answers come in: webhooks, Slack, mail, tickets, signed callbacks. The receivers are
 //! those of `world/channels.rs`.
 
+mod mail;
 mod reach;
 mod standing;
 mod tickets;

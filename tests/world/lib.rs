@@ -16,6 +16,7 @@ pub mod host;
 pub mod install;
 pub mod issuer;
 pub mod kubernetes;
+pub mod mail;
 pub mod median;
 pub mod oidc;
 pub mod openbao;

@@ -2,20 +2,23 @@
 //! refuses to log in or to send in the clear but to this machine, and an address or a line that could end a header: what
 //! a requester writes reaches the body alone, encoded.
 
+mod talk;
+#[cfg(test)]
+mod tests;
+
 use super::{Channel, Phrase, link, named};
 use crate::news::News;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_fetch::{Fetcher, Wire};
+use portcullis_fetch::Fetcher;
 use portcullis_gate::{BoxFuture, Clock};
 use portcullis_model::{Blame, Fault, Timestamp};
 use std::sync::Arc;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-/// Longer answers are no SMTP.
-const ANSWER_BYTES_MAX: u64 = 8 * 1024;
 /// Base64 of a body is broken into lines of this length (RFC 2045).
 const LINE: usize = 76;
+/// So many bytes fit into an encoded word of 75 characters (RFC 2047 section 2).
+const WORD: usize = 45;
 
 /// How the way to a mail server is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +93,9 @@ impl Channel for Mail {
         Box::pin(async move {
             let text = self.message(id, news, (self.clock)())?;
             let mut talk = self.server.greet().await?;
-            talk.say(&format!("MAIL FROM:<{}>", self.from), 250).await?;
+            let from = format!("MAIL FROM:<{}>", self.from);
+            talk.say("name the sender to the mail server", &from, 250)
+                .await?;
             // One address that is not taken in keeps the message from no other.
             let mut taken = 0;
             for to in &self.to {
@@ -107,10 +112,9 @@ impl Channel for Mail {
                     "send e-mail: no address was taken in",
                 ));
             }
-            talk.say("DATA", 354).await?;
-            talk.say(&text, 250).await?;
-            // It was taken in; how the goodbye goes does not matter.
-            let _ = talk.say("QUIT", 221).await;
+            talk.say("send e-mail", "DATA", 354).await?;
+            talk.say("send e-mail", &text, 250).await?;
+            talk.leave().await;
             Ok(())
         })
     }
@@ -144,7 +148,7 @@ impl Mail {
             .split_once('@')
             .map_or("localhost", |(_, domain)| domain);
         Ok(format!(
-            "From: <{}>\r\nTo: {}\r\nSubject: =?utf-8?B?{}?=\r\nDate: {}\r\nMessage-ID: <{id}@{domain}>\r\n\
+            "From: <{}>\r\nTo: {}\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: <{id}@{domain}>\r\n\
              Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Content-Transfer-Encoding: base64\r\n\r\n{}\r\n.",
             self.from,
@@ -152,12 +156,28 @@ impl Mail {
                 .iter()
                 .map(|a| format!("<{a}>"))
                 .collect::<Vec<_>>()
-                .join(", "),
-            STANDARD.encode(subject),
+                // A header of many addresses is folded: a line has 998 characters at most (RFC 5322 section 2.1.1).
+                .join(",\r\n "),
+            encoded(&subject),
             date(now),
             lines.join("\r\n"),
         ))
     }
+}
+
+/// A header of encoded words (RFC 2047), each short enough to be taken for one, and none with half a character.
+fn encoded(text: &str) -> String {
+    let mut words = vec![String::new()];
+    for character in text.chars() {
+        match words.last_mut() {
+            Some(word) if word.len() + character.len_utf8() <= WORD => word.push(character),
+            _ => words.push(character.to_string()),
+        }
+    }
+    let coded = words
+        .iter()
+        .map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word)));
+    coded.collect::<Vec<_>>().join("\r\n ")
 }
 
 /// RFC 5322 section 3.3, in UTC.
@@ -176,175 +196,4 @@ fn date(now: Timestamp) -> String {
         part(0, 4),
         part(11, 19)
     )
-}
-
-impl MailServer {
-    async fn greet(&self) -> Result<Talk, Fault> {
-        let failed = |e| Fault::new(Blame::Gateway, "reach the mail server", e);
-        let plain = self.tls == MailTls::None;
-        let mut wire = match self.tls {
-            MailTls::Implicit => self.fetcher.secured(&self.host, self.port).await,
-            _ => self.fetcher.open(&self.host, self.port, plain).await,
-        }
-        .map(Talk::new)
-        .map_err(failed)?;
-        wire.hear(220).await?;
-        wire.say("EHLO portcullis", 250).await?;
-        if self.tls == MailTls::Starttls {
-            wire.say("STARTTLS", 220).await?;
-            // What was said before the handshake could be anybody's: it is forgotten.
-            let inner = wire.wire.into_inner();
-            let secured = self.fetcher.upgrade(&self.host, inner).await;
-            wire = Talk::new(secured.map_err(failed)?);
-            wire.say("EHLO portcullis", 250).await?;
-        }
-        if let Some((user, password)) = &self.login {
-            let password = password.read().await?;
-            let words = zeroize::Zeroizing::new(format!("\0{user}\0{}", *password));
-            let coded = zeroize::Zeroizing::new(STANDARD.encode(words.as_bytes()));
-            let line = zeroize::Zeroizing::new(format!("AUTH PLAIN {}", *coded));
-            wire.say(&line, 235).await?;
-        }
-        Ok(wire)
-    }
-}
-
-struct Talk {
-    wire: BufReader<Wire>,
-}
-
-impl Talk {
-    fn new(wire: Wire) -> Self {
-        Self {
-            wire: BufReader::new(wire),
-        }
-    }
-
-    async fn say(&mut self, line: &str, expected: u16) -> Result<(), Fault> {
-        self.tell(line).await?;
-        self.hear(expected).await
-    }
-
-    /// Says something and returns the code of the answer.
-    async fn ask(&mut self, line: &str) -> Result<u16, Fault> {
-        self.tell(line).await?;
-        self.answer().await
-    }
-
-    async fn tell(&mut self, line: &str) -> Result<(), Fault> {
-        let lost = |e| Fault::new(Blame::Gateway, "speak to the mail server", e);
-        self.wire.write_all(line.as_bytes()).await.map_err(lost)?;
-        self.wire.write_all(b"\r\n").await.map_err(lost)?;
-        self.wire.flush().await.map_err(lost)
-    }
-
-    async fn hear(&mut self, expected: u16) -> Result<(), Fault> {
-        match self.answer().await? == expected {
-            true => Ok(()),
-            false => Err(refuses()),
-        }
-    }
-
-    /// The code of an answer, whose last line has a space behind it.
-    async fn answer(&mut self) -> Result<u16, Fault> {
-        let lost = |e| Fault::new(Blame::Gateway, "speak to the mail server", e);
-        let mut left = ANSWER_BYTES_MAX;
-        let mut first = None;
-        loop {
-            let mut line = Vec::new();
-            let read = (&mut self.wire)
-                .take(left)
-                .read_until(b'\n', &mut line)
-                .await;
-            let read = read.map_err(lost)? as u64;
-            left = left.saturating_sub(read);
-            let code = line.get(..3).and_then(|c| std::str::from_utf8(c).ok());
-            let code = code.and_then(|code| code.parse::<u16>().ok());
-            let (Some(code), true) = (code, line.ends_with(b"\n")) else {
-                return Err(refuses());
-            };
-            // Every line of an answer has the same code.
-            if *first.get_or_insert(code) != code {
-                return Err(refuses());
-            }
-            if line.get(3) != Some(&b'-') {
-                return Ok(code);
-            }
-        }
-    }
-}
-
-fn refuses() -> Fault {
-    Fault::bare(Blame::Gateway, "speak to the mail server: it refuses")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn news(line: &str) -> News {
-        News {
-            event: "approval.opened".to_owned(),
-            id: "ap-1".to_owned(),
-            at: Timestamp(0),
-            urgent: true,
-            line: line.to_owned(),
-            groups: Vec::new(),
-            chat: portcullis_model::Chat::Notify,
-            detail: serde_json::Value::Null,
-        }
-    }
-
-    fn mail(to: &[&str]) -> Mail {
-        Mail {
-            name: "mail".to_owned(),
-            server: MailServer {
-                host: "localhost".to_owned(),
-                port: 25,
-                tls: MailTls::None,
-                login: None,
-                fetcher: Fetcher::new(None).unwrap(),
-            },
-            from: "gateway@example.org".to_owned(),
-            to: to.iter().map(|a| (*a).to_owned()).collect(),
-            events: Vec::new(),
-            portal: None,
-            clock: Arc::new(|| Timestamp(0)),
-        }
-    }
-
-    #[test]
-    fn nothing_that_somebody_writes_ends_a_header_or_the_message() {
-        let evil = "x\r\n.\r\nRCPT TO:<eve@evil.example>\r\nBcc: eve@evil.example";
-        let text = mail(&["sre@example.org"])
-            .message("msg_1", &news(evil), Timestamp(0))
-            .unwrap();
-        assert!(!text.contains("evil"));
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert_eq!(head.lines().count(), 9, "{head}");
-        let body = body.strip_suffix("\r\n.").unwrap().replace("\r\n", "");
-        let body = String::from_utf8(STANDARD.decode(body).unwrap()).unwrap();
-        assert!(body.starts_with(evil) && head.contains("Date: 01 Jan 1970 00:00:00 +0000"));
-    }
-
-    #[test]
-    fn an_address_is_one_word_on_each_side() {
-        for good in ["a@b.example", "ops+pager@example.org"] {
-            assert!(Mail::is_address(good), "{good}");
-        }
-        for bad in [
-            "",
-            "a",
-            "a@",
-            "@b",
-            "a@b@c",
-            "a b@c",
-            "a@b>\r\nX: y",
-            "<a@b>",
-            "a@b,c@d",
-        ] {
-            assert!(!Mail::is_address(bad), "{bad}");
-            assert!(mail(&[bad]).message("m", &news("x"), Timestamp(0)).is_err());
-        }
-    }
 }

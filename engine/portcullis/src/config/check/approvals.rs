@@ -247,6 +247,23 @@ fn mails(mail: &MailTo, place: &Place, notes: &mut Notes<'_>) {
             "give both, or neither",
         );
     }
+    let controls = |user: &String| user.chars().any(char::is_control);
+    if mail.user.as_ref().is_some_and(controls) {
+        notes.error(
+            &place.key("user"),
+            "has a control character in it",
+            "write the name that logs in at the mail server",
+        );
+    }
+    let named = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+    let written = !mail.host.is_empty() && mail.host.bytes().all(named);
+    if !written && mail.host.parse::<IpAddr>().is_err() {
+        notes.error(
+            &place.key("host"),
+            "is neither the name of a host nor an address",
+            "write it alone, `host: smtp.example`, and the port as `port`",
+        );
+    }
     let local =
         mail.host == "localhost" || mail.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if mail.tls == MailProtection::None && !local {

@@ -119,6 +119,30 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
+fn a_mail_server_and_its_login_are_names_alone() {
+    let mail = "  mail:\n    - { name: a, from: a@b.example, to: [a@b.example], password: env:A, ";
+    for (host, user, says) in [
+        ("smtp.example", "gw@b.example", None),
+        ("\"::1\"", "gw", None),
+        ("smtp.example:587", "gw", Some("neither the name of a host")),
+        (
+            "https://smtp.example",
+            "gw",
+            Some("neither the name of a host"),
+        ),
+        ("\"\"", "gw", Some("neither the name of a host")),
+        ("smtp.example", "\"a\\0b\"", Some("a control character")),
+    ] {
+        let found = found(&format!("{mail}host: {host}, user: {user} }}\n"));
+        match (says, found.as_slice()) {
+            (None, []) => {}
+            (Some(says), [(Some(_), Some(_), text)]) => assert!(text.contains(says), "{text}"),
+            _ => panic!("{host} {user}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn logins_that_are_never_old_are_warned_of_and_an_empty_word_is_none() {
     for (said, says, warned) in [
         ("token", "also one that was renewed", true),
