@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 #[derive(Default)]
 struct World {
@@ -86,6 +87,14 @@ impl Channel for Receiver {
 }
 
 fn open(world: &Arc<World>, receivers: &[&Arc<Receiver>]) -> Arc<Outbox> {
+    let channels = receivers
+        .iter()
+        .map(|r| Arc::clone(r) as Arc<dyn Channel>)
+        .collect();
+    over(world, channels)
+}
+
+fn over(world: &Arc<World>, channels: Vec<Arc<dyn Channel>>) -> Arc<Outbox> {
     let hands = Arc::clone(world);
     let seconds = move || hands.seconds.load(Ordering::Relaxed);
     let wall = seconds.clone();
@@ -97,10 +106,6 @@ fn open(world: &Arc<World>, receivers: &[&Arc<Receiver>]) -> Arc<Outbox> {
         things: world.things.lock().clone(),
         seen: Timestamp(0),
     };
-    let channels = receivers
-        .iter()
-        .map(|r| Arc::clone(r) as Arc<dyn Channel>)
-        .collect();
     Outbox::new(world.clone(), world.clone(), clocks, channels, &kept).expect("opened")
 }
 
@@ -246,4 +251,72 @@ async fn nobody_is_told_late_of_a_request_that_has_ended() {
     let mut got = receiver.got();
     got.sort();
     assert_eq!(got, ["ap-1", "ap-2"]);
+}
+
+/// Answers once `answers` says so, and says `tells` when it is offered something.
+struct Slow {
+    name: &'static str,
+    tells: Arc<Notify>,
+    answers: Option<Arc<Notify>>,
+    answered: AtomicU64,
+}
+
+impl Slow {
+    fn new(name: &'static str, tells: &Arc<Notify>, answers: Option<&Arc<Notify>>) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            tells: Arc::clone(tells),
+            answers: answers.map(Arc::clone),
+            answered: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Channel for Slow {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn wants(&self, news: &News) -> bool {
+        news.event == self.name
+    }
+
+    fn deliver<'a>(&'a self, _: &'a str, _: &'a News) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            self.tells.notify_one();
+            if let Some(answers) = &self.answers {
+                answers.notified().await;
+            }
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_slow_to_answer_holds_up_no_message_that_comes_meanwhile() {
+    let world = Arc::new(World::default());
+    let (offered, others) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    // It answers when the other was told, and is cut off long before it would if the other had to wait for it.
+    let slow = Slow::new("slow", &offered, Some(&others));
+    let quick = Slow::new("quick", &others, None);
+    let outbox = over(&world, vec![slow.clone(), quick.clone()]);
+    let going = tokio::spawn(Arc::clone(&outbox).run());
+    for (event, told) in [("slow", Some(&offered)), ("quick", None)] {
+        let mut news = news("ap-1");
+        news.event = event.to_owned();
+        outbox.announce(&news).expect("taken in");
+        if let Some(told) = told {
+            told.notified().await;
+        }
+    }
+    let all = tokio::time::timeout(Duration::from_secs(60), async {
+        while outbox.waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    all.await.expect("both have answered");
+    let answered = |receiver: &Slow| receiver.answered.load(Ordering::Relaxed);
+    assert_eq!((answered(&slow), answered(&quick)), (1, 1));
+    going.abort();
 }

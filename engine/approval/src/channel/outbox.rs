@@ -102,9 +102,14 @@ impl Outbox {
 
     /// Delivers, for ever: to be spawned by whoever owns it.
     pub async fn run(self: Arc<Self>) {
+        let mut going = JoinSet::new();
         loop {
-            self.turn().await;
-            let _ = tokio::time::timeout(LOOK_EVERY, self.woken.notified()).await;
+            self.send_due(&mut going);
+            // What comes while a receiver is slow to answer does not wait for that.
+            tokio::select! {
+                Some(_) = going.join_next() => {}
+                _ = tokio::time::timeout(LOOK_EVERY, self.woken.notified()) => {}
+            }
         }
     }
 
@@ -114,20 +119,24 @@ impl Outbox {
         self.waiting.lock().parcels.len()
     }
 
-    /// Attempts at everything that is due.
+    /// Attempts at everything that is due, to their end.
     pub async fn turn(self: &Arc<Self>) {
         let mut going = JoinSet::new();
         loop {
-            while let Some((id, parcel)) = self.next_due() {
-                let outbox = Arc::clone(self);
-                going.spawn(async move {
-                    let delivered = outbox.deliver(&id, &parcel).await;
-                    outbox.settle(&id, &parcel, delivered);
-                });
-            }
+            self.send_due(&mut going);
             if going.join_next().await.is_none() {
                 return;
             }
+        }
+    }
+
+    fn send_due(self: &Arc<Self>, going: &mut JoinSet<()>) {
+        while let Some((id, parcel)) = self.next_due() {
+            let outbox = Arc::clone(self);
+            going.spawn(async move {
+                let delivered = outbox.deliver(&id, &parcel).await;
+                outbox.settle(&id, &parcel, delivered);
+            });
         }
     }
 

@@ -337,3 +337,19 @@ async fn answers_without_end_or_sense_are_none() {
     let answer = Talk::new(Box::new(ours)).answer().await.unwrap();
     assert_eq!(answer.code, 250);
 }
+
+#[tokio::test]
+async fn without_tls_no_other_machine_is_gone_to() {
+    let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut mail = mail(&["sre@example.org"]);
+    // Not an address of loopback, and leads there.
+    mail.server.host = "0.0.0.0".to_owned();
+    mail.server.port = socket.local_addr().unwrap().port();
+    let refused = mail.deliver("msg_1", &news("x")).await.unwrap_err().chain();
+    assert!(
+        refused.contains("no address that may be asked"),
+        "{refused}"
+    );
+    assert!(socket.accept().is_err(), "somebody came");
+}
