@@ -69,7 +69,10 @@ fn check_module(module: &[u8]) -> Result<(), String> {
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload.map_err(|e| format!("not WebAssembly: {}", e.message()))?;
         match payload {
-            Payload::Version { encoding, .. } if encoding == Encoding::Component => {
+            Payload::Version {
+                encoding: Encoding::Component,
+                ..
+            } => {
                 return Err(already_a_component());
             }
             Payload::ImportSection(section) => {

@@ -54,7 +54,8 @@ fn ways() -> Result<Vec<Way>> {
                 sql: String::new(),
             });
         } else if let Some(way) = ways.last_mut()
-            && (!line.trim().is_empty() && !(way.sql.is_empty() && line.starts_with("--")))
+            && !line.trim().is_empty()
+            && (!way.sql.is_empty() || !line.starts_with("--"))
         {
             way.sql.push_str(line);
             way.sql.push('\n');

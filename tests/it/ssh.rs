@@ -286,8 +286,8 @@ pub(crate) fn session(world: &SshWorld) -> Result<String> {
     loop {
         let list = world.gateway.json(&["sessions", "list", "--recorded"])?;
         let rows = list.as_array().or_else(|| list["sessions"].as_array());
-        let ids = rows.into_iter().flatten().filter_map(|s| s["id"].as_str());
-        let id = ids.last();
+        let mut ids = rows.into_iter().flatten().filter_map(|s| s["id"].as_str());
+        let id = ids.next_back();
         match id {
             Some(id) => return Ok(id.to_owned()),
             None if Instant::now() > until => anyhow::bail!("no session: {list}"),

@@ -118,7 +118,7 @@ impl Road {
 pub(crate) fn plant(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder.join("inner/deep"))?;
     for size in [0_usize, 1, 4095, 70_000, 1_500_000] {
-        let bytes: Vec<u8> = (0..size).map(|n| (n * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..size).map(|n| ((n * 31) >> 3) as u8).collect();
         fs::write(folder.join(format!("inner/of {size}")), bytes)?;
     }
     std::os::unix::fs::symlink("of 1", folder.join("inner/link"))?;

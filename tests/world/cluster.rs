@@ -209,10 +209,8 @@ fn serve(bin: &Path, data: &Path, sockets: &Path, port: u16, options: &Options) 
         "shared_buffers=128MB",
         "log_line_prefix=%m %u ",
     ] {
-        if setting == "log_statement=all" && !options.fsync && options.version == Version::Installed
-        {
-            command.args(["-c", setting]);
-        } else if setting != "log_statement=all" {
+        let logged = !options.fsync && options.version == Version::Installed;
+        if logged || setting != "log_statement=all" {
             command.args(["-c", setting]);
         }
     }

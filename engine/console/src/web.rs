@@ -96,7 +96,6 @@ impl Console {
     }
 
     /// The routes of pages and API.
-    #[must_use]
     pub fn routes(self: &Arc<Self>) -> Router {
         let body = DefaultBodyLimit::max(BODY_BYTES_MAX);
         pages::routes()
@@ -110,7 +109,6 @@ impl Console {
 
     /// The same for whoever comes from one address, without a listener: for figures.
     #[doc(hidden)]
-    #[must_use]
     pub fn routes_from(self: &Arc<Self>, from: std::net::IpAddr) -> Router {
         let from = axum::Extension(crate::portal::Source(from));
         self.routes().layer(from)

@@ -133,12 +133,12 @@ impl Logins {
             .map_err(gone)?;
         let mechanism = reply.mechanism.unwrap_or_default();
         let begun = Exchange::begin(verifier, &mechanism, &reply.data, binding);
-        let (exchange, challenge) = begun.map_err(|why| unproved(why))?;
+        let (exchange, challenge) = begun.map_err(unproved)?;
         let reply = waiting
             .prove(Offer::Continue(&challenge))
             .await
             .map_err(gone)?;
-        let answer = exchange.finish(&reply.data).map_err(|why| unproved(why))?;
+        let answer = exchange.finish(&reply.data).map_err(unproved)?;
         let (identity, until) = known.ok_or_else(refused)?;
         if until <= (self.clock)() {
             return Err(refused());

@@ -143,7 +143,7 @@ pub fn encrypt(recipients: &[Recipient], plain: &[u8]) -> Result<Vec<u8>, AgeErr
         let share = mine.compute_public_key().map_err(|_| AgeError::Crypto)?;
         let share: [u8; 32] = share.as_ref().try_into().map_err(|_| AgeError::Crypto)?;
         let theirs = UnparsedPublicKey::new(&X25519, recipient.0);
-        let key = agree_ephemeral(mine, &theirs, AgeError::Recipient, |shared| {
+        let key = agree_ephemeral(mine, theirs, AgeError::Recipient, |shared| {
             derived(&[share, recipient.0].concat(), shared, INFO)
         })?;
         let wrapped = sealed(&key, [0; NONCE_LEN], &file_key)?;

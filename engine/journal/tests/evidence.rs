@@ -9,7 +9,7 @@ use portcullis_journal::evidence::{Checked, EvidenceError, Framework, Wanted, ex
 use portcullis_model::{SessionId, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use world::{World, end, entry, session, signed, who};
 
 const THEN: i64 = 1_790_000_000_000_000_000;
@@ -102,7 +102,7 @@ fn exported(world: &World, framework: Option<&'static Framework>, name: &str) ->
     folder
 }
 
-fn checked(world: &World, folder: &PathBuf) -> Checked {
+fn checked(world: &World, folder: &Path) -> Checked {
     verify(folder, &world.public()).expect("readable")
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn choose(rules: &Rules, entities: &BTreeSet<EntityRule>) -> Vec<Opti
             .map(|e| e.strategy)
             .max()
     };
-    rules.iter().map(|rule| of(rule)).collect()
+    rules.iter().map(of).collect()
 }
 
 /// Checks an answer and adds what policy wants of it to `proposals`. The answer is how many bytes are held.

@@ -423,7 +423,7 @@ fn authors_read_the_facts_that_the_gateway_writes() {
         let facts = Facts {
             parse,
             statements: vec![inner.clone(), statement.clone()],
-            secrets: vec![2..4],
+            secrets: std::iter::once(2..4).collect(),
         };
         let json = serde_json::to_vec(&facts).unwrap();
         let read: portcullis_sdk::facts::Facts = serde_json::from_slice(&json).unwrap();

@@ -110,7 +110,7 @@ fn without_needles(component: &[u8]) -> Vec<u8> {
 
 /// One row of a customer.
 fn row(number: u32, n: u64, personal: bool) -> [String; 8] {
-    let mail = match personal && n % 4 == 0 {
+    let mail = match personal && n.is_multiple_of(4) {
         true => format!("ana.{}@example.org", n % 1000),
         false => "see file".to_owned(),
     };

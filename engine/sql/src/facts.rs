@@ -14,6 +14,7 @@ use pg_query::protobuf::{Node, ParseResult, RawStmt};
 use portcullis_model::facts::{Parse, SessionChange, StatementFacts};
 use portcullis_model::limits::SECRET_SPANS_MAX;
 use portcullis_model::{Category, Effect, Facts, Outline};
+use std::iter::once;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -184,7 +185,7 @@ impl Reading<'_> {
 fn bounded(spans: Vec<Range<u32>>, text: &str) -> Vec<Range<u32>> {
     match merged(spans) {
         spans if spans.len() <= SECRET_SPANS_MAX => spans,
-        _ => vec![0..u32::try_from(text.len()).unwrap_or(u32::MAX)],
+        _ => once(0..u32::try_from(text.len()).unwrap_or(u32::MAX)).collect(),
     }
 }
 

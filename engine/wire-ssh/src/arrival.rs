@@ -354,7 +354,6 @@ impl Handler for Arrival {
             });
         };
         let said = response.next().unwrap_or_default();
-        drop(response);
         if self.conversation.is_invited() {
             let standing = self.conversation.signed_in(SSH_SIGN_IN_MAX).await;
             return Ok(self.answered(&standing));

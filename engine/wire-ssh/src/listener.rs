@@ -434,7 +434,7 @@ mod tests {
             // Half of them do not even name themselves, the others do not log in.
             let talking = async {
                 match round % 2 {
-                    0 => drop(sleep(Duration::from_secs(1)).await),
+                    0 => sleep(Duration::from_secs(1)).await,
                     _ => {
                         let config = Arc::new(russh::client::Config::default());
                         let silent = russh::client::connect_stream(config, client, Quiet).await;

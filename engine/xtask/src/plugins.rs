@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_plugin_is_built_again_when_anything_that_goes_into_it_changes() {
         let (root, folder) = world();
-        assert_eq!(folders(&root).unwrap(), [folder.clone()]);
+        assert_eq!(folders(&root).unwrap(), std::slice::from_ref(&folder));
         let before = inputs(&root, &folder).unwrap();
         assert_eq!(inputs(&root, &folder).unwrap(), before);
         for path in [

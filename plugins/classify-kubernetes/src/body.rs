@@ -48,7 +48,7 @@ pub fn labels_of(body: &Value) -> BTreeSet<&'static str> {
         Some(operations) if operations.iter().all(|o| o.get("op").is_some()) => {
             operations.iter().for_each(|o| found.operation(o));
         }
-        _ => found.value("", body),
+        _ => found.value(body),
     }
     found.0.iter().map(|l| l.name).collect()
 }
@@ -111,18 +111,18 @@ impl Found {
             };
             Value::Object([(key.clone(), inner)].into_iter().collect())
         });
-        self.value("", &nested);
+        self.value(&nested);
     }
 
-    fn value(&mut self, key: &str, value: &Value) {
+    fn value(&mut self, value: &Value) {
         match value {
             Value::Object(fields) => {
                 for (key, inner) in fields {
                     self.field(key, inner, value);
-                    self.value(key, inner);
+                    self.value(inner);
                 }
             }
-            Value::Array(items) => items.iter().for_each(|item| self.value(key, item)),
+            Value::Array(items) => items.iter().for_each(|item| self.value(item)),
             _ => {}
         }
     }

@@ -349,11 +349,11 @@ fn stands_in(night: &Night) -> Result<()> {
         shown.all()
     );
     let record = night.world.gateway.admin(&["journal", "node"])?;
-    let votes = record
+    let mut votes = record
         .out
         .lines()
         .filter(|l| l.contains("\"approval/vote\""));
-    let theirs = votes.filter(|l| l.contains(&id)).last().context("a vote")?;
+    let theirs = votes.rfind(|l| l.contains(&id)).context("a vote")?;
     let vote: Value = serde_json::from_str(theirs)?;
     let for_whom = vote["payload"]["detail"]["stands_in_for"].to_string();
     ensure!(for_whom.contains(BEA.subject), "{vote:#}");

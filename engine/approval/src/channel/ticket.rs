@@ -189,7 +189,8 @@ impl Tracker {
             return Ok(None);
         }
         if answer.status() != StatusCode::OK {
-            return Err(refused(&format!("it answers {}", answer.status())));
+            refused(&format!("it answers {}", answer.status()));
+            return Err(());
         }
         let said: Value =
             serde_json::from_slice(answer.body()).map_err(|_| refused("its answer is no JSON"))?;

@@ -263,7 +263,7 @@ impl Console {
     }
 
     /// Refuses what another site has sent here.
-    fn from_here(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    fn sent_from_here(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let head = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
         let no = || {
             Err(
@@ -352,7 +352,7 @@ impl<F: DeserializeOwned> FromRequest<Arc<Console>> for Posted<F> {
     async fn from_request(request: Request, console: &Arc<Console>) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let refuse = |refused: Refused| frame::refusal(&refused);
-        console.from_here(&parts.headers).map_err(refuse)?;
+        console.sent_from_here(&parts.headers).map_err(refuse)?;
         let visitor = match console.visitor(&parts).await {
             Ok(visitor) => visitor,
             Err(refused) if refused.status == 401 => {
@@ -402,7 +402,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Console>> for Sent<T> {
         let (parts, body) = request.into_parts();
         let visitor = console.client(&parts).await.map_err(Problem)?;
         if let Via::Visit(visit) = &visitor.via {
-            console.from_here(&parts.headers).map_err(Problem)?;
+            console.sent_from_here(&parts.headers).map_err(Problem)?;
             let sent = parts
                 .headers
                 .get("x-csrf-token")

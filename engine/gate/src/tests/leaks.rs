@@ -196,7 +196,8 @@ async fn what_is_said_of_a_request_does_not_repeat_it_in_the_record() {
     let Ruling::Deny(denied) = gate.judge(message, &context(), NOW).await else {
         panic!("a denial is due");
     };
-    gate.reject(denied, NOW, |_, _| Vec::new())
+    let _refusal = gate
+        .reject(denied, NOW, |_, _| Vec::new())
         .expect("recorded");
     assert_eq!(told(&fakes), 2);
 }

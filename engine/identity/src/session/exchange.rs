@@ -73,7 +73,8 @@ pub fn delegate(
 }
 
 fn roles(subject: &Identity, actor: &Identity, delegated: bool) -> Result<(), Denial> {
-    if subject.kind != Kind::Human && !(delegated && !subject.actors.is_empty()) {
+    let acted_for = delegated && !subject.actors.is_empty();
+    if subject.kind != Kind::Human && !acted_for {
         return Err(refused(
             "the subject is no person: a machine uses its own token",
         ));

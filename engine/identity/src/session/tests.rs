@@ -130,7 +130,7 @@ fn an_agent_acts_for_a_person_and_the_chain_shows() {
     let (ana, bot) = (somebody("ana", Kind::Human), somebody("bot", Kind::Agent));
     let acting = delegate(&ana, &bot, delegation(), "x-1", Timestamp(100_000_000_000)).unwrap();
     assert_eq!(acting.principal, ana.principal);
-    assert_eq!(acting.actors, [bot.principal.clone()]);
+    assert_eq!(acting.actors, std::slice::from_ref(&bot.principal));
     assert_eq!(
         (acting.kind, acting.owner.as_ref()),
         (Kind::Agent, Some(&ana.principal))

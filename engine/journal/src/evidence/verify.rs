@@ -83,12 +83,11 @@ pub fn verify(folder: &Path, key: &VerifyKey) -> Result<Checked, EvidenceError> 
         Some(text) => checkpoints(&text, key, &mut checked),
         None => Vec::new(),
     };
-    match files
+    if let Some(lines) = files
         .get("entries.jsonl")
         .map(|bytes| String::from_utf8_lossy(bytes))
     {
-        Some(lines) => entries(&lines, notes.last(), &mut checked),
-        None => {}
+        entries(&lines, notes.last(), &mut checked)
     }
     Ok(checked)
 }

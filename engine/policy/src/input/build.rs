@@ -286,8 +286,8 @@ fn called(call: &model::Call) -> Call<'_> {
     }
 }
 
-fn text_of(text: &String) -> Text<'_> {
-    Cow::Borrowed(text.as_str())
+fn text_of(text: &str) -> Text<'_> {
+    Cow::Borrowed(text)
 }
 
 fn text(text: Option<&str>) -> Option<Text<'_>> {

@@ -175,7 +175,7 @@ fn a_root_that_holds_data_already_is_refused() {
     let bench = Bench::new();
     let path = bench.bundle(&[(".manifest", MANIFEST), ("freeze.rego", PACK)]);
     let source = PackSource::bundle(path, None);
-    let wrong = PolicySet::load(&[source.clone()], json!({"freeze": {"off": 1}}))
+    let wrong = PolicySet::load(std::slice::from_ref(&source), json!({"freeze": {"off": 1}}))
         .err()
         .unwrap();
     assert_eq!(wrong[0].rule, "load/roots");

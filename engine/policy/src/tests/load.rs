@@ -3,6 +3,7 @@
 use super::world::{example_data, pack, shipped_sources};
 use crate::{Files, PackSource, PolicySet};
 use serde_json::{Value, json};
+use std::slice::from_ref;
 
 fn refused(sources: &[PackSource], data: Value) -> Vec<&'static str> {
     match PolicySet::load(sources, data) {
@@ -324,10 +325,10 @@ fn a_set_that_fails_its_own_tests_does_not_load() {
 fn the_revision_follows_rules_data_and_trial() {
     let load = |packs: &[PackSource], data| PolicySet::load(packs, data).unwrap().revision();
     let source = pack("a", &format!("{DENY}true"));
-    let first = load(&[source.clone()], json!({"x": 1, "y": 2}));
+    let first = load(from_ref(&source), json!({"x": 1, "y": 2}));
     assert_eq!(first.len(), 12);
-    assert_eq!(first, load(&[source.clone()], json!({"y": 2, "x": 1})));
-    assert_ne!(first, load(&[source.clone()], json!({"x": 2, "y": 2})));
+    assert_eq!(first, load(from_ref(&source), json!({"y": 2, "x": 1})));
+    assert_ne!(first, load(from_ref(&source), json!({"x": 2, "y": 2})));
     assert_ne!(first, load(&[source.dry_run()], json!({"x": 1, "y": 2})));
     let other = pack("a", &format!("{DENY}1 == 1"));
     assert_ne!(first, load(&[other], json!({"x": 1, "y": 2})));

@@ -171,7 +171,7 @@ fn known(entries: &[Entry], name: &str, shown: &PublicKey) -> Result<(), KnownHo
         return Err(KnownHostsError::Revoked);
     }
     let plain: Vec<_> = about().filter(|e| e.marker().is_none()).collect();
-    match plain.iter().any(|e| same(e)) {
+    match plain.iter().any(same) {
         true => Ok(()),
         false if plain.is_empty() => Err(KnownHostsError::Unknown),
         false => Err(KnownHostsError::Changed),

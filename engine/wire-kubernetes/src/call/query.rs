@@ -161,7 +161,7 @@ pub(super) fn read(raw: &str) -> Result<Query, Turned> {
 
 fn known(name: &str) -> Result<(), Turned> {
     let same = |known: &&str| known.eq_ignore_ascii_case(name) && **known != *name;
-    if SINGLE.iter().chain(&REPEATED).any(|known| same(&known)) {
+    if SINGLE.iter().chain(&REPEATED).any(same) {
         return Err(Turned::malformed(
             RULE,
             "a parameter is written in another case than the API's",

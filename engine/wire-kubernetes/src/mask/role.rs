@@ -30,7 +30,7 @@ pub(super) enum Name {
     Items,
     Kind,
     Message,
-    NameOf,
+    Called,
     Rows,
     Spec,
     Status,
@@ -49,7 +49,7 @@ impl Name {
             b"kind" => Self::Kind,
             // Of an error or a condition, and of an event.
             b"message" | b"note" => Self::Message,
-            b"name" => Self::NameOf,
+            b"name" => Self::Called,
             b"rows" => Self::Rows,
             b"spec" => Self::Spec,
             b"status" => Self::Status,

@@ -267,7 +267,7 @@ impl Walk {
                         frame.kind = kind;
                     }
                 }
-                Name::NameOf => frame.variable.0 = Some(index),
+                Name::Called => frame.variable.0 = Some(index),
                 Name::Value => frame.variable.1 = Some(index),
                 Name::Copy => copied = true,
                 _ if matches!(frame.under, Name::Data | Name::StringData) => {

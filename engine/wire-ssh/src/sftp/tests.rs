@@ -124,7 +124,7 @@ impl Stream {
         .collect()
     }
 
-    fn to_client(&mut self) -> Vec<Bytes> {
+    fn for_client(&mut self) -> Vec<Bytes> {
         let seen = self.take().into_iter();
         seen.filter_map(|s| match s {
             Seen::ToClient(wire) => Some(wire),
@@ -199,7 +199,7 @@ fn a_refusal_is_a_status_that_keeps_the_client_in_step() {
     let refused = status_reply(2, 3, "no: rule files/test");
     assert!(seen.contains(&Seen::ToClient(refused)));
     stream.server(&attrs_reply(1)).server(&attrs_reply(3));
-    assert_eq!(stream.to_client(), [attrs_reply(1), attrs_reply(3)]);
+    assert_eq!(stream.for_client(), [attrs_reply(1), attrs_reply(3)]);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_new_file_is_judged_in_the_folder_that_it_comes_into() {
     assert_eq!(paths(&stream.judged()), ["/tmp/d/new", "/etc/new"]);
     // What is not there cannot be read: the host's own answer goes back.
     stream.client(open(2, "/tmp/d/new", READ, None));
-    let replies = stream.to_client();
+    let replies = stream.for_client();
     assert_eq!(replies.len(), 1);
     assert_eq!(
         (replies[0][4], &replies[0][5..13]),

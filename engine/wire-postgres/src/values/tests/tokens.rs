@@ -15,7 +15,6 @@ fn with_stand_in(strategy: Strategy, old: &str, new: &str) -> Edits {
 }
 
 /// Type, format, value, its text, its token, what stands there.
-#[expect(clippy::type_complexity, reason = "a table")]
 const TYPED: &[(u32, i16, &[u8], &str, &str, &[u8])] = &[
     (
         25,
