@@ -8,6 +8,7 @@ use crate::tree::{Hash, Tree};
 use portcullis_model::SessionId;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"PCWAL\0\x02\n";
@@ -122,7 +123,9 @@ impl Segment {
     /// [`Error::ReadSegment`], [`Error::SegmentHeader`], [`Error::OldFormat`].
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let number = number_of(path).unwrap_or(0);
-        let bytes = fs::read(path).map_err(Error::ReadSegment)?;
+        let mut bytes = Vec::new();
+        let got = open(path)?.read_to_end(&mut bytes);
+        got.map_err(Error::ReadSegment)?;
         if bytes.starts_with(MAGIC_BEFORE) {
             return Err(Error::OldFormat(number));
         }
@@ -157,9 +160,8 @@ pub(crate) fn header_of(path: &Path) -> Result<Header, Error> {
 /// # Errors
 /// As [`Segment::read`].
 pub(crate) fn begin(path: &Path) -> Result<(Header, usize, fs::File), Error> {
-    use std::io::Read as _;
     let number = number_of(path).unwrap_or(0);
-    let mut file = fs::File::open(path).map_err(Error::ReadSegment)?;
+    let mut file = open(path)?;
     let held = file.metadata().map_err(Error::ReadSegment)?.len();
     let mut bytes = Vec::new();
     let mut read = |bytes: &mut Vec<u8>, more: u64| {
@@ -181,7 +183,21 @@ pub(crate) fn begin(path: &Path) -> Result<(Header, usize, fs::File), Error> {
     }
 }
 
-/// The segments of a record, in order.
+/// The file of a segment. A pipe or a device under its name would be read for ever.
+///
+/// # Errors
+/// [`Error::ReadSegment`].
+pub(crate) fn open(path: &Path) -> Result<fs::File, Error> {
+    let held = fs::metadata(path).map_err(Error::ReadSegment)?;
+    if !held.is_file() {
+        let what = format!("{} is no file", path.display());
+        let error = io::Error::new(io::ErrorKind::InvalidData, what);
+        return Err(Error::ReadSegment(error));
+    }
+    fs::File::open(path).map_err(Error::ReadSegment)
+}
+
+/// The segments of a record, in order. Each has one name: what is called otherwise (`1.wal`) is none.
 pub(crate) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::OpenDirectory)? {
@@ -200,11 +216,9 @@ pub(crate) fn path_of(dir: &Path, segment: u64) -> PathBuf {
 }
 
 fn number_of(path: &Path) -> Option<u64> {
-    path.file_name()?
-        .to_str()?
-        .strip_suffix(".wal")?
-        .parse()
-        .ok()
+    let name = path.file_name()?.to_str()?;
+    let number = name.strip_suffix(".wal")?.parse().ok()?;
+    (number > 0 && name == format!("{number:08}.wal")).then_some(number)
 }
 
 pub(crate) fn unhex(text: &str) -> Option<Hash> {
@@ -216,6 +230,32 @@ pub(crate) fn unhex(text: &str) -> Option<Hash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_segment_has_one_name_and_is_a_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let names = [
+            "00000001.wal",
+            "123456789.wal",
+            "00000000.wal",
+            "0.wal",
+            "1.wal",
+            "+0000001.wal",
+            "00000001.wal.torn-0",
+            "000000002.wal",
+            "99999999999999999999.wal",
+        ];
+        for name in names {
+            fs::write(dir.path().join(name), b"").expect("written");
+        }
+        let found = list(dir.path()).expect("listed");
+        let numbers: Vec<u64> = found.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 123_456_789]);
+        let device = dir.path().join("00000003.wal");
+        std::os::unix::fs::symlink("/dev/zero", &device).expect("a link");
+        assert!(matches!(Segment::read(&device), Err(Error::ReadSegment(_))));
+        assert!(matches!(header_of(&device), Err(Error::ReadSegment(_))));
+    }
 
     #[test]
     fn a_header_reads_back_and_a_torn_one_does_not() {

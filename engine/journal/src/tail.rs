@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Read at once.
 const CHUNK: u64 = 1 << 20;
+/// Segments that are looked for behind one that is not there: the next, and each twice as far as the one before.
+const LATER_MAX: u32 = 16;
 
 /// A place in the log that outlives compaction: bytes may move in their segment, leaves do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(crate) struct Tail {
     dir: PathBuf,
     place: Place,
     open: Option<Open>,
+    /// It has come from one segment into the next: what is missing there is missing in the record.
+    went_on: bool,
     enough: bool,
 }
 
@@ -47,6 +51,7 @@ impl Tail {
             dir: dir.to_owned(),
             place,
             open: None,
+            went_on: false,
             enough: false,
         }
     }
@@ -84,50 +89,74 @@ impl Tail {
         let (mut frames, mut bytes) = (0, 0);
         self.enough = false;
         while bytes < most {
-            if self.open.is_none() && !self.enter()? {
-                break;
+            match self.is_open_at_a_frame() {
+                Ok(true) => {}
+                Ok(false) => break,
+                // What is whole is handed on first; the next reading says it.
+                Err(_) if frames > 0 => break,
+                Err(error) => return Err(error),
             }
             let Some(open) = &mut self.open else { break };
-            match open.next() {
-                Ok(frame) => {
-                    let (length, leaf) = (frame.bytes.len(), open.leaf);
-                    if leaf + 1 == self.place.leaf && frame.mark() != self.place.mark {
-                        return Err(Error::Another);
-                    }
-                    // Only what came after the place is new.
-                    if leaf >= self.place.leaf {
-                        see(&frame, leaf)?;
-                        frames += 1;
-                        bytes += length;
-                        self.place.leaf = leaf + 1;
-                        self.place.mark = frame.mark();
-                    }
-                    open.at += length;
-                    open.leaf += 1;
-                }
-                Err(Broken::Torn) => {
-                    // What follows is looked for first: its writer was done with this one then. It was not where there was
-                    // no room for the header of the next.
-                    let next = segment::path_of(&self.dir, self.place.segment + 1);
-                    let next = segment::header_of(&next).is_ok();
-                    if open.more()? {
-                        continue;
-                    }
-                    match (next, open.rest()) {
-                        (_, 0) if open.leaf < self.place.leaf => return Err(Error::Another),
-                        (false, _) => break,
-                        (true, 0) => {
-                            self.open = None;
-                            self.place.segment += 1;
-                        }
-                        (true, _) => return Err(damaged()),
-                    }
-                }
+            let frame = match open.next() {
+                Ok(frame) => frame,
+                Err(_) if frames > 0 => break,
                 Err(_) => return Err(damaged()),
+            };
+            let (length, leaf) = (frame.bytes.len(), open.leaf);
+            if leaf + 1 == self.place.leaf && frame.mark() != self.place.mark {
+                return Err(Error::Another);
             }
+            // Only what came after the place is new.
+            if leaf >= self.place.leaf {
+                see(&frame, leaf)?;
+                frames += 1;
+                bytes += length;
+                self.place.leaf = leaf + 1;
+                self.place.mark = frame.mark();
+            }
+            open.at += length;
+            open.leaf += 1;
         }
         self.enough = bytes >= most;
         Ok(frames)
+    }
+
+    /// Goes to where a frame is whole; false at the end.
+    fn is_open_at_a_frame(&mut self) -> Result<bool, Error> {
+        loop {
+            if self.open.is_none() && !self.enter()? {
+                return Ok(false);
+            }
+            let Some(open) = &mut self.open else {
+                return Ok(false);
+            };
+            // Its crc is for whoever reads it.
+            match frame::decode_unchecked(open.buffer.get(open.at..).unwrap_or_default()) {
+                Ok(_) => return Ok(true),
+                Err(Broken::Torn) => {}
+                Err(_) => return Err(damaged()),
+            }
+            // What follows is looked for first: its writer was done with this one then. It was not where there was no room
+            // for the header of the next.
+            let next = segment::path_of(&self.dir, self.place.segment + 1);
+            let next = segment::header_of(&next).is_ok();
+            if open.more()? {
+                continue;
+            }
+            match (next, open.rest()) {
+                (_, 0) if open.leaf < self.place.leaf => return Err(Error::Another),
+                (false, _) => {
+                    self.may_come(self.place.segment + 1)?;
+                    return Ok(false);
+                }
+                (true, 0) => {
+                    self.open = None;
+                    self.went_on = true;
+                    self.place.segment += 1;
+                }
+                (true, _) => return Err(damaged()),
+            }
+        }
     }
 
     /// Opens the segment that the place is in; false when it is not there yet.
@@ -140,10 +169,12 @@ impl Tail {
             }
         }
         let path = segment::path_of(&self.dir, self.place.segment);
-        let file = match File::open(path) {
+        let file = match segment::open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(Error::ReadSegment(e)),
+            Err(Error::ReadSegment(e)) if e.kind() == io::ErrorKind::NotFound => {
+                return self.may_come(self.place.segment).map(|()| false);
+            }
+            Err(error) => return Err(error),
         };
         let mut open = Open {
             file,
@@ -158,15 +189,31 @@ impl Tail {
                 if begins {
                     self.place.leaf = open.leaf;
                 } else if open.leaf > self.place.leaf {
-                    // What stands between was never seen.
-                    return Err(Error::Another);
+                    // What stands between was never seen. Whoever came here from the segment before would find it no better
+                    // from the beginning.
+                    return Err(match self.went_on {
+                        true => damaged(),
+                        false => Error::Another,
+                    });
                 }
                 self.open = Some(open);
                 return Ok(true);
             }
             if !open.more()? {
-                return Ok(false);
+                return self.may_come(self.place.segment).map(|()| false);
             }
+        }
+    }
+
+    /// Whoever waits for a segment that later ones stand behind would wait for ever.
+    fn may_come(&self, segment: u64) -> Result<(), Error> {
+        let is_there = |segment| segment::header_of(&segment::path_of(&self.dir, segment)).is_ok();
+        // So few are looked for with every reading. However many are missing, one of the later ones is found in time.
+        let mut later = (0..LATER_MAX).map(|n| segment.saturating_add(1 << n));
+        // What is behind it was looked at first: its writer was done with this one then.
+        match later.any(is_there) && !is_there(segment) {
+            true => Err(damaged()),
+            false => Ok(()),
         }
     }
 }
@@ -267,5 +314,51 @@ mod tests {
         };
         let read = Tail::new(&record, place).read(usize::MAX, |_, _| Ok(()));
         assert!(matches!(read, Err(Error::Another)));
+    }
+
+    #[test]
+    fn a_gap_in_the_record_is_said_once_and_for_all_and_nothing_behind_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = opened(dir.path());
+        let record = journal.dir().to_owned();
+        for _ in 0..4 {
+            journal.node("reload", &serde_json::json!({})).unwrap();
+            journal.shared.close_segment().unwrap();
+        }
+        let second = segment::path_of(&record, 2);
+        let whole = std::fs::read(&second).unwrap();
+        let (_, body) = Header::decode(&whole).unwrap();
+        let read = |place| {
+            let mut tail = Tail::new(&record, place);
+            let mut leaves = Vec::new();
+            let mut read = || {
+                tail.read(usize::MAX, |_, leaf| {
+                    leaves.push(leaf);
+                    Ok(())
+                })
+            };
+            // What is whole is handed on first. A third look finds it no better than the second, and does not begin anew.
+            assert!(read().unwrap() > 0);
+            let said = [read(), read()].map(|r| matches!(r, Err(Error::ReadSegment(_))));
+            (said, leaves.last().copied())
+        };
+        let begins = |segment| {
+            let header = segment::header_of(&segment::path_of(&record, segment)).unwrap();
+            header.tree.size()
+        };
+        let (second_leaf, third_leaf) = (begins(2), begins(3));
+        assert!(second_leaf < third_leaf);
+        let last = Some(second_leaf - 1);
+        for left in [&b""[..], &whole[..9], &whole[..body]] {
+            std::fs::write(&second, left).unwrap();
+            assert_eq!(read(Place::default()), ([true; 2], last), "{}", left.len());
+        }
+        std::fs::remove_file(&second).unwrap();
+        assert_eq!(read(Place::default()), ([true; 2], last));
+        // As it was, all of it is there.
+        std::fs::write(&second, &whole).unwrap();
+        let (said, last) = read(Place::default());
+        assert_eq!(said, [false; 2]);
+        assert!(last > Some(third_leaf));
     }
 }

@@ -129,7 +129,7 @@ pub fn verify_against(dir: &Path, key: &VerifyKey, anchors: &[String]) -> Result
             );
             walk.tree_is_lost = true;
         }
-        expected = number + 1;
+        expected = number.saturating_add(1);
         match Segment::read(&path) {
             Ok(segment) => walk.segment(&segment),
             Err(Error::SegmentHeader(_)) => walk.headless(&path),
