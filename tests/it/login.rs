@@ -319,6 +319,26 @@ fn a_refresh_token_that_somebody_copied_ends_the_login() -> Result<()> {
 }
 
 #[test]
+fn a_fresh_login_ends_the_one_whose_refresh_token_was_used_before() -> Result<()> {
+    let company = Company::new("2m")?;
+    company.log_in(&["login", "--no-open"])?;
+    let file = company.home.join("login.json");
+    let copied = std::fs::read_to_string(&file)?;
+    // Tokens of two minutes are refreshed at each use: here by whoever has the copy.
+    let thiefs = company.token()?;
+    portcullis_tests::scratch::private(&file, &copied)?;
+    company.log_in(&["login", "--fresh", "--no-open"])?;
+    let rows = company.ask(&thiefs, "SELECT 1 AS one")?;
+    ensure!(rows.code != 0, "{}", rows.all());
+    let rows = company.ask(&company.token()?, "SELECT 1 AS one")?;
+    ensure!(rows.code == 0, "{}", rows.all());
+    let record = company.world.gateway.admin(&["journal", "node"])?;
+    let mut over = record.out.lines().filter(|e| e.contains("login-over"));
+    ensure!(over.any(|e| e.contains("login/reused")), "{}", record.all());
+    Ok(())
+}
+
+#[test]
 fn nobody_goes_on_under_a_name_that_is_revoked() -> Result<()> {
     let company = Company::new("1h")?;
     let who = || -> Result<[String; 2]> {

@@ -18,7 +18,7 @@ use crate::refused::{Code, Refused};
 use crate::replay::Used;
 use crate::saml::{SamlProvider, SamlSettings};
 use crate::session::SessionTokens;
-use handed::Before;
+use handed::{Before, Presented};
 use openidconnect::core::CoreDeviceAuthorizationResponse;
 use portcullis_gate::Clock;
 use portcullis_model::{Denial, Identity, Kind, Timestamp, limits};
@@ -52,6 +52,9 @@ pub struct SignedIn {
     pub refresh: Option<Zeroizing<String>>,
     /// Who it is; `expires` is the token's.
     pub identity: Arc<Identity>,
+    /// A login that has ended with this: they came with a refresh token of it that was used before, so somebody else may have
+    /// it. Whatever else came of it is the caller's to end.
+    pub copied: Option<Arc<Identity>>,
     /// What they came with.
     before: Before,
 }
@@ -371,8 +374,9 @@ impl SignIn {
     }
 
     /// The command line fetches what its login has brought. With the refresh token of a login `before` of the same person
-    /// that one goes on: what stands on it, sessions and remembered keys, does not end because they have proved it anew. What
-    /// is fetched is handed out ([`Self::hand_out`]) or taken back ([`Self::take_back`]); until then `before` stays good.
+    /// that one goes on: what stands on it, sessions and remembered keys, does not end because they have proved it anew. Where
+    /// it was used before, that login is over ([`SignedIn::copied`]). What is fetched is handed out ([`Self::hand_out`]) or
+    /// taken back ([`Self::take_back`]); until then `before` stays good.
     ///
     /// # Errors
     /// The same denial whatever was wrong.
@@ -477,48 +481,39 @@ impl SignIn {
         refresh: &str,
     ) -> Result<Refreshed, Denial> {
         let now = (self.clock)();
-        let kept = match self.store.present(refresh, now)? {
-            Ok(kept) => kept,
+        let mut presented = match self.store.present(refresh, now)? {
+            Ok(kept) => Presented::new(&self.store, refresh, kept),
             Err(identity) => {
                 return Ok(Refreshed::Over(identity, reused()));
             }
         };
-        let provider = match providers.openid(Some(&kept.provider)) {
-            Ok(provider) => provider,
-            Err(denial) => return Ok(Refreshed::Over(kept.identity, denial)),
+        let provider = match providers.openid(Some(&presented.kept().provider)) {
+            Ok(provider) => Arc::clone(provider),
+            Err(denial) => return Ok(Refreshed::Over(presented.use_up(), denial)),
         };
-        let given = match provider.refresh(&kept.refresh).await {
+        let given = match presented.ask(&provider).await {
             Ok(given) => given,
             Err(Unserved::Refused(why)) => {
-                tracing::info!(provider = %kept.provider, why, "a login was ended by its provider");
-                self.store.forget(&kept.identity);
-                return Ok(Refreshed::Over(kept.identity, ended()));
+                let identity = presented.use_up();
+                tracing::info!(provider = %provider.settings.name, why, "a login was ended by its provider");
+                self.store.forget(&identity);
+                return Ok(Refreshed::Over(identity, ended()));
             }
-            Err(why) => {
-                self.store.put_back(kept, refresh);
-                return Err(unserved(provider, &why));
-            }
+            Err(why) => return Err(unserved(&provider, &why)),
         };
-        let verified = self.verify(provider, issuers, &given, None).await;
+        let verified = self.verify(&provider, issuers, &given, None).await;
         let identity = match verified {
-            Ok(identity) if identity.principal == kept.identity.principal => identity,
+            Ok(identity) if identity.principal == presented.kept().identity.principal => identity,
             // Nobody says that she is not who she was: the same token may be presented again.
-            Err(refused) if refused.code == Code::KeysUnavailable => {
-                let theirs = given.refresh.unwrap_or_else(|| kept.refresh.clone());
-                let kept = Kept {
-                    refresh: theirs,
-                    ..kept
-                };
-                self.store.put_back(kept, refresh);
-                return Err(no_keys());
-            }
+            Err(refused) if refused.code == Code::KeysUnavailable => return Err(no_keys()),
             Ok(_) | Err(_) => {
-                self.store.forget(&kept.identity);
-                return Ok(Refreshed::Over(kept.identity, ended()));
+                let identity = presented.use_up();
+                self.store.forget(&identity);
+                return Ok(Refreshed::Over(identity, ended()));
             }
         };
-        let next = given.refresh.unwrap_or_else(|| kept.refresh.clone());
-        let mut renewed = self.renew(providers, kept, identity, next)?;
+        let mut renewed = self.renew(providers, presented.kept(), identity)?;
+        drop(presented.use_up());
         renewed.before = Before::Used(Zeroizing::new(refresh.to_owned()));
         Ok(Refreshed::Again(Box::new(renewed)))
     }
@@ -558,6 +553,7 @@ impl SignIn {
             return Err(Denial::new("login/kind", "only people log in")
                 .hint("A workload presents its platform's token as it is."));
         }
+        let copied = before.and_then(|refresh| self.store.again(refresh, now));
         let goes_on = before.and_then(|refresh| {
             let name = self.store.goes_on(refresh, &identity, now)?;
             Some((name, refresh))
@@ -587,6 +583,7 @@ impl SignIn {
             token,
             refresh,
             identity,
+            copied,
             before: before.map_or(Before::Nothing, |refresh| {
                 Before::Good(Zeroizing::new(refresh.to_owned()))
             }),
@@ -597,9 +594,8 @@ impl SignIn {
     fn renew(
         &self,
         providers: &Providers,
-        kept: Kept,
+        kept: &Kept,
         mut identity: Identity,
-        refresh: Zeroizing<String>,
     ) -> Result<SignedIn, Denial> {
         let now = (self.clock)();
         identity.token_id.clone_from(&kept.identity.token_id);
@@ -610,13 +606,15 @@ impl SignIn {
         let token = self.tokens.issue(&identity).map_err(|r| r.denial())?;
         let kept = Kept {
             identity: Arc::clone(&identity),
-            refresh,
-            ..kept
+            provider: kept.provider.clone(),
+            refresh: kept.refresh.clone(),
+            until: kept.until,
         };
         Ok(SignedIn {
             token,
             refresh: Some(self.store.keep(kept, None, now)?),
             identity,
+            copied: None,
             before: Before::Nothing,
         })
     }

@@ -106,6 +106,7 @@ impl Taken {
 }
 
 /// Somebody who is logged in.
+#[derive(Clone)]
 pub(super) struct Kept {
     pub identity: Arc<Identity>,
     pub provider: String,
@@ -141,13 +142,33 @@ enum Pending {
     Device(Key),
 }
 
+/// A refresh token that was used.
+struct Used {
+    /// Whose login it was of.
+    identity: Arc<Identity>,
+    until: Timestamp,
+    /// It was used once more, so the login is over, whatever is under way in it.
+    over: bool,
+}
+
+/// What comes of using a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    /// It was good until now.
+    Now,
+    /// It was used before: somebody else may have it.
+    Before,
+    /// It is good for nothing: it has run out, or its login has ended or made room for another.
+    Nothing,
+}
+
 #[derive(Default)]
 struct State {
     browsers: HashMap<Key, (Browser, Timestamp, IpAddr)>,
     waiting: HashMap<Key, Waiting>,
     kept: HashMap<Key, Kept>,
-    /// Refresh tokens that were used, with the id of their login.
-    used: HashMap<Key, (Arc<Identity>, Timestamp)>,
+    /// Refresh tokens that were used.
+    used: HashMap<Key, Used>,
 }
 
 impl State {
@@ -155,7 +176,7 @@ impl State {
         self.browsers.retain(|_, (_, until, _)| *until > now);
         self.waiting.retain(|_, waiting| waiting.until > now);
         self.kept.retain(|_, kept| kept.until > now);
-        self.used.retain(|_, (_, until)| *until > now);
+        self.used.retain(|_, used| used.until > now);
     }
 
     /// Logins that nobody has answered: who began them, until when they are good.
@@ -214,9 +235,31 @@ impl State {
         if self.used.len() >= limits::REVOCATIONS_MAX {
             self.sweep(now);
         }
-        let used = (Arc::clone(&kept.identity), kept.until);
+        let used = Used {
+            identity: Arc::clone(&kept.identity),
+            until: kept.until,
+            over: false,
+        };
         self.used.insert(presented, used);
         Some(kept)
+    }
+
+    /// A refresh token that was used before is there again: whose login ends with that.
+    fn again(&mut self, presented: &Key, now: Timestamp) -> Option<Arc<Identity>> {
+        let used = self.used.get_mut(presented).filter(|u| u.until > now)?;
+        used.over = true;
+        let identity = Arc::clone(&used.identity);
+        self.end(&identity);
+        Some(identity)
+    }
+
+    /// A refresh token that was used is good again, unless somebody else has used it meanwhile.
+    fn restore(&mut self, used: Key, kept: Kept) {
+        if self.used.get(&used).is_none_or(|used| used.over) {
+            return;
+        }
+        self.used.remove(&used);
+        self.kept.insert(used, kept);
     }
 
     /// Ends a login and everything it could be continued with.
@@ -413,9 +456,28 @@ impl Store {
         Some(Arc::clone(&kept.identity))
     }
 
-    /// A refresh token is used up; false where it was before, or is good for nothing.
-    pub(super) fn spend(&self, refresh: &str, now: Timestamp) -> bool {
-        self.state.lock().spend(key(refresh), now).is_some()
+    /// A refresh token is used up. One that was before ends its login.
+    pub(super) fn spend(&self, refresh: &str, now: Timestamp) -> Spent {
+        let mut all = self.state.lock();
+        let presented = key(refresh);
+        match all.spend(presented, now) {
+            Some(_) => Spent::Now,
+            None => match all.again(&presented, now) {
+                Some(_) => Spent::Before,
+                None => Spent::Nothing,
+            },
+        }
+    }
+
+    /// Whose login has ended with this refresh token, since it was used before. One that is good stays so.
+    pub(super) fn again(&self, refresh: &str, now: Timestamp) -> Option<Arc<Identity>> {
+        self.state.lock().again(&key(refresh), now)
+    }
+
+    /// True when a refresh token that was used for something was used for something else as well meanwhile.
+    pub(super) fn is_over(&self, refresh: &str) -> bool {
+        let all = self.state.lock();
+        all.used.get(&key(refresh)).is_some_and(|used| used.over)
     }
 
     /// A refresh token is presented. The inner error is a token that was used before: its login is over.
@@ -429,32 +491,27 @@ impl Store {
         if let Some(kept) = all.spend(presented, now) {
             return Ok(Ok(kept));
         }
-        match all.used.get(&presented).filter(|(_, until)| *until > now) {
-            None => Err(unknown()),
-            Some((identity, _)) => {
-                let identity = Arc::clone(identity);
-                all.end(&identity);
-                Ok(Err(identity))
-            }
+        all.again(&presented, now).map(Err).ok_or_else(unknown)
+    }
+
+    /// The provider has given another refresh token for a login whose own was put back meanwhile.
+    pub(super) fn renew(&self, refresh: &str, theirs: &Zeroizing<String>) {
+        if let Some(kept) = self.state.lock().kept.get_mut(&key(refresh)) {
+            kept.refresh = theirs.clone();
         }
     }
 
-    /// The provider could not be asked: the same token may be presented again.
+    /// Nothing came of it: the same token may be presented again.
     pub(super) fn put_back(&self, kept: Kept, refresh: &str) {
-        let mut all = self.state.lock();
-        all.used.remove(&key(refresh));
-        all.kept.insert(key(refresh), kept);
+        self.state.lock().restore(key(refresh), kept);
     }
 
     /// What was kept is not handed out: its refresh token goes, and the one that was `used` for it is good again.
     pub(super) fn take_back(&self, own: &str, used: Option<&str>) {
         let mut all = self.state.lock();
         let (kept, used) = (all.kept.remove(&key(own)), used.map(key));
-        // Where somebody has used it once more the login has ended, and nothing is left to put back.
-        if let (Some(kept), Some(used)) = (kept, used)
-            && all.used.remove(&used).is_some()
-        {
-            all.kept.insert(used, kept);
+        if let (Some(kept), Some(used)) = (kept, used) {
+            all.restore(used, kept);
         }
     }
 
@@ -465,7 +522,7 @@ impl Store {
         let kept = all.kept.remove(&presented).map(|kept| kept.identity);
         let identity = kept.or_else(|| {
             let used = all.used.get(&presented);
-            used.map(|(identity, _)| Arc::clone(identity))
+            used.map(|used| Arc::clone(&used.identity))
         })?;
         all.end(&identity);
         Some(identity)

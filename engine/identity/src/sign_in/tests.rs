@@ -1,6 +1,6 @@
 //! What is under way, once each, and what ends a login.
 
-use super::store::{Browser, Expected, Kept, Store, Taken};
+use super::store::{Browser, Expected, Kept, Spent, Store, Taken};
 use super::*;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -240,9 +240,44 @@ fn what_a_login_goes_on_from_neither_takes_room_nor_makes_any() {
         Some("1"),
         "asking uses nothing, and room is not made of it"
     );
-    assert!(store.spend(&before, NOW));
-    assert!(!store.spend(&before, NOW), "twice");
+    assert_eq!(store.spend(&before, NOW), Spent::Now);
     for token in others.iter().chain([&next]) {
         assert!(store.present(token, NOW).expect("known").is_ok());
     }
+}
+
+#[test]
+fn what_is_used_twice_is_told_from_what_is_good_for_nothing() {
+    let store = Store::default();
+    let before = store.keep(kept("1"), None, NOW).expect("room");
+    let next = store.keep(kept("1"), Some(&before), NOW).expect("room");
+    assert!(store.again(&before, NOW).is_none(), "it is good");
+    assert_eq!(store.spend("pcr_guess", NOW), Spent::Nothing);
+    assert_eq!(store.spend(&before, later(3600)), Spent::Nothing, "run out");
+    let before = store.keep(kept("1"), None, NOW).expect("room");
+    assert_eq!(store.spend(&before, NOW), Spent::Now);
+    assert!(store.whose(&next, NOW).is_some());
+    assert_eq!(store.spend(&before, NOW), Spent::Before);
+    assert!(store.whose(&next, NOW).is_none(), "all of it is over");
+}
+
+#[test]
+fn nothing_is_put_back_into_a_login_that_was_ended_meanwhile() {
+    let store = Store::default();
+    let present = |token: &str| store.present(token, NOW).expect("known");
+    let token = store.keep(kept("1"), None, NOW).expect("room");
+    // The provider is being asked when somebody else comes with the same token.
+    let kept = present(&token).ok().expect("good");
+    assert!(!store.is_over(&token));
+    assert!(present(&token).is_err());
+    assert!(store.is_over(&token));
+    store.put_back(kept, &token);
+    assert!(present(&token).is_err(), "it stays used");
+    // The same of a renewal that came about after that.
+    let token = store.keep(self::kept("2"), None, NOW).expect("room");
+    let kept = present(&token).ok().expect("good");
+    assert!(present(&token).is_err());
+    let own = store.keep(kept, None, NOW).expect("room");
+    store.take_back(&own, Some(&token));
+    assert!(present(&token).is_err() && store.whose(&own, NOW).is_none());
 }

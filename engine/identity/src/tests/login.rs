@@ -293,16 +293,21 @@ async fn a_login_that_is_proved_anew_goes_on_for_the_same_person_alone() {
     let again = company.log_in_after(Some(&refresh)).await;
     assert_eq!(again.identity.token_id, first.identity.token_id);
     company.desk.hand_out(&again).unwrap();
+    assert!(again.copied.is_none());
     // A refresh token is good once, for this too; and whoever has an old one ends the login with it.
+    let desk = &company.desk;
+    let next = again.refresh.unwrap();
+    assert!(desk.whose(&next).is_some());
     let other = company.log_in_after(Some(&refresh)).await;
     assert_ne!(other.identity.token_id, first.identity.token_id);
-    let desk = &company.desk;
-    company.answer(None, false);
-    let over = desk.refresh(&company.providers, &company.issuers, &refresh);
-    assert!(matches!(over.await, Ok(Refreshed::Over(..))));
-    let next = again.refresh.unwrap();
-    let over = desk.refresh(&company.providers, &company.issuers, &next);
-    assert!(over.await.is_err(), "with what had come of it");
+    let copied = other.copied.unwrap();
+    assert_eq!(copied.token_id, first.identity.token_id);
+    assert!(desk.whose(&next).is_none(), "with what had come of it");
+    assert!(matches!(
+        company.refresh(&refresh).await,
+        Ok(Refreshed::Over(..))
+    ));
+    assert!(company.refresh(&next).await.is_err());
     // Somebody else's login is not taken over, and stays.
     let refresh = other.refresh.unwrap();
     let bea = with(claims(), "sub", json!("bea"));
@@ -365,4 +370,64 @@ async fn a_login_that_somebody_else_goes_on_with_meanwhile_is_over() {
     for token in [anew.refresh, thief.refresh] {
         assert!(company.desk.whose(&token.unwrap()).is_none(), "all of it");
     }
+}
+
+#[tokio::test]
+async fn a_renewal_that_somebody_else_asks_for_as_well_is_not_handed_out() {
+    let company = Company::start().await;
+    let refresh = company.log_in().await.refresh.unwrap();
+    let Ok(Refreshed::Again(renewed)) = company.refresh(&refresh).await else {
+        panic!("it is good");
+    };
+    assert!(matches!(
+        company.refresh(&refresh).await,
+        Ok(Refreshed::Over(..))
+    ));
+    let refused = company.desk.hand_out(&renewed).err();
+    let refused = refused.map(|denial| denial.rule);
+    assert_eq!(refused.as_deref(), Some("login/reused"));
+}
+
+#[tokio::test]
+async fn a_login_that_ran_out_or_was_left_meanwhile_is_nobodys_theft() {
+    let company = Company::start().await;
+    let desk = &company.desk;
+    // Others of hers have taken its place.
+    let refresh = company.log_in().await.refresh.unwrap();
+    company.hands.forward(1);
+    let anew = company.log_in_after(Some(&refresh)).await;
+    company.hands.forward(1);
+    for _ in 0..portcullis_model::limits::SIGNED_IN_PER_IDENTITY_MAX - 1 {
+        drop(company.log_in().await);
+    }
+    assert!(desk.whose(&refresh).is_none(), "the oldest is gone");
+    desk.hand_out(&anew).unwrap();
+    assert!(desk.whose(&anew.refresh.unwrap()).is_some());
+    // She has left it.
+    let refresh = company.log_in().await.refresh.unwrap();
+    let anew = company.log_in_after(Some(&refresh)).await;
+    assert!(desk.leave(&refresh).is_some());
+    let refused = desk.hand_out(&anew).err().map(|denial| denial.rule);
+    assert_eq!(refused.as_deref(), Some("login/ended"));
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_the_provider_is_asked_keeps_what_they_had() {
+    let company = Company::start().await;
+    let refresh = company.log_in().await.refresh.unwrap();
+    company.answer(None, false);
+    let desk = &company.desk;
+    let mut asking = Box::pin(desk.refresh(&company.providers, &company.issuers, &refresh));
+    tokio::select! {
+        biased;
+        _ = &mut asking => panic!("the provider has not answered yet"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(desk.whose(&refresh).is_none(), "it is in use");
+    drop(asking);
+    assert!(desk.whose(&refresh).is_some(), "it is good again");
+    assert!(matches!(
+        company.refresh(&refresh).await,
+        Ok(Refreshed::Again(_))
+    ));
 }

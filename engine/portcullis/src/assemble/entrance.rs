@@ -297,8 +297,11 @@ impl Hall {
         before: Option<&'a zeroize::Zeroizing<String>>,
     ) -> Option<&'a str> {
         let before = before?.as_str();
-        let whose = front.desk.whose(before)?;
-        self.not_revoked(&whose).is_ok().then_some(before)
+        match front.desk.whose(before) {
+            Some(whose) => self.not_revoked(&whose).is_ok().then_some(before),
+            // It is no longer good, or never was: the desk tells which.
+            None => Some(before),
+        }
     }
 
     /// On record first, then handed out.
@@ -309,7 +312,9 @@ impl Hall {
         how: &str,
     ) -> Result<Granted, TokenError> {
         let identity = &signed_in.identity;
-        self.not_revoked(identity).map_err(|d| invalid_grant(&d))?;
+        let revoked = self.not_revoked(identity);
+        let revoked = revoked.inspect_err(|_| front.desk.take_back(signed_in));
+        revoked.map_err(|d| invalid_grant(&d))?;
         let recorded = self.on_record(how, identity, &json!({}));
         recorded.inspect_err(|_| front.desk.take_back(signed_in))?;
         let handed = front.desk.hand_out(signed_in);
@@ -325,6 +330,12 @@ impl Hall {
 
     /// A login, which may be one before that goes on: what the provider says now holds for what stands on it.
     fn logged_in(&self, front: &Front, signed_in: &SignedIn) -> Result<Granted, TokenError> {
+        if let Some(copied) = &signed_in.copied {
+            // Before anything else is handed out.
+            let over = self.over(copied, "login/reused");
+            let over = over.inspect_err(|_| front.desk.take_back(signed_in));
+            over.map_err(|r| TokenError::new(r.status, "server_error", r.error))?;
+        }
         let granted = self.signed_in(front, signed_in, "login")?;
         self.ask_again(signed_in);
         Ok(granted)
