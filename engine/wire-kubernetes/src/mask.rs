@@ -5,7 +5,7 @@
 //! environments of pods, tokens that were asked for, the words of an error. It refuses answers that are no JSON and objects without end, and
 //! it knows a Secret by its kind, by its list's kind and by the path that was asked for: one of them is enough.
 
-mod dump;
+pub(crate) mod dump;
 mod leaf;
 mod piece;
 mod role;

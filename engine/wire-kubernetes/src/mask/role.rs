@@ -24,6 +24,7 @@ pub(super) enum Name {
     #[default]
     Other,
     BinaryData,
+    Cells,
     Copy,
     Data,
     Env,
@@ -44,6 +45,8 @@ impl Name {
     pub(super) fn of(name: &[u8]) -> Self {
         match name {
             b"binaryData" => Self::BinaryData,
+            // Of a row, in which kubectl shows the words of events.
+            b"cells" => Self::Cells,
             b"data" => Self::Data,
             b"items" => Self::Items,
             b"kind" => Self::Kind,

@@ -401,6 +401,9 @@ fn an_object_in_the_words_of_an_error_is_masked() {
         let told = |words: &str| json!({"kind": kind, name: words});
         assert_eq!(masked(&told(dump), ANYTHING), told(&mask()), "{name}");
     }
+    // As kubectl asks for events.
+    let table = |words: &str| json!({"kind": "Table", "rows": [{"cells": ["5s", "Warning", "job/a", words], "object": {}}]});
+    assert_eq!(masked(&table(dump), ANYTHING), table(&mask()));
     let condition =
         |words: &str| json!({"kind": "Job", "status": {"conditions": [{"message": words}]}});
     assert_eq!(masked(&condition(dump), ANYTHING), condition(&mask()));

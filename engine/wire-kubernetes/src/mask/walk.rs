@@ -274,7 +274,9 @@ impl Walk {
                     called = Some(frame.called.as_str().into());
                 }
                 // The words of an error, in which no detector knows a value.
-                Name::Message => dumped = dump::is_in(&decode(raw, span.escaped)),
+                _ if frame.name == Name::Message || frame.under == Name::Cells => {
+                    dumped = dump::is_in(&decode(raw, span.escaped));
+                }
                 _ => {}
             }
         }

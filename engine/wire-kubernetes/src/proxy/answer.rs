@@ -11,7 +11,7 @@ use super::outlet::{Outlet, Pipe, pipe};
 use super::refuse::{Answer, Refused, closed, turned};
 use super::visit::Visit;
 use crate::filter::{Sifting, hidden, left};
-use crate::mask::{Expected, Walk};
+use crate::mask::{Expected, Walk, dump};
 use crate::schema::NoSchema;
 use crate::status;
 use crate::turned::Turned;
@@ -127,7 +127,7 @@ impl Pour {
         let (writer, outlet) = pipe();
         let mut answer = Response::new(outlet);
         *answer.status_mut() = parts.status;
-        *answer.headers_mut() = kept(&parts.headers);
+        *answer.headers_mut() = kept(&parts.headers, self.masks());
         self.warn(answer.headers_mut());
         if ends {
             *answer.body_mut() = Outlet::Whole(None);
@@ -163,11 +163,16 @@ impl Pour {
     fn form(&self, parts: &Parts) -> Result<Form, Turned> {
         let known = Known {
             expected: self.expected,
-            masks: self.decision.obligations.masks() || self.sifting.is_some(),
+            masks: self.masks(),
             sifted: self.sifting.is_some(),
             schema: self.schema && parts.status.is_success(),
         };
         read_as(&known, &parts.headers)
+    }
+
+    /// Something has to be masked or left out.
+    fn masks(&self) -> bool {
+        self.decision.obligations.masks() || self.sifting.is_some()
     }
 
     /// Tells who let a held request through.
@@ -435,14 +440,48 @@ fn unmasked(decision: &Arc<Decision>) -> Arc<Decision> {
     })
 }
 
-/// The headers of an answer that clients need.
-fn kept(headers: &HeaderMap) -> HeaderMap {
+/// In the place of a warning of the cluster's that is masked.
+const MASKED: &str = "299 - \"portcullis: the cluster warns of something with an object written out in it, which is masked\"";
+
+/// The headers of an answer that clients need. Whatever looks at a write may warn of it: with the object in its words, it is
+/// masked as an error is.
+fn kept(headers: &HeaderMap, masks: bool) -> HeaderMap {
     let mut on = HeaderMap::new();
     let audit = HeaderName::from_static("audit-id");
     for name in GO_ON.iter().chain([&audit]) {
         for value in headers.get_all(name) {
-            on.append(name.clone(), value.clone());
+            let shows = masks && *name == WARNING && dump::is_in(value.as_bytes());
+            let value = match shows {
+                true => HeaderValue::from_static(MASKED),
+                false => value.clone(),
+            };
+            on.append(name.clone(), value);
         }
     }
     on
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_that_shows_an_object_is_masked_where_masks_apply() {
+        let said = [
+            r#"299 - "unknown field \"spec.a\" in it""#,
+            r#"299 - "denied for {\"env\":[{\"name\":\"A\",\"value\":\"horse\"}]} here""#,
+            r#"299 - "core.EnvVar{Name: \"A\", Value: \"horse\"} is there""#,
+        ];
+        let mut headers = HeaderMap::new();
+        for value in said {
+            headers.append(WARNING, HeaderValue::from_static(value));
+        }
+        let all = |masks| {
+            let on = kept(&headers, masks);
+            let all = on.get_all(WARNING).iter().cloned();
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(all(true), [said[0], MASKED, MASKED]);
+        assert_eq!(all(false), said);
+    }
 }
