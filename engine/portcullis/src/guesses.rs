@@ -18,6 +18,8 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Refusals of a kind of one of them within it that have an entry each: a person who mistypes has fewer.
 const ENTRIES_MAX: u32 = 10;
+/// Refusals of a kind of all of them that do, as many as the door has of 20 a second: whoever has many addresses is many.
+const ENTRIES_OF_ALL_MAX: u32 = 1200;
 /// How many of them are counted apart in each event, as many as visits there may be; all others are counted together.
 const GUESSERS_MAX: usize = 4096;
 
@@ -74,8 +76,14 @@ enum Counted {
 fn count(tallies: &mut Tallies, event: &'static str, who: &Guesser, now: Timestamp) -> Counted {
     let own = (event, who.key.clone());
     // Of this event: who knocks at one door takes no place at another.
-    let many = || tallies.keys().filter(|(of, _)| *of == event).count() >= GUESSERS_MAX;
-    let (key, by) = match tallies.contains_key(&own) || !many() {
+    let (mut guessers, mut entries) = (0, 0_u32);
+    for ((of, _), tally) in tallies.iter() {
+        if *of == event {
+            guessers += 1;
+            entries = entries.saturating_add(tally.written);
+        }
+    }
+    let (key, by) = match tallies.contains_key(&own) || guessers < GUESSERS_MAX {
         true => (own, who.by.clone()),
         false => ((event, String::new()), json!({"by": "others"})),
     };
@@ -85,7 +93,7 @@ fn count(tallies: &mut Tallies, event: &'static str, who: &Guesser, now: Timesta
         left_out: 0,
         by,
     });
-    if tally.written < ENTRIES_MAX {
+    if tally.written < ENTRIES_MAX && entries < ENTRIES_OF_ALL_MAX {
         tally.written += 1;
         return Counted::Written;
     }
@@ -334,18 +342,25 @@ pub(crate) mod tests {
         let mut tallies = HashMap::new();
         let who = |n: usize| Guesser::other(json!({"uid": n}));
         let mut note = |event, n, seconds| count(&mut tallies, event, &who(n), at(seconds));
+        let all = ENTRIES_OF_ALL_MAX as usize;
         for n in 0..GUESSERS_MAX {
-            assert_eq!(note("knocked", n, 0), Counted::Written);
+            let counted = match n < all {
+                true => Counted::Written,
+                false => Counted::FirstLeftOut,
+            };
+            assert_eq!(note("knocked", n, 0), counted);
         }
         let beyond = (0..1000).map(|n| note("knocked", GUESSERS_MAX + n, 1));
-        let written = beyond.filter(|c| *c == Counted::Written).count();
-        assert_eq!(written, ENTRIES_MAX as usize);
+        let first = beyond.filter(|c| *c == Counted::FirstLeftOut).count();
+        assert_eq!(first, 1, "counted together, and none written");
         // A crowd at one door takes no place at another.
         for n in 0..11 {
             assert_eq!(note("voted", n, 1), Counted::Written);
         }
         assert_eq!(tallies.len(), GUESSERS_MAX + 1 + 11);
-        assert_eq!(over(&mut tallies, at(61)).len(), 1);
+        // Nobody is lost: each of whom something was left out has a number.
+        let left_out = GUESSERS_MAX - all + 1;
+        assert_eq!(over(&mut tallies, at(61)).len(), left_out);
         assert!(tallies.is_empty());
     }
 }
