@@ -66,7 +66,9 @@ pub(super) fn local(next: &str) -> String {
     let ours = path == "/console" || path.starts_with("/console/");
     let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains("//");
     // Not back to where one logs in or out.
-    let page = !path.starts_with("/console/log") && !path.contains("..");
+    // Browsers read `%2e%2e` as two dots.
+    let up = path.contains("..") || path.to_ascii_lowercase().contains("%2e");
+    let page = !path.starts_with("/console/log") && !up;
     match ours && plain && page && next.len() <= NEXT_BYTES_MAX {
         true => next.to_owned(),
         false => "/console".to_owned(),
@@ -285,6 +287,8 @@ mod tests {
             "/console/\r\nSet-Cookie: a=b",
             "/console/../v1/token",
             "/console/../v1/token?a=b",
+            "/console/%2e%2E/v1/token?a=b",
+            "/console/.%2e/v1/token",
             "/console?//evil.example",
         ] {
             assert_eq!(local(next), "/console", "{next}");
