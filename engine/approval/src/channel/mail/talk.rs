@@ -17,6 +17,10 @@ const ANSWER_BYTES_MAX: u64 = 8 * 1024;
 /// How long the answer to a goodbye is waited for.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
+/// Whoever has no full name of its own says an address (RFC 5321 section 4.1.1.1); servers refuse short names. This one says
+/// nothing of where the gateway stands.
+const EHLO: &str = "EHLO [127.0.0.1]";
+
 /// The mechanisms that are spoken.
 #[derive(Clone, Copy)]
 enum Login {
@@ -150,7 +154,7 @@ impl Talk {
     }
 
     async fn introduce(&mut self) -> Result<Answer, Fault> {
-        self.tell("EHLO portcullis").await?;
+        self.tell(EHLO).await?;
         let answer = self.answer().await?;
         expect("introduce itself to the mail server", &answer, 250)?;
         Ok(answer)

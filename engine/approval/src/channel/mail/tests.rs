@@ -198,21 +198,21 @@ async fn what_is_said_in_plain_behind_starttls_is_no_answer_of_the_secured_serve
     .await;
     let failure = failure(delivered);
     assert!(failure.contains("before it is asked"), "{failure}");
-    assert_eq!(told, "EHLO portcullis\r\nSTARTTLS\r\n");
+    assert_eq!(told, "EHLO [127.0.0.1]\r\nSTARTTLS\r\n");
 }
 
 #[tokio::test]
 async fn where_tls_is_wanted_nothing_goes_out_without() {
     // One that offers none, one that does not take up its own offer, and one that goes on in the clear.
     let (delivered, told) = sent(MailTls::Starttls, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250 AUTH PLAIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250 AUTH PLAIN\r\n",
         _ => good(line),
     })
     .await;
     assert!(failure(delivered).contains("it offers no STARTTLS"));
-    assert_eq!(told, "EHLO portcullis\r\n");
+    assert_eq!(told, "EHLO [127.0.0.1]\r\n");
     let (delivered, told) = sent(MailTls::Starttls, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250-starttls\r\n250 AUTH PLAIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250-starttls\r\n250 AUTH PLAIN\r\n",
         "STARTTLS" => "454 not now\r\n",
         _ => good(line),
     })
@@ -222,16 +222,16 @@ async fn where_tls_is_wanted_nothing_goes_out_without() {
         refused.contains("secure the way to the mail server: its answer was 454"),
         "{refused}"
     );
-    assert_eq!(told, "EHLO portcullis\r\nSTARTTLS\r\n");
+    assert_eq!(told, "EHLO [127.0.0.1]\r\nSTARTTLS\r\n");
     let (delivered, told) = sent(MailTls::Starttls, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
         "STARTTLS" => "220 ready\r\n",
         _ => "250 well, go on in plain\r\n",
     })
     .await;
     failure(delivered);
     let lines = told
-        .strip_prefix("EHLO portcullis\r\nSTARTTLS\r\n")
+        .strip_prefix("EHLO [127.0.0.1]\r\nSTARTTLS\r\n")
         .unwrap();
     assert!(!lines.contains("AUTH") && !lines.contains("MAIL"), "{told}");
     // From the first byte: a server in the clear hears no word.
@@ -243,7 +243,7 @@ async fn where_tls_is_wanted_nothing_goes_out_without() {
 #[tokio::test]
 async fn the_login_is_one_that_the_server_knows() {
     let (delivered, told) = sent(MailTls::None, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250-SIZE 1\r\n250 auth CRAM-MD5 login plain\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250-SIZE 1\r\n250 auth CRAM-MD5 login plain\r\n",
         _ => good(line),
     })
     .await;
@@ -253,7 +253,7 @@ async fn the_login_is_one_that_the_server_knows() {
     assert!(told.contains("RCPT TO:<sre@example.org>") && told.ends_with("\r\n.\r\nQUIT\r\n"));
 
     let (delivered, told) = sent(MailTls::None, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250 AUTH=LOGIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250 AUTH=LOGIN\r\n",
         "AUTH LOGIN" => "334 VXNlcm5hbWU6\r\n",
         "Z3c=" => "334 UGFzc3dvcmQ6\r\n",
         "Y29ycmVjdCBob3JzZQ==" => "235 welcome\r\n",
@@ -265,18 +265,18 @@ async fn the_login_is_one_that_the_server_knows() {
     assert!(told.contains(asked), "{told}");
 
     let (delivered, told) = sent(MailTls::None, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250 AUTH XOAUTH2 CRAM-MD5\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250 AUTH XOAUTH2 CRAM-MD5\r\n",
         _ => good(line),
     })
     .await;
     assert!(failure(delivered).contains("neither AUTH PLAIN nor AUTH LOGIN"));
-    assert_eq!(told, "EHLO portcullis\r\n");
+    assert_eq!(told, "EHLO [127.0.0.1]\r\n");
 }
 
 #[tokio::test]
 async fn a_login_that_is_refused_sends_nothing_and_what_the_server_says_of_it_is_not_repeated() {
     let (delivered, told) = sent(MailTls::None, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250 AUTH PLAIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250 AUTH PLAIN\r\n",
         _ if line.starts_with("AUTH") => "535 not with correct horse, Y29ycmVjdCBob3JzZQ==\r\n",
         _ => good(line),
     })
@@ -289,18 +289,18 @@ async fn a_login_that_is_refused_sends_nothing_and_what_the_server_says_of_it_is
     assert!(!told.contains("MAIL"), "{told}");
     // It would be the login of another: `a`, NUL, `b`.
     let (delivered, told) = sent(MailTls::None, "a\0b", |line| match line {
-        "EHLO portcullis" => "250-here\r\n250 AUTH PLAIN LOGIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250 AUTH PLAIN LOGIN\r\n",
         _ => good(line),
     })
     .await;
     assert!(failure(delivered).contains("a NUL"));
-    assert_eq!(told, "EHLO portcullis\r\n");
+    assert_eq!(told, "EHLO [127.0.0.1]\r\n");
 }
 
 #[tokio::test]
 async fn a_message_that_was_taken_in_is_not_sent_again_for_want_of_a_goodbye() {
     let (delivered, told) = sent(MailTls::None, PASSWORD, |line| match line {
-        "EHLO portcullis" => "250-here\r\n250 AUTH PLAIN\r\n",
+        "EHLO [127.0.0.1]" => "250-here\r\n250 AUTH PLAIN\r\n",
         "QUIT" => "",
         _ => good(line),
     })
