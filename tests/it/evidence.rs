@@ -3,6 +3,7 @@
 
 mod desk;
 mod ends;
+mod falls;
 mod full;
 mod retention;
 mod signed;

@@ -245,6 +245,9 @@ impl Fetcher {
 /// A connection that somebody else speaks on.
 pub type Wire = Box<dyn Stream>;
 
+/// The same as a socket, of which can be seen how it ends.
+pub type Secured = tokio_rustls::client::TlsStream<TcpStream>;
+
 /// What goes both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -268,6 +271,17 @@ impl Fetcher {
     pub async fn secured(&self, host: &str, port: u16) -> Result<Wire, FetchError> {
         let wire = self.open(host, port, false).await?;
         self.upgrade(host, wire).await
+    }
+
+    /// The same, for whoever has to see how it ends.
+    ///
+    /// # Errors
+    /// As [`Self::secured`].
+    pub async fn secured_socket(&self, host: &str, port: u16) -> Result<Secured, FetchError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
+        let socket = self.reach.dial(host, port, |_| true).await?;
+        let secured = self.tls.connect(name, socket).await;
+        secured.map_err(FetchError::Tls)
     }
 
     /// Secures a connection that has begun without.
@@ -486,6 +500,8 @@ mod tests {
             }
             let secured = public.secured(host, port).await;
             assert!(matches!(secured, Err(FetchError::Reach)), "{host}");
+            let socket = public.secured_socket(host, port).await;
+            assert!(matches!(socket, Err(FetchError::Reach)), "{host}");
             for scheme in ["http", "https"] {
                 let got = public.get(&format!("{scheme}://{host}:{port}/")).await;
                 assert!(matches!(got, Err(FetchError::Reach)), "{scheme} {host}");

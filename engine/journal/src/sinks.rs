@@ -4,6 +4,7 @@
 //!
 //! Refuses to hold anything up: sessions do not wait for a sink, the log is the queue, and how far a sink is behind is told.
 
+mod heard;
 mod http;
 mod syslog;
 
@@ -44,13 +45,38 @@ pub struct Event {
     pub ocsf: Value,
 }
 
+/// A batch was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// So many of its events the collector refuses for good: they are not sent again.
+    pub refused: u64,
+    /// What it says of that, safe to show.
+    pub why: String,
+}
+
+/// A batch was not taken: it is sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untaken {
+    /// Why.
+    pub why: String,
+    /// How long the collector wants to be left alone.
+    pub after: Option<Duration>,
+}
+
+impl From<String> for Untaken {
+    fn from(why: String) -> Self {
+        Self { why, after: None }
+    }
+}
+
 /// Somewhere that events are sent to.
 pub trait Deliver: Send + Sync {
     /// Sends a batch; it is taken when this returns well.
-    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>>;
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>>;
 }
 
-/// After a failure it waits so long, and twice as long after the next.
+/// After a failure it waits so long, and twice as long after the next; or as long as the collector asks for, where that is
+/// longer. No collector keeps it away for more than the last.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LAST_WAIT: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(200);
@@ -62,7 +88,8 @@ pub struct Standing {
     pub behind: u64,
     /// What keeps it from going on, if anything does.
     pub failing: Option<String>,
-    /// What has to be known about it: its cursor could not be read, and it began anew.
+    /// What has to be known about it: its cursor could not be read, and it began anew; or the collector refuses events for
+    /// good.
     pub remark: Option<String>,
 }
 
@@ -101,6 +128,10 @@ impl Sink {
             shared.clone(),
             cursor_path(journal.dir(), name),
         );
+        // What waits is told from the start, also where the collector does not answer.
+        if let Cursor::At(place) = read_cursor(&file) {
+            state.0.lock().leaf = place.leaf;
+        }
         let named = name.to_owned();
         std::thread::Builder::new()
             .name(format!("sink-{name}"))
@@ -170,12 +201,12 @@ fn feed(
                 wait = FIRST_WAIT;
                 if more { Duration::ZERO } else { EVERY }
             }
-            Err(why) => {
+            Err(Untaken { why, after }) => {
                 if held.failing.is_none() {
                     tracing::error!(sink = name, why, "the sink does not take events");
                 }
                 held.failing = Some(why);
-                let pause = wait;
+                let pause = after.map_or(wait, |after| wait.max(after).min(LAST_WAIT));
                 wait = (wait * 2).min(LAST_WAIT);
                 pause
             }
@@ -196,7 +227,7 @@ fn round(
     to: &dyn Deliver,
     runtime: &tokio::runtime::Runtime,
     stream: &mut Option<Stream>,
-) -> Result<(u64, bool, Option<String>), String> {
+) -> Result<(u64, bool, Option<String>), Untaken> {
     let mut following = match stream.take() {
         Some(following) => following,
         None => Stream::open(shared, file).map_err(|error| error.to_string())?,
@@ -210,8 +241,9 @@ fn round(
             let delivery = to.deliver(&following.untaken);
             tokio::time::timeout(limits::SINK_DELIVERY_MAX, delivery).await
         });
-        sent.map_err(|_| "the collector did not answer in time".to_owned())??;
+        let taken = sent.map_err(|_| "the collector did not answer in time".to_owned())??;
         following.untaken.clear();
+        following.mark(&taken);
     }
     let place = following.tail.place();
     if place != following.written {
@@ -231,6 +263,8 @@ struct Stream {
     written: Place,
     /// What has to be said once it goes on.
     remark: Option<String>,
+    /// Events that the collector has refused for good.
+    refused: u64,
     keys: PayloadKeys,
     wholes: Wholes,
     actors: export::OcsfActors,
@@ -268,6 +302,7 @@ impl Stream {
             untaken: Vec::new(),
             written: place,
             remark,
+            refused: 0,
             keys: PayloadKeys::of(dir, Vec::new())?,
             wholes: Wholes::default(),
             actors,
@@ -280,6 +315,19 @@ impl Stream {
             self.untaken = self.next()?;
         }
         Ok(())
+    }
+
+    /// What is refused for good is said: nobody else has it from here.
+    fn mark(&mut self, taken: &Taken) {
+        if taken.refused > 0 {
+            let (refused, why) = (taken.refused, taken.why.as_str());
+            tracing::error!(refused, why, "the collector refuses some events for good");
+            self.refused = self.refused.saturating_add(refused);
+            self.remark = Some(format!(
+                "the collector refuses events for good, {} so far: {why}",
+                self.refused
+            ));
+        }
     }
 
     fn next(&mut self) -> Result<Vec<Event>, Error> {

@@ -5,7 +5,7 @@ mod world;
 use portcullis_gate::{BoxFuture, EntryKind, Record, StreamId};
 use portcullis_journal::Journal;
 use portcullis_journal::copies::{Copier, Copying, Depot, OnFailure};
-use portcullis_journal::sinks::{Deliver, Event, Sink};
+use portcullis_journal::sinks::{Deliver, Event, Sink, Taken, Untaken};
 use portcullis_model::SessionId;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -24,13 +24,13 @@ struct Far {
 }
 
 impl Deliver for Far {
-    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>> {
         Box::pin(async move {
             if self.refusing.load(Ordering::SeqCst) {
-                return Err("not now".to_owned());
+                return Err("not now".to_owned().into());
             }
             self.events.lock().unwrap().extend(batch.iter().cloned());
-            Ok(())
+            Ok(Taken::default())
         })
     }
 }
@@ -155,6 +155,36 @@ fn a_sink_goes_on_from_its_cursor_and_anew_without_one_that_can_be_read() {
         Sink::start(&journal, "../../etc/x", far).is_err(),
         "a name is no path"
     );
+}
+
+/// A collector that takes a connection and says nothing.
+struct Silent;
+
+impl Deliver for Silent {
+    fn deliver<'a>(&'a self, _: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn what_waits_is_told_from_the_start_although_no_collector_answers() {
+    let world = World::new();
+    let journal = world.open();
+    let far = Arc::new(Far::default());
+    let sink = start(&journal, &far);
+    until("it stands at the end", || sink.standing().behind == 0);
+    let mut record = session(&journal, 1);
+    say(&mut record, "one");
+    until("one", || {
+        far.texts() == ["one"] && sink.standing().behind == 0
+    });
+    // Its thread may live a moment longer, and takes no more.
+    far.refusing.store(true, Ordering::SeqCst);
+    drop(sink);
+    say(&mut record, "two");
+    // Two entries, of the decision and of its bytes, and not the whole record.
+    let sink = Sink::start(&journal, "siem", Arc::new(Silent)).expect("started");
+    assert_eq!(sink.standing().behind, 2);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Collectors that speak HTTP: JSON lines, and OpenTelemetry logs (OTLP/HTTP with JSON). Refuses plain http but to this
-//! machine, and to follow redirects. Any status of 200 to 299 means taken.
+//! machine, and to follow redirects. Any status of 200 to 299 means taken; who asks for time with another (`Retry-After` in
+//! seconds) is given it.
 
-use super::{Deliver, Event};
-use hyper::{Request, Response, StatusCode, header};
+use super::{Deliver, Event, Taken, Untaken};
+use hyper::{Request, Response, header};
 use portcullis_fetch::{Bounds, Fetcher};
 use portcullis_gate::BoxFuture;
-use portcullis_model::limits;
+use portcullis_model::{escape_line, limits};
 use serde_json::{Value, json};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// How the token for a collector is had; read anew for each batch, so that it can be rotated.
@@ -36,7 +38,7 @@ pub struct Otlp {
 }
 
 impl Deliver for Http {
-    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>> {
         Box::pin(async move {
             let mut body = Vec::new();
             for event in batch {
@@ -45,27 +47,21 @@ impl Deliver for Http {
             }
             let kind = "application/x-ndjson";
             let answer = post(&self.fetcher, &self.url, kind, self.token.as_ref(), body).await?;
-            taken(answer.status())
+            taken(&answer)?;
+            Ok(Taken::default())
         })
     }
 }
 
 impl Deliver for Otlp {
-    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>> {
         Box::pin(async move {
             let body = self.logs(batch).to_string().into_bytes();
             let url = format!("{}/v1/logs", self.endpoint.trim_end_matches('/'));
             let kind = "application/json";
             let answer = post(&self.fetcher, &url, kind, self.token.as_ref(), body).await?;
-            taken(answer.status())?;
-            // What it rejects it will reject again (OTLP, "Partial Success"): said, and not sent again.
-            let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-            let rejected = &said["partialSuccess"]["rejectedLogRecords"];
-            if !matches!(rejected, Value::Null) && rejected != &json!(0) && rejected != &json!("0")
-            {
-                tracing::error!(%rejected, "the collector refuses some events for good");
-            }
-            Ok(())
+            taken(&answer)?;
+            Ok(partly(answer.body(), batch.len()))
         })
     }
 }
@@ -138,19 +134,52 @@ async fn post(
     fetcher
         .send_within(request, bounds)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| explain(&error))
 }
 
-fn taken(status: StatusCode) -> Result<(), String> {
-    match status.is_success() {
-        true => Ok(()),
-        false => Err(format!("the collector answers {status}")),
+/// With what lies behind it: that a certificate is of nobody we trust stands there.
+pub(super) fn explain(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |error| error.source());
+    behind.fold(error.to_string(), |said, error| format!("{said}: {error}"))
+}
+
+fn taken(answer: &Response<Vec<u8>>) -> Result<(), Untaken> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let seconds = answer.headers().get(header::RETRY_AFTER);
+    let seconds: Option<u64> = seconds.and_then(|v| v.to_str().ok()?.trim().parse().ok());
+    let asks = seconds.map_or_else(String::new, |s| format!(", and asks for {s} s"));
+    Err(Untaken {
+        why: format!("the collector answers {status}{asks}"),
+        after: seconds.map(Duration::from_secs),
+    })
+}
+
+/// What it rejects it will reject again (OTLP, "Partial Success"): said, and not sent again.
+fn partly(answer: &[u8], sent: usize) -> Taken {
+    let said: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let partial = &said["partialSuccess"];
+    let refused = match &partial["rejectedLogRecords"] {
+        Value::Null => 0,
+        Value::Number(number) => number.as_u64().unwrap_or(sent as u64),
+        // 64 bits are text in the JSON of protobuf.
+        Value::String(text) => text.parse().unwrap_or(sent as u64),
+        _ => sent as u64,
+    };
+    let why = partial["errorMessage"].as_str().unwrap_or_default();
+    let why: String = why.chars().take(200).collect();
+    Taken {
+        refused,
+        why: escape_line(&why),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::StatusCode;
     use portcullis_model::Timestamp;
 
     #[test]
@@ -173,5 +202,51 @@ mod tests {
         assert_eq!(record["severityNumber"], 13);
         assert_eq!(record["eventName"], "ocsf.api_activity");
         assert_eq!(record["attributes"][0]["value"]["stringValue"], "s-1-2");
+    }
+
+    #[test]
+    fn what_a_collector_refuses_for_good_is_counted_in_either_notation() {
+        for (said, refused) in [
+            (json!({}), 0),
+            (json!({"partialSuccess": {}}), 0),
+            (
+                json!({"partialSuccess": {"rejectedLogRecords": "0", "errorMessage": "slow"}}),
+                0,
+            ),
+            (json!({"partialSuccess": {"rejectedLogRecords": "2"}}), 2),
+            (json!({"partialSuccess": {"rejectedLogRecords": 3}}), 3),
+            (json!({"partialSuccess": {"rejectedLogRecords": "all"}}), 7),
+            (json!({"partialSuccess": {"rejectedLogRecords": -1}}), 7),
+        ] {
+            assert_eq!(
+                partly(said.to_string().as_bytes(), 7).refused,
+                refused,
+                "{said}"
+            );
+        }
+        assert_eq!(partly(b"thanks", 7), Taken::default());
+        let said = json!({"partialSuccess": {"rejectedLogRecords": 1, "errorMessage": "too\nold\u{1b}[2J"}});
+        let why = partly(said.to_string().as_bytes(), 7).why;
+        assert!(!why.contains(['\n', '\u{1b}']), "{why:?}");
+    }
+
+    #[test]
+    fn a_collector_that_asks_for_time_is_given_it() {
+        let answer = |after: Option<&str>| {
+            let mut answer = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
+            if let Some(after) = after {
+                answer = answer.header(header::RETRY_AFTER, after);
+            }
+            taken(&answer.body(Vec::new()).unwrap()).unwrap_err()
+        };
+        assert_eq!(answer(Some("7")).after, Some(Duration::from_secs(7)));
+        assert!(
+            answer(Some("7"))
+                .why
+                .ends_with("503 Service Unavailable, and asks for 7 s")
+        );
+        assert_eq!(answer(Some("Sat, 28 Nov 2026 07:00:00 GMT")).after, None);
+        assert_eq!(answer(Some("-1")).after, None);
+        assert_eq!(answer(None).after, None);
     }
 }

@@ -1,19 +1,17 @@
 //! Syslog over TLS (RFC 5424 messages in RFC 5425 framing). The protocol acknowledges nothing, so each batch has a
-//! connection of its own, and is taken when the collector has closed it after us: then it has read everything.
+//! connection of its own, and is taken when the collector has closed it after us and has read everything.
 //!
 //! Refuses connections without TLS, and control characters in a message.
 
-use super::{Deliver, Event};
+use super::http::explain;
+use super::{Deliver, Event, Taken, Untaken, heard};
 use portcullis_fetch::Fetcher;
 use portcullis_gate::BoxFuture;
 use portcullis_model::escape_line;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 
 /// Facility 13, log audit.
 const FACILITY: u64 = 13;
-/// A collector that does not close by then has not said that it read everything.
-const CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A collector.
 pub struct Syslog {
@@ -28,14 +26,14 @@ pub struct Syslog {
 }
 
 impl Deliver for Syslog {
-    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>> {
         Box::pin(async move {
-            let said = |error: std::io::Error| error.to_string();
+            let said = |error: std::io::Error| heard::broke_off(&error);
             let mut socket = self
                 .fetcher
-                .secured(&self.host, self.port)
+                .secured_socket(&self.host, self.port)
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| explain(&error))?;
             let mut bytes = Vec::new();
             for event in batch {
                 let message = message(event, &self.node);
@@ -45,24 +43,8 @@ impl Deliver for Syslog {
             socket.write_all(&bytes).await.map_err(said)?;
             socket.flush().await.map_err(said)?;
             socket.shutdown().await.map_err(said)?;
-            let mut rest = [0; 256];
-            loop {
-                match tokio::time::timeout(CLOSES_WITHIN, socket.read(&mut rest)).await {
-                    Ok(Ok(0)) => return Ok(()),
-                    // Silence is no answer: it may have read nothing of it.
-                    Err(_) => {
-                        return Err(
-                            "the collector has not closed the connection behind a batch".to_owned()
-                        );
-                    }
-                    Ok(Ok(_)) => {}
-                    // Many close without a word of TLS.
-                    Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                        return Ok(());
-                    }
-                    Ok(Err(error)) => return Err(error.to_string()),
-                }
-            }
+            heard::everything(socket).await?;
+            Ok(Taken::default())
         })
     }
 }

@@ -14,13 +14,13 @@ struct Far {
 }
 
 impl Deliver for Far {
-    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<(), String>> {
+    fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>> {
         Box::pin(async move {
             let leaves = batch.iter().map(|event| event.leaf).collect();
             self.tried.lock().push(leaves);
             match self.refusing.load(Ordering::SeqCst) {
-                true => Err("not now".to_owned()),
-                false => Ok(()),
+                true => Err("not now".to_owned().into()),
+                false => Ok(Taken::default()),
             }
         })
     }
@@ -59,12 +59,12 @@ fn a_sink_that_fails_does_not_read_from_the_start_again() {
     say(EntryKind::Admit, &admit.to_string());
 
     far.refusing.store(true, Ordering::SeqCst);
-    assert_eq!(one(), Err("not now".to_owned()));
+    assert_eq!(one(), Err("not now".to_owned().into()));
     say(EntryKind::End, "{}");
     // Whoever began anew would begin here, and say so.
     let stood = fs::read(&file).unwrap();
     fs::write(&file, "no cursor").unwrap();
-    assert_eq!(one(), Err("not now".to_owned()));
+    assert_eq!(one(), Err("not now".to_owned().into()));
     assert_eq!(fs::read(&file).unwrap(), b"no cursor", "nothing was taken");
 
     far.refusing.store(false, Ordering::SeqCst);
@@ -91,7 +91,7 @@ fn a_sink_that_began_anew_says_so_also_when_it_fails_at_first() {
     let (far, mut stream) = (Far::default(), None);
     let mut one = || round(&journal.shared, &file, &far, &runtime, &mut stream);
     far.refusing.store(true, Ordering::SeqCst);
-    assert_eq!(one(), Err("not now".to_owned()));
+    assert_eq!(one(), Err("not now".to_owned().into()));
     far.refusing.store(false, Ordering::SeqCst);
     let (_, _, remark) = one().expect("taken");
     assert!(remark.is_some_and(|said| said.contains("sent again")));
@@ -112,7 +112,7 @@ fn a_cursor_without_room_is_said_and_nothing_is_sent_twice_meanwhile() {
     let stood = fs::read(&file).unwrap();
     for _ in 0..3 {
         let failed = one().expect_err("there is no room");
-        assert!(failed.starts_with("write the cursor: "), "{failed}");
+        assert!(failed.why.starts_with("write the cursor: "), "{failed:?}");
     }
     assert_eq!(fs::read(&file).unwrap(), stood, "a restart sends it again");
     assert_eq!(far.tried.lock().len(), 1, "this run does not");
