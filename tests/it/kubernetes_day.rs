@@ -199,7 +199,17 @@ fn an_exec_waits_for_people_before_it_is_opened() -> Result<()> {
     };
     let tickets = rows.into_iter().flatten().filter(waits).count();
     ensure!(tickets == 1, "{tickets} tickets: {}", pending.out);
-    approve(&day.0.gateway.pending(Duration::from_secs(60))?)?;
+    let first = day.0.gateway.pending(Duration::from_secs(60))?;
+    // The next one in the same queue is told of it, the first is told of nobody.
+    let second = ["exec", "-n", "shop", "cart-1", "--", "date"];
+    day.does(&second, 1, ", 1 before it")?;
+    let again = day.0.ask(&ANA, &words)?;
+    ensure!(
+        again.code == 1 && again.shows("is needed from") && !again.shows("before it"),
+        "{}",
+        again.all()
+    );
+    approve(&first)?;
     day.does(&words, 0, "20")?;
     ensure!(opened()? == 2, "once each");
     Ok(())

@@ -1,5 +1,5 @@
-//! A request that waits for people. Where policy says so it is refused with the approval's id and comes back by
-//! itself (429 and Retry-After, which kubectl and client-go follow); else the client waits for its answer, and is told
+//! A request that waits for people. Where policy says so it is refused with the approval's id and how many wait before it,
+//! and comes back by itself (429 and Retry-After, which kubectl and client-go follow); else the client waits for its answer, and is told
 //! with it (a Warning header) who let it through.
 //!
 //! It refuses to outlive its client: one that hangs up withdraws what it asked for.
@@ -7,7 +7,7 @@
 use super::live::Live;
 use super::refuse::Refused;
 use super::visit::Visit;
-use portcullis_gate::{Answer, ApprovalDesk, Gate, Held, Ruling};
+use portcullis_gate::{Answer, ApprovalDesk, Gate, Held, Ruling, before_it};
 use portcullis_model::message::Context;
 use portcullis_model::{Denial, Fault, Principal, Requirement, limits};
 use std::sync::Arc;
@@ -72,7 +72,8 @@ impl Visit {
         let answer = match answer {
             Some(answer) => answer,
             None if requirements.iter().any(|r| r.defer) => {
-                let mut denial = deferred(&requirements, &id);
+                let before = before_it(&*live.approvals, &id);
+                let mut denial = deferred(&requirements, &id, &before);
                 let at = live.approvals.decided_at(&id);
                 denial.hint = denial.hint.map(|hint| hint + &at);
                 Answer::Refuse(denial)
@@ -117,11 +118,11 @@ fn unasked(fault: &Fault) -> Denial {
     .hint("Nothing was done. Try again.")
 }
 
-fn deferred(requirements: &[Requirement], id: &str) -> Denial {
+fn deferred(requirements: &[Requirement], id: &str, before: &str) -> Denial {
     let mut denial = Denial::new(
         Requirement::rules(requirements),
         format!(
-            "approval {id} is needed from {}",
+            "approval {id} is needed from {}{before}",
             Requirement::people(requirements)
         ),
     )
