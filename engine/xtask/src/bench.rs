@@ -65,7 +65,7 @@ fn plugins(workspace: &Path) -> Result<()> {
     build::cargo(workspace, &[speed.as_slice(), &shown].concat())
 }
 
-/// The index, `verify` and replay over a million commands; needs no server, and two GiB of room.
+/// The index, `verify` and replay over a million commands, the console's pages and film, and the command; needs no server, and two GiB of room.
 fn evidence(workspace: &Path) -> Result<()> {
     screen::heading("What is made of the record");
     let figures = [
@@ -87,7 +87,18 @@ fn evidence(workspace: &Path) -> Result<()> {
         "--lib",
         "archive::pages",
     ];
-    build::cargo(workspace, &[pages.as_slice(), &shown].concat())
+    build::cargo(workspace, &[pages.as_slice(), &shown].concat())?;
+    screen::heading("An hour of a terminal, by the command");
+    let command = [
+        "test",
+        "--release",
+        "--package",
+        "portcullis",
+        "--test",
+        "program",
+        "replayed",
+    ];
+    build::cargo(workspace, &[command.as_slice(), &shown].concat())
 }
 
 /// The detectors, in the sandbox and natively, beside Presidio and detect-secrets.
