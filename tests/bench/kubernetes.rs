@@ -341,7 +341,9 @@ impl Road<'_> {
 /// any length. Each figure is of a gateway of its own: one that has grown already shows no growth.
 fn memory(amount: Amount) -> Result<String> {
     let people = people(amount);
-    let mut text = "\n| the gateway's memory, MiB: before, highest |".to_owned();
+    let mut text =
+        "\nMemory: each figure is of a gateway of its own that has just started.\n\n".to_owned();
+    text.push_str("| the gateway's memory, MiB: before, highest |");
     for (name, _) in &people {
         let _ = write!(text, " {name} |");
     }

@@ -357,25 +357,33 @@ fn idle(world: &SshWorld) -> Result<String> {
         open(warm, terminal)?;
         // What these have let go is used again by as many of the next ones.
         let each = open(count + warm, terminal)? / f64::from(count);
-        let _ = writeln!(
-            text,
-            "\nAn idle session{what}: {each:.0} KiB (masked and recorded, {} of them, after {warm} before).",
-            count + warm
-        );
+        let _ = match each > 0.0 {
+            true => writeln!(
+                text,
+                "\nAn idle session{what}: {each:.0} KiB (masked and recorded, {} of them, after {warm} before).",
+                count + warm
+            ),
+            // The gateway has let go of more than they took.
+            false => writeln!(
+                text,
+                "\nAn idle session{what}: not measured in this run (the gateway's memory did not grow by {} of them).",
+                count + warm
+            ),
+        };
     }
     Ok(text)
 }
 
 fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
     let mut text = format!(
-        "# SSH\n\n{} rounds, interleaved; medians, and in brackets the ratio to direct in the same round: the median, and the best. {} MiB for each bulk row, {} connections and commands.\n\n| |",
+        "# SSH\n\n{} rounds, interleaved; medians, and in brackets the ratio to direct in the same round: the median, and the best. {} MiB for each bulk row, {} connections and commands.\nThe last column has the budget that every row is better than `ssh -J`: the medians of Portcullis as ratios to it in the same round.\n\n| |",
         amount.rounds, amount.mib, amount.count
     );
     for road in roads {
         let _ = write!(text, " {} |", road.name);
     }
-    text.push_str("\n|---|");
-    text.push_str(&"---|".repeat(roads.len()));
+    text.push_str(" better than `ssh -J` |\n|---|");
+    text.push_str(&"---|".repeat(roads.len() + 1));
     text.push('\n');
     for (row, unit) in ROWS {
         let _ = write!(text, "| {row}: {unit} |");
@@ -384,14 +392,8 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
                 .iter()
                 .filter(|f| f.row == row && f.road == road.name)
                 .collect();
-            let ratios = sorted(of.iter().filter_map(|f| {
-                let direct = figures
-                    .iter()
-                    .find(|d| d.row == row && d.round == f.round && d.road == "direct")?;
-                Some(f.value / direct.value)
-            }));
-            // More is better where something is counted by the second.
-            let best = match unit.contains("/s") || unit.contains("a second") {
+            let ratios = ratios(figures, row, road.name, "direct");
+            let best = match more_is_better(unit) {
                 true => ratios.last(),
                 false => ratios.first(),
             };
@@ -404,9 +406,44 @@ fn table(roads: &[Road<'_>], figures: &[Figure], amount: Amount) -> String {
                 (None, ..) => write!(text, " - |"),
             };
         }
-        text.push('\n');
+        let gated = roads.iter().filter(|r| matches!(r.kind, Kind::Gateway(_)));
+        let gated = gated.filter_map(|r| median(&ratios(figures, row, r.name, "ssh -J")));
+        let _ = writeln!(text, " {} |", beside_jump(&gated.collect::<Vec<_>>(), unit));
     }
     text
+}
+
+/// Where something is counted by the second.
+fn more_is_better(unit: &str) -> bool {
+    unit.contains("/s") || unit.contains("a second")
+}
+
+/// A row on one road beside another, within each round.
+fn ratios(figures: &[Figure], row: &str, road: &str, beside: &str) -> Vec<f64> {
+    let of = figures.iter().filter(|f| f.row == row && f.road == road);
+    sorted(of.filter_map(|f| {
+        let other = figures
+            .iter()
+            .find(|o| o.row == row && o.round == f.round && o.road == beside)?;
+        Some(f.value / other.value)
+    }))
+}
+
+fn beside_jump(ratios: &[f64], unit: &str) -> String {
+    if ratios.is_empty() {
+        return "-".to_owned();
+    }
+    let better = |ratio: &f64| match more_is_better(unit) {
+        true => *ratio > 1.0,
+        false => *ratio < 1.0,
+    };
+    let said: Vec<String> = ratios.iter().map(|r| format!("{r:.2}x")).collect();
+    let word = if ratios.iter().all(better) {
+        "met"
+    } else {
+        "missed"
+    };
+    format!("{word}: {}", said.join(", "))
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
