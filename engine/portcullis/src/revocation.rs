@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// No token lives longer than this: its entry may then be forgotten.
-const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+pub(crate) const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The list and its file.
 pub struct Ledger {

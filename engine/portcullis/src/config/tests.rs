@@ -5,6 +5,7 @@ use super::*;
 mod approvals;
 mod cluster;
 mod console;
+mod login;
 mod secrets;
 
 const GOOD: &str = "\

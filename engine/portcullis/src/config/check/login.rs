@@ -4,6 +4,7 @@ use crate::config::login::Login;
 use crate::config::problem::Notes;
 use crate::config::schema::{Config, Wire};
 use crate::config::spans::Place;
+use crate::revocation::TOKEN_LIFE_MAX as REMEMBERED;
 use portcullis_model::limits;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -51,6 +52,13 @@ pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             &place.key("longest"),
             "is shorter than `session`",
             "leave the key out for 12h",
+        );
+    }
+    if login.longest.0 > REMEMBERED {
+        notes.error(
+            &place.key("longest"),
+            "is longer than it is remembered that a login was ended: it would go on after that",
+            "write 90d at most",
         );
     }
     certificates(login, place, notes);
