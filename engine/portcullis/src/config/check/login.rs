@@ -40,27 +40,7 @@ pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
             "give the gateway its own name",
         );
     }
-    if login.session.0.is_zero() || login.session.0 > SESSION_MAX {
-        notes.error(
-            &place.key("session"),
-            "is no time for a token to be good",
-            "leave the key out for 1h; it is a day at most",
-        );
-    }
-    if login.longest.0 < login.session.0 {
-        notes.error(
-            &place.key("longest"),
-            "is shorter than `session`",
-            "leave the key out for 12h",
-        );
-    }
-    if login.longest.0 > REMEMBERED {
-        notes.error(
-            &place.key("longest"),
-            "is longer than it is remembered that a login was ended: it would go on after that",
-            "write 90d at most",
-        );
-    }
+    times(login, place, notes);
     certificates(login, place, notes);
     let mut names: BTreeSet<&str> = config.issuers.iter().map(|i| i.name.as_str()).collect();
     for (index, saml) in login.saml.iter().enumerate() {
@@ -90,6 +70,31 @@ pub(super) fn login(config: &Config, place: &Place, notes: &mut Notes<'_>) {
                 "name the issuer whose tokens verify the login",
             );
         }
+    }
+}
+
+/// How long tokens are good, and logins go on.
+fn times(login: &Login, place: &Place, notes: &mut Notes<'_>) {
+    if login.session.0.is_zero() || login.session.0 > SESSION_MAX {
+        notes.error(
+            &place.key("session"),
+            "is no time for a token to be good",
+            "leave the key out for 1h; it is a day at most",
+        );
+    }
+    if login.longest.0 < login.session.0 {
+        notes.error(
+            &place.key("longest"),
+            "is shorter than `session`",
+            "leave the key out for 12h",
+        );
+    }
+    if login.longest.0 > REMEMBERED {
+        notes.error(
+            &place.key("longest"),
+            "is longer than it is remembered that a login was ended: it would go on after that",
+            "write 90d at most",
+        );
     }
 }
 
