@@ -28,6 +28,11 @@ use std::time::{Duration, Instant};
 
 /// Looks at the log so often.
 const EVERY: Duration = Duration::from_millis(100);
+/// So often while a lot is written: what is found a little later costs sessions less, since most of a commit is the same for
+/// many rows as for few, and the words of small ones are merged again and again.
+const EVERY_BUSY: Duration = Duration::from_millis(500);
+/// So many entries in [`EVERY`] are a lot.
+const BUSY: usize = 200;
 /// Before it is built anew it waits so long: a disk that spoils each one must not keep a processor busy.
 const ANEW_AFTER: Duration = Duration::from_millis(500);
 /// After a failure it waits so long.
@@ -77,7 +82,8 @@ impl Builder {
         db.busy_timeout(limits::INDEX_QUERY_MAX)?;
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; \
-             PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+             PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; \
+             PRAGMA wal_autocheckpoint = 4000;",
         )?;
         db.set_prepared_statement_cache_capacity(64);
         let feed = Feed::new(db)?;
@@ -332,10 +338,10 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
         let worked = step(dir, &mut builder, written, signed);
         let mut doing = state.0.lock();
         let pause = match worked {
-            Ok((more, indexed)) => {
+            Ok((pause, indexed)) => {
                 doing.indexed = indexed;
                 doing.failing = None;
-                if more { Duration::ZERO } else { EVERY }
+                pause
             }
             Err(error) => {
                 let text = said(&error);
@@ -361,13 +367,22 @@ fn follow(journal: &Shared, state: &(Mutex<Doing>, Condvar)) {
     }
 }
 
-/// One batch, where something was written since. Returns whether more is waiting, and how far the index has come.
+/// How long it waits after a batch.
+fn pause(more: bool, read: usize) -> Duration {
+    match (more, read) {
+        (true, _) => Duration::ZERO,
+        (false, read) if read >= BUSY => EVERY_BUSY,
+        _ => EVERY,
+    }
+}
+
+/// One batch, where something was written since. Returns how long to wait for the next, and how far the index has come.
 fn step(
     dir: &Path,
     builder: &mut Option<Builder>,
     written: u64,
     signed: u64,
-) -> Result<(bool, u64), IndexError> {
+) -> Result<(Duration, u64), IndexError> {
     if wish(dir).exists() {
         *builder = None;
         discard(dir)?;
@@ -378,10 +393,13 @@ fn step(
         None => builder.insert(Builder::open(dir)?),
     };
     if open.is_up_to(written, signed) {
-        return Ok((false, written));
+        return Ok((EVERY, written));
     }
     match open.round(signed) {
-        Ok(_) => Ok((open.tail.had_enough(), open.feed.place().leaf)),
+        Ok(read) => {
+            let pause = pause(open.tail.had_enough(), read);
+            Ok((pause, open.feed.place().leaf))
+        }
         Err(error) => {
             // Opened anew; what is of no use is thrown away then.
             let ruin = error.is_ruin();
@@ -510,7 +528,16 @@ mod tests {
         let found = step(&record, &mut builder, indexed, 0).expect_err("another log");
         assert!(found.is_ruin(), "{}", said(&found));
         let built = step(&record, &mut builder, indexed, 0).unwrap();
-        assert_eq!(built, (false, indexed), "it is built anew");
+        assert_eq!(built.1, indexed, "it is built anew");
+    }
+
+    #[test]
+    fn it_waits_longer_only_while_a_lot_is_written() {
+        assert_eq!(pause(true, 5_000), Duration::ZERO);
+        assert_eq!(pause(false, 0), EVERY);
+        assert_eq!(pause(false, BUSY - 1), EVERY);
+        assert_eq!(pause(false, BUSY), EVERY_BUSY);
+        assert!(EVERY_BUSY > EVERY);
     }
 
     #[test]
@@ -521,7 +548,8 @@ mod tests {
         let catch_up = |builder: &mut Option<Builder>| -> Result<u64, IndexError> {
             loop {
                 let written = journal.shared.inner.lock().wal.tree.size();
-                if let (false, indexed) = step(journal.dir(), builder, written, 0)? {
+                let (pause, indexed) = step(journal.dir(), builder, written, 0)?;
+                if !pause.is_zero() {
                     return Ok(indexed);
                 }
             }

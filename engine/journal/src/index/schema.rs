@@ -39,6 +39,7 @@ CREATE INDEX commands_session ON commands(session, sequence);
 CREATE INDEX commands_at ON commands(at);
 CREATE VIRTUAL TABLE texts USING fts5(text, who, target, tags, tokenize = "unicode61 remove_diacritics 2");
 INSERT INTO texts(texts, rank) VALUES('secure-delete', 1);
+INSERT INTO texts(texts, rank) VALUES('automerge', 8);
 CREATE TABLE events(
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL, session INTEGER, sequence INTEGER NOT NULL, kind TEXT NOT NULL, event TEXT NOT NULL,

@@ -17,10 +17,26 @@ use std::time::{Duration, Instant};
 pub(super) struct Evaluation<'s> {
     set: &'s PolicySet,
     engine: Option<Engine>,
-    began: Instant,
-    /// What the thread had used of a processor when it began.
-    used: Duration,
+    /// When an engine was first asked; none as long as all that was said is remembered: asking the processor costs a call.
+    since: Option<Since>,
     tries: u32,
+}
+
+/// When a try began.
+#[derive(Clone, Copy)]
+struct Since {
+    began: Instant,
+    /// What the thread had used of a processor by then.
+    used: Duration,
+}
+
+impl Since {
+    fn now(set: &PolicySet) -> Self {
+        Self {
+            began: Instant::now(),
+            used: (set.processor)(),
+        }
+    }
 }
 
 /// Tries that a decision has while the machine stalls.
@@ -31,8 +47,7 @@ impl<'s> Evaluation<'s> {
         Self {
             set,
             engine: None,
-            began: Instant::now(),
-            used: (set.processor)(),
+            since: None,
             tries: 0,
         }
     }
@@ -69,25 +84,27 @@ impl<'s> Evaluation<'s> {
         rule: &str,
         reads: Reads,
     ) -> Result<Value, Failure> {
+        let set = self.set;
+        let mut since = *self.since.get_or_insert_with(|| Since::now(set));
         let input = document.value(reads.mask())?;
         loop {
-            let value = self.attempt(input.clone(), rule);
+            let value = self.attempt(input.clone(), rule, since.began);
             if value != Err(Failure::timeout()) {
                 return value;
             }
-            let used = (self.set.processor)().saturating_sub(self.used);
-            let stalled = used < self.set.time / 2;
+            let used = (set.processor)().saturating_sub(since.used);
+            let stalled = used < set.time / 2;
             self.tries += 1;
             if self.tries >= TRIES_MAX || (self.tries > 1 && !stalled) {
                 return value;
             }
-            self.began = Instant::now();
-            self.used = (self.set.processor)();
+            since = Since::now(set);
+            self.since = Some(since);
         }
     }
 
-    fn attempt(&mut self, input: Value, rule: &str) -> Result<Value, Failure> {
-        let left = self.set.time.saturating_sub(self.began.elapsed());
+    fn attempt(&mut self, input: Value, rule: &str, began: Instant) -> Result<Value, Failure> {
+        let left = self.set.time.saturating_sub(began.elapsed());
         if left.is_zero() {
             return Err(Failure::timeout());
         }
