@@ -5,6 +5,7 @@
 mod away;
 mod glass;
 mod restore;
+mod revoked;
 mod standing;
 mod sweep;
 mod voting;

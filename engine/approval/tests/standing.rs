@@ -633,3 +633,51 @@ fn guessing_an_id_gives_no_vote() {
     assert!(matches!(refused, Err(VoteRefused::Policy(_))));
     assert_eq!(world.desk.show(&id).expect("there").state, State::Pending);
 }
+
+#[test]
+fn whoever_is_revoked_takes_their_votes_along_from_what_was_not_used_yet() {
+    let mut world = World::new();
+    let ended = |world: &World, name: &str| {
+        world
+            .desk
+            .end_votes_of(&human(name).principal, "the identity is revoked")
+    };
+    // Still open: two others have to say yes.
+    let open = world.open(Wants::people(2));
+    assert_eq!(world.approve(&open, &human("bea")), Ok(State::Pending));
+    assert_eq!(ended(&world, "bea"), Ok(1));
+    assert_eq!(world.approve(&open, &human("cleo")), Ok(State::Pending));
+    assert_eq!(world.approve(&open, &human("dora")), Ok(State::Approved));
+    assert!(is_yes(&world.answer(&open)));
+    // Approved and not used: withdrawn, also after a restart.
+    let unused = world.open(on(Wants::people(1).deferred(), &["a"], Effect::Write, 2));
+    assert_eq!(world.approve(&unused, &human("bea")), Ok(State::Approved));
+    assert_eq!(ended(&world, "bea"), Ok(1));
+    assert_eq!(rule(world.answer(&unused)), "approval/withdrawn");
+    world.restart();
+    let anew = world.open(on(Wants::people(1).deferred(), &["a"], Effect::Write, 2));
+    assert_ne!(anew, unused, "it is asked anew");
+    // What is used is used, and others' votes are theirs.
+    assert_eq!(ended(&world, "bea"), Ok(0));
+    assert_eq!(world.approve(&anew, &human("cleo")), Ok(State::Approved));
+    assert_eq!(ended(&world, "bea"), Ok(0));
+    assert!(is_yes(&world.answer(&anew)));
+    let said = world.notes().into_iter();
+    let whose = said.filter(|n| n["why"] == "the identity is revoked");
+    let whose: Vec<_> = whose.map(|n| n["voter"]["subject"].clone()).collect();
+    assert_eq!(whose, ["bea", "bea"], "on record");
+}
+
+#[test]
+fn a_vote_whose_end_cannot_be_kept_counts_no_more_and_that_is_said() {
+    let world = World::new();
+    let id = world.open(on(Wants::people(2).deferred(), &["a"], Effect::Write, 2));
+    assert_eq!(world.approve(&id, &human("bea")), Ok(State::Pending));
+    world.break_notes();
+    world.fill_disk();
+    let ended = world.desk.end_votes_of(&human("bea").principal, "left");
+    assert_eq!(ended, Err(VoteRefused::NotForgotten));
+    world.mend_notes();
+    world.free_disk();
+    assert_eq!(world.approve(&id, &human("cleo")), Ok(State::Pending));
+}

@@ -164,8 +164,10 @@ impl Operations for Front {
                     issuer: issuer.clone(),
                     subject: subject.clone(),
                 };
-                forgotten = self.gateway.people.end_grants_of(&who);
-                ledger.revoke_principal(who, now)
+                // Who cannot vote any more has no more votes behind this.
+                let kept = ledger.revoke_principal(who.clone(), now);
+                forgotten = self.gateway.people.end_all_of(&who);
+                kept
             }
             (None, Some(id)) => ledger.revoke_token(issuer.clone(), id.clone(), now),
             _ => return Err(Refused::new(400, "name either a subject or a token")),

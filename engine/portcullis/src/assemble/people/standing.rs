@@ -207,14 +207,16 @@ impl People {
         }
     }
 
-    /// Ends what a revoked identity holds.
+    /// Ends what a revoked identity holds, and what it has said to others' requests that are not used yet.
     ///
     /// # Errors
     /// When a restart could bring some of it back; it has ended.
-    pub fn end_grants_of(&self, who: &Principal) -> Result<(), Refused> {
-        let ended = self.desk.end_grants_of(who, "the identity is revoked");
+    pub fn end_all_of(&self, who: &Principal) -> Result<(), Refused> {
+        let why = "the identity is revoked";
+        let ended = self.desk.end_grants_of(who, why);
+        let unsaid = self.desk.end_votes_of(who, why);
         self.channels.links.forget(who);
-        ended.map(drop).map_err(|why| not_counted(&why))
+        ended.and(unsaid).map(drop).map_err(|why| not_counted(&why))
     }
 
     /// Closes a review.
