@@ -7,12 +7,12 @@ use super::{check, until};
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::issuer::AGENT;
 use portcullis_tests::kubernetes::certificate;
-use portcullis_tests::process::{Server, free_port};
+use portcullis_tests::process::{Server, free_port, run};
 use portcullis_tests::world::workspace;
 use portcullis_tests::{Scratch, World, WorldOptions};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ impl Fickle {
         fs::create_dir(&at)?;
         certificate(&at, "own")?;
         certificate(&at, "other")?;
+        elsewhere(&at)?;
         let port = free_port()?;
         Ok(Self {
             kind,
@@ -99,6 +100,26 @@ impl Fickle {
         }
         Ok(ids)
     }
+}
+
+/// From the authority that is trusted, for another machine.
+fn elsewhere(at: &Path) -> Result<()> {
+    run(Command::new("openssl")
+        .current_dir(at)
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+        .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args([
+            "-CA",
+            "own.crt",
+            "-CAkey",
+            "own.key",
+            "-subj",
+            "/CN=elsewhere",
+        ])
+        .args(["-addext", "subjectAltName=DNS:elsewhere.example"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "elsewhere.key", "-out", "elsewhere.crt"]))?;
+    Ok(())
 }
 
 fn id(event: &str) -> Result<String> {
@@ -237,7 +258,7 @@ fn killed_and_before_strangers(falling: &mut Falling) -> Result<()> {
     let stood = (falling.cursor("otel")?, falling.cursor("logs")?);
     falling.kill()?;
     let had = (falling.otlp.text("taken"), falling.syslog.text("taken"));
-    falling.otlp.is("well", "other")?;
+    falling.otlp.is("well", "elsewhere")?;
     falling.syslog.is("well", "other")?;
     falling.world.restart()?;
     falling.happens("word-4")?;
@@ -245,7 +266,7 @@ fn killed_and_before_strangers(falling: &mut Falling) -> Result<()> {
         let knocked = |at: &Fickle| !at.met("stranger").is_empty();
         Ok(knocked(&falling.otlp) && knocked(&falling.syslog))
     })?;
-    falling.both_wait("certificate", "certificate")?;
+    falling.both_wait("not valid for name", "invalid peer certificate")?;
     let has = (falling.otlp.text("taken"), falling.syslog.text("taken"));
     ensure!(has == had, "strangers have something");
     for at in [&falling.otlp, &falling.syslog] {
