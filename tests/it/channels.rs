@@ -4,6 +4,7 @@
 mod mail;
 mod reach;
 mod standing;
+mod standing_elsewhere;
 mod tickets;
 
 use anyhow::{Context, Result, ensure};

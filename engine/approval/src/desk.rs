@@ -20,7 +20,7 @@ use crate::grant::Grant;
 use crate::moment::{Clocks, Moment};
 use crate::news::{Announce, News};
 use crate::patience::PatientLock;
-use crate::request::{Ballot, Request};
+use crate::request::{Ballot, Request, comes_back};
 use crate::review::{Delegation, Review};
 use crate::state::State;
 use crate::store::{Keep, Shelf};
@@ -224,13 +224,18 @@ impl Desk {
         now: Moment,
     ) -> Result<(String, Option<Answer>), Fault> {
         let requests = &mut shelves.requests;
-        let deferred = asked.wish.detached || asked.requirements.iter().any(|r| r.defer);
+        let deferred = comes_back(&asked);
         let joinable = |r: &&mut Request| r.state() == State::Pending && r.covers(&asked);
         if let Some(request) = requests.values_mut().find(joinable) {
-            join(request, &asked);
             request.waiting += usize::from(!deferred);
-            self.keep_request(request, now)?;
+            // Who comes back every other second writes nothing each time.
+            if join(request, &asked) {
+                self.keep_request(request, now)?;
+            }
             return Ok((request.id.clone(), None));
+        }
+        if let Some(told) = told_no(requests, &asked, now) {
+            return Ok(told);
         }
         if let Some(denial) = self.no_room(requests, &asked) {
             return Ok((String::new(), Some(Answer::Refuse(denial))));
@@ -463,21 +468,48 @@ fn views(
     views
 }
 
-/// Another session of the same identity asks for the same; its claims exclude voters too.
-fn join(request: &mut Request, asked: &HoldRequest) {
+/// The no of people to whoever came to a door and comes back for the answer. A client that does so by itself hears it, each
+/// of its requests does, and nobody is asked again meanwhile.
+fn told_no(
+    requests: &HashMap<String, Request>,
+    asked: &HoldRequest,
+    now: Moment,
+) -> Option<(String, Option<Answer>)> {
+    if !asked.access || asked.wish.detached || !comes_back(asked) {
+        return None;
+    }
+    let lately = |r: &&Request| {
+        let ended = r.ended.filter(|_| r.state() == State::Denied);
+        ended.is_some_and(|ended| now.wall.since(ended) < limits::APPROVAL_NO_HEARD_FOR)
+    };
+    let mut denied = requests.values().filter(lately);
+    let request = denied.find(|r| r.covers(asked))?;
+    let denial = refusal(request, State::Denied)
+        .hint("Ask again in a minute, or in advance: portcullis access request NAME --for 2h --reason WHY.");
+    Some((request.id.clone(), Some(Answer::Refuse(denial))))
+}
+
+/// Another session of the same identity asks for the same; its claims exclude voters too. True when that changes anything.
+fn join(request: &mut Request, asked: &HoldRequest) -> bool {
     let identity = &asked.session.identity;
-    if !request.requesters.contains(identity) {
+    let another = !request.requesters.contains(identity);
+    if another {
         request.requesters.push(identity.clone());
     }
-    if asked.wish.detached && !request.asked.wish.detached {
-        // Somebody will come back for it: it no longer ends with the client that waits.
-        let mut detached = (*request.asked).clone();
-        detached.wish.detached = true;
-        request.asked = Arc::new(detached);
+    // Where somebody will come back for it, it no longer ends with the client that waits.
+    let (wish, now) = (&request.asked.wish, &asked.wish);
+    let stays = (now.detached && !wish.detached) || (now.returns && !wish.returns);
+    if stays {
+        let mut kept = (*request.asked).clone();
+        kept.wish.detached |= now.detached;
+        kept.wish.returns |= now.returns;
+        request.asked = Arc::new(kept);
     }
+    let votes = request.votes.len();
     request
         .votes
         .retain(|vote| stands_apart(identity, &vote.voter).is_ok());
+    another || stays || votes != request.votes.len()
 }
 
 fn opened(request: &Request) -> Value {

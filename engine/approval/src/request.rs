@@ -125,7 +125,7 @@ impl Request {
 
     /// True when a rerun finds it by its binding, instead of waiting with the bytes in hand.
     pub(crate) fn is_deferred(&self) -> bool {
-        self.asked.wish.detached || self.asked.requirements.iter().any(|r| r.defer)
+        comes_back(&self.asked)
     }
 
     /// True when the votes for this request are votes for that one too: the same bytes by the same
@@ -294,6 +294,8 @@ mod asked {
         access: bool,
         lasts: Option<Duration>,
         detached: bool,
+        #[serde(default)]
+        returns: bool,
         glass: Option<String>,
     }
 
@@ -310,6 +312,7 @@ mod asked {
             access: asked.access,
             lasts: asked.wish.lasts,
             detached: asked.wish.detached,
+            returns: asked.wish.returns,
             glass: asked.wish.glass,
         };
         form.serialize(to)
@@ -329,10 +332,17 @@ mod asked {
             wish: Wish {
                 lasts: form.lasts,
                 detached: form.detached,
+                returns: form.returns,
                 glass: form.glass,
             },
         })
     }
+}
+
+/// True when whoever asks does not wait, and finds the answer by what is asked.
+pub(crate) fn comes_back(asked: &HoldRequest) -> bool {
+    let wish = &asked.wish;
+    wish.detached || wish.returns || asked.requirements.iter().any(|r| r.defer)
 }
 
 /// True when a vote of this identity counts where these groups may vote. Without groups policy decides alone.

@@ -398,6 +398,8 @@ pub struct Wish {
     pub lasts: Option<Duration>,
     /// Nobody waits: whoever asked comes back later.
     pub detached: bool,
+    /// A client at the door that cannot wait, and comes back for the answer by itself.
+    pub returns: bool,
     /// Going ahead without a vote, and why.
     pub glass: Option<String>,
 }

@@ -326,6 +326,9 @@ pub const CHECKPOINT_HEADS_MAX: usize = 64;
 pub const APPROVALS_MAX: usize = 10_000;
 /// How long a finished approval can still be shown.
 pub const APPROVAL_SHOWN_FOR: Duration = Duration::from_secs(24 * 3600);
+/// How long a no is the answer to a client that comes back by itself to the same door: longer than all the requests of one
+/// command, which `kubectl` sends one after the other, and short for somebody who asks anew.
+pub const APPROVAL_NO_HEARD_FOR: Duration = Duration::from_secs(60);
 /// The reason given with a vote.
 pub const VOTE_REASON_BYTES_MAX: usize = 4096;
 /// The whole input document of one decision.

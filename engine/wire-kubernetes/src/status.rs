@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// The one refusal that has no entry: the record cannot be written.
 pub const JOURNAL_DEAD: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"portcullis: the session record cannot be written, so nothing runs","reason":"ServiceUnavailable","code":503}"#;
 
+/// The rule of whoever has to be let in by people first.
+const AT_THE_DOOR: &str = "access/approval";
+
 /// A refusal: its status code and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -26,6 +29,8 @@ pub struct Status {
 #[must_use]
 pub fn code_of(denial: &Denial) -> u16 {
     match denial.rule.as_str() {
+        // At the door kubectl would come back for half a minute, and then say nothing of what it was told.
+        AT_THE_DOOR => 403,
         // kubectl and client-go come back by themselves as long as Retry-After stands there.
         _ if denial.retry_after.is_some() => 429,
         "fault/upstream" => 502,
@@ -143,6 +148,19 @@ mod tests {
         let status = of(&denial, code_of(&denial), None, Sequence(0));
         assert_eq!((status.code, status.retry_after), (429, Some(5)));
         assert!(status.body.contains("\"retryAfterSeconds\":5"));
+    }
+
+    #[test]
+    fn whoever_has_to_be_let_in_is_told_at_once() {
+        let mut denial = Denial::new(AT_THE_DOOR, "ap-1 has to be approved");
+        denial.retry_after = Some(5);
+        denial.approval = Some("ap-1".to_owned());
+        let status = of(&denial, code_of(&denial), None, Sequence(0));
+        let body: Value = serde_json::from_str(&status.body).unwrap();
+        assert_eq!((status.code, status.retry_after), (403, Some(5)));
+        assert_eq!(body["details"]["retryAfterSeconds"], 5);
+        let message = body["message"].as_str().unwrap();
+        assert!(message.contains("ap-1 has to be approved"), "{message}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const FINN: Person = Person {
 };
 
 /// Of what people do nothing but the statements is recorded.
-const SHORT: &str = "obligation contains {\"type\": \"record\", \"level\": \"metadata\"} if input.identity.kind == \"human\"";
+pub(super) const SHORT: &str = "obligation contains {\"type\": \"record\", \"level\": \"metadata\"} if input.identity.kind == \"human\"";
 
 /// Two that other groups may answer: one after a second, one much later.
 const LATE: &str = "\
@@ -36,14 +36,29 @@ approval contains {
 }";
 
 /// A company at night: who is paged, and what the pack `night` says.
-struct Night {
-    world: World,
+pub(super) struct Night {
+    pub(super) world: World,
     channels: Channels,
     _folder: Scratch,
 }
 
 impl Night {
     fn new(events: &str, packs: &str, rules: &str) -> Result<Self> {
+        // A review of broken glass is due at once.
+        let data = world::data_with_requests("access_ttl_seconds: 7200, ", 1).replace(
+            "approver_groups: [dba]}\n  mask",
+            "approver_groups: [dba], mode: defer}\n  mask",
+        );
+        let options = WorldOptions {
+            packs: packs.to_owned(),
+            data,
+            ..WorldOptions::default()
+        };
+        Self::of(events, rules, options)
+    }
+
+    /// The same in another world, with its packs and its data.
+    pub(super) fn of(events: &str, rules: &str, options: WorldOptions) -> Result<Self> {
         let folder = Scratch::new("night")?;
         let at = folder.path();
         let channels = Channels::start(at)?;
@@ -53,19 +68,19 @@ impl Night {
             format!("package portcullis.packs.night\n\nimport rego.v1\n\n{rules}\n"),
         )?;
         let hook = channels.url("/hook");
-        // A review of broken glass is due at once.
-        let data = world::data_with_requests("access_ttl_seconds: 7200, ", 1).replace(
-            "approver_groups: [dba]}\n  mask",
-            "approver_groups: [dba], mode: defer}\n  mask",
-        );
+        let mut environment = options.environment.clone();
+        environment.push(("WHSEC".to_owned(), WHSEC.to_owned()));
         let world = World::start(&WorldOptions {
             more: format!(
                 "approvals:\n  webhooks:\n    - {{ name: pager, url: \"{hook}\", secret: \"env:WHSEC\", private: true, events: [{events}] }}\n"
             ),
-            packs: format!("{packs}    - path: {}\n", at.join("night").display()),
-            data,
-            environment: vec![("WHSEC".to_owned(), WHSEC.to_owned())],
-            ..WorldOptions::default()
+            packs: format!(
+                "{}    - path: {}\n",
+                options.packs,
+                at.join("night").display()
+            ),
+            environment,
+            ..options
         })?;
         Ok(Self {
             world,
@@ -74,18 +89,18 @@ impl Night {
         })
     }
 
-    fn by(&self, who: &Person, words: &[&str]) -> Result<Shown> {
+    pub(super) fn by(&self, who: &Person, words: &[&str]) -> Result<Shown> {
         let token = self.world.token(who)?;
         self.world.gateway.admin_as(Some(&token), words)
     }
 
-    fn well(&self, who: &Person, words: &[&str]) -> Result<Shown> {
+    pub(super) fn well(&self, who: &Person, words: &[&str]) -> Result<Shown> {
         let shown = self.by(who, words)?;
         ensure!(shown.code == 0, "{words:?}: {}", shown.all());
         Ok(shown)
     }
 
-    fn vote(&self, who: &Person, verb: &str, id: &str) -> Result<Shown> {
+    pub(super) fn vote(&self, who: &Person, verb: &str, id: &str) -> Result<Shown> {
         self.by(who, &["approvals", verb, id, "--reason", "looked at it"])
     }
 
@@ -97,7 +112,7 @@ impl Night {
     }
 
     /// The message of that kind, signed.
-    fn told(&self, event: &str, id: &str) -> Result<Value> {
+    pub(super) fn told(&self, event: &str, id: &str) -> Result<Value> {
         let is = |m: &Value| m["body"]["type"] == event && m.to_string().contains(id);
         let message = self.channels.wait_for("hook", is);
         let message = message.with_context(|| format!("{event}\n{}", self.world.gateway.log()))?;
@@ -122,7 +137,7 @@ impl Night {
     }
 
     /// The one grant there is.
-    fn grant(&self) -> Result<Value> {
+    pub(super) fn grant(&self) -> Result<Value> {
         let grants = self.world.gateway.json(&["access", "list"])?;
         ensure!(
             grants.as_array().is_some_and(|g| g.len() == 1),
@@ -152,7 +167,7 @@ impl Night {
     }
 }
 
-fn id_of(thing: &Value) -> Result<&str> {
+pub(super) fn id_of(thing: &Value) -> Result<&str> {
     thing["id"].as_str().with_context(|| format!("{thing:#}"))
 }
 

@@ -36,13 +36,16 @@ impl Desk {
         if let Some(denial) = ticket_missing(&requirements, asking.ticket(), protocol, false) {
             return Err(denial);
         }
-        let request = self.hold_request(asking, requirements.clone(), asking.wish()?);
+        let wish = asking.wish()?;
+        let returns = wish.returns || requirements.iter().any(|r| r.defer);
+        let request = self.hold_request(asking, requirements.clone(), wish);
         let broken = |fault: Fault| self.broken(&fault);
         let (id, answer) = self.approvals.open(request).await.map_err(broken)?;
         let answer = match answer {
             Some(answer) => answer,
-            None if requirements.iter().any(|r| r.defer) => {
-                return Err(deferred(&id, &requirements));
+            None if returns => {
+                let page = self.approvals.decided_at(&id);
+                return Err(deferred(&id, &requirements, &page));
             }
             None => self.wait_for_people(&id, &requirements, waiting).await?,
         };
@@ -230,13 +233,13 @@ fn binding(asking: &Asking<'_>) -> [u8; 32] {
     out
 }
 
-fn deferred(id: &str, requirements: &[Requirement]) -> Denial {
+fn deferred(id: &str, requirements: &[Requirement], page: &str) -> Denial {
     let people = Requirement::people(requirements);
     let mut denial = Denial::new(
         "access/approval",
         format!("{id} has to be approved by {people}"),
     )
-    .hint("Connect again once it is approved.");
+    .hint(format!("Connect again once it is approved.{page}"));
     denial.approval = Some(id.to_owned());
     denial.retry_after = Some(limits::DEFERRED_RETRY_SECONDS);
     denial

@@ -99,6 +99,7 @@ impl Reception {
         let wish = Wish {
             lasts: wanted.lasts,
             detached: !wanted.glass,
+            returns: false,
             glass: wanted.glass.then(|| reason.to_owned()),
         };
         desk.request_detached(&asking, wish).await

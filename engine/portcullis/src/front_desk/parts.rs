@@ -8,8 +8,8 @@ use portcullis_gate::{
     BoxFuture, Catalog, Knock, Knocking, Plugins, Record, Upstream, UpstreamTls, Way, Wish,
 };
 use portcullis_model::{
-    Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Session, SessionId, Tally,
-    Target, TicketCheck, Timestamp, limits,
+    Blame, Decision, Denial, Fault, Identity, Obligations, Principal, Protocol, Session, SessionId,
+    Tally, Target, TicketCheck, Timestamp, limits,
 };
 use portcullis_policy::ConnectQuestion;
 use serde_json::Value;
@@ -222,6 +222,8 @@ impl Asking<'_> {
         Ok(Wish {
             lasts: lasts.map(|period| period.0),
             detached: false,
+            // kubectl gives each request that it begins with half a minute, and sends it again: it would ask anew each time.
+            returns: self.connection.target.protocol == Protocol::Kubernetes,
             glass: self.knock.settings.get(BREAK_GLASS).cloned(),
         })
     }

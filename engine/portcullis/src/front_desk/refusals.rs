@@ -1,20 +1,24 @@
 //! Refused knocks, in the record and in the log. Never the token: not a byte of it. It refuses to let
 //! strangers fill the disk: beyond so many a second, refusals are counted and the next entry says how
-//! many were left out.
+//! many were left out. Who comes back for the same answer is on record once: nobody was refused more often.
 
 use super::Desk;
 use parking_lot::Mutex;
 use portcullis_gate::Knock;
 use portcullis_model::{Denial, Identity};
 use serde_json::json;
+use std::collections::VecDeque;
 
 /// Refusals of one second that get an entry of their own.
 const ENTRIES_PER_SECOND_MAX: u32 = 20;
 /// What a client says of itself is cut to this many characters.
 const CLAIM_CHARS_MAX: usize = 128;
+/// Requests for approval whose clients are known to come back.
+const RETURNING_MAX: usize = 256;
 
 pub(super) struct Refusals {
     tally: Mutex<Tally>,
+    returning: Mutex<VecDeque<String>>,
 }
 
 struct Tally {
@@ -31,7 +35,24 @@ impl Refusals {
                 written: 0,
                 left_out: 0,
             }),
+            returning: Mutex::new(VecDeque::new()),
         }
+    }
+
+    /// True of somebody who was told before to come back for this answer.
+    fn returns(&self, denial: &Denial) -> bool {
+        let (Some(id), Some(_)) = (&denial.approval, denial.retry_after) else {
+            return false;
+        };
+        let mut returning = self.returning.lock();
+        if returning.contains(id) {
+            return true;
+        }
+        if returning.len() >= RETURNING_MAX {
+            returning.pop_front();
+        }
+        returning.push_back(id.clone());
+        false
     }
 
     pub(super) fn note(
@@ -41,6 +62,9 @@ impl Refusals {
         identity: Option<&Identity>,
         denial: &Denial,
     ) {
+        if self.returns(denial) {
+            return;
+        }
         let Some(left_out) = self.tally.lock().admit((desk.clock)().seconds()) else {
             return;
         };
@@ -85,6 +109,23 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn whoever_comes_back_for_an_answer_is_refused_once() {
+        let refusals = Refusals::new();
+        let mut denial = Denial::new("access/approval", "it has to be approved");
+        assert!(!refusals.returns(&denial) && !refusals.returns(&denial));
+        denial.approval = Some("ap-1".to_owned());
+        assert!(!refusals.returns(&denial), "a no is each time a no");
+        denial.retry_after = Some(2);
+        assert!(!refusals.returns(&denial));
+        assert!(refusals.returns(&denial));
+        for number in 2..RETURNING_MAX + 2 {
+            denial.approval = Some(format!("ap-{number}"));
+            assert!(!refusals.returns(&denial), "{number}");
+        }
+        assert_eq!(refusals.returning.lock().len(), RETURNING_MAX);
+    }
 
     #[test]
     fn a_flood_of_strangers_is_counted_not_written() {

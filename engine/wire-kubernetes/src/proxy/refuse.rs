@@ -6,12 +6,15 @@ use super::outlet::Outlet;
 use crate::status::{self, Status};
 use crate::turned::Turned;
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
 use portcullis_gate::{Denied, Gate, Refusal, Sequence};
 use portcullis_model::{Blame, Denial, Fault, Timestamp};
 use serde_json::json;
 use std::cell::RefCell;
+
+/// The group of the list of APIs, as it is asked for.
+const DISCOVERY: &str = "apidiscovery.k8s.io";
 
 /// An answer to a client.
 pub(super) type Answer = Response<Outlet>;
@@ -112,6 +115,20 @@ pub(super) fn at_the_desk(denial: &Denial) -> Answer {
     answer(status.code, status.retry_after, status.body.into())
 }
 
+/// The same to whoever sent these headers. What lists the APIs in the way of client-go, as kubectl does before anything else, reads
+/// no `Status`: of a 403 it shows the body where that is text, and the word "unknown" where it is not.
+pub(super) fn at_the_desk_to(headers: &HeaderMap, denial: &Denial) -> Answer {
+    let mut said = at_the_desk(denial);
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    let lists = accepted.any(|value| value.to_str().is_ok_and(|v| v.contains(DISCOVERY)));
+    if lists && said.status() == StatusCode::FORBIDDEN {
+        *said.body_mut() = Outlet::Whole(Some(status::words(denial).into()));
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        said.headers_mut().insert(CONTENT_TYPE, text);
+    }
+    said
+}
+
 /// A request that reached no desk.
 pub(super) fn unheard(turned: &Turned) -> Answer {
     let status = status::of(&turned.denial(), turned.code, None, Sequence(0));
@@ -166,4 +183,34 @@ fn answer(code: u16, retry_after: Option<u32>, body: Bytes) -> Answer {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lists_the_apis_reads_text_and_everybody_else_a_status() {
+        let held = Denial::new("access/approval", "ap-1 has to be approved").hint("Come again.");
+        let nobody = Denial::new("identity/expired", "the token has expired");
+        let asking = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        let plain = "text/plain; charset=utf-8";
+        for (accept, denial, code, kind) in [
+            (asking, &held, 403, plain),
+            ("application/json", &held, 403, "application/json"),
+            (asking, &nobody, 401, "application/json"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            let said = at_the_desk_to(&headers, denial);
+            let (status, of) = (said.status().as_u16(), &said.headers()[CONTENT_TYPE]);
+            assert_eq!((status, of.to_str().unwrap()), (code, kind), "{accept}");
+            let Outlet::Whole(Some(body)) = said.body() else {
+                panic!("a body");
+            };
+            let text = String::from_utf8_lossy(body);
+            assert!(text.contains(&denial.reason), "{text}");
+            assert_eq!(text.starts_with('{'), kind != plain, "{text}");
+        }
+    }
 }

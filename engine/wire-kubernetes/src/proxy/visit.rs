@@ -5,7 +5,7 @@
 use super::Kubernetes;
 use super::live::Live;
 use super::refuse::{
-    Answer, Refused, at_the_desk, broken, closed, denied_with, unheard, without_credential,
+    Answer, Refused, at_the_desk_to, broken, closed, denied_with, unheard, without_credential,
 };
 use crate::call::parameter;
 use crate::status;
@@ -95,7 +95,10 @@ impl Visit {
             errand(&request, certificate).map_err(|turned| Refused::Answer(unheard(&turned)))?;
         let live = match self.live(&errand, request.headers()).await {
             Ok(live) => live?,
-            Err(denial) => return Err(Refused::Answer(at_the_desk(&denial))),
+            Err(denial) => {
+                let said = at_the_desk_to(request.headers(), &denial);
+                return Err(Refused::Answer(said));
+            }
         };
         let what = serde_json::json!({
             "method": request.method().as_str(),
