@@ -2,6 +2,7 @@
 //! run, end a session, read what was recorded, play a terminal.
 
 mod browser;
+mod cluster;
 mod desk;
 mod plain;
 

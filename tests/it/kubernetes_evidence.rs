@@ -21,18 +21,18 @@ const AUDIT: &str = "console:
     auditor: {groups: [dba]}
 ";
 
-const PODS: &str = "/api/v1/namespaces/shop/pods";
+pub(crate) const PODS: &str = "/api/v1/namespaces/shop/pods";
 
 /// A gateway before a cluster, with its console.
-struct Office {
-    world: ClusterWorld,
-    portal: String,
-    _provider: Provider,
+pub(crate) struct Office {
+    pub(crate) world: ClusterWorld,
+    pub(crate) portal: String,
+    pub(crate) provider: Provider,
     _folder: Scratch,
 }
 
 impl Office {
-    fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let folder = Scratch::new("office")?;
         let port = free_port()?;
         let portal = format!("https://localhost:{port}");
@@ -73,7 +73,7 @@ login:
         Ok(Self {
             world,
             portal,
-            _provider: provider,
+            provider,
             _folder: folder,
         })
     }
@@ -116,7 +116,7 @@ fn at(world: &ClusterWorld, path: &str) -> String {
 }
 
 /// The session in which a path was asked for, once it has ended.
-fn session(world: &ClusterWorld, path: &str) -> Result<String> {
+pub(crate) fn session(world: &ClusterWorld, path: &str) -> Result<String> {
     let mut found = None;
     until(&format!("a session with {path}"), || {
         for id in world.recorded()? {

@@ -2,6 +2,7 @@
 //! blocks, so it is done on threads for that, and only so many at a time. Refuses to pass on foreign text unescaped, and
 //! to read on for whoever has gone.
 
+mod call;
 mod events;
 mod film;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! Refuses to show a byte unescaped, and more of a result or an output than fits a page; what is left out is counted.
 
-use super::events;
+use super::{call, events};
 use portcullis_console::archive::{Fact, Step, Steps as Page, Table};
 use portcullis_gate::EntryKind;
 use portcullis_journal::{Piece, Pieces, ReadEntry, Withheld, kind_name};
@@ -215,6 +215,7 @@ impl Steps {
             let head = format!("{}: {}", text(denial, "/rule"), text(denial, "/reason"));
             let mut step = self.step(entry, "refused", head);
             step.text = json.get("request").and_then(Value::as_str).map(block);
+            step.facts.extend(called(json));
             let hint = text(denial, "/hint");
             if !hint.is_empty() {
                 step.facts.push(Fact::new("Hint", hint));
@@ -227,6 +228,7 @@ impl Steps {
                 "held",
                 format!("{} waits for people", text(json, "/id")),
             );
+            step.facts.extend(called(json));
             step.text = json.get("request").and_then(Value::as_str).map(block);
             return self.resting(step);
         }
@@ -277,10 +279,10 @@ impl Steps {
         match json.get("request").and_then(Value::as_str) {
             Some(request) => {
                 let stage = text(json, "/stage");
-                let head = if stage == "query" {
-                    String::new()
-                } else {
-                    stage
+                let head = match stage.as_str() {
+                    "query" => String::new(),
+                    "request" => call::words(request).unwrap_or(stage),
+                    _ => stage,
                 };
                 let mut step = self.step(entry, "sent", head);
                 step.text = Some(block(request));
@@ -443,6 +445,12 @@ impl Steps {
             }
         }
     }
+}
+
+/// What a cluster was asked for, where it was.
+fn called(json: &Value) -> Option<Fact> {
+    let request = json.get("request").and_then(Value::as_str)?;
+    call::words(request).map(|words| Fact::new("Asked for", words))
 }
 
 /// A text of several lines.
