@@ -75,6 +75,13 @@ pub trait Deliver: Send + Sync {
     fn deliver<'a>(&'a self, batch: &'a [Event]) -> BoxFuture<'a, Result<Taken, Untaken>>;
 }
 
+/// Whose an event is, or nothing.
+fn user(ocsf: &Value) -> &str {
+    let places = ["/actor/user/name", "/user/name"].into_iter();
+    let mut names = places.filter_map(|at| ocsf.pointer(at).and_then(Value::as_str));
+    names.next().unwrap_or_default()
+}
+
 /// After a failure it waits so long, and twice as long after the next; or as long as the collector asks for, where that is
 /// longer. No collector keeps it away for more than the last.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -134,6 +134,21 @@ fn asked(entry: &ReadEntry) -> Option<Exchange> {
     })
 }
 
+/// A path with what no URI may have in it escaped; what is escaped already stays as it is.
+fn within_a_url(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/?-._~:@!$&'()*+,;=".contains(&byte);
+    let mut url = String::with_capacity(path.len());
+    for (at, byte) in path.bytes().enumerate() {
+        let two = path.as_bytes().get(at + 1..at + 3).unwrap_or_default();
+        let escape = byte == b'%' && two.len() == 2 && two.iter().all(u8::is_ascii_hexdigit);
+        match escape || plain(byte) {
+            true => url.push(char::from(byte)),
+            false => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
 impl Exchange {
     fn at(entry: &ReadEntry) -> Self {
         Self {
@@ -216,7 +231,7 @@ impl Exchange {
             None => (self.method(), self.path()),
         };
         let mut request = json!({
-            "method": method, "url": format!("https://gateway{path}"),
+            "method": method, "url": format!("https://gateway{}", within_a_url(&path)),
             "httpVersion": "HTTP/1.1", "cookies": [], "headers": [], "queryString": self.query(),
             "headersSize": -1, "bodySize": -1,
         });
@@ -224,7 +239,7 @@ impl Exchange {
             // The whole call, as policy saw it: more than a path tells.
             fields.insert("comment".to_owned(), Value::from(self.text.clone()));
             if let Some(object) = self.request.pointer("/body/object") {
-                let posted = json!({"mimeType": "application/json", "text": object.to_string(), "params": []});
+                let posted = json!({"mimeType": "application/json", "text": object.to_string()});
                 fields.insert("postData".to_owned(), posted);
             }
         }
@@ -291,6 +306,9 @@ impl Exchange {
         }
         let words = self.request.get("command").and_then(Value::as_array);
         for word in words.into_iter().flatten() {
+            let word = word
+                .as_str()
+                .map_or_else(|| word.to_string(), str::to_owned);
             query.push(json!({"name": "command", "value": word}));
         }
         query

@@ -1,8 +1,8 @@
 //! Entries as events of the Open Cybersecurity Schema Framework: sessions and logins as Authentication (3002), commands as
 //! API Activity (6003), tripped wires as Detection Finding (2004).
 //!
-//! Refuses what the schema has no place for by leaving it in `unmapped`, never by bending a field. No entry that only
-//! carries bytes becomes an event.
+//! Refuses what the schema has no place for by leaving it in `unmapped`, never by bending a field; what is not known is left
+//! out and never `null`, which the schema takes for no value. No entry that only carries bytes becomes an event.
 
 use super::{is, json, string};
 use crate::NODE;
@@ -13,6 +13,7 @@ use portcullis_gate::EntryKind;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 
 /// The version of the schema that is written.
 pub const OCSF_VERSION: &str = "1.6.0";
@@ -61,7 +62,36 @@ pub fn event(entry: &ReadEntry, actors: &mut Actors) -> Option<Value> {
     } else {
         return None;
     };
-    Some(event)
+    Some(known(event))
+}
+
+/// Without what is not known: `null` is no value of any attribute, and an object that says nothing is none. What stands in
+/// `unmapped` is as the record has it.
+fn known(mut event: Value) -> Value {
+    for (name, value) in event.as_object_mut().into_iter().flatten() {
+        if name != "unmapped" {
+            bare(value);
+        }
+    }
+    if let Some(members) = event.as_object_mut() {
+        members.retain(|_, value| !nothing(value));
+    }
+    event
+}
+
+fn bare(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(bare);
+            members.retain(|_, value| !nothing(value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(bare),
+        _ => {}
+    }
+}
+
+fn nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// The members that every event has.
@@ -82,34 +112,50 @@ fn base(entry: &ReadEntry, session: &Value, class: (u64, &str), activity: (u64, 
         "severity_id": 1, "severity": "Informational",
         "unmapped": {"session": entry.session, "entry": entry.sequence, "leaf": entry.leaf},
     });
+    // Whose it was may be sealed, or gone with the beginning of the record.
+    let mut actor = json!({"session": {"uid": entry.session}});
+    let mut from = json!({"name": "unknown"});
     if session.is_object() {
-        put(
-            &mut event,
-            "actor",
-            json!({"user": user(session), "session": {
-                "uid": entry.session, "created_time": session["started"].as_i64().map(|ns| ns.div_euclid(1_000_000)),
-                "issuer": session.pointer("/identity/principal/issuer"),
-            }}),
-        );
-        let address = string(session, "/client/address");
-        if let Some((ip, port)) = address.rsplit_once(':') {
-            let ip = ip.trim_matches(['[', ']']);
-            put(
-                &mut event,
-                "src_endpoint",
-                json!({"ip": ip, "port": port.parse::<u16>().ok()}),
-            );
-        }
+        actor = json!({"user": user(session), "session": {
+            "uid": entry.session, "created_time": session["started"].as_i64().map(|ns| ns.div_euclid(1_000_000)),
+            "issuer": session.pointer("/identity/principal/issuer"),
+        }});
+        from = endpoint(string(session, "/client/address")).unwrap_or(from);
         put(
             &mut event,
             "dst_endpoint",
             json!({"name": session.pointer("/target/name"), "svc_name": session.pointer("/target/protocol")}),
         );
     }
+    put(&mut event, "actor", actor);
+    put(&mut event, "src_endpoint", from);
     event
 }
 
+/// Where from, of `127.0.0.1:5000`, `[::1]:5000` or an address without a port.
+fn endpoint(address: &str) -> Option<Value> {
+    let port = address.parse::<SocketAddr>().ok();
+    let ip = port.map(|address| address.ip());
+    let ip = ip.or_else(|| address.parse::<IpAddr>().ok())?;
+    Some(json!({"ip": ip.to_string(), "port": port.map(|address| address.port())}))
+}
+
+/// A text as it stands, and anything else as JSON: attributes of the schema are one or the other.
+fn told(value: &Value) -> Value {
+    match value {
+        Value::Null | Value::String(_) => value.clone(),
+        other => Value::from(other.to_string()),
+    }
+}
+
+fn unknown(name: &str) -> Value {
+    json!({"name": name, "type_id": 0, "type": "Unknown"})
+}
+
 fn user(session: &Value) -> Value {
+    if session.is_null() {
+        return unknown("unknown");
+    }
     // 1 is a person, 4 a service.
     let person = string(session, "/identity/kind") == "human";
     let (id, name) = if person { (1, "User") } else { (4, "Service") };
@@ -137,6 +183,8 @@ fn authentication(
     let mut event = base(entry, session, (3002, "Authentication"), (activity, name));
     put(&mut event, "user", user(session));
     put(&mut event, "is_remote", json!(true));
+    // The schema wants to know where to: a session says it by its target.
+    put(&mut event, "service", json!({"name": "portcullis"}));
     status(&mut event, ok);
     event
 }
@@ -152,13 +200,19 @@ fn command(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
         _ => (99, "Other"),
     };
     let mut event = base(entry, session, (6003, "API Activity"), activity);
+    // What was decided, and by what, is of this profile.
+    profile(&mut event, "security_control");
     let verdict = string(json, "/verdict");
     let text = string(json, "/input/command/text");
+    let verb = json.pointer("/input/command/statements/0/verb");
+    let verb = verb
+        .and_then(Value::as_str)
+        .or_else(|| json["stage"].as_str());
     put(
         &mut event,
         "api",
         json!({
-            "operation": json.pointer("/input/command/statements/0/verb").cloned().unwrap_or_else(|| json["stage"].clone()),
+            "operation": verb.unwrap_or("unknown"),
             "service": {"name": session.pointer("/target/protocol")},
             "request": {"uid": format!("{}-{}", entry.session, entry.sequence), "data": {"text": text}},
         }),
@@ -169,7 +223,7 @@ fn command(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
     let resources: Vec<_> = objects
         .into_iter()
         .flatten()
-        .map(|object| json!({"name": object.as_str().map_or_else(|| object.to_string(), str::to_owned)}))
+        .map(|object| json!({"name": told(object)}))
         .collect();
     put(&mut event, "resources", json!(resources));
     let (action, disposition) = match verdict {
@@ -189,6 +243,10 @@ fn command(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
     put(&mut event, "status_detail", json["rule"].clone());
     severity(&mut event, effect, verdict);
     status(&mut event, verdict != "deny");
+    if verdict == "hold" {
+        put(&mut event, "status_id", json!(99));
+        put(&mut event, "status", json!("Held"));
+    }
     if let Some(unmapped) = event.get_mut("unmapped").and_then(Value::as_object_mut) {
         for name in ["stage", "verdict", "class", "reasons", "approval"] {
             if let Some(value) = json.get(name) {
@@ -205,8 +263,17 @@ fn finding(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
     put(
         &mut event,
         "finding_info",
-        json!({"uid": uid, "title": json["event"], "desc": json["detail"]}),
+        json!({"uid": uid, "title": json["event"], "desc": told(&json["detail"])}),
     );
+    // A finding has nothing of a connection itself: its evidence does. Whose it was stands where it does in other events too.
+    profile(&mut event, "host");
+    put(&mut event, "is_alert", json!(true));
+    let mut evidence = json!({"actor": event["actor"]});
+    for name in ["src_endpoint", "dst_endpoint"] {
+        let end = event.as_object_mut().and_then(|e| e.remove(name));
+        put(&mut evidence, name, end.unwrap_or_default());
+    }
+    put(&mut event, "evidences", json!([evidence]));
     put(&mut event, "severity_id", json!(4));
     put(&mut event, "severity", json!("High"));
     put(&mut event, "status_id", json!(1));
@@ -216,13 +283,18 @@ fn finding(entry: &ReadEntry, session: &Value, json: &Value) -> Value {
 
 /// Who was refused, where that was known: somebody by their token, or whoever was at the admin socket.
 fn refused_whom(detail: &Value) -> Value {
-    match (detail["by"].as_object(), detail["uid"].as_u64()) {
+    let (by, knew) = (detail["by"].as_object(), detail["identity"].as_object());
+    match (by, knew, detail["uid"].as_u64()) {
         // Votes and logins are of people: the console takes no others.
-        (Some(by), _) => json!({
+        (Some(by), ..) => json!({
             "name": detail["name"], "uid": by["subject"], "domain": by["issuer"], "type_id": 1, "type": "User",
         }),
-        (None, Some(uid)) => json!({"name": format!("uid {uid}"), "type_id": 0, "type": "Unknown"}),
-        (None, None) => json!({"name": "unknown", "type_id": 0, "type": "Unknown"}),
+        // Somebody whose token was good, and who may not be let in.
+        (None, Some(who), _) => json!({
+            "name": detail["name"], "uid": who["subject"], "domain": who["issuer"], "type_id": 0, "type": "Unknown",
+        }),
+        (None, None, Some(uid)) => unknown(&format!("uid {uid}")),
+        (None, None, None) => unknown("unknown"),
     }
 }
 
@@ -246,6 +318,31 @@ fn activity(entry: &ReadEntry, name: &str, by: &Value) -> Value {
     event
 }
 
+/// Who did it, at the gateway: somebody by their token, or whoever was at the admin socket.
+fn did(name: &str, detail: &Value) -> Value {
+    // Of what else is said of an approval `identity` is whoever asked, and of a glass `holder` whoever broke it, and neither did
+    // it; of a token that was issued `identity` is whose it is.
+    let closed = &detail["closed"];
+    let who = match name {
+        "glass/reviewed" => &closed["by"],
+        "glass/broken" => &detail["holder"],
+        "approval/opened" => &detail["identity"],
+        _ if detail["voter"].is_object() => &detail["voter"],
+        _ if detail["by"].is_object() => &detail["by"],
+        _ if detail.get("token_id").is_some() => &detail["identity"],
+        _ => &Value::Null,
+    };
+    if who.is_object() {
+        let name = closed.get("name").unwrap_or(&detail["name"]);
+        return json!({"name": name, "uid": who["subject"], "domain": who["issuer"]});
+    }
+    let uid = detail["uid"].as_u64().map(|uid| format!("uid {uid}"));
+    // Why something was read again, where somebody asked for it.
+    let why = string(detail, "/why");
+    let asked = why.starts_with("uid ").then(|| why.to_owned());
+    json!({"name": uid.or(asked).unwrap_or_else(|| "gateway".to_owned())})
+}
+
 /// Logins that were refused, and everything else that operators and approvers did.
 fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
     let name = string(json, "/event");
@@ -254,7 +351,11 @@ fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
         "" => return None,
         "login-refused" | "login_refused" | "vote_refused" => {
             let mut event = authentication(entry, &nobody, 1, "Logon", false);
-            put(&mut event, "user", refused_whom(&json["detail"]));
+            let whom = refused_whom(&json["detail"]);
+            put(&mut event, "actor", json!({"user": whom}));
+            put(&mut event, "user", whom);
+            let from = endpoint(string(json, "/detail/address"));
+            put(&mut event, "src_endpoint", from.unwrap_or_default());
             put(&mut event, "status_detail", refused_why(&json["detail"]));
             event
         }
@@ -266,15 +367,7 @@ fn node(entry: &ReadEntry, json: &Value) -> Option<Value> {
             event
         }
         _ => {
-            let uid = json["detail"]["uid"].as_u64();
-            let by = match json["detail"]["voter"].as_object() {
-                Some(voter) => {
-                    json!({"name": json["detail"]["name"], "uid": voter["subject"], "domain": voter["issuer"]})
-                }
-                None => {
-                    json!({"name": uid.map_or_else(|| "gateway".to_owned(), |uid| format!("uid {uid}"))})
-                }
-            };
+            let by = did(name, &json["detail"]);
             let mut event = activity(entry, name, &by);
             status(&mut event, json["detail"]["ok"].as_bool().unwrap_or(true));
             event
@@ -305,6 +398,12 @@ fn status(event: &mut Value, ok: bool) {
         "status",
         json!(if ok { "Success" } else { "Failure" }),
     );
+}
+
+fn profile(event: &mut Value, name: &str) {
+    if let Some(metadata) = event.get_mut("metadata") {
+        put(metadata, "profiles", json!([name]));
+    }
 }
 
 fn put(event: &mut Value, name: &str, value: Value) {

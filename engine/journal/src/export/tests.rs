@@ -215,6 +215,28 @@ fn an_archive_leaves_no_request_out_and_says_what_its_client_was_told() {
 }
 
 #[test]
+fn an_archive_has_addresses_that_are_uris_and_words_that_are_texts() {
+    let call = json!({"verb": "exec", "version": "v1", "resource": "pods", "name": "p", "command": ["echo", 7],
+        "body": {"object": {}}});
+    let sent = json!({"stage": "request", "request": call.to_string()});
+    let entries = archived(vec![
+        opened(1, "POST", "/api/{a}|\"ü\"?q=a%20b&c=[d]:@%z%"),
+        entry(EntryKind::Request, 1, sent.to_string()),
+    ]);
+    let request = &entries[0]["request"];
+    assert_eq!(
+        request["url"],
+        "https://gateway/api/%7Ba%7D%7C%22%C3%BC%22?q=a%20b&c=%5Bd%5D:@%25z%25"
+    );
+    assert_eq!(request["queryString"][1]["value"], "7");
+    // A body is either a text or parameters.
+    assert_eq!(
+        request["postData"],
+        json!({"mimeType": "application/json", "text": "{}"})
+    );
+}
+
+#[test]
 fn a_forward_is_in_the_archive_beside_each_port_that_was_asked_for_on_it() {
     let call = |ports: Value| {
         json!({"verb": "portforward", "version": "v1", "resource": "pods", "namespace": "shop", "name": "p", "ports": ports})
@@ -297,12 +319,154 @@ fn events_are_of_the_classes_of_the_schema() {
         assert_eq!(event["category_uid"], class / 1000);
         assert_eq!(event["metadata"]["version"], OCSF_VERSION);
         assert_eq!(event["actor"]["user"]["uid"], "u1");
-        assert_eq!(event["src_endpoint"]["ip"], "::1");
+        assert!(!spoken(event).any(Value::is_null), "{event:#}");
+        if event["class_uid"] != 2004 {
+            assert_eq!(event["src_endpoint"], json!({"ip": "::1", "port": 5000}));
+        }
     }
+    // The schema lets a finding have no ends of a connection, and a decision without its profile none of what decided it.
+    let finding = &events[3];
+    assert_eq!(finding.get("src_endpoint"), None, "{finding:#}");
+    let evidence = &finding["evidences"][0];
+    assert_eq!(evidence["src_endpoint"]["ip"], "::1");
+    assert_eq!(evidence["dst_endpoint"]["name"], "orders");
+    assert_eq!(finding["metadata"]["profiles"], json!(["host"]));
+    assert_eq!(
+        events[2]["metadata"]["profiles"],
+        json!(["security_control"])
+    );
     assert_eq!(events[2]["disposition"], "Blocked");
     assert_eq!(events[2]["status_id"], 2);
     assert_eq!(events[1]["resources"][0]["name"], "public.x");
     assert!(!text.contains('\u{1b}'), "JSON escapes it");
+}
+
+/// Everything that an event says in the schema's own attributes.
+fn spoken(event: &Value) -> impl Iterator<Item = &Value> {
+    fn all<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+        found.push(value);
+        match value {
+            Value::Object(members) => members.values().for_each(|value| all(value, found)),
+            Value::Array(items) => items.iter().for_each(|value| all(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for (name, value) in event.as_object().into_iter().flatten() {
+        if name != "unmapped" {
+            all(value, &mut found);
+        }
+    }
+    found.into_iter()
+}
+
+#[test]
+fn what_is_not_known_is_left_out_and_what_the_schema_wants_is_there() {
+    // Sealed, or without its beginning: nothing is known but that it happened.
+    let kinds = [
+        EntryKind::Decision,
+        EntryKind::Security,
+        EntryKind::End,
+        EntryKind::Admit,
+    ];
+    let entries = kinds.map(|kind| entry(kind, 0, "")).into();
+    let text = written(|entries, out| export_ocsf(entries, out), entries);
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events.len(), kinds.len());
+    for event in &events {
+        assert!(!spoken(event).any(Value::is_null), "{event:#}");
+        let hollow = |value: &Value| value.as_object().is_some_and(|value| value.is_empty());
+        assert!(!spoken(event).any(hollow), "{event:#}");
+        assert!(event["actor"]["session"]["uid"].is_string(), "{event:#}");
+    }
+    let [decision, finding, end, logon] = events.as_slice() else {
+        unreachable!("there are four");
+    };
+    assert_eq!(decision["api"]["operation"], "unknown");
+    assert_eq!(decision["src_endpoint"], json!({"name": "unknown"}));
+    assert_eq!(decision.get("policy"), None);
+    assert!(finding["finding_info"]["uid"].is_string(), "{finding:#}");
+    for event in [end, logon] {
+        assert_eq!(event["user"]["name"], "unknown");
+        assert_eq!(event["service"]["name"], "portcullis");
+    }
+}
+
+#[test]
+fn what_is_held_has_neither_succeeded_nor_failed_and_details_are_text() {
+    let detail = json!({"event": "forged", "detail": {"channel": 3}}).to_string();
+    let entries = vec![
+        admit("ssh"),
+        decision("hold", "write"),
+        entry(EntryKind::Security, 0, detail),
+    ];
+    let text = written(|entries, out| export_ocsf(entries, out), entries);
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&events[1]["status_id"], &events[1]["status"]),
+        (&json!(99), &json!("Held"))
+    );
+    assert_eq!(events[2]["finding_info"]["desc"], r#"{"channel":3}"#);
+}
+
+#[test]
+fn who_did_something_at_the_gateway_is_named_and_where_from() {
+    let who = json!({"issuer": "https://id", "subject": "u2"});
+    let bea = json!({"name": "Bea", "uid": "u2", "domain": "https://id"});
+    let told = |event: &str, detail: Value| {
+        let json = json!({"event": event, "detail": detail}).to_string();
+        let entry = entry(EntryKind::Node, 0, json).unwrap();
+        let session = crate::NODE;
+        let entry = ReadEntry { session, ..entry };
+        let event = ocsf_event(&entry, &mut OcsfActors::default()).unwrap();
+        assert!(!spoken(&event).any(Value::is_null), "{event:#}");
+        event
+    };
+    for (event, detail, whose) in [
+        (
+            "recording-played",
+            json!({"by": who, "name": "Bea", "token_id": null}),
+            &bea,
+        ),
+        (
+            "certified",
+            json!({"identity": who, "name": "Bea", "token_id": "t"}),
+            &bea,
+        ),
+        ("approval/vote", json!({"voter": who, "name": "Bea"}), &bea),
+        (
+            "approval/expired",
+            json!({"identity": who, "name": "Bea"}),
+            &json!({"name": "gateway"}),
+        ),
+        ("killed", json!({"uid": 7}), &json!({"name": "uid 7"})),
+        ("reload", json!({"why": "uid 7"}), &json!({"name": "uid 7"})),
+        (
+            "reload",
+            json!({"why": "SIGHUP"}),
+            &json!({"name": "gateway"}),
+        ),
+        ("glass/broken", json!({"holder": who, "name": "Bea"}), &bea),
+        (
+            "glass/reviewed",
+            json!({"holder": {}, "name": "Ana", "closed": {"by": who, "name": "Bea"}}),
+            &bea,
+        ),
+    ] {
+        assert_eq!(&told(event, detail)["actor"]["user"], whose, "{event}");
+    }
+    let refused = told(
+        "login_refused",
+        json!({"identity": who, "address": "127.0.0.1:5000", "reason": "no", "rule": "r"}),
+    );
+    assert_eq!(refused["user"]["uid"], "u2");
+    assert_eq!(refused["src_endpoint"]["ip"], "127.0.0.1");
 }
 
 /// A refusal: its event, its detail, whose it was and why as they are told.

@@ -2,7 +2,7 @@
 //! machine, and to follow redirects. Any status of 200 to 299 means taken; who asks for time with another (`Retry-After` in
 //! seconds) is given it.
 
-use super::{Deliver, Event, Taken, Untaken};
+use super::{Deliver, Event, Taken, Untaken, user};
 use hyper::{Request, Response, header};
 use portcullis_fetch::{Bounds, Fetcher};
 use portcullis_gate::BoxFuture;
@@ -76,17 +76,20 @@ impl Otlp {
                 let (number, name) = severity(ocsf["severity_id"].as_u64().unwrap_or(1));
                 let id = ocsf["metadata"]["uid"].as_str().unwrap_or_default();
                 let class = ocsf["class_name"].as_str().unwrap_or_default();
+                let attributes = [
+                    ("log.record.uid", id),
+                    ("ocsf.class_uid", &ocsf["class_uid"].to_string()),
+                    ("session.id", ocsf["unmapped"]["session"].as_str().unwrap_or_default()),
+                    ("user.name", user(ocsf)),
+                ];
+                // What is not known is left out: an empty text would be a name.
+                let attributes = attributes.into_iter().filter(|(_, value)| !value.is_empty());
                 json!({
                     "timeUnixNano": event.at.0.to_string(), "observedTimeUnixNano": event.at.0.to_string(),
                     "severityNumber": number, "severityText": name,
                     "eventName": format!("ocsf.{}", class.to_lowercase().replace(' ', "_")),
                     "body": {"stringValue": ocsf.to_string()},
-                    "attributes": [
-                        text("log.record.uid", id),
-                        text("ocsf.class_uid", &ocsf["class_uid"].to_string()),
-                        text("session.id", ocsf["unmapped"]["session"].as_str().unwrap_or_default()),
-                        text("user.name", ocsf["actor"]["user"]["name"].as_str().unwrap_or_default()),
-                    ],
+                    "attributes": attributes.map(|(key, value)| text(key, value)).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -202,6 +205,9 @@ mod tests {
         assert_eq!(record["severityNumber"], 13);
         assert_eq!(record["eventName"], "ocsf.api_activity");
         assert_eq!(record["attributes"][0]["value"]["stringValue"], "s-1-2");
+        let attributes = record["attributes"].as_array().unwrap();
+        let user = attributes.iter().find(|a| a["key"] == "user.name");
+        assert_eq!(user, None, "nobody is known");
     }
 
     #[test]

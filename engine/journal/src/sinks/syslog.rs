@@ -4,7 +4,7 @@
 //! Refuses connections without TLS, and control characters in a message.
 
 use super::http::explain;
-use super::{Deliver, Event, Taken, Untaken, heard};
+use super::{Deliver, Event, Taken, Untaken, heard, user};
 use portcullis_fetch::Fetcher;
 use portcullis_gate::BoxFuture;
 use portcullis_model::escape_line;
@@ -72,7 +72,7 @@ fn message(event: &Event, node: &str) -> String {
         text("/metadata/uid"),
         event.leaf,
         text("/unmapped/session"),
-        text("/actor/user/name"),
+        parameter(user(ocsf)),
         // JSON escapes what acts on a terminal but for U+007F and above.
         escape_line(&ocsf.to_string()),
     )
