@@ -3,12 +3,13 @@
 
 use super::ends::Collector;
 use super::well;
+use crate::ssh::scp;
 use anyhow::{Context, Result, ensure};
 use portcullis_tests::gateway::Gateway;
 use portcullis_tests::install;
 use portcullis_tests::issuer::{AGENT, ANA, BEA, EVE};
 use portcullis_tests::kubernetes::{ClusterOptions, ClusterWorld};
-use portcullis_tests::process::{run, until};
+use portcullis_tests::process::{fed, run, until};
 use portcullis_tests::ssh::{SshOptions, SshWorld};
 use portcullis_tests::world::workspace;
 use portcullis_tests::{Scratch, Shown, World, WorldOptions, world};
@@ -242,8 +243,28 @@ fn events_of_a_host_are_as_ocsf_and_opentelemetry_have_published() -> Result<()>
     ensure!(held.code != 0, "{}", held.all());
     let stranger = world.run(&EVE, "true")?;
     ensure!(stranger.code != 0, "{}", stranger.all());
+    files_and_forwards(&world)?;
     let counts = taken.judged(&world.gateway, false)?;
     some(&counts, &["300201", "300202", "ocsf", "otlp"])
+}
+
+/// A file over SFTP that is taken and one that is refused, a forward that is opened and one that is refused.
+fn files_and_forwards(world: &SshWorld) -> Result<()> {
+    let token = world.issuer.token(&ANA)?;
+    let file = world.folder().join("file");
+    fs::write(&file, "a word\n")?;
+    for (to, good) in [("file", true), (".ssh/authorized_keys", false)] {
+        let to = format!("{}@web-1@127.0.0.1:{to}", world.host.login);
+        let shown = Shown::by(&mut scp(world, &token, &file, &to, false))?;
+        ensure!((shown.code == 0) == good, "{to}: {}", shown.all());
+    }
+    let there = format!("127.0.0.1:{}", world.host.port);
+    let mut forward = world.ssh(&ANA, &["-W", &there], &[])?;
+    let banner = fed(&mut forward, b"SSH-2.0-probe\r\n", MINUTE)?;
+    ensure!(banner.out.starts_with("SSH-2.0-OpenSSH"), "{banner:?}");
+    let refused = fed(&mut world.ssh(&AGENT, &["-W", &there], &[])?, b"", MINUTE)?;
+    ensure!(refused.code != 0, "{refused:?}");
+    Ok(())
 }
 
 #[test]
