@@ -345,7 +345,7 @@ impl Stay {
     }
 
     /// It has been cut off, and says why.
-    fn is_cut(mut self, door: Door) -> Result<Instant> {
+    fn cut_off(mut self, door: Door) -> Result<Instant> {
         until("the session ends", || Ok(self.child.try_wait()?.is_some()))?;
         let ended = Instant::now();
         let mut told = String::new();
@@ -383,7 +383,7 @@ fn asked_in_advance(doors: &Doors, target: &str, lasts: &str) -> Result<String> 
 fn ends(doors: &Doors, door: Door, grant: &str) -> Result<()> {
     let stay = Stay::begin(doors, door)?;
     doors.night.well(&ANA, &["approvals", "end", grant])?;
-    stay.is_cut(door)?;
+    stay.cut_off(door)?;
     let note = doors.noted("approval/grant-ended", &[grant])?;
     ensure!(
         note.to_string().contains(ANA.subject),
@@ -443,7 +443,7 @@ fn access_to_a_host_and_a_cluster_ends_with_its_time() -> Result<()> {
     for ((door, stay), began) in stays.into_iter().zip(began) {
         // Nothing but its time ends it; a busy machine is late, not early.
         std::thread::sleep(Duration::from_secs(45).saturating_sub(began.elapsed()));
-        stay.is_cut(door)?;
+        stay.cut_off(door)?;
         ensure!(doors.grants(door.target())?.is_empty(), "{door:?}");
         let note = doors.noted("approval/grant-ended", &[door.target()])?;
         ensure!(note.to_string().contains("its time is over"), "{note:#}");

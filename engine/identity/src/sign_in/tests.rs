@@ -267,7 +267,7 @@ fn nothing_is_put_back_into_a_login_that_was_ended_meanwhile() {
     let present = |token: &str| store.present(token, NOW).expect("known");
     let token = store.keep(kept("1"), None, NOW).expect("room");
     // The provider is being asked when somebody else comes with the same token.
-    let kept = present(&token).ok().expect("good");
+    let kept = present(&token).expect("good");
     assert!(!store.is_over(&token));
     assert!(present(&token).is_err());
     assert!(store.is_over(&token));
@@ -275,7 +275,7 @@ fn nothing_is_put_back_into_a_login_that_was_ended_meanwhile() {
     assert!(present(&token).is_err(), "it stays used");
     // The same of a renewal that came about after that.
     let token = store.keep(self::kept("2"), None, NOW).expect("room");
-    let kept = present(&token).ok().expect("good");
+    let kept = present(&token).expect("good");
     assert!(present(&token).is_err());
     let own = store.keep(kept, None, NOW).expect("room");
     store.take_back(&own, Some(&token));
