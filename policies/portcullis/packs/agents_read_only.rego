@@ -89,7 +89,12 @@ default ttl_seconds := 900
 
 ttl_seconds := data.config.agents.ttl_seconds
 
-default hint := "Ask a person to run it, or read instead: a SELECT shows what the statement would touch."
+default hint := "Ask a person to run it, or read instead."
+
+hint := "Ask a person to run it, or read instead: a SELECT shows what the statement would touch." if {
+	input.connection.protocol == "postgres"
+	not listed
+}
 
 hint := sprintf("Tables that may be written here with an approval, named with their schema: %s.", [concat(", ", sort(listed.tables))])
 

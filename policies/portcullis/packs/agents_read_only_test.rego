@@ -131,6 +131,24 @@ test_other_machines_can_be_added if {
 	count(agents_read_only.deny) == 1 with input as doc with data.config as {"agents": {"kinds": ["agent", "ci"]}}
 }
 
+test_the_hint_is_for_the_protocol_and_for_what_is_listed if {
+	every protocol, said in {
+		"postgres": "Ask a person to run it, or read instead: a SELECT shows what the statement would touch.",
+		"kubernetes": "Ask a person to run it, or read instead.",
+	} {
+		connection := object.union(fixtures.staging, {"protocol": protocol})
+		hints(connection, {}) == {said}
+	}
+	some listed in hints(fixtures.prod, config)
+	contains(listed, "public.orders")
+}
+
+hints(connection, data_config) := found if {
+	doc := fixtures.command(fixtures.agent, connection, [fixtures.insert("x")])
+	denials := agents_read_only.deny with input as doc with data.config as data_config
+	found := {denial.hint | some denial in denials}
+}
+
 test_an_empty_document_is_harmless if {
 	count(agents_read_only.obligation) == 0 with input as {}
 }
