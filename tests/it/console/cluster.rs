@@ -163,5 +163,13 @@ fn plays(bea: &Browser, office: &Office) -> Result<()> {
     bea.click("a.button.primary[href*='/play?stream=']")?;
     bea.sees("size 40 120")?;
     bea.sees("exit 0")?;
+    // What the API says of the end is beside the screen, which has shown nothing of it.
+    bea.sees("status: {")?;
+    let screen = bea.run("return document.getElementById('screen').innerText")?;
+    let screen = screen.as_str().context("a screen")?;
+    ensure!(
+        screen.contains("size 40 120") && !screen.contains("Success"),
+        "{screen}"
+    );
     bea.picture("cluster-player")
 }

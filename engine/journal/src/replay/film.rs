@@ -7,9 +7,12 @@
 use super::text;
 use crate::read::ReadEntry;
 use portcullis_gate::EntryKind;
-use portcullis_model::Timestamp;
+use portcullis_model::{Timestamp, escape_line};
 use portcullis_stream::asciicast::{Event, Happening, Header};
 use serde_json::Value;
+
+/// A `Status` of the API is short; what is longer is output.
+const STATUS_BYTES_MAX: usize = 4096;
 
 /// One terminal of a session, while its entries go by.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Film {
 #[derive(Debug)]
 struct Scene {
     stream: u32,
+    /// Of a cluster: how its command ended is released among what was shown.
+    cluster: bool,
     began: Timestamp,
     header: Header,
 }
@@ -62,7 +67,8 @@ impl Film {
         }
         let scene = self.scene.as_ref().filter(|s| s.stream == entry.stream.0)?;
         let what = if is(EntryKind::Release) || is(EntryKind::Diagnostic) {
-            Happening::Output(entry.payload.to_vec())
+            let ended = scene.cluster.then(|| status(&entry.payload)).flatten();
+            ended.unwrap_or_else(|| Happening::Output(entry.payload.to_vec()))
         } else if is(EntryKind::Upload) {
             Happening::Input(entry.payload.to_vec())
         } else if is(EntryKind::Request) {
@@ -99,6 +105,7 @@ impl Film {
         let term = terminal.get("term").and_then(Value::as_str);
         self.scene = Some(Scene {
             stream: entry.stream.0,
+            cluster: json.pointer("/stream/path").is_some(),
             began: entry.at,
             header: Header {
                 columns: side("columns", 80),
@@ -110,6 +117,21 @@ impl Film {
             },
         });
     }
+}
+
+/// The word of a cluster on how a command ended, which no terminal shows. It stands beside the film, whole: nothing is left out,
+/// whoever wrote it.
+fn status(payload: &[u8]) -> Option<Happening> {
+    if payload.len() > STATUS_BYTES_MAX {
+        return None;
+    }
+    let json: Value = serde_json::from_slice(payload).ok()?;
+    let word = json.get("status").and_then(Value::as_str)?;
+    let is = matches!(word, "Success" | "Failure") && json.get("metadata").is_some();
+    is.then(|| {
+        let said = escape_line(&String::from_utf8_lossy(payload));
+        Happening::Marker(format!("status: {said}"))
+    })
 }
 
 /// A window that changed, a signal, a command. What was typed and withheld is nothing that is shown.
@@ -239,6 +261,41 @@ mod tests {
 [1.000000, "x", "3"]
 "#;
         assert_eq!(text, want);
+    }
+
+    #[test]
+    fn how_a_command_in_a_cluster_ended_stands_beside_its_film_whole() {
+        let status = r#"{"metadata": {}, "status": "Failure", "message": "gone"}"#;
+        let shown = |path: Option<&str>, payload: &str| {
+            let stream = json!({"path": path, "terminal": {"columns": 0, "rows": 0}});
+            let mut opened = json!({ "stream": stream });
+            if path.is_none() {
+                opened["stream"].as_object_mut().unwrap().remove("path");
+            }
+            let mut film = Film::new(None);
+            film.take(&entry(0, 1, EntryKind::Opened, opened.to_string()));
+            let taken = film.take(&entry(1, 1, EntryKind::Release, payload.to_owned()));
+            taken.unwrap().what
+        };
+        let path = Some("/api/v1/namespaces/n/pods/p/exec");
+        let Happening::Marker(marker) = shown(path, status) else {
+            panic!("it is painted");
+        };
+        assert_eq!(marker, format!("status: {status}"));
+        let long = format!(
+            r#"{{"metadata": {{}}, "status": "Success", "x": "{}"}}"#,
+            "y".repeat(5000)
+        );
+        for (path, output) in [
+            (None, status),
+            (path, r#"{"status": "Success"}"#),
+            (path, r#"{"metadata": {}, "status": "so so"}"#),
+            (path, "Success\r\n"),
+            (path, long.as_str()),
+        ] {
+            let is = matches!(shown(path, output), Happening::Output(bytes) if bytes == output.as_bytes());
+            assert!(is, "{output}");
+        }
     }
 
     #[test]
