@@ -6,6 +6,7 @@ mod ends;
 mod falls;
 mod full;
 mod retention;
+mod rsyslog;
 mod schemas;
 mod signed;
 

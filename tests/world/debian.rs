@@ -35,6 +35,15 @@ pub fn kubectl_1_32(workspace: &Path) -> Result<PathBuf> {
     Ok(folder.join("usr/bin/kubectl"))
 }
 
+/// rsyslog with its driver for TLS: a folder to run it from, with its libraries.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn rsyslog(workspace: &Path) -> Result<PathBuf> {
+    let packages = ["rsyslog", "rsyslog-gnutls", "libestr0", "libfastjson4"];
+    unpacked(workspace, BOOKWORM, &packages, "rsyslog")
+}
+
 /// A folder with what is in packages of a release.
 ///
 /// # Errors

@@ -43,7 +43,7 @@ pub use rows::{
 pub use session::{Client, Session, SessionId, Target};
 pub use tally::{Budget, Counted, Effects, Per, Tally};
 pub use terms::{Chat, Escalation, Glass, Reuse, Sameness, Terms};
-pub use text::{escape_for_people, escape_line};
+pub use text::{escape_for_people, escape_line, json_line};
 pub use ticket::TicketCheck;
 pub use time::Timestamp;
 pub use verdict::{

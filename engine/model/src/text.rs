@@ -23,6 +23,25 @@ pub fn escape_line(text: &str) -> String {
     escape(text, Lines::Escape)
 }
 
+/// JSON on one line, with everything that [`escape_line`] would escape in the escapes of JSON (RFC 8259 section 7), so that it
+/// is shown safely and a program reads what was meant.
+#[must_use]
+pub fn json_line(json: &serde_json::Value) -> String {
+    let text = json.to_string();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !invisible(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail. Outside of strings JSON has nothing invisible.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lines {
     Keep,
@@ -95,6 +114,24 @@ mod tests {
         ];
         for (text, shown) in cases {
             assert_eq!(escape_for_people(text), shown);
+        }
+    }
+
+    #[test]
+    fn json_on_a_line_shows_nothing_invisible_and_is_read_as_it_was_meant() {
+        for text in [
+            "two\nlines, a \ttab and a \rreturn",
+            r"\\copy, \n and \u{1b} as they were typed",
+            "\u{1b}[2J\u{7f}\u{9b}31m",
+            "/*\u{202e} } \u{2066}if admin\u{2069} */ us\u{200b}ers",
+            "a tag \u{e0041}, private \u{100000}",
+            "plain \"ünïcode\" 表 🦀",
+        ] {
+            let json = serde_json::json!({text: [text, {"n": 1}]});
+            let line = json_line(&json);
+            assert!(!line.chars().any(invisible), "{line}");
+            let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(read, json);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use portcullis_gate::{Denied, Gate, Invitation, Refusal, Sequence};
-use portcullis_model::{Denial, Fault, SessionId, Timestamp, escape_line};
+use portcullis_model::{Denial, Fault, SessionId, Timestamp, escape_line, json_line};
 
 /// POSIX: a command that was found and could not be run.
 pub(crate) const REFUSED: u32 = 126;
@@ -29,10 +29,7 @@ pub(crate) fn text(denial: &Denial, session: Option<SessionId>, at: Option<Seque
         let detail = serde_json::json!({
             "rule": denial.rule, "approval": denial.approval, "retry_after": denial.retry_after,
         });
-        text.push_str(&format!(
-            "portcullis: detail: {}\r\n",
-            escape_line(&detail.to_string())
-        ));
+        text.push_str(&format!("portcullis: detail: {}\r\n", json_line(&detail)));
     }
     if let Some(session) = session {
         let at = at.map_or_else(String::new, |at| format!(" {}", at.0));

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// Seconds for each fuzz target: enough to go through the seeds and a little further.
 const FUZZ_SECONDS: u32 = 3;
 /// What is there once nothing is missing.
-const SEEN: &str = "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player, Chromium, schemathesis, the schemas of OCSF, OpenTelemetry and HTTP Archives, kubectl 1.20 and 1.32";
+const SEEN: &str = "PostgreSQL, libclang, psycopg, asyncpg, moto, OpenBao, SimpleSAMLphp, node-postgres, PostgreSQL 18, paramiko, asyncssh, Ansible, ssh-audit, asciinema's player, Chromium, schemathesis, the schemas of OCSF, OpenTelemetry and HTTP Archives, rsyslog, kubectl 1.20 and 1.32";
 
 /// Runs it. The last line is the sum over all test binaries.
 pub fn run(workspace: &Path, arguments: &[String]) -> Result<()> {
@@ -95,6 +95,7 @@ fn needs(workspace: &Path) -> Result<[PathBuf; 3]> {
     let asciinema = install::asciinema_player(workspace)?;
     debian::kubectl_1_20(workspace)?;
     debian::kubectl_1_32(workspace)?;
+    debian::rsyslog(workspace)?;
     install::schemathesis(workspace)?;
     install::schemas(workspace)?;
     install::har_schema(workspace)?;

@@ -89,6 +89,11 @@ impl Fickle {
                     .context("an id")?
                     .1;
                 ids.push(id.split('"').next().unwrap_or_default().to_owned());
+                let event = line.find('{').context("an event")?;
+                ensure!(
+                    self::id(&line[event..])? == *ids.last().context("one")?,
+                    "{line}"
+                );
                 continue;
             }
             let body: Value = serde_json::from_str(line)?;

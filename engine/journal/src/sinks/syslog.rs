@@ -7,7 +7,7 @@ use super::http::explain;
 use super::{Deliver, Event, Taken, Untaken, heard, user};
 use portcullis_fetch::Fetcher;
 use portcullis_gate::BoxFuture;
-use portcullis_model::escape_line;
+use portcullis_model::{escape_line, json_line};
 use tokio::io::AsyncWriteExt as _;
 
 /// Facility 13, log audit.
@@ -73,8 +73,7 @@ fn message(event: &Event, node: &str) -> String {
         event.leaf,
         text("/unmapped/session"),
         parameter(user(ocsf)),
-        // JSON escapes what acts on a terminal but for U+007F and above.
-        escape_line(&ocsf.to_string()),
+        json_line(ocsf),
     )
 }
 
@@ -124,5 +123,8 @@ mod tests {
         ), "{message}");
         assert!(message.contains("user=\"a\\\"\\]b\\\\"), "{message}");
         assert!(!message.contains(['\n', '\u{1b}']), "{message}");
+        let (_, json) = message.split_once("\"] ").expect("an event");
+        let read: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        assert_eq!(read, event.ocsf, "a program reads what was meant");
     }
 }

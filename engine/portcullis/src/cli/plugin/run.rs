@@ -9,7 +9,7 @@ use crate::cli::{Exit, paint};
 use crate::config::{self, Notes, Place};
 use clap::Args;
 
-use portcullis_model::{SessionId, escape_line};
+use portcullis_model::{SessionId, escape_line, json_line};
 use portcullis_sandbox::{LoadError, PluginSet, PluginSpec, Sandbox, Settings, Workbench};
 use portcullis_sdk::testing::examine;
 use portcullis_sdk::testing::trace::{Step, Trace, kind_word};
@@ -212,7 +212,7 @@ fn show(seen: &[Value]) -> std::io::Result<()> {
             } else if quiet {
                 "nothing to add to what the gateway knows".to_owned()
             } else {
-                escape_line(&step["opinion"].to_string())
+                json_line(&step["opinion"])
             };
             paint::say(&format!(
                 "      {}",

@@ -5,7 +5,7 @@ use super::candidate::Candidate;
 use super::record::Recorded;
 use crate::cli::{Exit, Whereabouts, explain, paint};
 use clap::{Args, ValueEnum};
-use portcullis_model::{Decision, Verdict, escape_line};
+use portcullis_model::{Decision, Verdict, escape_line, json_line};
 use portcullis_policy::Outcome;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -183,10 +183,7 @@ pub(super) fn show(decision: &Decision) -> std::io::Result<()> {
             || value == &json!(false)
             || value.as_array().is_some_and(Vec::is_empty);
         if !nothing {
-            paint::say(&format!(
-                "  with   {name} {}",
-                escape_line(&value.to_string())
-            ))?;
+            paint::say(&format!("  with   {name} {}", json_line(value)))?;
         }
     }
     Ok(())
